@@ -1,0 +1,176 @@
+//! Splits a body into the texts of its events.
+
+use serde_json::value::RawValue;
+
+/// How the events of a body are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object, or an array of them.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// Whichever of the two it looks like: for messages written by hand.
+    Any,
+}
+
+/// The texts of a body's events, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// One event that stands alone.
+    One(&'a str),
+    /// The events of an array or of lines; blank lines do not count.
+    Many(Vec<&'a str>),
+}
+
+impl<'a> Body<'a> {
+    /// The events' texts.
+    pub fn texts(&self) -> &[&'a str] {
+        match self {
+            Body::One(text) => std::slice::from_ref(text),
+            Body::Many(texts) => texts,
+        }
+    }
+}
+
+/// A body that holds no events to look at.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Nothing, white space or an empty array.
+    #[error("the body holds no event")]
+    Empty,
+    /// Not UTF-8, the only encoding of JSON between systems (RFC 8259, section 8.1).
+    #[error("the body is not UTF-8{0}")]
+    NotUtf8(&'static str),
+    /// Not JSON.
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+}
+
+/// Finds the events of a body. Only an array's outline is read here: what the events themselves
+/// hold is for [`SentReader`](crate::SentReader) to say, so that a broken one spoils no other.
+///
+/// # Errors
+///
+/// [`BodyError`] if no events can be told apart.
+pub fn split(body: &[u8], format: Format) -> Result<Body<'_>, BodyError> {
+    let text = std::str::from_utf8(body).map_err(|_| BodyError::NotUtf8(encoding_hint(body)))?;
+    // A NUL is valid UTF-8 and never valid JSON; ASCII in UTF-16 without a mark is full of them.
+    if text.as_bytes().iter().take(4).any(|b| *b == 0) {
+        return Err(BodyError::NotUtf8(encoding_hint(body)));
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+    if text.is_empty() {
+        return Err(BodyError::Empty);
+    }
+    let body = match format {
+        Format::Ndjson => lines(text),
+        Format::Json => json(text)?,
+        Format::Any if text.starts_with('[') => json(text)?,
+        Format::Any if serde_json::from_str::<&RawValue>(text).is_ok() => Body::One(text),
+        Format::Any => lines(text),
+    };
+    match body.texts().is_empty() {
+        true => Err(BodyError::Empty),
+        false => Ok(body),
+    }
+}
+
+fn lines(text: &str) -> Body<'_> {
+    Body::Many(
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect(),
+    )
+}
+
+fn json(text: &str) -> Result<Body<'_>, BodyError> {
+    let broken = |error: serde_json::Error| {
+        let mut message = error.to_string();
+        if message.starts_with("trailing characters") && text.starts_with('{') {
+            message.push_str("; for one event a line, send `content-type: application/x-ndjson`");
+        }
+        BodyError::NotJson(message)
+    };
+    if text.starts_with('[') {
+        let events: Vec<&RawValue> = serde_json::from_str(text).map_err(broken)?;
+        return Ok(Body::Many(events.into_iter().map(RawValue::get).collect()));
+    }
+    serde_json::from_str::<&RawValue>(text).map_err(broken)?;
+    Ok(Body::One(text))
+}
+
+fn encoding_hint(body: &[u8]) -> &'static str {
+    match body {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] => {
+            ": it looks like UTF-16; send UTF-8"
+        }
+        [0x1f, 0x8b, ..] => ": it looks like gzip; send `content-encoding: gzip`",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => ": it looks like zstd; send `content-encoding: zstd`",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_object_an_array_and_lines_are_told_apart() {
+        assert_eq!(
+            split(br#" {"a":1} "#, Format::Json),
+            Ok(Body::One(r#"{"a":1}"#))
+        );
+        assert_eq!(
+            split(br#"[{"a":1}, {"b":[2]}]"#, Format::Json),
+            Ok(Body::Many(vec![r#"{"a":1}"#, r#"{"b":[2]}"#]))
+        );
+        assert_eq!(
+            split(b"{\"a\":1}\r\n\n{\"b\"", Format::Ndjson),
+            Ok(Body::Many(vec![r#"{"a":1}"#, r#"{"b""#]))
+        );
+        assert_eq!(
+            split(b"{\n\"a\":1}", Format::Any),
+            Ok(Body::One("{\n\"a\":1}"))
+        );
+        assert_eq!(
+            split(b"{\"a\":1}\n{\"b\":2}", Format::Any),
+            Ok(Body::Many(vec![r#"{"a":1}"#, r#"{"b":2}"#]))
+        );
+    }
+
+    #[test]
+    fn bodies_without_events_say_why() {
+        for empty in ["", " \n", "[]", "\u{feff}"] {
+            assert_eq!(split(empty.as_bytes(), Format::Json), Err(BodyError::Empty));
+        }
+        let utf16: Vec<u8> = "{\"a\":1}"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert!(
+            split(&utf16, Format::Json)
+                .unwrap_err()
+                .to_string()
+                .contains("UTF-16")
+        );
+        let marked: Vec<u8> = "\u{feff}{}"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        assert!(
+            split(&marked, Format::Json)
+                .unwrap_err()
+                .to_string()
+                .contains("UTF-16")
+        );
+        assert!(
+            split(b"{\"a\":1}\n{}", Format::Json)
+                .unwrap_err()
+                .to_string()
+                .contains("application/x-ndjson")
+        );
+        assert!(split(b"[{\"a\":1},", Format::Json).is_err());
+        assert!(split(b"[{\"a\":NaN}]", Format::Json).is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! Object keys: one place that knows how the lake is laid out.
+
+use std::fmt;
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use uuid::Uuid;
+
+/// Prefix of the events as they arrived, by arrival hour.
+pub const RAW: &str = "raw/";
+/// Prefix of the deduplicated events as Parquet, by kind and event hour.
+pub const CURATED: &str = "curated/";
+/// Prefix of the hourly aggregates, by event hour.
+pub const AGGREGATES: &str = "aggregates/";
+
+/// An hour in UTC: the lake's unit of partitioning.
+///
+/// ```
+/// let hour = contract::Hour::of("2025-10-04T12:34:56Z".parse().unwrap());
+/// assert_eq!(hour.to_string(), "year=2025/month=10/day=04/hour=12");
+/// assert_eq!(contract::Hour::parse("year=2025/month=10/day=04/hour=12/part-1"), Some(hour));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hour(i64);
+
+impl Hour {
+    /// The hour in which `time` lies.
+    pub fn of(time: DateTime<Utc>) -> Hour {
+        Hour(time.timestamp().div_euclid(3600))
+    }
+
+    /// Its first instant.
+    pub fn start(self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.0 * 3600, 0).unwrap_or_default()
+    }
+
+    /// The hour after it.
+    pub fn next(self) -> Hour {
+        Hour(self.0 + 1)
+    }
+
+    /// Reads `year=YYYY/month=MM/day=DD/hour=HH` at the start of `text`.
+    pub fn parse(text: &str) -> Option<Hour> {
+        let mut parts = text.splitn(5, '/');
+        let mut number = |name: &str| parts.next()?.strip_prefix(name)?.parse::<u32>().ok();
+        let year = number("year=")?;
+        let (month, day, hour) = (number("month=")?, number("day=")?, number("hour=")?);
+        let date = chrono::NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+        Some(Hour::of(date.and_hms_opt(hour, 0, 0)?.and_utc()))
+    }
+}
+
+impl fmt::Display for Hour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.start();
+        write!(
+            f,
+            "year={:04}/month={:02}/day={:02}/hour={:02}",
+            time.year(),
+            time.month(),
+            time.day(),
+            time.hour()
+        )
+    }
+}
+
+/// Key of a raw part: `raw/year=YYYY/month=MM/day=DD/hour=HH/part-<uuid>.jsonl`, by arrival hour.
+///
+/// ```
+/// let hour = contract::Hour::of("2025-10-04T12:34:56Z".parse().unwrap());
+/// let key = contract::raw_key(hour, uuid::Uuid::nil());
+/// assert_eq!(key, "raw/year=2025/month=10/day=04/hour=12/part-00000000-0000-0000-0000-000000000000.jsonl");
+/// assert_eq!(contract::raw_hour_of(&key), Some(hour));
+/// ```
+pub fn raw_key(arrival: Hour, part: Uuid) -> String {
+    format!("{RAW}{arrival}/part-{part}.jsonl")
+}
+
+/// The arrival hour that a raw part's key names; none if it is not one of ours.
+pub fn raw_hour_of(key: &str) -> Option<Hour> {
+    raw_part_id(key)?;
+    Hour::parse(key.strip_prefix(RAW)?)
+}
+
+/// The UUID that a raw part's key names; none if it is not one of ours.
+pub fn raw_part_id(key: &str) -> Option<Uuid> {
+    let name = key.rsplit('/').next()?;
+    Uuid::try_parse(name.strip_prefix("part-")?.strip_suffix(".jsonl")?).ok()
+}
+
+/// Where the curated parts of a kind and event hour lie:
+/// `curated/kind=<kind>/year=YYYY/month=MM/day=DD/hour=HH/`.
+pub fn curated_prefix(kind: &str, hour: Hour) -> String {
+    format!("{CURATED}kind={kind}/{hour}/")
+}
+
+/// Key of the curated part that a commit adds: `…/part-<commit>.parquet`, ten digits, so that
+/// parts sort in the order of their commits.
+pub fn curated_key(kind: &str, hour: Hour, commit: u64) -> String {
+    format!("{}part-{commit:010}.parquet", curated_prefix(kind, hour))
+}
+
+/// Key of an hour's aggregates: `aggregates/year=YYYY/month=MM/day=DD/hour=HH/<kind>.<extension>`.
+pub fn aggregate_key(hour: Hour, kind: &str, extension: &str) -> String {
+    format!("{AGGREGATES}{hour}/{kind}.{extension}")
+}

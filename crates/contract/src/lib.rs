@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+
+mod body;
+mod detect;
+mod event;
+mod id;
+mod key;
+mod kind;
+mod line;
+mod pack;
+mod parse;
+mod percentile;
+mod rejection;
+mod schema;
+mod time;
+
+pub use body::{Body, BodyError, Format, split};
+pub use event::{Event, Scalar};
+pub use id::{EventId, derive as derive_event_id};
+pub use key::{
+    AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_hour_of,
+    raw_key, raw_part_id,
+};
+pub use kind::{EntityRule, FieldRule, Kind, KindError, Kinds, ScalarType, TimeRule};
+pub use line::write_line;
+pub use pack::{
+    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, DecodeError, MAX_PACK_BYTES, Pack,
+    Packer, VERSION, decode,
+};
+pub use parse::{SentReader, parse_line, parse_sent};
+pub use percentile::percentile;
+pub use rejection::{Code, Rejection};
+pub use time::{format_millis, now_millis_precision};
+
+/// Longest event that is taken, in bytes of JSON as sent. At this size even text that does not
+/// compress fits one pack.
+pub const MAX_EVENT_BYTES: usize = 32 * 1024;
+
+/// The most signals one event may carry.
+pub const MAX_SIGNALS: usize = 64;

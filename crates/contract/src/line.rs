@@ -1,0 +1,77 @@
+//! The line that an accepted event becomes in packs and in `raw/`.
+
+use std::io::Write;
+
+use crate::event::Event;
+use crate::id::derive;
+
+/// Appends the event's line to `out`: its own text as sent, with `kind`, `event_id` and
+/// `ingest_received_at` put in front where the text does not have them, and a line feed.
+///
+/// `text` is what `event` was read from, and `received_at` stands as
+/// [`format_millis`](crate::format_millis) writes it.
+///
+/// ```
+/// let kinds = contract::Kinds::builtin();
+/// let text = r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"veh-1","can_id":"0x1F0","payload":{"engine_rpm":2150},"event_id":"7"}"#;
+/// let event = contract::parse_sent(&kinds, None, text, "2025-10-04T12:35:00Z".parse().unwrap()).unwrap();
+/// let mut out = Vec::new();
+/// contract::write_line(&mut out, &event, "2025-10-04T12:35:00.000Z", text);
+/// let line = String::from_utf8(out).unwrap();
+/// assert!(line.starts_with(r#"{"kind":"vehicle","ingest_received_at":"2025-10-04T12:35:00.000Z","timestamp":"#));
+/// assert!(line.ends_with("}\n"));
+/// assert_eq!(contract::parse_line(&kinds, &line).unwrap().event_id.as_deref(), Some("7"));
+/// ```
+pub fn write_line(out: &mut Vec<u8>, event: &Event<'_>, received_at: &str, text: &str) {
+    let own = text.trim_start().strip_prefix('{').unwrap_or(text).trim();
+    out.push(b'{');
+    // Writing to a `Vec` cannot fail. None of the three needs escaping: a kind's name and an
+    // event id are checked, and a time has no quotes.
+    if !event.names_kind {
+        let _ = write!(out, "\"kind\":\"{}\",", event.kind.name);
+    }
+    if event.event_id.is_none() {
+        let _ = write!(out, "\"event_id\":\"{}\",", derive(event));
+    }
+    if event.received_at.is_none() {
+        let _ = write!(out, "\"ingest_received_at\":\"{received_at}\",");
+    }
+    if own.bytes().any(|b| b == b'\n' || b == b'\r') {
+        without_space(out, own);
+    } else {
+        out.extend_from_slice(own.as_bytes());
+    }
+    out.push(b'\n');
+}
+
+/// Copies valid JSON without the white space between its tokens, so that it fits one line.
+fn without_space(out: &mut Vec<u8>, json: &str) {
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if byte == b'"' {
+            in_string = true;
+        } else if byte.is_ascii_whitespace() {
+            continue;
+        }
+        out.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_space_between_tokens_is_taken_out() {
+        let json = "\n \"a b\" : \"c \\\" d\\\\\" ,\r\n\t\"e\":\t[1, 2]\n}";
+        let mut out = Vec::new();
+        without_space(&mut out, json);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#""a b":"c \" d\\","e":[1,2]}"#
+        );
+    }
+}

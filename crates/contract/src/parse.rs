@@ -1,0 +1,791 @@
+//! Reads an event and holds it against its declaration, in one pass over its text.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+
+use crate::detect::detect;
+use crate::event::{Event, Scalar};
+use crate::id;
+use crate::kind::{FieldRule, Kind, Kinds, ScalarType};
+use crate::rejection::{Code, Rejection, excerpt};
+use crate::{MAX_EVENT_BYTES, time};
+
+/// Largest whole number up to which every one has a double of its own (RFC 7493, section 2.2).
+const MAX_EXACT: u64 = 1 << 53;
+
+/// Who wrote the text.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// A client: the server's own fields are not there yet.
+    Client { now: DateTime<Utc> },
+    /// Headwater: `kind`, `event_id` and `ingest_received_at` must be there.
+    Server,
+}
+
+/// Reads the events of one sender; remembers the kind of the last one, so that a run of the same
+/// kind is read in one pass each.
+#[derive(Debug, Clone)]
+pub struct SentReader<'k> {
+    kinds: &'k Kinds,
+    expected: Option<&'k Kind>,
+    last: Option<&'k Kind>,
+}
+
+impl<'k> SentReader<'k> {
+    /// A reader of events of the kind `expected`, or of any kind where a route names none.
+    pub fn new(kinds: &'k Kinds, expected: Option<&'k Kind>) -> SentReader<'k> {
+        SentReader {
+            kinds,
+            expected,
+            last: None,
+        }
+    }
+
+    /// Reads an event as a client sends it; `now` is the time of receipt, which bounds the
+    /// event time.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] for the first thing found wrong.
+    pub fn read<'a>(&mut self, text: &'a str, now: DateTime<Utc>) -> Result<Event<'a>, Rejection>
+    where
+        'k: 'a,
+    {
+        if text.len() > MAX_EVENT_BYTES {
+            let message = format!(
+                "the event has {} bytes; at most {MAX_EVENT_BYTES} are taken",
+                text.len()
+            );
+            return Err(Rejection::new(Code::TooLarge, None, message));
+        }
+        let origin = Origin::Client { now };
+        if let Some(kind) = self.expected {
+            return parse_as(kind, text, origin);
+        }
+        // An event that is valid for a kind which overlaps no other is of that kind.
+        let guess = self
+            .last
+            .filter(|kind| !kind.overlaps)
+            .map(|kind| (kind, parse_as(kind, text, origin)));
+        match guess {
+            Some((_, Ok(event))) => Ok(event),
+            Some((kind, Err(rejection))) => {
+                let detected = detect(self.kinds, text)?;
+                self.last = Some(detected);
+                if detected == kind {
+                    Err(rejection)
+                } else {
+                    parse_as(detected, text, origin)
+                }
+            }
+            None => {
+                let kind = detect(self.kinds, text)?;
+                self.last = Some(kind);
+                parse_as(kind, text, origin)
+            }
+        }
+    }
+}
+
+/// Reads one event as a client sends it: [`SentReader::read`] for a single event.
+///
+/// # Errors
+///
+/// A [`Rejection`] for the first thing found wrong.
+pub fn parse_sent<'a>(
+    kinds: &'a Kinds,
+    expected: Option<&'a Kind>,
+    text: &'a str,
+    now: DateTime<Utc>,
+) -> Result<Event<'a>, Rejection> {
+    SentReader::new(kinds, expected).read(text, now)
+}
+
+/// Reads a line as ingest writes it into packs and the consumer into `raw/`: the contract's
+/// fields and the server's three.
+///
+/// # Errors
+///
+/// A [`Rejection`], as for a sent event; `missing_field` too where one of the three is missing.
+pub fn parse_line<'a>(kinds: &'a Kinds, text: &'a str) -> Result<Event<'a>, Rejection> {
+    let kind = match kind_at_front(text).and_then(|name| kinds.get(name)) {
+        Some(kind) => kind,
+        None => detect(kinds, text)?,
+    };
+    parse_as(kind, text, Origin::Server)
+}
+
+/// The kind where the line starts as [`write_line`](crate::write_line) starts it.
+fn kind_at_front(text: &str) -> Option<&str> {
+    text.strip_prefix("{\"kind\":\"")?
+        .split_once('"')
+        .map(|(name, _)| name)
+}
+
+fn parse_as<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Result<Event<'a>, Rejection> {
+    let fault = RefCell::new(None);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let seed = EventSeed {
+        kind,
+        origin,
+        fault: &fault,
+    };
+    let read = seed
+        .deserialize(&mut json)
+        .and_then(|event| json.end().map(|()| event));
+    read.map_err(|error| match fault.into_inner() {
+        Some(rejection) => rejection,
+        None if !error.is_data() => invalid_json(&error),
+        None if text.trim_start().starts_with('{') => {
+            let field = kind.signals_field.as_str();
+            Rejection::at(
+                Code::WrongType,
+                field,
+                format!("`{field}` is not an object of signals"),
+            )
+        }
+        None => not_an_object(text),
+    })
+}
+
+/// A rejection for JSON that is something other than an object.
+pub(crate) fn not_an_object(text: &str) -> Rejection {
+    let found = match text.trim_start().as_bytes().first() {
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    };
+    Rejection::new(
+        Code::NotAnObject,
+        None,
+        format!("an event is a JSON object; this is {found}"),
+    )
+}
+
+/// A rejection for text that the JSON parser itself refused.
+pub(crate) fn invalid_json(error: &serde_json::Error) -> Rejection {
+    let message = error.to_string();
+    if message.starts_with("number out of range") {
+        return Rejection::new(
+            Code::OutOfRange,
+            None,
+            format!("not valid: {message}: no double holds it"),
+        );
+    }
+    Rejection::new(
+        Code::InvalidJson,
+        None,
+        format!("not valid JSON: {message}"),
+    )
+}
+
+type Fault = RefCell<Option<Rejection>>;
+
+/// Notes the rejection and gives the error that stops the parser.
+fn stop<E: serde::de::Error>(fault: &Fault, rejection: Rejection) -> E {
+    let error = E::custom(&rejection.message);
+    fault.replace(Some(rejection));
+    error
+}
+
+/// What a key of the event's object means.
+enum Key {
+    Entity,
+    Time,
+    Signals,
+    EventId,
+    Kind,
+    ReceivedAt,
+    Field(usize),
+}
+
+struct KeySeed<'k> {
+    kind: &'k Kind,
+    origin: Origin,
+    fault: &'k Fault,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Key;
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Key, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_> {
+    type Value = Key;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
+        let kind = self.kind;
+        if name == kind.signals_field {
+            Ok(Key::Signals)
+        } else if name == kind.entity.field {
+            Ok(Key::Entity)
+        } else if name == kind.time.field {
+            Ok(Key::Time)
+        } else if let Some(at) = kind.fields.iter().position(|rule| rule.name == name) {
+            Ok(Key::Field(at))
+        } else if name == "event_id" {
+            Ok(Key::EventId)
+        } else if name == "kind" {
+            Ok(Key::Kind)
+        } else if name == "ingest_received_at" && matches!(self.origin, Origin::Server) {
+            Ok(Key::ReceivedAt)
+        } else {
+            let shown = excerpt(name);
+            let known = kind.canonical_order.join("`, `");
+            let message = match name {
+                "ingest_received_at" => {
+                    "`ingest_received_at` is set by the server: leave it out".to_owned()
+                }
+                _ => format!(
+                    "`{shown}` is not a field of kind `{}`: it has `{known}`, and `event_id` and `kind` where wanted",
+                    kind.name
+                ),
+            };
+            Err(stop(
+                self.fault,
+                Rejection::at(Code::UnknownField, &shown, message),
+            ))
+        }
+    }
+}
+
+struct EventSeed<'k, 'f> {
+    kind: &'k Kind,
+    origin: Origin,
+    fault: &'f Fault,
+}
+
+impl<'de, 'k: 'de> DeserializeSeed<'de> for EventSeed<'k, '_> {
+    type Value = Event<'de>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Event<'de>, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de, 'k: 'de> Visitor<'de> for EventSeed<'k, '_> {
+    type Value = Event<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event<'de>, A::Error> {
+        let EventSeed {
+            kind,
+            origin,
+            fault,
+        } = self;
+        let (mut event_id, mut entity, mut time_text, mut received_at) = (None, None, None, None);
+        let mut fields: Vec<(usize, Scalar<'de>)> = Vec::with_capacity(kind.fields.len());
+        let mut signals = None;
+        let mut names_kind = false;
+        while let Some(key) = map.next_key_seed(KeySeed {
+            kind,
+            origin,
+            fault,
+        })? {
+            match key {
+                Key::Entity => {
+                    let text = text(&mut map, fault, &kind.entity.field, entity.is_some())?;
+                    check_entity(kind, &text).map_err(|rejection| stop(fault, rejection))?;
+                    entity = Some(text);
+                }
+                Key::Time => {
+                    time_text = Some(text(
+                        &mut map,
+                        fault,
+                        &kind.time.field,
+                        time_text.is_some(),
+                    )?)
+                }
+                Key::EventId => {
+                    let text = text(&mut map, fault, "event_id", event_id.is_some())?;
+                    if !id::is_valid(&text) {
+                        let message = format!(
+                            "`event_id` is 1 to {} visible ASCII characters other than `\"` and `\\`: `{}`",
+                            id::MAX_EVENT_ID_LENGTH,
+                            excerpt(&text)
+                        );
+                        return Err(stop(
+                            fault,
+                            Rejection::at(Code::InvalidFormat, "event_id", message),
+                        ));
+                    }
+                    event_id = Some(text);
+                }
+                Key::Kind => {
+                    let text = text(
+                        &mut map,
+                        fault,
+                        "kind",
+                        std::mem::replace(&mut names_kind, true),
+                    )?;
+                    if *text != kind.name {
+                        let message =
+                            format!("`kind` is `{}`, not `{}`", excerpt(&text), kind.name);
+                        return Err(stop(
+                            fault,
+                            Rejection::at(Code::KindMismatch, "kind", message),
+                        ));
+                    }
+                }
+                Key::ReceivedAt => {
+                    let text = text(&mut map, fault, "ingest_received_at", received_at.is_some())?;
+                    let time = DateTime::parse_from_rfc3339(&text).map_err(|error| {
+                        let message = format!(
+                            "`ingest_received_at` is not RFC 3339: `{}`: {error}",
+                            excerpt(&text)
+                        );
+                        stop(
+                            fault,
+                            Rejection::at(Code::InvalidTimestamp, "ingest_received_at", message),
+                        )
+                    })?;
+                    received_at = Some(time.with_timezone(&Utc));
+                }
+                Key::Field(at) => {
+                    let rule = &kind.fields[at];
+                    if fields.iter().any(|(other, _)| *other == at) {
+                        return Err(twice(fault, &rule.name));
+                    }
+                    let value = map.next_value_seed(ScalarSeed {
+                        path: (None, &rule.name),
+                        fault,
+                    })?;
+                    check(rule, &value, (None, &rule.name))
+                        .map_err(|rejection| stop(fault, rejection))?;
+                    fields.push((at, value));
+                }
+                Key::Signals => {
+                    if signals.is_some() {
+                        return Err(twice(fault, &kind.signals_field));
+                    }
+                    signals = Some(map.next_value_seed(SignalsSeed { kind, fault })?);
+                }
+            }
+        }
+        let (Some(entity), Some(time_text), Some(signals)) = (&entity, &time_text, &signals) else {
+            let there = |name: &str| {
+                (name == kind.entity.field && entity.is_some())
+                    || (name == kind.time.field && time_text.is_some())
+                    || (name == kind.signals_field && signals.is_some())
+                    || fields.iter().any(|(at, _)| kind.fields[*at].name == name)
+            };
+            return Err(missing(fault, kind, there));
+        };
+        if kind
+            .fields
+            .iter()
+            .enumerate()
+            .any(|(at, rule)| rule.required && !fields.iter().any(|(other, _)| *other == at))
+        {
+            return Err(missing(fault, kind, |name| {
+                [&kind.entity.field, &kind.time.field, &kind.signals_field]
+                    .iter()
+                    .any(|own| *own == name)
+                    || fields.iter().any(|(at, _)| kind.fields[*at].name == name)
+            }));
+        }
+        let now = match (origin, received_at) {
+            (Origin::Client { now }, _) => now,
+            (Origin::Server, Some(received_at)) if event_id.is_some() && names_kind => received_at,
+            (Origin::Server, _) => {
+                let message = "the line lacks one of the server's fields `kind`, `event_id`, `ingest_received_at`";
+                return Err(stop(
+                    fault,
+                    Rejection::new(Code::MissingField, None, message),
+                ));
+            }
+        };
+        let time =
+            time::parse(time_text, &kind.time, now).map_err(|rejection| stop(fault, rejection))?;
+        Ok(Event {
+            kind,
+            event_id,
+            entity: entity.clone(),
+            time,
+            received_at,
+            fields,
+            signals: signals.clone(),
+            names_kind,
+        })
+    }
+}
+
+fn twice<E: serde::de::Error>(fault: &Fault, name: &str) -> E {
+    stop(
+        fault,
+        Rejection::at(
+            Code::DuplicateField,
+            name,
+            format!("`{name}` is there twice"),
+        ),
+    )
+}
+
+fn missing<E: serde::de::Error>(fault: &Fault, kind: &Kind, there: impl Fn(&str) -> bool) -> E {
+    let absent: Vec<&str> = kind.required().filter(|name| !there(name)).collect();
+    let message = format!("kind `{}` needs `{}`", kind.name, absent.join("`, `"));
+    stop(
+        fault,
+        Rejection::new(
+            Code::MissingField,
+            absent.first().map(|name| (*name).to_owned()),
+            message,
+        ),
+    )
+}
+
+/// The next value, which must be a text, of a field that must not have come before.
+fn text<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    fault: &Fault,
+    name: &str,
+    before: bool,
+) -> Result<Cow<'de, str>, A::Error> {
+    if before {
+        return Err(twice(fault, name));
+    }
+    match map.next_value_seed(ScalarSeed {
+        path: (None, name),
+        fault,
+    })? {
+        Scalar::Text(text) => Ok(text),
+        other => Err(stop(
+            fault,
+            wrong_type((None, name), ScalarType::String, &other),
+        )),
+    }
+}
+
+fn check_entity(kind: &Kind, text: &str) -> Result<(), Rejection> {
+    let rule = &kind.entity;
+    if text.is_empty() || text.len() > rule.max_length {
+        let message = format!(
+            "`{}` has {} bytes: 1 to {} are taken",
+            rule.field,
+            text.len(),
+            rule.max_length
+        );
+        return Err(Rejection::at(Code::InvalidFormat, &rule.field, message));
+    }
+    if !rule.pattern.is_match(text) {
+        let message = format!(
+            "`{}` does not match {}: `{}`",
+            rule.field,
+            rule.pattern,
+            excerpt(text)
+        );
+        return Err(Rejection::at(Code::InvalidFormat, &rule.field, message));
+    }
+    Ok(())
+}
+
+/// A field's place: the object it stands in, if not the event itself, and its name.
+type Path<'p> = (Option<&'p str>, &'p str);
+
+fn dotted((within, name): Path<'_>) -> String {
+    match within {
+        Some(within) => format!("{within}.{}", excerpt(name)),
+        None => name.to_owned(),
+    }
+}
+
+struct ScalarSeed<'p> {
+    path: Path<'p>,
+    fault: &'p Fault,
+}
+
+impl<'de> DeserializeSeed<'de> for ScalarSeed<'_> {
+    type Value = Scalar<'de>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Scalar<'de>, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl ScalarSeed<'_> {
+    fn refuse<E: serde::de::Error>(&self, code: Code, what: &str) -> E {
+        let path = dotted(self.path);
+        let message = format!("`{path}` is {what}");
+        stop(self.fault, Rejection::at(code, &path, message))
+    }
+
+    fn nested<E: serde::de::Error>(&self, what: &str) -> E {
+        match self.path.0 {
+            Some(_) => self.refuse(
+                Code::NestedSignal,
+                &format!("{what}: a signal is a number, a boolean or a short text"),
+            ),
+            None => self.refuse(Code::WrongType, what),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for ScalarSeed<'_> {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, a boolean or a string")
+    }
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Bool(value))
+    }
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Scalar<'de>, E> {
+        match value.unsigned_abs() <= MAX_EXACT {
+            true => Ok(Scalar::Number(value as f64)),
+            false => Err(self.refuse(
+                Code::OutOfRange,
+                &format!("{value}: a double cannot hold whole numbers past 2^53 exactly"),
+            )),
+        }
+    }
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Scalar<'de>, E> {
+        match value <= MAX_EXACT {
+            true => Ok(Scalar::Number(value as f64)),
+            false => Err(self.refuse(
+                Code::OutOfRange,
+                &format!("{value}: a double cannot hold whole numbers past 2^53 exactly"),
+            )),
+        }
+    }
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Scalar<'de>, E> {
+        match value.is_finite() {
+            true => Ok(Scalar::Number(value)),
+            false => Err(self.refuse(Code::OutOfRange, "not finite")),
+        }
+    }
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(value.to_owned())))
+    }
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(value)))
+    }
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Scalar<'de>, E> {
+        Err(self.refuse(Code::WrongType, "null: leave out what has no value"))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Scalar<'de>, A::Error> {
+        Err(self.nested("an object"))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Scalar<'de>, A::Error> {
+        Err(self.nested("an array"))
+    }
+}
+
+struct SignalsSeed<'k> {
+    kind: &'k Kind,
+    fault: &'k Fault,
+}
+
+impl<'de> DeserializeSeed<'de> for SignalsSeed<'_> {
+    type Value = Vec<(Cow<'de, str>, Scalar<'de>)>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for SignalsSeed<'_> {
+    type Value = Vec<(Cow<'de, str>, Scalar<'de>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of signals")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let SignalsSeed { kind, fault } = self;
+        let within = kind.signals_field.as_str();
+        let refuse = |code, name: &str, what: &str| {
+            let path = dotted((Some(within), name));
+            let message = format!("`{path}` {what}");
+            stop(fault, Rejection::at(code, &path, message))
+        };
+        let mut signals: Self::Value = Vec::with_capacity(4);
+        while let Some(name) = map.next_key_seed(NameSeed)? {
+            if signals.len() == kind.max_signals {
+                let message = format!("`{within}` holds more than {} signals", kind.max_signals);
+                return Err(stop(
+                    fault,
+                    Rejection::at(Code::TooManySignals, within, message),
+                ));
+            }
+            // Names become columns, and most engines that read them ignore case.
+            if let Some((other, _)) = signals
+                .iter()
+                .find(|(other, _)| other.eq_ignore_ascii_case(&name))
+            {
+                let what = if *other == name {
+                    "is there twice"
+                } else {
+                    "differs from another signal in case alone"
+                };
+                return Err(refuse(Code::DuplicateField, &name, what));
+            }
+            let path = (Some(within), &*name);
+            match kind.known.get(&*name) {
+                Some(rule) => {
+                    let value = map.next_value_seed(ScalarSeed { path, fault })?;
+                    check(rule, &value, path).map_err(|rejection| stop(fault, rejection))?;
+                    signals.push((name, value));
+                }
+                None => {
+                    if !kind.open {
+                        return Err(refuse(
+                            Code::UnknownField,
+                            &name,
+                            &format!("is not a declared signal of kind `{}`", kind.name),
+                        ));
+                    }
+                    if !is_signal_name(&name) {
+                        return Err(refuse(
+                            Code::InvalidFormat,
+                            &name,
+                            "is not a signal name: 1 to 64 letters, digits and _, no digit first",
+                        ));
+                    }
+                    if kind.is_reserved_signal(&name) {
+                        return Err(refuse(
+                            Code::InvalidFormat,
+                            &name,
+                            "is a reserved name: rename the signal",
+                        ));
+                    }
+                    let value = map.next_value_seed(ScalarSeed { path, fault })?;
+                    if let Scalar::Text(text) = &value
+                        && text.len() > 256
+                    {
+                        return Err(refuse(
+                            Code::InvalidFormat,
+                            &name,
+                            &format!("has {} bytes of text: at most 256 are taken", text.len()),
+                        ));
+                    }
+                    signals.push((name, value));
+                }
+            }
+        }
+        if signals.is_empty() {
+            let message = format!(
+                "`{within}` is empty: an event carries 1 to {} signals",
+                kind.max_signals
+            );
+            return Err(stop(fault, Rejection::at(Code::NoSignals, within, message)));
+        }
+        Ok(signals)
+    }
+}
+
+fn is_signal_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && !name.as_bytes()[0].is_ascii_digit()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Reads a key without copying it where its text has no escapes.
+struct NameSeed;
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Cow<'de, str>, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a signal name")
+    }
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+}
+
+fn wrong_type(path: Path<'_>, wanted: ScalarType, found: &Scalar<'_>) -> Rejection {
+    let path = dotted(path);
+    let found = match found {
+        Scalar::Bool(_) => "a boolean".to_owned(),
+        Scalar::Number(number) if wanted == ScalarType::Integer => format!("{number}, not whole"),
+        Scalar::Number(_) => "a number".to_owned(),
+        Scalar::Text(_) => "a string".to_owned(),
+    };
+    let message = format!("`{path}` is declared as {wanted}, and this is {found}");
+    Rejection::at(Code::WrongType, &path, message)
+}
+
+fn check(rule: &FieldRule, value: &Scalar<'_>, path: Path<'_>) -> Result<(), Rejection> {
+    let refuse = |code, what: String| {
+        let path = dotted(path);
+        let message = format!("`{path}` {what}");
+        Err(Rejection::at(code, &path, message))
+    };
+    match (rule.scalar, value) {
+        (ScalarType::Boolean, Scalar::Bool(_)) => Ok(()),
+        (ScalarType::Number | ScalarType::Integer, Scalar::Number(number)) => {
+            if rule.scalar == ScalarType::Integer && number.fract() != 0.0 {
+                return Err(wrong_type(path, rule.scalar, value));
+            }
+            if let Some(min) = rule.min.filter(|min| number < min) {
+                return refuse(Code::OutOfRange, format!("is {number}, below {min}"));
+            }
+            if let Some(max) = rule.max.filter(|max| number > max) {
+                return refuse(Code::OutOfRange, format!("is {number}, above {max}"));
+            }
+            if !rule.numbers.is_empty() && !rule.numbers.contains(number) {
+                return refuse(
+                    Code::NotAllowed,
+                    format!("is {number}, not one of {:?}", rule.numbers),
+                );
+            }
+            Ok(())
+        }
+        (ScalarType::String, Scalar::Text(text)) => {
+            if text.is_empty() || text.len() > rule.max_length {
+                return refuse(
+                    Code::InvalidFormat,
+                    format!(
+                        "has {} bytes: 1 to {} are taken",
+                        text.len(),
+                        rule.max_length
+                    ),
+                );
+            }
+            if !rule.texts.is_empty() && !rule.texts.iter().any(|allowed| allowed == text) {
+                return refuse(
+                    Code::NotAllowed,
+                    format!(
+                        "is `{}`, not one of `{}`",
+                        excerpt(text),
+                        rule.texts.join("`, `")
+                    ),
+                );
+            }
+            if let Some(pattern) = rule
+                .pattern
+                .as_ref()
+                .filter(|pattern| !pattern.is_match(text))
+            {
+                return refuse(
+                    Code::InvalidFormat,
+                    format!("does not match {pattern}: `{}`", excerpt(text)),
+                );
+            }
+            Ok(())
+        }
+        _ => Err(wrong_type(path, rule.scalar, value)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! The client side of health checks: `<service> health`, so that an image needs no shell or curl.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Asks the service that listens on `listen` for `path`, such as `/readyz`.
+///
+/// # Errors
+///
+/// If nothing answers within 5 s, or the answer is not 200.
+pub async fn check(listen: SocketAddr, path: &str) -> anyhow::Result<()> {
+    let mut target = listen;
+    if listen.ip().is_unspecified() {
+        target.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let ask = async {
+        let mut stream = TcpStream::connect(target).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.take(64 * 1024).read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(5), ask)
+        .await
+        .with_context(|| format!("http://{target}{path} did not answer within 5 s"))?
+        .with_context(|| format!("cannot ask http://{target}{path}"))?;
+    let status = answer.lines().next().unwrap_or_default();
+    if status.split(' ').nth(1) != Some("200") {
+        bail!("http://{target}{path} answered `{status}`");
+    }
+    println!("{}", answer.split("\r\n\r\n").nth(1).unwrap_or_default());
+    Ok(())
+}

@@ -1,0 +1,6 @@
+#![doc = include_str!("../README.md")]
+
+pub mod health;
+pub mod logging;
+pub mod metrics;
+pub mod stop;

@@ -1,0 +1,127 @@
+//! Log lines: logfmt for people, JSON for machines.
+
+use std::fmt::{self, Write};
+
+use chrono::{SecondsFormat, Utc};
+use clap::ValueEnum;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// `INFO time=… event=… field=value …`
+    #[default]
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Sends log lines to stderr from level info on, or as `RUST_LOG` says. A second call changes
+/// nothing.
+pub fn init(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // An error says that a subscriber is there already, as in tests: that one stays.
+    let _ = match format {
+        LogFormat::Logfmt => lines.with_ansi(false).event_format(Logfmt).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Writes `LEVEL time=… event=… name=value … msg="…"`.
+struct Logfmt;
+
+impl<S, N> FormatEvent<S, N> for Logfmt
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        writeln!(out, "{}", line.finish(*event.metadata().level(), &time))
+    }
+}
+
+/// The fields of one line, `event` and the message apart.
+#[derive(Default)]
+struct Line {
+    event: Option<String>,
+    message: Option<String>,
+    fields: String,
+}
+
+impl Line {
+    fn put(&mut self, name: &str, value: String) {
+        match name {
+            "event" => self.event = Some(value),
+            "message" => self.message = Some(value),
+            _ => append(&mut self.fields, name, &value),
+        }
+    }
+
+    fn finish(self, level: tracing::Level, time: &str) -> String {
+        let mut line = format!("{level} time={time}");
+        if let Some(event) = &self.event {
+            append(&mut line, "event", event);
+        }
+        line.push_str(&self.fields);
+        if let Some(message) = &self.message {
+            append(&mut line, "msg", message);
+        }
+        line
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field.name(), format!("{value:?}"));
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field.name(), value.to_owned());
+    }
+}
+
+/// Appends ` name=value`, quoted where a reader of logfmt would need it.
+fn append(line: &mut String, name: &str, value: &str) {
+    let plain = !value.is_empty()
+        && !value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '=');
+    // Writing to a `String` cannot fail.
+    let _ = if plain {
+        write!(line, " {name}={value}")
+    } else {
+        write!(line, " {name}={value:?}")
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_level_time_event_fields_message() {
+        let mut line = Line::default();
+        line.put("message", "wrote 100 events".into());
+        line.put("size", "100".into());
+        line.put("event", "write_batch".into());
+        line.put("latency_p50", "12ms".into());
+        line.put("key", "a \"b\"".into());
+        assert_eq!(
+            line.finish(tracing::Level::INFO, "2025-10-04T12:34:56.200Z"),
+            "INFO time=2025-10-04T12:34:56.200Z event=write_batch size=100 latency_p50=12ms key=\"a \\\"b\\\"\" msg=\"wrote 100 events\""
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! Prometheus metrics and probes of a service that has no HTTP front of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Upper bounds of latency histograms, in seconds: from a cached answer to a batch that waited
+/// for its visibility timeout.
+const LATENCY_BUCKETS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0,
+];
+
+/// The content type of the Prometheus text format, version 0.0.4.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Makes the metrics of this process go to a Prometheus recorder, and gives the handle that
+/// renders them. Histograms whose names end in `_seconds` have latency buckets.
+///
+/// # Errors
+///
+/// If another kind of recorder is installed already.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: std::sync::Mutex<Option<PrometheusHandle>> = std::sync::Mutex::new(None);
+    let mut handle = HANDLE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(handle) = &*handle {
+        return Ok(handle.clone());
+    }
+    let installed = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCY_BUCKETS)?
+        .install_recorder()
+        .context("cannot install the metrics recorder")?;
+    *handle = Some(installed.clone());
+    Ok(installed)
+}
+
+/// Whether a service is ready for work; shared with its probes.
+#[derive(Debug, Clone, Default)]
+pub struct Ready(Arc<AtomicBool>);
+
+impl Ready {
+    /// Says whether the service is ready.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Relaxed);
+    }
+
+    /// Whether the service is ready.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Serves `/metrics`, `/livez`, `/readyz` until `stop`.
+///
+/// # Errors
+///
+/// If the address cannot be listened on.
+pub async fn serve(
+    listen: SocketAddr,
+    metrics: PrometheusHandle,
+    ready: Ready,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("cannot listen on {listen} for metrics: set METRICS_LISTEN to a free address")
+    })?;
+    let router = Router::new()
+        .route(
+            "/metrics",
+            get(move || async move { ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.render()) }),
+        )
+        .route("/livez", get(async || "alive\n"))
+        .route(
+            "/readyz",
+            get(async move || match ready.get() {
+                true => (StatusCode::OK, "ready\n").into_response(),
+                false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+            }),
+        );
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .context("metrics server failed")
+}
