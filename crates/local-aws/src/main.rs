@@ -1,0 +1,85 @@
+//! The embedded SQS and S3 as a server of its own, for development and tests.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use local_aws::LocalAws;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// SQS and S3 on one port, for development and tests: no account, no
+/// signatures checked, no safety against power loss.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Config {
+    /// Address to listen on.
+    #[arg(long, env, default_value = "127.0.0.1:4566")]
+    listen: SocketAddr,
+
+    /// Folder to keep queues and objects in; without one everything is in
+    /// memory and gone at the end.
+    #[arg(long = "data", env = "DATA_DIR", value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_writer(std::io::stderr)
+        .init();
+    let mut builder = LocalAws::builder();
+    if let Some(folder) = &config.data {
+        builder = builder.folder(folder);
+    }
+    let cloud = builder.build().context("cannot use the data folder")?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}: is another server using this port?",
+            config.listen
+        )
+    })?;
+    let stop = stop_on_signal().context("cannot listen for signals")?;
+    greet(&config, listener.local_addr()?);
+    local_aws::serve(cloud, listener, stop).await?;
+    println!("local-aws has stopped");
+    Ok(())
+}
+
+/// Cancelled by SIGTERM and by Ctrl-C.
+fn stop_on_signal() -> std::io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(stop)
+}
+
+fn greet(config: &Config, address: SocketAddr) {
+    let place = match &config.data {
+        Some(folder) => format!("in `{}`", folder.display()),
+        None => "in memory, gone at the end (--data DIR keeps it)".to_owned(),
+    };
+    println!(
+        "local-aws: SQS and S3 on http://{address}, for development and tests only\n\
+         data: {place}\n\
+         \n\
+         export AWS_ENDPOINT_URL=http://{address}\n\
+         export AWS_REGION=us-east-1\n\
+         export AWS_ACCESS_KEY_ID=test\n\
+         export AWS_SECRET_ACCESS_KEY=test\n"
+    );
+}
