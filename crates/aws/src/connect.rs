@@ -1,0 +1,206 @@
+//! Makes the clients.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use crate::error::CallError;
+use crate::lake::Lake;
+use crate::meter::Meter;
+use crate::queue::Queue;
+
+/// Longest that one attempt at a call may take: a long poll lasts up to 20 s.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The clients of one process, and the meter that counts what they send.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    sqs: aws_sdk_sqs::Client,
+    s3: aws_sdk_s3::Client,
+    meter: Meter,
+    endpoint: Option<String>,
+}
+
+impl Aws {
+    /// Clients by the SDK's own chain of settings: environment, profile, web identity, container
+    /// and instance roles. S3 is addressed by path where an endpoint is set.
+    ///
+    /// An endpoint on this machine needs neither region nor credentials: where none are set it
+    /// gets `us-east-1` and `test`, for an emulation checks neither and the chain would look for
+    /// an instance role first.
+    pub async fn connect() -> Aws {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let chain = || {
+            aws_config::defaults(BehaviorVersion::latest())
+                .http_client(http.clone())
+                .retry_config(RetryConfig::standard().with_max_attempts(4))
+                .timeout_config(timeouts())
+        };
+        // The environment's region and credentials are looked for without the roles behind them.
+        let endpoint_only = chain()
+            .no_credentials()
+            .region(Region::from_static("us-east-1"))
+            .load()
+            .await;
+        let mut loader = chain();
+        if endpoint_only.endpoint_url().is_some_and(is_loopback) {
+            if !has_credentials() {
+                loader = loader.credentials_provider(test_credentials());
+            }
+            loader = loader.region(
+                aws_config::meta::region::RegionProviderChain::first_try(
+                    aws_config::environment::EnvironmentVariableRegionProvider::new(),
+                )
+                .or_else(Region::from_static("us-east-1")),
+            );
+        }
+        Aws::from_config(&loader.load().await)
+    }
+
+    /// Clients that talk through `http` to `endpoint`, with the credentials of an emulation: for
+    /// one in the same process, or for tests.
+    pub fn emulated(http: SharedHttpClient, endpoint: &str) -> Aws {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .endpoint_url(endpoint)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(test_credentials()))
+            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .timeout_config(timeouts())
+            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                aws_smithy_async::rt::sleep::TokioSleep::new(),
+            ))
+            .build();
+        Aws::from_config(&config)
+    }
+
+    fn from_config(config: &SdkConfig) -> Aws {
+        let endpoint = config.endpoint_url().map(str::to_owned);
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(endpoint.is_some())
+            .build();
+        Aws {
+            sqs: aws_sdk_sqs::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            meter: Meter::default(),
+            endpoint,
+        }
+    }
+
+    /// The same clients with a meter of their own: what one of several services in a process uses.
+    pub fn with_own_meter(&self) -> Aws {
+        Aws {
+            meter: Meter::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The endpoint where one is set; none is AWS itself.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// Whether the endpoint is on this machine, where making queues and buckets harms nobody.
+    pub fn is_loopback(&self) -> bool {
+        self.endpoint().is_some_and(is_loopback)
+    }
+
+    /// What the clients have sent.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The queue of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NotFound`] where there is none.
+    pub async fn queue(&self, name: &str) -> Result<Queue, CallError> {
+        Queue::find(self.sqs.clone(), self.meter.clone(), name).await
+    }
+
+    /// The lake in that bucket; whether it is there shows at the first call.
+    pub fn lake(&self, bucket: &str) -> Lake {
+        Lake::new(self.s3.clone(), self.meter.clone(), bucket)
+    }
+
+    pub(crate) fn sqs(&self) -> &aws_sdk_sqs::Client {
+        &self.sqs
+    }
+
+    pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.s3
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build()
+}
+
+fn test_credentials() -> Credentials {
+    Credentials::from_keys("test", "test", None)
+}
+
+/// Whether the user has named credentials: then they are used, whatever the endpoint.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asks for the SDK's own variables, which clap does not read"
+)]
+fn has_credentials() -> bool {
+    [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+    ]
+    .iter()
+    .any(|name| std::env::var(name).is_ok())
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let host = endpoint.split("://").last().unwrap_or_default();
+    let host = host.split('/').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for local in [
+            "http://localhost:4566",
+            "http://127.0.0.1:4566/",
+            "http://[::1]:4566",
+            "http://127.9.9.9",
+        ] {
+            assert!(is_loopback(local), "{local}");
+        }
+        for remote in [
+            "https://sqs.us-east-1.amazonaws.com",
+            "http://localstack:4566",
+            "http://localhost.example.com",
+        ] {
+            assert!(!is_loopback(remote), "{remote}");
+        }
+    }
+}

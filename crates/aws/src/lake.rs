@@ -1,0 +1,324 @@
+//! The lake: one S3 bucket.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use bytes::Bytes;
+
+use crate::error::{CallError, sort};
+use crate::meter::Meter;
+
+const PUT: &str = "s3:PutObject";
+const GET: &str = "s3:GetObject";
+const HEAD: &str = "s3:HeadObject";
+const LIST: &str = "s3:ListObjectsV2";
+const DELETE: &str = "s3:DeleteObjects";
+
+/// Most keys of a `DeleteObjects` call (S3 API reference).
+const MAX_DELETE: usize = 1000;
+
+/// When a put may take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Always: what is there is replaced.
+    Always,
+    /// Only where there is no object of that key.
+    IfAbsent,
+    /// Only where the object has this ETag.
+    IfMatch(String),
+}
+
+/// How a put went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The object is written and has this ETag.
+    Written(String),
+    /// The condition did not hold. Where the answer to an earlier attempt was lost, that may be
+    /// because this very put took effect: read the object to know.
+    ConditionFailed,
+}
+
+/// An object's content.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Its bytes.
+    pub body: Bytes,
+    /// Its ETag, with quotes.
+    pub etag: String,
+    /// Its own metadata.
+    pub metadata: HashMap<String, String>,
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its ETag, with quotes.
+    pub etag: String,
+    /// Its own metadata.
+    pub metadata: HashMap<String, String>,
+}
+
+/// An object as a listing names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The bucket.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    s3: aws_sdk_s3::Client,
+    meter: Meter,
+    bucket: String,
+}
+
+impl Lake {
+    pub(crate) fn new(s3: aws_sdk_s3::Client, meter: Meter, bucket: &str) -> Lake {
+        Lake {
+            s3,
+            meter,
+            bucket: bucket.to_owned(),
+        }
+    }
+
+    /// Its name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// Writes an object whole; readers see the old one or the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Transient`] leaves open whether it took effect.
+    pub async fn put(
+        &self,
+        key: &str,
+        body: Bytes,
+        content_type: &str,
+        metadata: HashMap<String, String>,
+        condition: Condition,
+    ) -> Result<Outcome, CallError> {
+        let put = self
+            .s3
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(content_type)
+            .set_metadata((!metadata.is_empty()).then_some(metadata))
+            .body(ByteStream::from(body));
+        let put = match condition {
+            Condition::Always => put,
+            Condition::IfAbsent => put.if_none_match("*"),
+            Condition::IfMatch(etag) => put.if_match(etag),
+        };
+        match put
+            .customize()
+            .interceptor(self.meter.attempts(PUT, 0))
+            .send()
+            .await
+        {
+            Ok(written) => Ok(Outcome::Written(written.e_tag.unwrap_or_default())),
+            Err(error)
+                if error
+                    .raw_response()
+                    .is_some_and(|response| response.status().as_u16() == 412) =>
+            {
+                Ok(Outcome::ConditionFailed)
+            }
+            Err(error) => Err(self.named(sort(PUT, error), key)),
+        }
+    }
+
+    /// The object of that key; none where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]; [`CallError::NotFound`] where the bucket itself is missing.
+    pub async fn get(&self, key: &str) -> Result<Option<Object>, CallError> {
+        let got = self
+            .s3
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .customize()
+            .interceptor(self.meter.attempts(GET, 0))
+            .send()
+            .await;
+        let got = match got {
+            Ok(got) => got,
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_no_such_key()) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(self.named(sort(GET, error), key)),
+        };
+        let body = got
+            .body
+            .collect()
+            .await
+            .map_err(|error| CallError::Transient {
+                operation: GET,
+                reason: format!("`{key}` broke off"),
+                source: error.into(),
+            })?;
+        Ok(Some(Object {
+            body: body.into_bytes(),
+            etag: got.e_tag.unwrap_or_default(),
+            metadata: got.metadata.unwrap_or_default(),
+        }))
+    }
+
+    /// The ETag and metadata of the object of that key, without its content; none where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] of the call. S3 answers a missing bucket and a missing key alike.
+    pub async fn head(&self, key: &str) -> Result<Option<Head>, CallError> {
+        let head = self
+            .s3
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .customize()
+            .interceptor(self.meter.attempts(HEAD, 0))
+            .send()
+            .await;
+        match head {
+            Ok(head) => Ok(Some(Head {
+                etag: head.e_tag.unwrap_or_default(),
+                metadata: head.metadata.unwrap_or_default(),
+            })),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_not_found()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(self.named(sort(HEAD, error), key)),
+        }
+    }
+
+    /// The objects whose keys begin with `prefix` and stand after `start_after` in byte order,
+    /// in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]; [`CallError::NotFound`] where the bucket is missing.
+    pub async fn list(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+    ) -> Result<Vec<ObjectInfo>, CallError> {
+        let mut objects = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let page = self
+                .s3
+                .list_objects_v2()
+                .bucket(&self.bucket)
+                .prefix(prefix)
+                .set_start_after(start_after.map(str::to_owned))
+                .set_continuation_token(token)
+                .customize()
+                .interceptor(self.meter.attempts(LIST, 0))
+                .send()
+                .await
+                .map_err(|error| self.named(sort(LIST, error), prefix))?;
+            objects.extend(
+                page.contents
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|object| {
+                        Some(ObjectInfo {
+                            key: object.key?,
+                            size: object.size.unwrap_or_default().max(0) as u64,
+                        })
+                    }),
+            );
+            token = page.next_continuation_token;
+            if token.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    /// Deletes the objects of those keys; a key without an object is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] of the call, or for the first object that could not be deleted.
+    pub async fn delete(&self, keys: &[String]) -> Result<(), CallError> {
+        for chunk in keys.chunks(MAX_DELETE) {
+            let mut objects = Vec::with_capacity(chunk.len());
+            for key in chunk {
+                let object = ObjectIdentifier::builder().key(key).build();
+                objects
+                    .push(object.map_err(|error| CallError::permanent(DELETE, error.to_string()))?);
+            }
+            let delete = Delete::builder()
+                .set_objects(Some(objects))
+                .quiet(true)
+                .build();
+            let answer = self
+                .s3
+                .delete_objects()
+                .bucket(&self.bucket)
+                .delete(delete.map_err(|error| CallError::permanent(DELETE, error.to_string()))?)
+                .customize()
+                .interceptor(self.meter.attempts(DELETE, 0))
+                .send()
+                .await
+                .map_err(|error| sort(DELETE, error))?;
+            if let Some(error) = answer.errors.unwrap_or_default().first() {
+                let reason = format!(
+                    "`{}`: {}",
+                    error.key().unwrap_or_default(),
+                    error.message().unwrap_or_default()
+                );
+                return Err(CallError::transient(DELETE, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error with what it was about: S3's own words do not name the key.
+    fn named(&self, error: CallError, key: &str) -> CallError {
+        let at = format!("s3://{}/{key}", self.bucket);
+        match error {
+            CallError::Transient {
+                operation,
+                reason,
+                source,
+            } => CallError::Transient {
+                operation,
+                reason: format!("{at}: {reason}"),
+                source,
+            },
+            CallError::Permanent {
+                operation,
+                reason,
+                source,
+            } => CallError::Permanent {
+                operation,
+                reason: format!("{at}: {reason}"),
+                source,
+            },
+            CallError::NotFound { operation, reason } => CallError::NotFound {
+                operation,
+                reason: format!(
+                    "{at}: {reason}: is bucket `{}` there? `--create` makes it",
+                    self.bucket
+                ),
+            },
+        }
+    }
+}

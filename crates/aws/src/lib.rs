@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod connect;
+mod error;
+mod lake;
+mod meter;
+mod queue;
+mod settings;
+pub mod setup;
+
+pub use connect::Aws;
+pub use error::{BoxError, CallError};
+pub use lake::{Condition, Head, Lake, Object, ObjectInfo, Outcome};
+pub use meter::{Meter, PRICES_AS_OF, Usage, price_per_request};
+pub use queue::{Depth, MAX_BATCH_BYTES, MAX_ENTRIES, Message, Outgoing, Queue, retry_delays};
+pub use settings::{CreateSettings, DlqSettings, LakeSettings, QueueSettings};
