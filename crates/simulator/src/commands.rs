@@ -1,0 +1,237 @@
+//! What the binary does with its settings.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chrono::{TimeDelta, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::answer::PostError;
+use crate::config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig, ahead_of_clock};
+use crate::generator::Generator;
+use crate::send::{Outgoing, SendError, send};
+use crate::summary::Summary;
+
+/// How a command ended, with its words for the user printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All sound events were accepted, or the user stopped it.
+    Fine,
+    /// A sound event was refused, ingest could not be reached, or a file not be read.
+    Failed,
+    /// The settings cannot work.
+    Usage,
+}
+
+impl Outcome {
+    /// The exit code: 0, 1 or 2.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Does what the settings say until done or `stop` is cancelled.
+pub async fn run(config: &Config, stop: &CancellationToken) -> Outcome {
+    let result = match &config.command {
+        Some(Command::Replay(replay)) => run_replay(replay, &config.target, stop).await,
+        None => run_fleet(&config.fleet, &config.target, stop).await,
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        Outcome::Usage
+    })
+}
+
+async fn run_fleet(
+    fleet: &FleetConfig,
+    target: &TargetConfig,
+    stop: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let plan = fleet.plan(Utc::now(), rand::random())?;
+    let generator = Generator::new(&plan)?;
+    let interval = fleet.interval();
+    let events = generator.paced(interval);
+    if target.dry_run {
+        return Ok(print(events, stop).await.0);
+    }
+    if ahead_of_clock(
+        &plan,
+        interval.is_some() && fleet.span.is_none(),
+        Utc::now(),
+    ) > TimeDelta::minutes(5)
+    {
+        warn!(
+            event = "simulated_future",
+            "the last events will be in the future: ingest refuses those past its limit"
+        );
+    }
+    let (client, options) = (
+        target.client()?.stopped_by(stop.clone()),
+        target.send_options()?,
+    );
+    info!(event = "simulator_start", vehicles = plan.vehicles, cells = plan.cells, seed = plan.seed,
+        start = %contract::format_millis(plan.start), url = %target.ingest_url,
+        "sending {} at {}",
+        plan.count.map_or("until stopped".into(), |count| format!("{count} events")),
+        if interval.is_some() { format!("{} events/s", fleet.rate) } else { "full speed".into() });
+    let bar = match plan.count {
+        Some(count) => progress_bar(
+            count,
+            "{elapsed} {wide_bar} {pos}/{len} events, {per_sec}, {eta} left",
+        ),
+        None => ProgressBar::hidden(),
+    };
+    let (summary, _) = send(Arc::new(client), events, &options, stop, |done| {
+        bar.inc(done)
+    })
+    .await;
+    bar.finish_and_clear();
+    Ok(report(&summary, None))
+}
+
+async fn run_replay(
+    replay: &ReplayConfig,
+    target: &TargetConfig,
+    stop: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let events = replay.replay()?;
+    if target.dry_run {
+        let (outcome, events) = print(events, stop).await;
+        if let Some(events) = events {
+            eprintln!("{}", events.counts());
+        }
+        return Ok(outcome);
+    }
+    let (client, options) = (
+        target.client()?.stopped_by(stop.clone()),
+        target.send_options()?,
+    );
+    info!(event = "replay_start", files = replay.files.len(), url = %target.ingest_url, "sending recorded events");
+    let bar = progress_bar(
+        total_bytes(&replay.files),
+        "{elapsed} {wide_bar} {bytes}/{total_bytes} of files, {eta} left",
+    );
+    let read = events.bytes_read();
+    let (summary, events) = send(Arc::new(client), events, &options, stop, |_| {
+        bar.set_position(read.load(Ordering::Relaxed))
+    })
+    .await;
+    bar.finish_and_clear();
+    Ok(report(
+        &summary,
+        events.map(|events| events.counts().to_string()),
+    ))
+}
+
+fn total_bytes(files: &[PathBuf]) -> u64 {
+    files
+        .iter()
+        .filter_map(|path| path.metadata().ok())
+        .map(|about| about.len())
+        .sum()
+}
+
+/// A bar on stderr; hidden where that is no terminal.
+fn progress_bar(length: u64, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).expect("the templates above are valid");
+    ProgressBar::new(length).with_style(style)
+}
+
+/// Prints events as NDJSON, without pace, until the source or the reader ends.
+async fn print<S, E>(source: S, stop: &CancellationToken) -> (Outcome, Option<S>)
+where
+    S: Iterator<Item = Result<Outgoing, E>> + Send + 'static,
+    E: std::error::Error + 'static,
+{
+    let stop = stop.clone();
+    let printing = tokio::task::spawn_blocking(move || {
+        let mut source = source;
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        let mut outcome = Outcome::Fine;
+        while let Some(event) = source.next().filter(|_| !stop.is_cancelled()) {
+            let written = match event {
+                Ok(event) => writeln!(out, "{}", event.body),
+                Err(error) => {
+                    eprintln!("error: {}", chain(&error));
+                    outcome = Outcome::Failed;
+                    break;
+                }
+            };
+            // A reader that has seen enough, such as `head`, is no error.
+            if written.is_err() {
+                break;
+            }
+        }
+        let _ = out.flush();
+        (outcome, source)
+    });
+    match printing.await {
+        Ok((outcome, source)) => (outcome, Some(source)),
+        Err(_) => (Outcome::Failed, None),
+    }
+}
+
+/// Prints the summary, and what to do where something failed.
+fn report(summary: &Summary, read: Option<String>) -> Outcome {
+    if let Some(read) = read {
+        println!("{read}");
+    }
+    println!("{summary}");
+    if let Some(failure) = &summary.failure {
+        eprintln!("error: {}", chain(failure));
+        if let Some(advice) = advice(failure) {
+            eprintln!("{advice}");
+        }
+    }
+    if summary.broken_accepted() > 0 {
+        warn!(
+            event = "broken_accepted",
+            count = summary.broken_accepted(),
+            "ingest accepted events that break their contract"
+        );
+    }
+    match summary.is_fine() {
+        true => Outcome::Fine,
+        false => Outcome::Failed,
+    }
+}
+
+fn advice(failure: &SendError) -> Option<&'static str> {
+    match failure {
+        SendError::Post(PostError::Unreachable { .. }) => {
+            Some("start it with `API_KEYS=… cargo run -p ingest`, or set INGEST_URL to where it is")
+        }
+        SendError::Post(PostError::Refused {
+            status: 401 | 403, ..
+        }) => Some("set API_KEY to one of the keys that ingest was started with (API_KEYS)"),
+        SendError::Post(
+            PostError::Refused {
+                status: 404 | 405, ..
+            }
+            | PostError::Unreadable { .. },
+        ) => Some("something else than ingest answers there: set INGEST_URL to where ingest is"),
+        SendError::Post(PostError::Overloaded { .. }) => Some(
+            "ingest or its queue is overloaded: lower --rate or --connections, or raise --retry-for",
+        ),
+        _ => None,
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}

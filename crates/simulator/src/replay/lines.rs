@@ -1,0 +1,116 @@
+//! Reads NDJSON whose lines are events already: as sent, or as they stand in `raw/`.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+
+use super::Recorded;
+use super::counts::{ReplayCounts, Skip};
+
+/// The field that the server adds and takes from nobody. The other two of `raw/` stay: with its
+/// `event_id` an event replayed is the same event, and its `kind` need not be told from its fields.
+const RECEIVED_AT: &str = "ingest_received_at";
+
+/// The events of one NDJSON file.
+pub(crate) struct Lines {
+    text: Box<dyn BufRead + Send>,
+    /// Fields that may hold the event time.
+    time_fields: Vec<String>,
+}
+
+impl Lines {
+    pub(crate) fn new(text: Box<dyn BufRead + Send>, time_fields: Vec<String>) -> Lines {
+        Lines { text, time_fields }
+    }
+
+    /// The next line that is an object, those before it counted; none at the end.
+    pub(crate) fn next_line(
+        &mut self,
+        counts: &mut ReplayCounts,
+    ) -> Result<Option<Recorded>, std::io::Error> {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            if self.text.read_until(b'\n', &mut bytes)? == 0 {
+                return Ok(None);
+            }
+            let text = match std::str::from_utf8(&bytes) {
+                Ok(text) => text.trim_start_matches('\u{feff}').trim(),
+                Err(_) => "not UTF-8",
+            };
+            if text.is_empty() {
+                continue;
+            }
+            counts.rows += 1;
+            match self.line(text) {
+                Ok(line) => {
+                    counts.events += 1;
+                    return Ok(Some(line));
+                }
+                Err(why) => counts.skip(why),
+            }
+        }
+    }
+
+    fn line(&self, text: &str) -> Result<Recorded, Skip> {
+        let event: BTreeMap<String, &RawValue> =
+            serde_json::from_str(text).map_err(|error| match error.is_data() {
+                true => Skip::NotAnObject,
+                false => Skip::NotJson,
+            })?;
+        let time = self.time_fields.iter().find_map(|field| event.get(field));
+        let time = time.and_then(|time| serde_json::from_str::<DateTime<Utc>>(time.get()).ok());
+        let body = match event.contains_key(RECEIVED_AT) {
+            false => text.to_owned(),
+            true => {
+                let own = event.iter().filter(|(name, _)| *name != RECEIVED_AT);
+                // The values as they stand: a number keeps its digits.
+                let fields: Vec<String> = own
+                    .map(|(name, value)| {
+                        format!("{}:{}", serde_json::Value::from(name.as_str()), value.get())
+                    })
+                    .collect();
+                format!("{{{}}}", fields.join(","))
+            }
+        };
+        Ok(Recorded { body, time })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_raw_lose_their_time_of_receipt_and_keep_the_rest_to_the_digit() {
+        let text = concat!(
+            "\u{feff}{\"kind\":\"vehicle\",\"event_id\":\"e-1\",\"ingest_received_at\":\"2025-10-04T12:00:01.000Z\",",
+            "\"timestamp\":\"2025-10-04T12:00:00Z\",\"vehicle_id\":\"v\",\"can_id\":\"0x1\",\"payload\":{\"x\":1.50}}\r\n",
+            "\n",
+            "{\"vehicle_id\": \"v\"}\n",
+            "{\"vehicle_id\":\n",
+            "[1]\n",
+            "{\"b\":2}"
+        );
+        let mut lines = Lines::new(Box::new(text.as_bytes()), vec!["timestamp".into()]);
+        let mut counts = ReplayCounts::default();
+        let mut read = Vec::new();
+        while let Some(line) = lines.next_line(&mut counts).unwrap() {
+            read.push((line.body, line.time.map(contract::format_millis)));
+        }
+        let first = "{\"can_id\":\"0x1\",\"event_id\":\"e-1\",\"kind\":\"vehicle\",\"payload\":{\"x\":1.50},\"timestamp\":\"2025-10-04T12:00:00Z\",\"vehicle_id\":\"v\"}";
+        assert_eq!(
+            read[0],
+            (first.into(), Some("2025-10-04T12:00:00.000Z".into()))
+        );
+        assert_eq!(read[1], ("{\"vehicle_id\": \"v\"}".into(), None));
+        assert_eq!(read[2].0, "{\"b\":2}");
+        assert_eq!((counts.rows, counts.events), (5, 3));
+        assert_eq!(
+            counts.skipped,
+            BTreeMap::from([(Skip::NotJson, 1), (Skip::NotAnObject, 1)])
+        );
+    }
+}
