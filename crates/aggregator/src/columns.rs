@@ -1,0 +1,166 @@
+//! Which column of `curated/` holds which signal.
+//!
+//! A column's type must be the same in every file, or Spark and Athena cannot read the folder.
+//! Declared signals have the declared type. Of any other signal the type seen first is kept in
+//! `_schema/<kind>.json`, and values of another type go to a column of their own,
+//! `<signal>__<type>`. Engines ignore case in names, so spellings that differ in case alone share
+//! a column.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use aws::{CallError, Condition, Lake, Outcome};
+use contract::{Kind, Scalar, ScalarType};
+use serde::{Deserialize, Serialize};
+
+/// Prefix of the objects that keep the types of undeclared signals.
+const SCHEMA: &str = "_schema/";
+
+/// Name of the Arrow field metadata that marks a signal's column and names the signal.
+pub(crate) const SIGNAL: &str = "signal";
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ColumnType {
+    Number,
+    Integer,
+    Boolean,
+    Text,
+}
+
+impl ColumnType {
+    pub(crate) fn declared(scalar: ScalarType) -> ColumnType {
+        match scalar {
+            ScalarType::Number => ColumnType::Number,
+            ScalarType::Integer => ColumnType::Integer,
+            ScalarType::Boolean => ColumnType::Boolean,
+            ScalarType::String => ColumnType::Text,
+        }
+    }
+
+    /// The type of the signal's value: as declared, or else as it comes.
+    pub(crate) fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
+        match (kind.known.get(signal), value) {
+            (Some(rule), _) => ColumnType::declared(rule.scalar),
+            (None, Scalar::Number(_)) => ColumnType::Number,
+            (None, Scalar::Bool(_)) => ColumnType::Boolean,
+            (None, Scalar::Text(_)) => ColumnType::Text,
+        }
+    }
+
+    pub(crate) fn arrow(self) -> DataType {
+        match self {
+            ColumnType::Number => DataType::Float64,
+            ColumnType::Integer => DataType::Int64,
+            ColumnType::Boolean => DataType::Boolean,
+            ColumnType::Text => DataType::Utf8,
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            ColumnType::Number => "number",
+            ColumnType::Integer => "integer",
+            ColumnType::Boolean => "bool",
+            ColumnType::Text => "text",
+        }
+    }
+}
+
+/// The columns of one kind's signals.
+#[derive(Debug, Default)]
+pub(crate) struct Columns(BTreeMap<String, Column>);
+
+/// The plain column of a signal, by the signal's name in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Column {
+    name: String,
+    r#type: ColumnType,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Kept {
+    signals: BTreeMap<String, Column>,
+}
+
+impl Columns {
+    /// The column for the signal's values of that type; the signal must be known to the columns.
+    pub(crate) fn field(&self, signal: &str, r#type: ColumnType) -> Arc<Field> {
+        let plain = self.0.get(&signal.to_ascii_lowercase());
+        let signal = plain.map_or(signal, |column| column.name.as_str());
+        let name = match plain {
+            Some(column) if column.r#type != r#type => format!("{signal}__{}", r#type.suffix()),
+            _ => signal.to_owned(),
+        };
+        let metadata = HashMap::from([(SIGNAL.to_owned(), signal.to_owned())]);
+        Arc::new(Field::new(name, r#type.arrow(), true).with_metadata(metadata))
+    }
+
+    /// The columns of the kind, once every one of `signals` has its place among them.
+    ///
+    /// What is kept never changes, so that two runs that do this at once agree.
+    pub(crate) async fn with(
+        lake: &Lake,
+        kind: &Kind,
+        signals: &[(String, ColumnType)],
+    ) -> Result<Columns, CallError> {
+        let key = format!("{SCHEMA}{}.json", kind.name);
+        loop {
+            let object = lake.get(&key).await?;
+            let (mut kept, condition) = match &object {
+                // An object that is not ours to read is replaced: the types then follow the data.
+                Some(object) => (
+                    serde_json::from_slice(&object.body).unwrap_or_default(),
+                    Condition::IfMatch(object.etag.clone()),
+                ),
+                None => (Kept::default(), Condition::IfAbsent),
+            };
+            let declared: BTreeMap<String, Column> = kind
+                .known
+                .values()
+                .map(|rule| {
+                    let column = Column {
+                        name: rule.name.clone(),
+                        r#type: ColumnType::declared(rule.scalar),
+                    };
+                    (rule.name.to_ascii_lowercase(), column)
+                })
+                .collect();
+            let mut grown = false;
+            for (signal, r#type) in signals {
+                let lower = signal.to_ascii_lowercase();
+                if !declared.contains_key(&lower) && !kept.signals.contains_key(&lower) {
+                    kept.signals.insert(
+                        lower,
+                        Column {
+                            name: signal.clone(),
+                            r#type: *r#type,
+                        },
+                    );
+                    grown = true;
+                }
+            }
+            if grown {
+                let text =
+                    serde_json::to_vec_pretty(&kept).expect("names and types always serialise");
+                let put = lake
+                    .put(
+                        &key,
+                        text.into(),
+                        "application/json",
+                        HashMap::new(),
+                        condition,
+                    )
+                    .await?;
+                if put == Outcome::ConditionFailed {
+                    continue;
+                }
+            }
+            let mut columns = kept.signals;
+            columns.extend(declared);
+            return Ok(Columns(columns));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Settings of the aggregator.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aws::{CreateSettings, LakeSettings, ObjectInfo};
+use bytesize::ByteSize;
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand};
+use contract::{Hour, Kinds};
+use service::logging::LogFormat;
+
+/// Turns raw events into deduplicated Parquet and hourly aggregates.
+#[derive(Debug, Parser)]
+#[command(name = "aggregator", version, about)]
+pub struct Cli {
+    /// What to do; `once` where nothing is named.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the aggregator is to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Take in all that is new, print a summary and end.
+    Once,
+    /// Take in what is new every INTERVAL until stopped.
+    Watch,
+    /// Make event hours anew from `raw/`, as after a lost object or a changed declaration.
+    Rebuild {
+        /// First hour: `2026-11-21`, `2026-11-21T13` or an RFC 3339 time.
+        #[arg(long, value_parser = parse_hour)]
+        from: Hour,
+        /// The hour after the last one.
+        #[arg(long, value_parser = parse_hour)]
+        to: Hour,
+    },
+    /// Ask the `watch` on this machine whether its last run succeeded; exit 0 if so.
+    Health,
+}
+
+/// Settings of the aggregator; each flag can be given as an environment variable.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// The lake.
+    #[command(flatten)]
+    pub lake: LakeSettings,
+    /// Whether a missing bucket is made.
+    #[command(flatten)]
+    pub create: CreateSettings,
+    /// Folder with declarations of further kinds (*.toml).
+    #[arg(long, env, global = true)]
+    pub contracts: Option<PathBuf>,
+    /// Most bytes of raw objects in one commit: bounds memory.
+    #[arg(long, env, default_value = "64MiB", global = true)]
+    pub commit_max_bytes: ByteSize,
+    /// Most raw objects in one commit.
+    #[arg(long, env, default_value_t = 2000, global = true)]
+    pub commit_max_objects: usize,
+    /// List all of `raw/` rather than the last two days, as is done once a day anyway.
+    #[arg(long, global = true)]
+    pub full: bool,
+    /// Time between the runs of `watch`.
+    #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration, global = true)]
+    pub interval: Duration,
+    /// Where `watch` serves /metrics, /livez and /readyz.
+    #[arg(long, env, default_value = "127.0.0.1:9102", global = true)]
+    pub metrics_listen: SocketAddr,
+    /// How log lines are written.
+    #[arg(long, env, value_enum, default_value_t = LogFormat::Logfmt, global = true)]
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// The defaults, for a lake in that bucket.
+    pub fn for_bucket(bucket: &str) -> Config {
+        let mut config = Cli::parse_from(["aggregator"]).config;
+        config.lake.lake_bucket = bucket.to_owned();
+        config
+    }
+
+    /// Says what is wrong with the settings, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting and what it must be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.commit_max_objects == 0 {
+            bail!("COMMIT_MAX_OBJECTS must be at least 1");
+        }
+        if self.interval < Duration::from_millis(100) {
+            bail!(
+                "INTERVAL ({}) must be at least 100ms",
+                humantime::format_duration(self.interval)
+            );
+        }
+        self.kinds().map(|_| ())
+    }
+
+    /// The declared kinds.
+    ///
+    /// # Errors
+    ///
+    /// If the folder or a declaration in it cannot be used.
+    pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {
+        Kinds::load(self.contracts.as_deref()).context("cannot load the kinds from CONTRACTS")
+    }
+
+    /// Cuts the objects into commits within the bounds.
+    pub(crate) fn cut<'a>(&self, objects: &'a [ObjectInfo]) -> Vec<&'a [ObjectInfo]> {
+        let mut chunks = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for (at, object) in objects.iter().enumerate() {
+            let full = at - start >= self.commit_max_objects
+                || bytes + object.size > self.commit_max_bytes.as_u64();
+            if full && at > start {
+                chunks.push(&objects[start..at]);
+                (start, bytes) = (at, 0);
+            }
+            bytes += object.size;
+        }
+        if start < objects.len() {
+            chunks.push(&objects[start..]);
+        }
+        chunks
+    }
+}
+
+fn parse_hour(text: &str) -> Result<Hour, String> {
+    let time = DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc));
+    let hour = || {
+        DateTime::parse_from_rfc3339(&format!("{text}:00:00Z")).map(|time| time.with_timezone(&Utc))
+    };
+    let day = || {
+        text.parse::<NaiveDate>()
+            .map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc())
+    };
+    time.or_else(|_| hour())
+        .or_else(|_| day())
+        .map(Hour::of)
+        .map_err(|_| {
+            format!(
+                "`{text}` is not a time: give `2026-11-21`, `2026-11-21T13` or an RFC 3339 time"
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_read_from_days_hours_and_times() {
+        for text in [
+            "2026-11-21T13",
+            "2026-11-21T13:45:00Z",
+            "2026-11-21T15:45:00+02:00",
+        ] {
+            assert_eq!(
+                parse_hour(text).unwrap().to_string(),
+                "year=2026/month=11/day=21/hour=13"
+            );
+        }
+        assert_eq!(
+            parse_hour("2026-11-21").unwrap().to_string(),
+            "year=2026/month=11/day=21/hour=00"
+        );
+        assert!(parse_hour("noon").is_err());
+    }
+
+    #[test]
+    fn commits_are_cut_at_the_bounds_and_hold_at_least_one_object() {
+        let mut config = Config::for_bucket("b");
+        config.commit_max_objects = 3;
+        config.commit_max_bytes = ByteSize(100);
+        let objects: Vec<_> = [60, 60, 500, 1, 1, 1, 1]
+            .iter()
+            .map(|size| ObjectInfo {
+                key: String::new(),
+                size: *size,
+            })
+            .collect();
+        let sizes: Vec<_> = config
+            .cut(&objects)
+            .iter()
+            .map(|chunk| chunk.len())
+            .collect();
+        assert_eq!(sizes, [1, 1, 1, 3, 1]);
+    }
+}

@@ -1,0 +1,390 @@
+//! Finishes a commit: raw objects in, curated parts and aggregates out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use arrow::array::{Array, RecordBatch};
+use aws::{Condition, Lake, Outcome};
+use bytes::Bytes;
+use contract::{Code, Event, Hour, Kind, Kinds, curated_key, curated_prefix, parse_line};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::aggregates::{self, Aggregates};
+use crate::aside::Aside;
+use crate::columns::{ColumnType, Columns};
+use crate::curated;
+use crate::group::{Added, Group, Span};
+use crate::summary::Summary;
+
+/// Raw objects that are read ahead, and hours that are written at once.
+const READ_AHEAD: usize = 8;
+const HOURS_AT_ONCE: usize = 4;
+
+/// The event groups of a commit: by kind and event hour.
+type Groups<'k> = BTreeMap<(&'k str, Hour), Group<'k>>;
+
+/// The inputs of a commit, read whole: spans point into them.
+struct Inputs {
+    keys: Vec<String>,
+    bodies: Vec<Bytes>,
+}
+
+impl Inputs {
+    fn line(&self, span: Span) -> &str {
+        let body = &self.bodies[span.input as usize];
+        std::str::from_utf8(&body[span.start as usize..span.end as usize]).unwrap_or_default()
+    }
+
+    fn key(&self, span: Span) -> &str {
+        &self.keys[span.input as usize]
+    }
+}
+
+/// A commit's work: which hours of it to make, and whether parts that are there are kept.
+pub(crate) struct Work<'a> {
+    pub(crate) lake: &'a Lake,
+    pub(crate) kinds: &'a Kinds,
+    pub(crate) commit: u64,
+    pub(crate) inputs: &'a [String],
+    /// Called with the number of objects read so far.
+    pub(crate) progress: &'a (dyn Fn(u64) + Send + Sync),
+}
+
+/// A part that stands in `curated/`.
+pub(crate) struct Part<'k> {
+    pub(crate) kind: &'k Kind,
+    pub(crate) hour: Hour,
+    pub(crate) rows: RecordBatch,
+}
+
+impl<'a> Work<'a> {
+    /// Finishes the commit. Doing so again, or at the same time as another process, gives the
+    /// same objects: a part that is there is left as it is, and counted as it stands.
+    pub(crate) async fn finish(&self) -> anyhow::Result<Summary> {
+        let mut summary = Summary {
+            commits: 1,
+            ..Summary::default()
+        };
+        let parts = self
+            .write_parts(&mut summary, |_, _| true, Condition::IfAbsent)
+            .await?;
+        summary.hours = parts.len() as u64;
+        // A loop rather than a closure over the parts: the compiler cannot see that such a
+        // closure's future may be sent to another thread.
+        let mut counted = Vec::new();
+        for part in parts {
+            counted.push(async move {
+                let aggregates = Aggregates::of(&part.rows)?;
+                aggregates::apply(self.lake, part.kind, part.hour, self.commit, &aggregates).await
+            });
+        }
+        stream::iter(counted)
+            .buffer_unordered(HOURS_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(summary)
+    }
+
+    /// Writes the parts of the hours that are wanted; with [`Condition::IfAbsent`] a part that is
+    /// there stays and is read back.
+    pub(crate) async fn write_parts(
+        &self,
+        summary: &mut Summary,
+        wanted: impl Fn(&Kind, Hour) -> bool,
+        condition: Condition,
+    ) -> anyhow::Result<Vec<Part<'a>>> {
+        let inputs = self.read(summary).await?;
+        let mut aside = Aside::default();
+        let mut groups = self.gather(&inputs, &wanted, summary, &mut aside)?;
+        self.drop_earlier(&mut groups, &inputs, summary, &mut aside)
+            .await?;
+        aside.write(self.lake, self.commit).await?;
+
+        let mut signals: BTreeMap<&str, BTreeSet<(String, ColumnType)>> = BTreeMap::new();
+        for ((kind, _), group) in &groups {
+            signals.entry(kind).or_default().extend(group.signals());
+        }
+        let mut columns: HashMap<&str, Arc<Columns>> = HashMap::new();
+        for (name, signals) in signals {
+            let kind = self.kind(name)?;
+            let signals: Vec<_> = signals.into_iter().collect();
+            columns.insert(
+                name,
+                Arc::new(Columns::with(self.lake, kind, &signals).await?),
+            );
+        }
+        let mut writes = Vec::new();
+        for ((name, hour), group) in groups {
+            if group.len() == 0 {
+                continue;
+            }
+            let columns = columns[name].clone();
+            let condition = condition.clone();
+            writes.push(async move {
+                let kind = self.kind(name)?;
+                let rows = self
+                    .write_part(kind, hour, group, &columns, condition)
+                    .await?;
+                anyhow::Ok(Part { kind, hour, rows })
+            });
+        }
+        let parts: Vec<Part<'a>> = stream::iter(writes)
+            .buffered(HOURS_AT_ONCE)
+            .try_collect()
+            .await?;
+        summary.events += parts
+            .iter()
+            .map(|part| part.rows.num_rows() as u64)
+            .sum::<u64>();
+        Ok(parts)
+    }
+
+    fn kind(&self, name: &str) -> anyhow::Result<&'a Kind> {
+        self.kinds
+            .get(name)
+            .with_context(|| format!("kind `{name}` is not declared"))
+    }
+
+    async fn read(&self, summary: &mut Summary) -> anyhow::Result<Inputs> {
+        let mut inputs = Inputs {
+            keys: Vec::new(),
+            bodies: Vec::new(),
+        };
+        let mut reads = Vec::new();
+        for key in self.inputs {
+            reads.push(async move { anyhow::Ok((key, self.lake.get(key).await?)) });
+        }
+        let mut reads = stream::iter(reads).buffered(READ_AHEAD);
+        while let Some((key, object)) = reads.try_next().await? {
+            match object {
+                Some(object) => {
+                    summary.objects += 1;
+                    inputs.keys.push(key.clone());
+                    inputs.bodies.push(object.body);
+                }
+                None => {
+                    summary.missing_objects += 1;
+                    tracing::warn!(event = "raw_missing", object.key = %key, "the object was deleted before it was taken in");
+                }
+            }
+            (self.progress)(summary.objects + summary.missing_objects);
+        }
+        Ok(inputs)
+    }
+
+    /// Sorts the events of all inputs into their hours; of those with one id, the first to be
+    /// received stays.
+    fn gather<'i>(
+        &self,
+        inputs: &'i Inputs,
+        wanted: &impl Fn(&Kind, Hour) -> bool,
+        summary: &mut Summary,
+        aside: &mut Aside,
+    ) -> anyhow::Result<Groups<'i>>
+    where
+        'a: 'i,
+    {
+        let mut groups: Groups<'i> = BTreeMap::new();
+        for (input, body) in inputs.bodies.iter().enumerate() {
+            let mut start = 0;
+            for line in body.split_inclusive(|byte| *byte == b'\n') {
+                let span = Span {
+                    input: input as u32,
+                    start: start as u32,
+                    end: (start + line.len()) as u32,
+                };
+                start += line.len();
+                let text = inputs.line(span);
+                if text.trim().is_empty() && line.iter().all(u8::is_ascii_whitespace) {
+                    continue;
+                }
+                let event = match parse_line(self.kinds, text) {
+                    Ok(event) => event,
+                    Err(rejection) if rejection.code == Code::UnknownKind => bail!(
+                        "`{}` holds an event of a kind that is not declared here: {rejection}; set CONTRACTS to the folder that ingest has, and run again",
+                        inputs.key(span)
+                    ),
+                    Err(rejection) => {
+                        summary.refused += 1;
+                        let line = String::from_utf8_lossy(line);
+                        aside.keep(
+                            rejection.code.as_str(),
+                            &rejection.message,
+                            inputs.key(span),
+                            line.trim_end(),
+                        );
+                        continue;
+                    }
+                };
+                let hour = Hour::of(event.time);
+                if !wanted(event.kind, hour) {
+                    continue;
+                }
+                let id = event.event_id.clone().unwrap_or_default();
+                let group = groups
+                    .entry((event.kind.name.as_str(), hour))
+                    .or_insert_with(|| Group::new(event.kind));
+                let Added::Seen(other) = group.add(&event, &id, span) else {
+                    continue;
+                };
+                let Ok(first) = parse_line(self.kinds, inputs.line(other)) else {
+                    continue;
+                };
+                // The kept one is the one received first, in whatever order the objects are read.
+                let (stays, goes) = if event.received_at < first.received_at {
+                    group.replace(&event, &id, span);
+                    (span, other)
+                } else {
+                    (other, span)
+                };
+                if same_content(&event, &first) {
+                    summary.duplicates += 1;
+                } else {
+                    summary.conflicts += 1;
+                    let detail = format!(
+                        "event_id `{id}` has other content in `{}`",
+                        inputs.key(stays)
+                    );
+                    aside.keep(
+                        "conflict",
+                        &detail,
+                        inputs.key(goes),
+                        inputs.line(goes).trim_end(),
+                    );
+                }
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Takes out the events whose ids stand in parts of earlier commits.
+    async fn drop_earlier(
+        &self,
+        groups: &mut Groups<'_>,
+        inputs: &Inputs,
+        summary: &mut Summary,
+        aside: &mut Aside,
+    ) -> anyhow::Result<()> {
+        let mut listings = Vec::new();
+        for (kind, hour) in groups.keys().copied() {
+            listings.push(async move {
+                anyhow::Ok((
+                    (kind, hour),
+                    self.earlier_parts(kind, hour, self.commit).await?,
+                ))
+            });
+        }
+        let listings: Vec<_> = stream::iter(listings)
+            .buffered(READ_AHEAD)
+            .try_collect()
+            .await?;
+        let mut reads = Vec::new();
+        for (at, keys) in listings {
+            for key in keys {
+                reads.push(async move {
+                    let object = self
+                        .lake
+                        .get(&key)
+                        .await?
+                        .with_context(|| format!("`{key}` was listed and is gone"))?;
+                    anyhow::Ok((at, key, object.body))
+                });
+            }
+        }
+        let mut reads = stream::iter(reads).buffered(READ_AHEAD);
+        while let Some((at, key, body)) = reads.try_next().await? {
+            let Some(group) = groups.get_mut(&at) else {
+                continue;
+            };
+            let unreadable = || format!("cannot read `{key}`");
+            let ids = curated::ids(body.clone()).with_context(unreadable)?;
+            let seen: Vec<(u32, Span)> = (0..ids.len())
+                .filter_map(|row| group.find(ids.value(row)).map(|span| (row as u32, span)))
+                .collect();
+            if seen.is_empty() {
+                continue;
+            }
+            let part = curated::from_parquet(body, None).with_context(unreadable)?;
+            let part = curated::rows(&part, seen.iter().map(|(row, _)| *row).collect())
+                .with_context(unreadable)?;
+            for (row, (_, span)) in seen.into_iter().enumerate() {
+                let Ok(event) = parse_line(self.kinds, inputs.line(span)) else {
+                    continue;
+                };
+                let id = event.event_id.clone().unwrap_or_default();
+                group.drop_id(&id);
+                if curated::has_content(&part, row, &event) {
+                    summary.duplicates += 1;
+                } else {
+                    summary.conflicts += 1;
+                    let detail = format!("event_id `{id}` has other content in `{key}`");
+                    aside.keep(
+                        "conflict",
+                        &detail,
+                        inputs.key(span),
+                        inputs.line(span).trim_end(),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys of the hour's parts that commits before `commit` wrote.
+    pub(crate) async fn earlier_parts(
+        &self,
+        kind: &str,
+        hour: Hour,
+        commit: u64,
+    ) -> anyhow::Result<Vec<String>> {
+        let end = curated_key(kind, hour, commit);
+        let parts = self.lake.list(&curated_prefix(kind, hour), None).await?;
+        Ok(parts
+            .into_iter()
+            .map(|object| object.key)
+            .filter(|key| key.ends_with(".parquet") && *key < end)
+            .collect())
+    }
+
+    async fn write_part(
+        &self,
+        kind: &Kind,
+        hour: Hour,
+        group: Group<'_>,
+        columns: &Columns,
+        condition: Condition,
+    ) -> anyhow::Result<RecordBatch> {
+        let key = curated_key(&kind.name, hour, self.commit);
+        let rows = group.finish(columns)?;
+        // Sorted by entity and time: the second and third column.
+        let file =
+            curated::to_parquet(&rows, &[1, 2]).with_context(|| format!("cannot write `{key}`"))?;
+        let metadata = HashMap::from([("events".to_owned(), rows.num_rows().to_string())]);
+        let put = self
+            .lake
+            .put(
+                &key,
+                file,
+                "application/vnd.apache.parquet",
+                metadata,
+                condition,
+            )
+            .await?;
+        if put == Outcome::ConditionFailed {
+            let there = self
+                .lake
+                .get(&key)
+                .await?
+                .with_context(|| format!("`{key}` is there and cannot be read"))?;
+            return curated::from_parquet(there.body, None)
+                .with_context(|| format!("cannot read `{key}`"));
+        }
+        Ok(rows)
+    }
+}
+
+/// Whether two events with one id say the same; when they were received does not count.
+fn same_content(one: &Event<'_>, two: &Event<'_>) -> bool {
+    contract::derive_event_id(one) == contract::derive_event_id(two)
+}

@@ -1,0 +1,152 @@
+//! Curated parts as Parquet: written, and read back.
+
+use std::collections::HashSet;
+
+use arrow::array::{
+    Array, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
+use bytes::Bytes;
+use contract::{Event, Scalar};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use crate::columns::SIGNAL;
+
+/// The batch as a Parquet file: zstd, statistics for each page, its first columns' order noted.
+pub(crate) fn to_parquet(batch: &RecordBatch, sorted_by: &[i32]) -> Result<Bytes> {
+    let sorting = sorted_by
+        .iter()
+        .map(|column| SortingColumn {
+            column_idx: *column,
+            descending: false,
+            nulls_first: false,
+        })
+        .collect();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        // Ids hardly repeat: a dictionary of them would be built and thrown away.
+        .set_column_dictionary_enabled(ColumnPath::from("event_id"), false)
+        .set_sorting_columns(Some(sorting))
+        .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))?;
+    writer.write(batch)?;
+    Ok(writer.into_inner()?.into())
+}
+
+/// All rows of a Parquet file; `columns` limits them to those named.
+pub(crate) fn from_parquet(file: Bytes, columns: Option<&[&str]>) -> Result<RecordBatch> {
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(64 * 1024);
+    if let Some(columns) = columns {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    let reader = builder.build()?;
+    let schema = arrow::array::RecordBatchReader::schema(&reader);
+    let batches = reader.collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+/// The ids of a part, in the order of its rows.
+pub(crate) fn ids(file: Bytes) -> Result<StringArray> {
+    let batch = from_parquet(file, Some(&["event_id"]))?;
+    Ok(text_column(&batch, "event_id")?.clone())
+}
+
+/// Only those rows of the batch.
+pub(crate) fn rows(batch: &RecordBatch, rows: Vec<u32>) -> Result<RecordBatch> {
+    Ok(take_record_batch(batch, &UInt32Array::from(rows))?)
+}
+
+/// The named column, which must hold text.
+pub(crate) fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
+    batch
+        .column_by_name(name)
+        .and_then(|column| column.as_string_opt::<i32>())
+        .ok_or_else(|| ParquetError::General(format!("the part has no text column `{name}`")))
+}
+
+/// Whether the row of a curated part has the content of the event: entity, time to the
+/// microsecond, fields and signals; when it was received does not count.
+pub(crate) fn has_content(batch: &RecordBatch, row: usize, event: &Event<'_>) -> bool {
+    let text = |name: &str| {
+        text_column(batch, name)
+            .ok()
+            .map(|column| column.value(row).to_owned())
+    };
+    let time = batch
+        .column_by_name("event_time")
+        .filter(|column| {
+            *column.data_type() == DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        })
+        .map(|column| column.as_primitive::<TimestampMicrosecondType>().value(row));
+    if text("entity_id").as_deref() != Some(&*event.entity)
+        || time != Some(event.time.timestamp_micros())
+    {
+        return false;
+    }
+    let mut expected: HashSet<String> = HashSet::new();
+    let fields = event
+        .fields
+        .iter()
+        .map(|(at, value)| (event.kind.fields[*at].name.as_str(), value));
+    let signals = event.signals.iter().map(|(name, value)| (&**name, value));
+    for (name, value) in fields.chain(signals) {
+        expected.insert(format!("{}={}", name.to_ascii_lowercase(), shown(value)));
+    }
+    let schema = batch.schema();
+    let stored = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .skip(4)
+        .filter_map(|(at, field)| {
+            let column = batch.column(at);
+            (!column.is_null(row)).then(|| {
+                format!(
+                    "{}={}",
+                    signal_of(field).to_ascii_lowercase(),
+                    value_at(column.as_ref(), row)
+                )
+            })
+        });
+    stored.collect::<HashSet<_>>() == expected
+}
+
+/// The signal whose values the column holds, or the column's own name.
+pub(crate) fn signal_of(field: &Field) -> &str {
+    field
+        .metadata()
+        .get(SIGNAL)
+        .map_or(field.name(), String::as_str)
+}
+
+fn shown(value: &Scalar<'_>) -> String {
+    match value {
+        Scalar::Bool(value) => value.to_string(),
+        Scalar::Number(value) => value.to_string(),
+        Scalar::Text(value) => format!("{value:?}"),
+    }
+}
+
+fn value_at(column: &dyn Array, row: usize) -> String {
+    let any = column.as_any();
+    if let Some(column) = any.downcast_ref::<Float64Array>() {
+        column.value(row).to_string()
+    } else if let Some(column) = any.downcast_ref::<Int64Array>() {
+        (column.value(row) as f64).to_string()
+    } else if let Some(column) = any.downcast_ref::<BooleanArray>() {
+        column.value(row).to_string()
+    } else if let Some(column) = any.downcast_ref::<StringArray>() {
+        format!("{:?}", column.value(row))
+    } else {
+        String::new()
+    }
+}

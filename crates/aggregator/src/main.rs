@@ -1,0 +1,94 @@
+//! `aggregator`: wires settings, log, lake and runs.
+
+use std::process::ExitCode;
+
+use aggregator::{Cli, Command, Config, Progress};
+use anyhow::Context;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use service::metrics::Ready;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    service::logging::init(cli.config.log_format);
+    if let Err(error) = cli.config.check() {
+        eprintln!("aggregator: {error:#}");
+        return ExitCode::from(2);
+    }
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("aggregator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
+    let command = command.unwrap_or(Command::Once);
+    if let Command::Health = command {
+        return service::health::check(config.metrics_listen, "/readyz").await;
+    }
+    let stop = service::stop::on_signal().context("cannot listen for signals")?;
+    let aws = aws::Aws::connect().await;
+    if config.create.wanted(&aws) {
+        aws::setup::create_bucket(&aws, &config.lake.lake_bucket)
+            .await
+            .context("cannot make the bucket of the lake")?;
+    }
+    match command {
+        Command::Watch => watch(&config, &aws, stop).await,
+        Command::Rebuild { from, to } => {
+            let bar = Bar::new();
+            let summary = aggregator::rebuild(&config, &aws, from, to, &bar).await?;
+            bar.0.finish_and_clear();
+            println!("rebuilt: {summary}");
+            Ok(())
+        }
+        Command::Once | Command::Health => {
+            let bar = Bar::new();
+            let summary = aggregator::once(&config, &aws, &stop, &bar).await?;
+            bar.0.finish_and_clear();
+            println!("{summary}");
+            Ok(())
+        }
+    }
+}
+
+async fn watch(
+    config: &Config,
+    aws: &aws::Aws,
+    stop: tokio_util::sync::CancellationToken,
+) -> anyhow::Result<()> {
+    let ready = Ready::default();
+    let metrics = service::metrics::install()?;
+    let server = tokio::spawn(service::metrics::serve(
+        config.metrics_listen,
+        metrics,
+        ready.clone(),
+        stop.clone(),
+    ));
+    tracing::info!(event = "start", interval = %humantime::format_duration(config.interval), bucket = config.lake.lake_bucket);
+    let summary = aggregator::watch(config, aws, &stop, |succeeded| ready.set(succeeded)).await;
+    tracing::info!(event = "stop", summary = %summary);
+    server.await.context("the metrics server broke off")?
+}
+
+/// A progress bar of raw objects, shown on a terminal only.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new() -> Bar {
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} objects, {elapsed} {msg}");
+        let bar = ProgressBar::new(0);
+        Bar(style.map_or(bar.clone(), |style| bar.with_style(style)))
+    }
+}
+
+impl Progress for Bar {
+    fn objects(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+    }
+}

@@ -1,0 +1,158 @@
+//! One run, and runs one after the other.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use aws::{Aws, Lake};
+use chrono::Utc;
+use contract::Kinds;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::commits::{Intent, Log};
+use crate::config::Config;
+use crate::curate::Work;
+use crate::discover::discover;
+use crate::summary::Summary;
+
+/// Told how far a run has come: raw objects read, and raw objects known to be read.
+pub trait Progress: Send + Sync {
+    /// `done` of `all` raw objects are read.
+    fn objects(&self, done: u64, all: u64);
+}
+
+/// For a caller who does not ask.
+impl Progress for () {
+    fn objects(&self, _: u64, _: u64) {}
+}
+
+/// Takes in all raw objects that are there and not committed, finishing first what another run
+/// left unfinished. Between commits it looks at `stop`, and then leaves the rest for the next run.
+///
+/// # Errors
+///
+/// If the lake cannot be read or written, or holds an event of a kind that is not declared; what
+/// is committed stays, and the next run goes on from there.
+pub async fn once(
+    config: &Config,
+    aws: &Aws,
+    stop: &CancellationToken,
+    progress: &dyn Progress,
+) -> anyhow::Result<Summary> {
+    let kinds = config.kinds()?;
+    let lake = aws.lake(&config.lake.lake_bucket);
+    let writer = Uuid::new_v4();
+    let mut total = Summary::default();
+    let mut log = Log::read(&lake).await?;
+    let mut all = 0;
+    'discover: while !stop.is_cancelled() {
+        if let Some(intent) = log.unfinished.clone() {
+            all = all.max(total.objects + intent.inputs.len() as u64);
+            finish(&lake, &kinds, &mut log, &intent, &mut total, all, progress).await?;
+            continue;
+        }
+        // What lands from here on is for the next run: under load there would be no end.
+        let found = discover(&lake, &mut log, Utc::now(), config.full).await?;
+        all = total.objects + found.len() as u64;
+        for chunk in config.cut(&found) {
+            if stop.is_cancelled() {
+                break;
+            }
+            let inputs = chunk.iter().map(|object| object.key.clone()).collect();
+            let Some(intent) = log.begin(&lake, writer, inputs, Utc::now()).await? else {
+                // Another run took the number: it may have taken the same objects.
+                log = Log::read(&lake).await?;
+                continue 'discover;
+            };
+            finish(&lake, &kinds, &mut log, &intent, &mut total, all, progress).await?;
+        }
+        break;
+    }
+    log.save(&lake).await?;
+    Ok(total)
+}
+
+async fn finish(
+    lake: &Lake,
+    kinds: &Kinds,
+    log: &mut Log,
+    intent: &Intent,
+    total: &mut Summary,
+    all: u64,
+    progress: &dyn Progress,
+) -> anyhow::Result<()> {
+    let before = total.objects;
+    let read = move |objects: u64| progress.objects(before + objects, all);
+    let work = Work {
+        lake,
+        kinds,
+        commit: intent.commit,
+        inputs: &intent.inputs,
+        progress: &read,
+    };
+    let summary = work
+        .finish()
+        .await
+        .with_context(|| format!("cannot finish commit {}", intent.commit))?;
+    log.finish(lake, intent, &summary, Utc::now()).await?;
+    tracing::info!(
+        event = "commit",
+        commit = intent.commit,
+        objects = summary.objects,
+        events = summary.events,
+        duplicates = summary.duplicates,
+        conflicts = summary.conflicts,
+        refused = summary.refused,
+        hours = summary.hours
+    );
+    count(&summary);
+    total.add(&summary);
+    Ok(())
+}
+
+fn count(summary: &Summary) {
+    for (name, value) in [
+        ("headwater_aggregator_commits_total", summary.commits),
+        ("headwater_aggregator_objects_total", summary.objects),
+        ("headwater_aggregator_events_total", summary.events),
+        ("headwater_aggregator_duplicates_total", summary.duplicates),
+        ("headwater_aggregator_conflicts_total", summary.conflicts),
+        ("headwater_aggregator_refused_total", summary.refused),
+        ("headwater_aggregator_hours_total", summary.hours),
+    ] {
+        metrics::counter!(name).increment(value);
+    }
+}
+
+/// Runs [`once`] every [`Config::interval`] until `stop`. A run that fails is logged, and the next
+/// one tries again; `ran` is told how each went.
+pub async fn watch(
+    config: &Config,
+    aws: &Aws,
+    stop: &CancellationToken,
+    ran: impl Fn(bool),
+) -> Summary {
+    let mut total = Summary::default();
+    let mut interval = tokio::time::interval(config.interval.max(Duration::from_millis(100)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return total,
+            _ = interval.tick() => {}
+        }
+        let outcome = once(config, aws, stop, &()).await;
+        ran(outcome.is_ok());
+        match outcome {
+            Ok(summary) => total.add(&summary),
+            Err(error) => {
+                metrics::counter!("headwater_aggregator_failed_runs_total").increment(1);
+                tracing::error!(
+                    event = "run_failed",
+                    error = format!("{error:#}"),
+                    "the next run tries again"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Runs that die, freeze or overlap, at each of their requests in turn.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Gate, TestLake, cell, once, vehicle};
+
+/// Three raw objects with a duplicate, a conflict and a late event among them.
+async fn lake() -> TestLake {
+    let mut lake = TestLake::new().await;
+    let event = |id: &str, minute: u32, rpm: u32| {
+        vehicle(
+            id,
+            &format!("2026-11-20T12:{minute:02}:00Z"),
+            &format!("{{\"engine_rpm\":{rpm},\"extra\":{rpm}}}"),
+        )
+    };
+    lake.land(
+        "2026-11-20T12:30:00Z",
+        &[
+            event("a", 1, 1000),
+            event("b", 2, 2000),
+            cell("c", "2026-11-20T12:00:00Z", 5.5),
+        ],
+    )
+    .await;
+    lake.once().await;
+    lake.land(
+        "2026-11-20T12:31:00Z",
+        &[
+            event("a", 1, 1000),
+            event("b", 2, 7777),
+            event("d", 3, 3000),
+        ],
+    )
+    .await;
+    lake.land(
+        "2026-11-20T13:31:00Z",
+        &[
+            event("e", 4, 4000),
+            vehicle(
+                "f",
+                "2026-11-20T13:00:00Z",
+                r#"{"engine_rpm":1,"door":true}"#,
+            ),
+        ],
+    )
+    .await;
+    lake
+}
+
+type Seen = (
+    Vec<String>,
+    BTreeMap<String, serde_json::Value>,
+    Vec<String>,
+);
+
+async fn seen(lake: &TestLake) -> Seen {
+    let keys = lake
+        .cloud
+        .objects(common::BUCKET)
+        .into_iter()
+        .filter(|key| !key.starts_with("_commits/checkpoint"))
+        .collect();
+    (lake.curated().await, lake.aggregates().await, keys)
+}
+
+async fn undisturbed() -> Seen {
+    let lake = lake().await;
+    lake.once().await;
+    seen(&lake).await
+}
+
+/// The run ends before it makes as many requests.
+const MANY: i64 = 200;
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_at_any_request_is_finished_by_the_next_with_the_same_result() {
+    let expected = undisturbed().await;
+    for after_effect in [false, true] {
+        for requests in 0..MANY {
+            let lake = lake().await;
+            let gate = Gate::new(&lake.cloud, requests, after_effect);
+            let aws = gate.aws(&lake.cloud);
+            let finished = tokio::select! {
+                outcome = once(&lake.config, &aws) => { outcome.unwrap(); true }
+                () = gate.held.notified() => false,
+            };
+            lake.once().await;
+            assert_eq!(
+                seen(&lake).await,
+                expected,
+                "died at request {requests}, after its effect: {after_effect}"
+            );
+            if finished {
+                assert!(
+                    requests > 10,
+                    "the run must have been stopped in all of its steps"
+                );
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_freezes_at_any_request_changes_nothing_when_it_wakes_after_others_went_on() {
+    let expected = {
+        let mut lake = lake().await;
+        lake.once().await;
+        lake.land(
+            "2026-11-20T14:31:00Z",
+            &[vehicle("g", "2026-11-20T12:50:00Z", r#"{"engine_rpm":5}"#)],
+        )
+        .await;
+        lake.once().await;
+        seen(&lake).await
+    };
+    for after_effect in [false, true] {
+        for requests in 0..MANY {
+            let mut lake = lake().await;
+            let gate = Gate::new(&lake.cloud, requests, after_effect);
+            let (aws, config) = (gate.aws(&lake.cloud), lake.config.clone());
+            let frozen = tokio::spawn(async move { once(&config, &aws).await });
+            tokio::select! {
+                () = gate.held.notified() => {}
+                () = async { while !frozen.is_finished() { tokio::task::yield_now().await } } => {}
+            }
+            let finished = frozen.is_finished();
+            lake.once().await;
+            lake.land(
+                "2026-11-20T14:31:00Z",
+                &[vehicle("g", "2026-11-20T12:50:00Z", r#"{"engine_rpm":5}"#)],
+            )
+            .await;
+            lake.once().await;
+            let before = lake.curated().await;
+            gate.open.notify_one();
+            frozen.await.unwrap().unwrap();
+            let (curated, aggregates, keys) = seen(&lake).await;
+            assert_eq!(
+                curated, before,
+                "woke at request {requests}, after its effect: {after_effect}"
+            );
+            assert_eq!(
+                aggregates, expected.1,
+                "woke at request {requests}, after its effect: {after_effect}"
+            );
+            let count = |keys: &[String]| {
+                keys.iter()
+                    .filter(|key| key.starts_with("curated/"))
+                    .count()
+            };
+            assert!(count(&keys) <= count(&expected.2) + 1);
+            if finished {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_runs_at_once_count_every_event_once() {
+    let expected = undisturbed().await;
+    let lake = lake().await;
+    let (one, two) = tokio::join!(once(&lake.config, &lake.aws), once(&lake.config, &lake.aws));
+    one.unwrap();
+    two.unwrap();
+    let (curated, aggregates, _) = seen(&lake).await;
+    assert_eq!((curated, aggregates), (expected.0, expected.1));
+}

@@ -1,0 +1,328 @@
+//! What a run makes of `raw/`.
+
+mod common;
+
+use common::{TestLake, cell, vehicle, vehicle_of};
+use contract::Hour;
+
+const NOON: &str = "2026-11-20T12:30:00Z";
+
+#[tokio::test]
+async fn events_land_once_in_the_hour_they_happened_with_typed_columns() {
+    let mut lake = TestLake::new().await;
+    let events = [
+        vehicle(
+            "a",
+            "2026-11-20T12:10:00.5Z",
+            r#"{"engine_rpm":2150,"brake_status":false,"gear":3,"mode":"eco"}"#,
+        ),
+        vehicle("b", "2026-11-20T11:59:59.999Z", r#"{"engine_rpm":900.5}"#),
+        cell("c", "2026-11-20T12:15:00Z", 73.2),
+    ];
+    lake.land(NOON, &events).await;
+    let summary = lake.once().await;
+    assert_eq!(
+        summary.to_string(),
+        "commits 1, objects 1, events 3, duplicates 0, conflicts 0, refused 0, hours touched 3"
+    );
+    assert_eq!(
+        lake.keys("curated/"),
+        [
+            "curated/kind=cell/year=2026/month=11/day=20/hour=12/part-0000000001.parquet",
+            "curated/kind=vehicle/year=2026/month=11/day=20/hour=11/part-0000000001.parquet",
+            "curated/kind=vehicle/year=2026/month=11/day=20/hour=12/part-0000000001.parquet",
+        ]
+    );
+    let batch = lake.parquet(&lake.keys("curated/")[2]).await;
+    let types: Vec<String> = batch
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| format!("{} {}", field.name(), field.data_type()))
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "event_id Utf8",
+            "entity_id Utf8",
+            "event_time Timestamp(µs, \"UTC\")",
+            "ingest_received_at Timestamp(ms, \"UTC\")",
+            "can_id Utf8",
+            "brake_status Boolean",
+            "engine_rpm Float64",
+            "gear Int64",
+            "mode Utf8",
+        ]
+    );
+    assert_eq!(lake.once().await.commits, 0, "there is nothing left to do");
+    let aggregates = lake.aggregates().await;
+    let rpm = &aggregates["vehicle 2026-11-20T12:00:00Z veh-1 engine_rpm"];
+    assert_eq!(
+        rpm.to_string(),
+        r#"{"count":1,"entity_id":"veh-1","hour":"2026-11-20T12:00:00Z","kind":"vehicle","max":2150.0,"mean":2150.0,"messages":1,"min":2150.0,"p50":2150.0,"p95":2150.0,"p99":2150.0,"signal":"engine_rpm","stddev":null,"unit":"rpm"}"#
+    );
+    assert_eq!(
+        aggregates["vehicle 2026-11-20T12:00:00Z veh-1 mode"]["mean"],
+        serde_json::Value::Null
+    );
+    assert_eq!(aggregates.len(), 6);
+}
+
+#[tokio::test]
+async fn duplicates_conflicts_and_late_events_are_told_apart_within_and_across_runs() {
+    let mut lake = TestLake::new().await;
+    let first = vehicle("a", "2026-11-20T12:10:00Z", r#"{"engine_rpm":1000}"#);
+    let conflict = vehicle("a", "2026-11-20T12:10:00Z", r#"{"engine_rpm":9999}"#);
+    let same_id_next_hour = vehicle("a", "2026-11-20T13:00:00Z", r#"{"engine_rpm":1}"#);
+    lake.land(
+        NOON,
+        &[
+            first.clone(),
+            first.clone(),
+            conflict.clone(),
+            same_id_next_hour,
+        ],
+    )
+    .await;
+    let summary = lake.once().await;
+    assert_eq!(
+        (
+            summary.events,
+            summary.duplicates,
+            summary.conflicts,
+            summary.hours
+        ),
+        (2, 1, 1, 2)
+    );
+
+    let late = vehicle("late", "2026-11-20T12:59:00Z", r#"{"engine_rpm":3000}"#);
+    lake.land(
+        "2026-11-23T09:00:00Z",
+        &[first, conflict.replace("9999", "9998"), late],
+    )
+    .await;
+    let summary = lake.once().await;
+    assert_eq!(
+        (
+            summary.events,
+            summary.duplicates,
+            summary.conflicts,
+            summary.hours
+        ),
+        (1, 1, 1, 1)
+    );
+    let row = &lake.aggregates().await["vehicle 2026-11-20T12:00:00Z veh-1 engine_rpm"];
+    assert_eq!(
+        (
+            row["count"].as_u64(),
+            row["mean"].as_f64(),
+            row["messages"].as_u64()
+        ),
+        (Some(2), Some(2000.0), Some(2))
+    );
+    let aside: Vec<String> = lake.keys("_aside/");
+    assert_eq!(aside.len(), 2);
+    let kept = String::from_utf8(lake.read(&aside[1]).await).unwrap();
+    assert!(kept.contains("conflict") && kept.contains("9998"), "{kept}");
+}
+
+#[tokio::test]
+async fn of_conflicting_events_the_first_received_stays_whatever_the_order_of_objects() {
+    let mut lake = TestLake::new().await;
+    let (one, two) = (r#"{"engine_rpm":1}"#, r#"{"engine_rpm":2}"#);
+    lake.land(
+        "2026-11-20T12:30:00.002Z",
+        &[vehicle("a", "2026-11-20T12:10:00Z", two)],
+    )
+    .await;
+    lake.land(
+        "2026-11-20T12:30:00.001Z",
+        &[vehicle("a", "2026-11-20T12:10:00Z", one)],
+    )
+    .await;
+    assert_eq!(lake.once().await.conflicts, 1);
+    assert!(
+        lake.curated().await[0].contains("engine_rpm=1"),
+        "{:?}",
+        lake.curated().await
+    );
+}
+
+#[tokio::test]
+async fn a_signal_that_changes_its_type_gets_a_column_for_each() {
+    let mut lake = TestLake::new().await;
+    lake.land(
+        NOON,
+        &[vehicle(
+            "a",
+            "2026-11-20T12:10:00Z",
+            r#"{"door":1.5,"Rate":1}"#,
+        )],
+    )
+    .await;
+    lake.once().await;
+    let mixed = [
+        vehicle("b", "2026-11-20T12:11:00Z", r#"{"door":true}"#),
+        vehicle("c", "2026-11-20T12:12:00Z", r#"{"door":"open","rate":2}"#),
+        vehicle("d", "2026-11-20T12:13:00Z", r#"{"door":2}"#),
+    ];
+    lake.land(NOON, &mixed).await;
+    lake.once().await;
+    let schema = lake.parquet(&lake.keys("curated/")[1]).await.schema();
+    let signals: Vec<&String> = schema
+        .fields()
+        .iter()
+        .skip(5)
+        .map(|field| field.name())
+        .collect();
+    assert_eq!(signals, ["Rate", "door", "door__bool", "door__text"]);
+    let door = &lake.aggregates().await["vehicle 2026-11-20T12:00:00Z veh-1 door"];
+    assert_eq!(
+        (door["count"].as_u64(), door["max"].as_f64()),
+        (Some(3), Some(2.0))
+    );
+}
+
+#[tokio::test]
+async fn a_kind_declared_in_a_file_goes_all_the_way_and_without_the_file_nothing_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let declaration = "kind = \"station\"\nversion = 1\nentity = { field = \"station_id\" }\ntime = { field = \"observed_at\" }\nsignals = { field = \"readings\", known.temp_c = { type = \"number\", unit = \"Cel\" } }\n";
+    std::fs::write(folder.path().join("station.toml"), declaration).unwrap();
+    let mut lake = TestLake::new().await;
+    lake.config.contracts = Some(folder.path().into());
+    lake.land(NOON, &[r#"{"station_id":"s-1","observed_at":"2026-11-20T12:00:00Z","readings":{"temp_c":-3.5}}"#.into()]).await;
+
+    let declared = lake.config.contracts.take();
+    let error = common::once(&lake.config, &lake.aws).await.unwrap_err();
+    assert!(format!("{error:#}").contains("set CONTRACTS"), "{error:#}");
+    lake.config.contracts = declared;
+    assert_eq!(lake.once().await.events, 1);
+    assert_eq!(
+        lake.aggregates().await["station 2026-11-20T12:00:00Z s-1 temp_c"]["unit"],
+        "Cel"
+    );
+}
+
+#[tokio::test]
+async fn lines_that_cannot_be_read_are_kept_with_their_reason() {
+    let mut lake = TestLake::new().await;
+    let mut lines = b"{\"kind\":\"vehicle\",\"broken\n\xff\xfe\n\n".to_vec();
+    let good = vehicle("a", "2026-11-20T12:10:00Z", r#"{"engine_rpm":1}"#);
+    lines.extend(
+        good.replacen(
+            '{',
+            r#"{"kind":"vehicle","ingest_received_at":"2026-11-20T12:30:00.000Z","#,
+            1,
+        )
+        .bytes(),
+    );
+    lake.land_lines(NOON, lines).await;
+    let summary = lake.once().await;
+    assert_eq!((summary.events, summary.refused), (1, 2));
+    let kept = String::from_utf8(lake.read(&lake.keys("_aside/")[0]).await).unwrap();
+    assert_eq!(kept.matches("invalid_json").count(), 2, "{kept}");
+}
+
+#[tokio::test]
+async fn commits_are_cut_to_size_and_later_runs_read_only_what_is_new() {
+    let mut lake = TestLake::new().await;
+    lake.config.commit_max_objects = 2;
+    for at in 0..5 {
+        lake.land(
+            NOON,
+            &[vehicle(
+                &format!("e{at}"),
+                "2026-11-20T12:10:00Z",
+                r#"{"engine_rpm":1}"#,
+            )],
+        )
+        .await;
+    }
+    let summary = lake.once().await;
+    assert_eq!((summary.commits, summary.events, summary.hours), (3, 5, 3));
+    lake.land(
+        NOON,
+        &[vehicle(
+            "new",
+            "2026-11-20T13:10:00Z",
+            r#"{"engine_rpm":1}"#,
+        )],
+    )
+    .await;
+    let gets = || lake.aws.meter().usage()["s3:GetObject"].requests;
+    let before = gets();
+    assert_eq!(lake.once().await.objects, 1);
+    let gets = gets() - before;
+    assert!(
+        gets <= 6,
+        "checkpoint, intent at most, the one object, schema and aggregates: {gets}"
+    );
+}
+
+#[tokio::test]
+async fn a_rebuild_brings_lost_objects_back_and_changes_nothing_else() {
+    let mut lake = TestLake::new().await;
+    for (at, hour) in ["12", "13", "12"].iter().enumerate() {
+        let events: Vec<_> = (0..4)
+            .map(|n| {
+                vehicle_of(
+                    &format!("veh-{n}"),
+                    &format!("e{at}-{n}"),
+                    &format!("2026-11-20T{hour}:10:0{n}Z"),
+                    &format!("{{\"engine_rpm\":{}}}", n * 100 + at),
+                )
+            })
+            .collect();
+        lake.land("2026-11-20T13:30:00Z", &events).await;
+        lake.once().await;
+    }
+    let (curated, aggregates, keys) = (
+        lake.curated().await,
+        lake.aggregates().await,
+        lake.cloud.objects(common::BUCKET),
+    );
+    let lost: Vec<String> = keys
+        .iter()
+        .filter(|key| {
+            (key.starts_with("curated/") || key.starts_with("aggregates/"))
+                && key.contains("hour=12")
+        })
+        .cloned()
+        .collect();
+    assert_eq!(lost.len(), 4);
+    lake.aws.lake(common::BUCKET).delete(&lost).await.unwrap();
+    let hour = |text: &str| Hour::of(text.parse().unwrap());
+    let (from, to) = (hour("2026-11-20T12:00:00Z"), hour("2026-11-20T13:00:00Z"));
+    let summary = aggregator::rebuild(&lake.config, &lake.aws, from, to, &())
+        .await
+        .unwrap();
+    assert_eq!((summary.events, summary.hours), (8, 1));
+    assert_eq!(
+        (lake.curated().await, lake.aggregates().await),
+        (curated.clone(), aggregates.clone())
+    );
+    assert_eq!(lake.cloud.objects(common::BUCKET), keys);
+
+    // With raw expired, what is curated stays, and its aggregates are counted from it.
+    lake.aws
+        .lake(common::BUCKET)
+        .delete(&lake.keys("raw/"))
+        .await
+        .unwrap();
+    lake.aws
+        .lake(common::BUCKET)
+        .delete(&lake.keys("aggregates/"))
+        .await
+        .unwrap();
+    let summary = aggregator::rebuild(&lake.config, &lake.aws, from, to.next(), &())
+        .await
+        .unwrap();
+    assert_eq!((summary.missing_objects, summary.hours), (3, 2));
+    assert_eq!(lake.curated().await, curated);
+    assert_eq!(lake.aggregates().await.len(), aggregates.len());
+    assert!(
+        aggregator::rebuild(&lake.config, &lake.aws, to, from, &())
+            .await
+            .is_err()
+    );
+}
