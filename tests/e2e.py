@@ -1,0 +1,336 @@
+"""The pipeline end to end, each service a process of its own, against LocalStack or our local-aws.
+
+Sends vehicles, cells and a kind declared in a file; posts one by one and in bulk; breaks some; replays a recording;
+lets dead letters happen, shows and replays them; stops everything by SIGTERM; then holds what was accepted against the
+lake with the judge, and the aggregates against DuckDB.
+
+    tests/python e2e.py --endpoint http://127.0.0.1:4566       a LocalStack that runs already
+    tests/python e2e.py --local-aws                             starts local-aws, and tries boto3 and the AWS CLI on it
+    tests/python e2e.py --local-aws --recorded FOLDER           also replays recorded data: FOLDER/vehicle-*/ and cells-*/
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import boto3
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KEY = "e2e-test-key"
+INGEST = "http://127.0.0.1:13000"
+CONSUMER = "127.0.0.1:19101"
+PACKAGES = ["ingest", "batch-consumer", "aggregator", "simulator", "judge", "local-aws"]
+
+
+def say(text):
+    print(f"-- {text}", flush=True)
+
+
+def require(condition, text):
+    if not condition:
+        raise SystemExit(f"e2e failed: {text}")
+
+
+def build(release):
+    flags = ["--release"] if release else []
+    packages = [argument for name in PACKAGES for argument in ("-p", name)]
+    subprocess.run(["cargo", "build", "--locked", "--bins", *flags, *packages], cwd=ROOT, check=True)
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True
+    )
+    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / ("release" if release else "debug")
+
+
+class Services:
+    """Processes, their settings and their log files."""
+
+    def __init__(self, binaries, folder, env):
+        self.binaries, self.folder, self.env = binaries, folder, env
+        self.running = {}
+
+    def start(self, name, *arguments, ready):
+        log = open(self.folder / f"{name}.log", "ab")  # noqa: SIM115, it lives as long as the process
+        process = subprocess.Popen([self.binaries / name, *arguments], env=self.env, stdout=log, stderr=log)
+        self.running[name] = process
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(ready, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.show(name)
+                raise SystemExit(f"e2e failed: {name} did not become ready at {ready}")
+            time.sleep(0.1)
+
+    def run(self, name, *arguments, expect=0, timeout=600):
+        """Runs a command to its end and gives what it printed."""
+        command = [self.binaries / name, *map(str, arguments)]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=timeout)
+        if done.returncode != expect:
+            print(done.stdout, done.stderr, sep="\n")
+            for service in self.running:
+                self.show(service)
+            raise SystemExit(f"e2e failed: {name} {' '.join(map(str, arguments))} ended with {done.returncode}")
+        return done.stdout
+
+    def stop(self, name):
+        process = self.running.pop(name)
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            self.show(name)
+            raise SystemExit(f"e2e failed: {name} runs 20 s after SIGTERM") from None
+        require(code == 0, f"{name} ended with {code} on SIGTERM")
+        say(f"{name}: SIGTERM, exit 0 after {time.monotonic() - started:.1f} s")
+
+    def stop_all(self):
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+
+    def show(self, name):
+        lines = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()
+        print(f"last lines of {name}:", *lines[-25:], sep="\n  ")
+
+    def log(self, name):
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+
+def post(path, body, content_type="application/json", key=KEY):
+    headers = {"content-type": content_type} | ({"x-api-key": key} if key else {})
+    request = urllib.request.Request(INGEST + path, data=body.encode(), headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def metrics(url):
+    """Samples of a Prometheus page, by name with labels."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
+
+
+def sqs_usage():
+    """SQS requests of ingest and consumer for the events themselves: calls, and requests as billed."""
+    calls = billed = 0
+    for url in (f"{INGEST}/metrics", f"http://{CONSUMER}/metrics"):
+        for name, value in metrics(url).items():
+            if re.search(r"sqs:(SendMessageBatch|ReceiveMessage|DeleteMessageBatch)", name):
+                if name.startswith("headwater_aws_requests_total"):
+                    calls += value
+                if name.startswith("headwater_aws_billed_requests_total"):
+                    billed += value
+    return calls, billed
+
+
+def vehicle(now, at, **changes):
+    time_text = (now - datetime.timedelta(milliseconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    event = {
+        "timestamp": time_text,
+        "vehicle_id": f"veh-{at % 500:05}",
+        "can_id": "0x1F0",
+        "payload": {"engine_rpm": 800 + at % 3000, "brake_status": at % 7 == 0},
+    }
+    return event | changes
+
+
+def wait_until(what, condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        require(time.monotonic() < deadline, f"{what} within {seconds} s")
+        time.sleep(0.5)
+
+
+def single_posts(services, folder, count, rate):
+    say(f"{count} events, one a post, {rate}/s")
+    print(services.run(
+        "judge", "run", "--count", count, "--batch", 1, "--rate", rate, "--seed", 11, "--raw-only",
+        "--ledger", folder / "single.ledger", "--metrics", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
+    ))
+
+
+def bulk(services, folder, count):
+    say(f"{count} events, 500 a post, 16 connections")
+    calls, billed = sqs_usage()
+    print(services.run(
+        "judge", "run", "--count", count, "--batch", 500, "--connections", 16, "--seed", 12, "--raw-only",
+        "--ledger", folder / "bulk.ledger", "--metrics", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
+    ))
+    calls, billed = (after - before for after, before in zip(sqs_usage(), (calls, billed), strict=True))
+    million = 1_000_000 / count
+    say(f"SQS for {count} events: {calls:.0f} calls, {billed:.0f} billed; per million {calls * million:.0f} and {billed * million:.0f}")
+    return calls * million, billed * million
+
+
+def broken_among_many(now):
+    say("a batch of 10,000 with 3 broken events")
+    events = [vehicle(now, at, can_id="0x2A0") for at in range(10_000)]
+    del events[17]["vehicle_id"]
+    events[4_242]["payload"] = {"engine_rpm": "fast"}
+    events[9_999]["colour"] = "red"
+    status, answer = post("/v1/events", json.dumps(events))
+    found = [(entry["index"], entry["code"]) for entry in answer["rejected"]]
+    require(status == 202 and answer["accepted"] == 9_997, f"{status} {str(answer)[:300]}")
+    require(found == [(17, "missing_field"), (4242, "wrong_type"), (9999, "unknown_field")], str(found))
+
+
+def third_kind(now):
+    say("a kind declared in docs/examples/station.toml")
+    lines = [
+        json.dumps({
+            "station_id": f"wx-{at % 3}",
+            "observed_at": (now - datetime.timedelta(minutes=at)).isoformat().replace("+00:00", "Z"),
+            "operator": "met",
+            "readings": {"temperature_c": at - 20.5, "raining": at % 2 == 0, "condition": "fog", "ozone_ppb": at},
+        })
+        for at in range(180)
+    ]
+    status, answer = post("/v1/events/station", "\n".join(lines), "application/x-ndjson")
+    require(status == 202 and answer["accepted"] == 180, f"{status} {str(answer)[:300]}")
+
+
+def refusals(now):
+    say("keys, and bodies that are no events")
+    good = json.dumps(vehicle(now, 1))
+    require(post("/v1/events", good, key=None)[0] == 401, "a post without a key is refused")
+    require(post("/v1/events", good, key="wrong-key-altogether")[0] == 401, "a post with a wrong key is refused")
+    require(post("/v1/events", "{")[0] == 400, "a truncated body is refused")
+    require(post("/v1/events", good, "text/csv")[0] == 415, "another content type is refused")
+    require(post("/v1/events/boat", good)[0] == 404, "an unknown kind is refused")
+
+
+def dead_letters(services, sqs, names, now):
+    say("dead letters: made to happen, listed, shown, replayed")
+    queue = sqs.get_queue_url(QueueName=names["QUEUE_NAME"])["QueueUrl"]
+    good = vehicle(now, 5_000_001)
+    bad = vehicle(now, 5_000_002, payload={"engine_rpm": -1})
+    sqs.send_message(QueueUrl=queue, MessageBody="no pack and no JSON")
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(good) + "\n" + json.dumps(bad))
+    wait_until("two dead letters", lambda: services.run("batch-consumer", "dlq", "list", "--json").count("\n") >= 2)
+    listed = services.run("batch-consumer", "dlq", "list")
+    require("undecodable" in listed and "out_of_range" in listed, listed)
+    replayed = services.run("batch-consumer", "dlq", "replay", "--reason", "out_of_range")
+    print(replayed, end="")
+    services.run("batch-consumer", "dlq", "purge", "--yes", "--reason", "undecodable")
+    wait_until(
+        "the replayed event back among the dead letters, for nothing was mended",
+        lambda: "out_of_range" in services.run("batch-consumer", "dlq", "list"),
+    )
+    services.run("batch-consumer", "dlq", "purge", "--yes")
+
+
+def replay(services, recorded):
+    mappings = ROOT / "crates/simulator/mappings"
+    for folder, mapping in (("vehicle-*", "obd2-kit.toml"), ("cells-*", "ucc-5g.toml")):
+        files = sorted(recorded.glob(f"{folder}/**/*.csv.gz"))
+        require(files, f"no recordings {folder} in {recorded}")
+        say(f"replay of {len(files)} recordings {folder}")
+        print(services.run("simulator", "replay", "--mapping", mappings / mapping, "--batch", 500, *files))
+
+
+def keys(s3, bucket, prefix):
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--endpoint", help="of a running LocalStack")
+    where.add_argument("--local-aws", action="store_true", help="start our own emulation")
+    parser.add_argument("--release", action="store_true", help="build and run the release profile")
+    parser.add_argument("--singles", type=int, default=10_000, help="events posted one by one")
+    parser.add_argument("--rate", type=int, default=500, help="of them a second")
+    parser.add_argument("--bulk", type=int, default=200_000, help="events posted 500 at a time")
+    parser.add_argument("--recorded", type=pathlib.Path, help="folder with recorded data to replay")
+    arguments = parser.parse_args()
+
+    binaries = build(arguments.release)
+    endpoint = arguments.endpoint or "http://127.0.0.1:14567"
+    run = f"e2e-{os.getpid()}"
+    names = {"QUEUE_NAME": run, "DLQ_NAME": f"{run}-dlq", "LAKE_BUCKET": run}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | names | {
+        "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "API_KEYS": f"a-key-on-its-way-out,{KEY}", "API_KEY": KEY, "INGEST_URL": INGEST,
+        "LISTEN": "127.0.0.1:13000", "METRICS_LISTEN": CONSUMER, "CONTRACTS": str(ROOT / "docs/examples"),
+    }
+    now = datetime.datetime.now(datetime.UTC)
+    with tempfile.TemporaryDirectory(prefix="headwater-e2e-") as temporary:
+        folder = pathlib.Path(temporary)
+        services = Services(binaries, folder, env)
+        try:
+            if arguments.local_aws:
+                services.start("local-aws", "--listen", "127.0.0.1:14567", "--data", folder / "data", ready=f"{endpoint}/_local/health")
+                say("boto3 against local-aws")
+                subprocess.run([sys.executable, ROOT / "crates/local-aws/tests/boto3_check.py", endpoint], env=env, check=True)
+            account = {"endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+            sqs = boto3.client("sqs", **account)
+            s3 = boto3.client("s3", **account, config=boto3.session.Config(s3={"addressing_style": "path"}))
+            services.start("ingest", ready=f"{INGEST}/readyz")
+            services.start("batch-consumer", ready=f"http://{CONSUMER}/readyz")
+
+            single_posts(services, folder, arguments.singles, arguments.rate)
+            calls, billed = bulk(services, folder, arguments.bulk)
+            require(billed <= 2_000, f"{billed:.0f} billed SQS requests per million events; at most 2,000")
+            require(calls <= 400, f"{calls:.0f} SQS calls per million events; at most 400")
+            broken_among_many(now)
+            third_kind(now)
+            refusals(now)
+            dead_letters(services, sqs, names, now)
+            if arguments.recorded:
+                replay(services, arguments.recorded)
+            services.stop("ingest")
+            queue = sqs.get_queue_url(QueueName=names["QUEUE_NAME"])["QueueUrl"]
+            waiting = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+            attributes = lambda: sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=waiting)["Attributes"]  # noqa: E731
+            wait_until("the queue drained", lambda: all(int(count) == 0 for count in attributes().values()), 120)
+            services.stop("batch-consumer")
+
+            batches = re.findall(
+                r"^INFO time=\S+ event=write_batch size=(\d+) latency_p50=\d+ms latency_p95=\d+ms",
+                services.log("batch-consumer"), re.MULTILINE,
+            )
+            require(batches, "batch-consumer logs each batch in its exact form")
+            require(max(map(int, batches)) > 1000, "some raw object holds more than 1,000 events")
+            say(f"{len(batches)} raw objects or more, the largest of {max(map(int, batches))} events")
+
+            say("aggregate, twice")
+            print(services.run("aggregator", "once"), end="")
+            again = services.run("aggregator", "once")
+            require(again.startswith("commits 0,"), again)
+            for ledger in ("single.ledger", "bulk.ledger"):
+                print(services.run("judge", "check", "--shared", "--ledger", folder / ledger))
+            require(keys(s3, run, "raw/") and keys(s3, run, "aggregates/"), "raw/ and aggregates/ can be listed")
+            if arguments.local_aws:
+                say("the AWS CLI against local-aws")
+                cli = [sys.executable, pathlib.Path(sys.executable).parent / "aws", "--endpoint-url", endpoint, "s3", "ls", "--recursive"]
+                listed = subprocess.run([*cli, f"s3://{run}/aggregates/"], env=env, check=True, capture_output=True, text=True)
+                require("vehicle.jsonl" in listed.stdout, listed.stdout)
+            say("DuckDB computes the aggregates anew")
+            check = [sys.executable, ROOT / "tests/lake_check.py", "--endpoint", endpoint, "--bucket", run]
+            subprocess.run([*check, "--contracts", ROOT / "docs/examples"], env=env, check=True)
+        finally:
+            services.stop_all()
+    say("end to end: all as it should be")
+
+
+if __name__ == "__main__":
+    main()
