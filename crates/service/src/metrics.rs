@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -22,8 +23,12 @@ const LATENCY_BUCKETS: [f64; 15] = [
 /// The content type of the Prometheus text format, version 0.0.4.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How often the samples of histograms are folded into their buckets: until then each takes memory.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// Makes the metrics of this process go to a Prometheus recorder, and gives the handle that
-/// renders them. Histograms whose names end in `_seconds` have latency buckets.
+/// renders them. Histograms whose names end in `_seconds` have latency buckets. To be called
+/// within a runtime, which then keeps the recorder's memory bounded.
 ///
 /// # Errors
 ///
@@ -40,6 +45,13 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCY_BUCKETS)?
         .install_recorder()
         .context("cannot install the metrics recorder")?;
+    let upkeep = installed.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
     *handle = Some(installed.clone());
     Ok(installed)
 }

@@ -1,0 +1,255 @@
+//! Decides when a batch is done. No I/O, no clock: the caller passes `now`.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::decode::Contents;
+use crate::heartbeat::Hold;
+
+/// A message that was received and decoded.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The id that SQS gave the message.
+    pub id: String,
+    /// What it holds.
+    pub contents: Contents,
+    /// Its deliveries: one, or more if it came more than once while its batch was open.
+    pub holds: Vec<Hold>,
+    /// Its share of the memory that deliveries may take, given back when it is dropped.
+    pub room: Option<OwnedSemaphorePermit>,
+}
+
+/// Messages that are written together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// By id, so that the same messages give the same object, in whatever order they came.
+    pub messages: BTreeMap<String, Delivery>,
+    /// Bytes of their lines.
+    pub bytes: usize,
+    /// Deliveries beyond the first of a message.
+    pub duplicates: usize,
+}
+
+/// When a batch closes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// At this many messages.
+    pub max_messages: usize,
+    /// This long after its first message.
+    pub max_wait: Duration,
+    /// Before its lines would have more bytes than this; one message alone may have more.
+    pub max_bytes: usize,
+}
+
+impl From<&Config> for Limits {
+    fn from(config: &Config) -> Limits {
+        Limits {
+            max_messages: config.batch_max_messages,
+            max_wait: config.batch_max_wait,
+            max_bytes: config.max_bytes(),
+        }
+    }
+}
+
+/// Collects messages into batches.
+#[derive(Debug)]
+pub struct Batcher {
+    limits: Limits,
+    open: Batch,
+    /// When the open batch closes at the latest; none while it is empty.
+    deadline: Option<Instant>,
+}
+
+impl Batcher {
+    /// A batcher with nothing in it.
+    pub fn new(limits: Limits) -> Batcher {
+        Batcher {
+            limits,
+            open: Batch::default(),
+            deadline: None,
+        }
+    }
+
+    /// Takes a message that came at `now`, and gives the batches that are closed by it: at most
+    /// two, the one it did not fit in and the one it filled.
+    ///
+    /// A message that is in the open batch already adds its delivery there and nothing else.
+    pub fn add(&mut self, delivery: Delivery, now: Instant) -> Vec<Batch> {
+        let mut closed: Vec<Batch> = self.close_due(now).into_iter().collect();
+        let bytes = delivery.contents.lines.len();
+        if let Some(held) = self.open.messages.get_mut(&delivery.id) {
+            held.holds.extend(delivery.holds);
+            self.open.duplicates += 1;
+            return closed;
+        }
+        if self.open.bytes + bytes > self.limits.max_bytes {
+            closed.extend(self.take());
+        }
+        self.deadline.get_or_insert(now + self.limits.max_wait);
+        self.open.bytes += bytes;
+        if let Entry::Vacant(place) = self.open.messages.entry(delivery.id.clone()) {
+            place.insert(delivery);
+        }
+        let full = self.open.messages.len() >= self.limits.max_messages
+            || self.open.bytes >= self.limits.max_bytes;
+        if full || self.limits.max_wait.is_zero() {
+            closed.extend(self.take());
+        }
+        closed
+    }
+
+    /// When the open batch closes if nothing fills it before.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The open batch, if it has waited long enough.
+    pub fn close_due(&mut self, now: Instant) -> Option<Batch> {
+        self.deadline
+            .is_some_and(|deadline| deadline <= now)
+            .then(|| self.take())
+            .flatten()
+    }
+
+    /// The open batch, however full; none if it is empty.
+    pub fn take(&mut self) -> Option<Batch> {
+        self.deadline = None;
+        let batch = std::mem::take(&mut self.open);
+        (!batch.messages.is_empty()).then_some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::heartbeat::Registry;
+
+    fn delivery(id: &str, bytes: usize, registry: &Registry) -> Delivery {
+        Delivery {
+            id: id.into(),
+            contents: Contents {
+                lines: vec![b'x'; bytes],
+                ..Contents::default()
+            },
+            holds: vec![registry.hold(format!("receipt of {id}"))],
+            room: None,
+        }
+    }
+
+    fn batcher(max_messages: usize, max_bytes: usize) -> Batcher {
+        Batcher::new(Limits {
+            max_messages,
+            max_wait: Duration::from_secs(2),
+            max_bytes,
+        })
+    }
+
+    fn ids(batches: &[Batch]) -> Vec<Vec<&str>> {
+        batches
+            .iter()
+            .map(|batch| batch.messages.keys().map(String::as_str).collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_batch_closes_at_its_number_of_messages() {
+        let (mut batcher, registry, now) = (batcher(3, 1000), Registry::default(), Instant::now());
+        assert!(batcher.add(delivery("b", 1, &registry), now).is_empty());
+        assert!(batcher.add(delivery("a", 1, &registry), now).is_empty());
+        let closed = batcher.add(delivery("c", 1, &registry), now);
+        assert_eq!(ids(&closed), [["a", "b", "c"]]);
+        assert_eq!(batcher.deadline(), None);
+        assert!(batcher.take().is_none());
+    }
+
+    #[test]
+    fn a_batch_closes_when_its_first_message_has_waited() {
+        let (mut batcher, registry, now) =
+            (batcher(100, 1000), Registry::default(), Instant::now());
+        let at = |ms| now + Duration::from_millis(ms);
+        batcher.add(delivery("a", 1, &registry), at(0));
+        batcher.add(delivery("b", 1, &registry), at(1999));
+        assert_eq!(batcher.deadline(), Some(at(2000)));
+        assert!(batcher.close_due(at(1999)).is_none());
+        assert_eq!(batcher.close_due(at(2000)).unwrap().messages.len(), 2);
+        // A message that finds the batch overdue does not go with it.
+        batcher.add(delivery("c", 1, &registry), at(3000));
+        let closed = batcher.add(delivery("d", 1, &registry), at(5000));
+        assert_eq!(ids(&closed), [["c"]]);
+        assert_eq!(batcher.deadline(), Some(at(7000)));
+    }
+
+    #[test]
+    fn a_batch_closes_before_it_has_too_many_bytes_and_a_large_message_goes_alone() {
+        let (mut batcher, registry, now) = (batcher(100, 10), Registry::default(), Instant::now());
+        assert!(batcher.add(delivery("a", 6, &registry), now).is_empty());
+        let closed = batcher.add(delivery("b", 5, &registry), now);
+        assert_eq!(ids(&closed), [["a"]]);
+        let closed = batcher.add(delivery("c", 50, &registry), now);
+        assert_eq!(ids(&closed), [["b"], ["c"]]);
+        let closed = batcher.add(delivery("d", 10, &registry), now);
+        assert_eq!(ids(&closed), [["d"]]);
+    }
+
+    #[test]
+    fn a_message_that_comes_twice_is_in_its_batch_once_with_both_deliveries() {
+        let (mut batcher, registry, now) = (batcher(2, 1000), Registry::default(), Instant::now());
+        batcher.add(delivery("a", 5, &registry), now);
+        assert!(batcher.add(delivery("a", 5, &registry), now).is_empty());
+        let closed = batcher.add(delivery("b", 5, &registry), now);
+        assert_eq!(ids(&closed), [["a", "b"]]);
+        assert_eq!((closed[0].bytes, closed[0].duplicates), (10, 1));
+        assert_eq!(closed[0].messages["a"].holds.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn batching_neither_loses_nor_repeats_and_keeps_its_bounds(
+            arrivals in prop::collection::vec((0_usize..60, 0_usize..30, 0_u64..1500), 0..300),
+            max_messages in 1_usize..12,
+            max_bytes in 1_usize..80,
+        ) {
+            let (mut batcher, registry) = (batcher(max_messages, max_bytes), Registry::default());
+            let start = Instant::now();
+            let mut now = start;
+            let mut opened: Option<Instant> = None;
+            let mut batches = Vec::new();
+            for (id, bytes, pause) in &arrivals {
+                now += Duration::from_millis(*pause);
+                if let Some(deadline) = batcher.deadline() {
+                    prop_assert!(Some(deadline) == opened.map(|at| at + Duration::from_secs(2)));
+                }
+                let closed = batcher.add(delivery(&id.to_string(), *bytes, &registry), now);
+                if batcher.deadline().is_none() {
+                    opened = None;
+                } else if opened.is_none() || !closed.is_empty() {
+                    opened = Some(now);
+                }
+                batches.extend(closed);
+            }
+            batches.extend(batcher.take());
+            let mut deliveries = 0;
+            for batch in &batches {
+                let bytes: usize = batch.messages.values().map(|one| one.contents.lines.len()).sum();
+                prop_assert_eq!(bytes, batch.bytes);
+                prop_assert!((1..=max_messages).contains(&batch.messages.len()));
+                prop_assert!(bytes <= max_bytes || batch.messages.len() == 1
+                    || batch.messages.values().filter(|one| !one.contents.lines.is_empty()).count() == 1);
+                let holds: usize = batch.messages.values().map(|one| one.holds.len()).sum();
+                prop_assert_eq!(holds, batch.messages.len() + batch.duplicates);
+                deliveries += holds;
+            }
+            prop_assert_eq!(deliveries, arrivals.len());
+            prop_assert_eq!(registry.len(), arrivals.len());
+            drop(batches);
+            prop_assert_eq!(registry.len(), 0);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Settings; each flag can be given as an environment variable of the same name.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use aws::{CreateSettings, DlqSettings, LakeSettings, QueueSettings};
+use bytesize::ByteSize;
+use clap::Parser;
+use contract::Kinds;
+use service::logging::LogFormat;
+
+/// Longest that a message may stay hidden (SQS API reference, `ReceiveMessage`, read 2026-11-21).
+const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
+
+/// Longest long poll (SQS API reference, `ReceiveMessage`, read 2026-11-21).
+const MAX_POLL: Duration = Duration::from_secs(20);
+
+/// Settings of the batch consumer.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "batch-consumer",
+    about = "SQS messages in, JSONL objects out",
+    version
+)]
+pub struct Config {
+    /// The queue that is read.
+    #[command(flatten)]
+    pub queue: QueueSettings,
+    /// Where dead letters go.
+    #[command(flatten)]
+    pub dlq: DlqSettings,
+    /// Where the objects go.
+    #[command(flatten)]
+    pub lake: LakeSettings,
+    /// Whether missing queues and buckets are made.
+    #[command(flatten)]
+    pub create: CreateSettings,
+    /// Folder of further kinds' declarations (`*.toml`).
+    #[arg(long, env, value_name = "FOLDER")]
+    pub contracts: Option<PathBuf>,
+    /// How log lines are written.
+    #[arg(long, env, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    #[arg(long, env, default_value_t = METRICS_LISTEN)]
+    pub metrics_listen: SocketAddr,
+    /// Most messages of a batch.
+    #[arg(long, env, default_value_t = 100)]
+    pub batch_max_messages: usize,
+    /// Longest that a message waits for its batch to fill.
+    #[arg(long, env, default_value = "2s", value_parser = humantime::parse_duration)]
+    pub batch_max_wait: Duration,
+    /// Most bytes of JSONL of a batch; one message alone may hold more.
+    #[arg(long, env, default_value = "5MB")]
+    pub batch_max_bytes: ByteSize,
+    /// Most receivers at once: one always polls, the others while receives come back full.
+    #[arg(long, env, default_value_t = 4)]
+    pub receivers: usize,
+    /// Longest that a receive waits for a message, in whole seconds (1 to 20).
+    #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub poll_wait: Duration,
+    /// Pause after a receive that did not come back full, so that messages gather: each receive is
+    /// billed, however few messages it brings.
+    #[arg(long, env, default_value = "100ms", value_parser = humantime::parse_duration)]
+    pub receive_pace: Duration,
+    /// How long a message that was received stays hidden from other consumers unless this is
+    /// extended, in whole seconds.
+    #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration)]
+    pub visibility_timeout: Duration,
+    /// Longest that a stop may take.
+    #[arg(long, env, default_value = "20s", value_parser = humantime::parse_duration)]
+    pub shutdown_grace: Duration,
+}
+
+/// Where metrics are served unless set.
+pub const METRICS_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9101);
+
+impl Default for Config {
+    /// The defaults of the flags, whatever the environment says.
+    fn default() -> Config {
+        Config {
+            queue: QueueSettings {
+                queue_name: "headwater-events".to_owned(),
+            },
+            dlq: DlqSettings {
+                dlq_name: "headwater-events-dlq".to_owned(),
+            },
+            lake: LakeSettings {
+                lake_bucket: "headwater-lake".to_owned(),
+            },
+            create: CreateSettings::default(),
+            contracts: None,
+            log_format: LogFormat::default(),
+            metrics_listen: METRICS_LISTEN,
+            batch_max_messages: 100,
+            batch_max_wait: Duration::from_secs(2),
+            batch_max_bytes: ByteSize::mb(5),
+            receivers: 4,
+            poll_wait: Duration::from_secs(10),
+            receive_pace: Duration::from_millis(100),
+            visibility_timeout: Duration::from_secs(60),
+            shutdown_grace: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what one field alone cannot show, and reads the declarations of kinds.
+    ///
+    /// # Errors
+    ///
+    /// Says which setting to change, and to what.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let shown = humantime::format_duration;
+        ensure!(
+            self.batch_max_messages >= 1,
+            "BATCH_MAX_MESSAGES is 0: set it to 1 or more"
+        );
+        ensure!(
+            self.batch_max_bytes.as_u64() >= 1,
+            "BATCH_MAX_BYTES is 0: set it to 1 or more"
+        );
+        ensure!(self.receivers >= 1, "RECEIVERS is 0: set it to 1 or more");
+        ensure!(
+            whole_seconds(self.poll_wait) && self.poll_wait <= MAX_POLL,
+            "POLL_WAIT is {}: SQS takes whole seconds from 1 to 20",
+            shown(self.poll_wait)
+        );
+        ensure!(
+            whole_seconds(self.visibility_timeout) && self.visibility_timeout <= MAX_VISIBILITY,
+            "VISIBILITY_TIMEOUT is {}: SQS takes whole seconds from 1 s to 12 h",
+            shown(self.visibility_timeout)
+        );
+        ensure!(
+            self.visibility_timeout > self.batch_max_wait,
+            "VISIBILITY_TIMEOUT ({}) must be longer than BATCH_MAX_WAIT ({}), or messages come again while their batch fills",
+            shown(self.visibility_timeout),
+            shown(self.batch_max_wait)
+        );
+        ensure!(
+            self.poll_wait < self.shutdown_grace,
+            "POLL_WAIT ({}) must be shorter than SHUTDOWN_GRACE ({}): a stop waits for the poll in flight",
+            shown(self.poll_wait),
+            shown(self.shutdown_grace)
+        );
+        self.kinds().map(drop)
+    }
+
+    /// The declared kinds: the built-in ones and those of `CONTRACTS`.
+    ///
+    /// # Errors
+    ///
+    /// Names the file that cannot be read and what is wrong with it.
+    pub fn kinds(&self) -> anyhow::Result<Kinds> {
+        Kinds::load(self.contracts.as_deref()).context("CONTRACTS cannot be read")
+    }
+
+    pub(crate) fn max_bytes(&self) -> usize {
+        usize::try_from(self.batch_max_bytes.as_u64()).unwrap_or(usize::MAX)
+    }
+}
+
+fn whole_seconds(time: Duration) -> bool {
+    time.as_secs() >= 1 && time.subsec_nanos() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_in_code_are_those_of_the_flags() {
+        let parsed = Config::try_parse_from(["batch-consumer"]).unwrap();
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
+        parsed.check().unwrap();
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_named() {
+        for (flags, named) in [
+            (["--batch-max-wait=60s", ""], "VISIBILITY_TIMEOUT (1m)"),
+            (
+                ["--poll-wait=20s", "--shutdown-grace=20s"],
+                "SHUTDOWN_GRACE",
+            ),
+            (["--poll-wait=21s", "--shutdown-grace=60s"], "1 to 20"),
+            (["--poll-wait=1500ms", ""], "whole seconds"),
+            (["--visibility-timeout=13h", ""], "12 h"),
+            (["--batch-max-messages=0", ""], "BATCH_MAX_MESSAGES"),
+            (["--batch-max-bytes=0", ""], "BATCH_MAX_BYTES"),
+            (["--receivers=0", ""], "RECEIVERS"),
+            (["--contracts=/does/not/exist", ""], "CONTRACTS"),
+        ] {
+            let flags = flags.into_iter().filter(|flag| !flag.is_empty());
+            let config = Config::try_parse_from(std::iter::once("batch-consumer").chain(flags));
+            let error = config.unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

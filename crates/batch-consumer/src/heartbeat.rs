@@ -1,0 +1,165 @@
+//! Keeps what is held hidden from other consumers.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws::Queue;
+use metrics::counter;
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::debug;
+
+use crate::metrics::{EXTENSION_FAILURES, EXTENSIONS};
+
+/// The deliveries that are held; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Registry(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    next: u64,
+    held: HashMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    receipt_handle: String,
+    /// Since when the visibility timeout runs.
+    hidden_at: Instant,
+    /// Whether SQS says that it cannot be extended any more.
+    expired: bool,
+}
+
+/// A delivery that is held; dropping it lets its visibility timeout run out.
+#[derive(Debug)]
+pub struct Hold {
+    registry: Registry,
+    number: u64,
+    receipt_handle: String,
+}
+
+impl Hold {
+    /// What deletes or extends the delivery.
+    pub fn receipt_handle(&self) -> &str {
+        &self.receipt_handle
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.registry.entries().held.remove(&self.number);
+    }
+}
+
+impl Registry {
+    /// Holds a delivery that came just now.
+    pub fn hold(&self, receipt_handle: String) -> Hold {
+        let mut entries = self.entries();
+        let number = entries.next;
+        entries.next += 1;
+        entries.held.insert(
+            number,
+            Entry {
+                receipt_handle: receipt_handle.clone(),
+                hidden_at: Instant::now(),
+                expired: false,
+            },
+        );
+        Hold {
+            registry: self.clone(),
+            number,
+            receipt_handle,
+        }
+    }
+
+    /// How many are held.
+    pub fn len(&self) -> usize {
+        self.entries().held.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The receipt handles of all that is held.
+    pub fn receipt_handles(&self) -> Vec<String> {
+        let entries = self.entries();
+        entries
+            .held
+            .values()
+            .map(|entry| entry.receipt_handle.clone())
+            .collect()
+    }
+
+    /// Extends the visibility timeout of what is held, for as long as the future is polled: each
+    /// time a third of it has gone by. A delivery that cannot be extended, as after 12 h, is
+    /// counted and else left alone: it may come again, and `raw/` is at least once.
+    pub async fn keep_hidden(&self, queue: &Queue, timeout: Duration) -> Infallible {
+        // Twice as often as needed: at the latest, half of the timeout has gone by.
+        let mut ticks = tokio::time::interval(timeout / 6);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let due = self.due(timeout / 3);
+            if due.is_empty() {
+                continue;
+            }
+            let (numbers, handles): (Vec<u64>, Vec<String>) = due.into_iter().unzip();
+            let called_at = Instant::now();
+            let results = queue.change_visibility(&handles, timeout).await;
+            let mut failed = 0;
+            let mut entries = self.entries();
+            for (number, result) in numbers.iter().zip(results) {
+                let entry = entries.held.get_mut(number);
+                match (result, entry) {
+                    (Ok(()), Some(entry)) => entry.hidden_at = called_at,
+                    // It was deleted while the call was under way.
+                    (_, None) => {}
+                    (Err(error), Some(entry)) => {
+                        failed += 1;
+                        entry.expired = !error.is_transient();
+                        debug!(event = "extension_failed", error = %error);
+                    }
+                }
+            }
+            counter!(EXTENSIONS).increment(handles.len() as u64 - failed);
+            counter!(EXTENSION_FAILURES).increment(failed);
+        }
+    }
+
+    /// What has been hidden for longer than `age`.
+    fn due(&self, age: Duration) -> Vec<(u64, String)> {
+        let entries = self.entries();
+        entries
+            .held
+            .iter()
+            .filter(|(_, entry)| !entry.expired && entry.hidden_at.elapsed() >= age)
+            .map(|(number, entry)| (*number, entry.receipt_handle.clone()))
+            .collect()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_has_been_held_for_a_while_is_due() {
+        let registry = Registry::default();
+        let first = registry.hold("first".into());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let _second = registry.hold("second".into());
+        let due = registry.due(Duration::from_secs(20));
+        assert_eq!(due, [(0, "first".to_owned())]);
+        assert_eq!(registry.len(), 2);
+        drop(first);
+        assert!(registry.due(Duration::from_secs(20)).is_empty());
+        assert_eq!(registry.receipt_handles(), ["second"]);
+    }
+}

@@ -1,0 +1,231 @@
+//! Dead letters: what could not be processed, with the reason, as it is sent to the dead-letter queue.
+
+use std::collections::BTreeMap;
+
+use aws::{Message, Outgoing};
+use chrono::{DateTime, Utc};
+use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, Rejection};
+
+/// Name of the attribute that holds the reason's code.
+pub const ATTRIBUTE_REASON: &str = "reason";
+/// Name of the attribute that holds the reason in words.
+pub const ATTRIBUTE_DETAIL: &str = "detail";
+/// Name of the attribute that holds the id of the message in which the letter came.
+pub const ATTRIBUTE_SOURCE: &str = "source_message_id";
+/// Name of the attribute that says when Headwater received the events of a plain message, where
+/// that was before the message was sent: RFC 3339, UTC, milliseconds.
+pub const ATTRIBUTE_RECEIVED_AT: &str = "received_at";
+
+/// The reason of a message whose body cannot be read.
+pub const UNDECODABLE: &str = "undecodable";
+/// The reason of a message with more broken events than [`MAX_LETTERS`].
+pub const MANY_BROKEN: &str = "many_broken_events";
+/// The reason shown for a letter without one: the redrive policy moved it.
+pub const MAX_RECEIVES: &str = "max_receives";
+
+/// Most events of one message that become letters of their own: a bound on memory and on calls.
+pub const MAX_LETTERS: usize = 1000;
+
+/// Longest detail, in bytes: attributes count towards the size of the message.
+const MAX_DETAIL_BYTES: usize = 1024;
+
+/// Most attributes of a message (SQS developer guide, "Message attributes", read 2026-11-21).
+const MAX_ATTRIBUTES: usize = 10;
+
+/// A letter to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The reason's code.
+    pub reason: &'static str,
+    /// The message as it is sent.
+    pub outgoing: Outgoing,
+}
+
+impl DeadLetter {
+    /// A whole message, its body and attributes kept.
+    pub fn of_message(message: &Message, reason: &'static str, detail: &str) -> DeadLetter {
+        let mut attributes = own_attributes(message, reason, detail);
+        // The ones that say how to read the body come first, in case not all find room.
+        let codec = [ATTRIBUTE_CODEC, ATTRIBUTE_VERSION, ATTRIBUTE_EVENTS];
+        let kept = codec
+            .into_iter()
+            .filter_map(|name| message.attributes.get_key_value(name));
+        for (name, value) in kept.chain(&message.attributes) {
+            if attributes.len() < MAX_ATTRIBUTES && !attributes.contains_key(name) {
+                attributes.insert(name.clone(), value.clone());
+            }
+        }
+        DeadLetter {
+            reason,
+            outgoing: Outgoing {
+                body: message.body.clone(),
+                attributes,
+            },
+        }
+    }
+
+    /// One event of a message.
+    pub fn of_event(message: &Message, text: &str, rejection: &Rejection) -> DeadLetter {
+        let reason = rejection.code.as_str();
+        let mut attributes = own_attributes(message, reason, &rejection.message);
+        let mut body = text.to_owned();
+        // A pack may hold characters that SQS refuses in a body: those letters stay packed. One
+        // that fits no pack is sent as it is, and if SQS refuses it, its message stays.
+        if !text.chars().all(is_allowed)
+            && let Some(pack) = packed(text)
+        {
+            body = pack;
+            for (name, value) in [
+                (ATTRIBUTE_CODEC, contract::CODEC),
+                (ATTRIBUTE_VERSION, contract::VERSION),
+                (ATTRIBUTE_EVENTS, "1"),
+            ] {
+                attributes.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        DeadLetter {
+            reason,
+            outgoing: Outgoing { body, attributes },
+        }
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub(crate) fn size(&self) -> usize {
+        let attributes = self.outgoing.attributes.iter();
+        self.outgoing.body.len()
+            + attributes
+                .map(|(name, value)| name.len() + value.len())
+                .sum::<usize>()
+    }
+}
+
+/// When the events of a plain message were received: as its attribute says, else when it was sent.
+/// Both are the same at each delivery, so that the same message gives the same lines.
+pub fn received_at(message: &Message) -> DateTime<Utc> {
+    message
+        .attributes
+        .get(ATTRIBUTE_RECEIVED_AT)
+        .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
+        .map_or(message.sent_at, |time| time.with_timezone(&Utc))
+}
+
+fn own_attributes(message: &Message, reason: &str, detail: &str) -> BTreeMap<String, String> {
+    let received_at = contract::format_millis(received_at(message));
+    BTreeMap::from(
+        [
+            (ATTRIBUTE_REASON, reason.to_owned()),
+            (ATTRIBUTE_DETAIL, bounded(detail)),
+            (ATTRIBUTE_SOURCE, message.id.clone()),
+            (ATTRIBUTE_RECEIVED_AT, received_at),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    )
+}
+
+/// The text within [`MAX_DETAIL_BYTES`], without what SQS refuses; never empty, for SQS refuses that.
+fn bounded(detail: &str) -> String {
+    let mut text: String = detail
+        .chars()
+        .map(|c| if is_allowed(c) { c } else { '\u{fffd}' })
+        .collect();
+    if text.len() > MAX_DETAIL_BYTES {
+        let mut end = MAX_DETAIL_BYTES - '…'.len_utf8();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    if text.is_empty() {
+        text.push('?');
+    }
+    text
+}
+
+/// Whether SQS takes the character in a body or attribute (SQS API reference, `SendMessage`, read
+/// 2026-11-21).
+fn is_allowed(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+fn packed(text: &str) -> Option<String> {
+    let line = format!("{text}\n");
+    let mut packs = contract::Packer::new().ok()?.pack(line.as_bytes()).ok()?;
+    (packs.len() == 1).then(|| packs.remove(0).body)
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::Code;
+
+    use super::*;
+
+    fn message(attributes: &[(&str, &str)]) -> Message {
+        Message {
+            id: "m-1".into(),
+            receipt_handle: "r-1".into(),
+            body: "body".into(),
+            attributes: attributes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            sent_at: "2025-10-04T12:34:56.200Z".parse().unwrap(),
+            receive_count: 1,
+        }
+    }
+
+    fn rejection(message: &str) -> Rejection {
+        Rejection {
+            code: Code::WrongType,
+            field: None,
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_its_codec_when_attributes_run_out_of_room() {
+        let mut many: Vec<(String, String)> =
+            (0..8).map(|n| (format!("a{n}"), "x".into())).collect();
+        many.push(("codec".into(), "c".into()));
+        many.push(("version".into(), "2".into()));
+        let mut message = message(&[]);
+        message.attributes = many.into_iter().collect();
+        let letter = DeadLetter::of_message(&message, UNDECODABLE, "why").outgoing;
+        assert_eq!(letter.body, "body");
+        assert_eq!(letter.attributes.len(), MAX_ATTRIBUTES);
+        assert_eq!(letter.attributes["codec"], "c");
+        assert_eq!(letter.attributes["version"], "2");
+        assert_eq!(letter.attributes["reason"], "undecodable");
+        assert_eq!(letter.attributes["received_at"], "2025-10-04T12:34:56.200Z");
+    }
+
+    #[test]
+    fn a_detail_has_at_most_a_kibibyte_of_what_sqs_takes() {
+        let long = DeadLetter::of_event(&message(&[]), "{}", &rejection(&"é".repeat(2000)));
+        let detail = &long.outgoing.attributes["detail"];
+        assert!(detail.len() <= MAX_DETAIL_BYTES && detail.ends_with("é…"));
+        let odd = DeadLetter::of_event(&message(&[]), "{}", &rejection("a\u{1}b"));
+        assert_eq!(odd.outgoing.attributes["detail"], "a\u{fffd}b");
+        let none = DeadLetter::of_event(&message(&[]), "{}", &rejection(""));
+        assert_eq!(none.outgoing.attributes["detail"], "?");
+    }
+
+    #[test]
+    fn an_event_that_sqs_would_refuse_is_sent_packed() {
+        let letter = DeadLetter::of_event(&message(&[]), "{\u{1}", &rejection("x")).outgoing;
+        let attribute = |name: &str| letter.attributes[name].as_str();
+        let text = contract::decode(&letter.body, attribute("codec"), attribute("version"));
+        assert_eq!(text.unwrap(), "{\u{1}\n");
+    }
+
+    #[test]
+    fn the_time_of_receipt_outlives_a_replay() {
+        let replayed = message(&[(ATTRIBUTE_RECEIVED_AT, "2025-10-01T00:00:00.000Z")]);
+        assert_eq!(
+            contract::format_millis(received_at(&replayed)),
+            "2025-10-01T00:00:00.000Z"
+        );
+        let odd = message(&[(ATTRIBUTE_RECEIVED_AT, "yesterday")]);
+        assert_eq!(received_at(&odd), odd.sent_at);
+    }
+}

@@ -1,0 +1,70 @@
+//! The `batch-consumer` process: `run` (the default), `health`, `dlq`.
+
+mod cli;
+mod dlq_command;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use aws::Aws;
+use batch_consumer::{Config, Consumer};
+use clap::Parser;
+use service::{health, logging, metrics, stop};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => consume(cli.config).await,
+        Some(Command::Run(config)) => consume(config).await,
+        Some(Command::Health(at)) => health::check(at.metrics_listen, "/readyz")
+            .await
+            .map(|()| ExitCode::SUCCESS),
+        Some(Command::Dlq(command)) => dlq_command::execute(command).await,
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("batch-consumer: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn consume(config: Config) -> anyhow::Result<ExitCode> {
+    if let Err(error) = config.check() {
+        eprintln!("batch-consumer: {error:#}");
+        return Ok(ExitCode::from(cli::USAGE));
+    }
+    logging::init(config.log_format);
+    let stop = stop::on_signal().context("cannot listen for signals")?;
+    let handle = metrics::install()?;
+    let ready = metrics::Ready::default();
+    let consuming = async {
+        let consumer = tokio::select! {
+            connected = async { Consumer::connect(config.clone(), Aws::connect().await).await } => connected?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        ready.set(true);
+        consumer.run(stop.clone()).await
+    };
+    // Served to the end of the drain, so that a scrape shows it; ready no more once it begins.
+    let serving = metrics::serve(
+        config.metrics_listen,
+        handle,
+        ready.clone(),
+        CancellationToken::new(),
+    );
+    let stopping = async {
+        stop.cancelled().await;
+        ready.set(false);
+        std::future::pending().await
+    };
+    tokio::select! {
+        result = consuming => result?,
+        result = serving => result?,
+        () = stopping => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

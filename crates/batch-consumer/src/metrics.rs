@@ -1,0 +1,124 @@
+//! The names of the metrics, what they mean, and the request meter as metrics.
+
+use std::collections::BTreeMap;
+
+use aws::{Meter, Usage, price_per_request};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+
+/// Events written.
+pub const EVENTS: &str = "headwater_consumer_events_total";
+/// Messages deleted after all of their events were kept.
+pub const MESSAGES: &str = "headwater_consumer_messages_total";
+/// Objects written.
+pub const OBJECTS: &str = "headwater_consumer_objects_total";
+/// Bytes of JSONL written.
+pub const BYTES: &str = "headwater_consumer_bytes_total";
+/// Events of a batch.
+pub const BATCH_EVENTS: &str = "headwater_consumer_batch_events";
+/// Messages of a batch.
+pub const BATCH_MESSAGES: &str = "headwater_consumer_batch_messages";
+/// From an event's own time to its write.
+pub const LATENCY: &str = "headwater_consumer_latency_seconds";
+/// From an event's receipt by ingest to its write.
+pub const QUEUE_LATENCY: &str = "headwater_consumer_queue_latency_seconds";
+/// Dead letters sent, by `reason`.
+pub const DEAD_LETTERS: &str = "headwater_consumer_dead_letters_total";
+/// Dead letters that could not be sent.
+pub const DEAD_LETTER_FAILURES: &str = "headwater_consumer_dead_letter_failures_total";
+/// Deliveries received that were not the first of their message.
+pub const REDELIVERIES: &str = "headwater_consumer_redeliveries_total";
+/// Deliveries of a message that was in the open batch already.
+pub const DUPLICATES: &str = "headwater_consumer_duplicates_total";
+/// Puts that failed once and were tried again.
+pub const WRITE_RETRIES: &str = "headwater_consumer_write_retries_total";
+/// Objects given up after the retry; their messages come again.
+pub const WRITE_FAILURES: &str = "headwater_consumer_write_failures_total";
+/// Deliveries that could not be deleted; their messages come again.
+pub const DELETE_FAILURES: &str = "headwater_consumer_delete_failures_total";
+/// Receives that failed.
+pub const RECEIVE_FAILURES: &str = "headwater_consumer_receive_failures_total";
+/// Visibility timeouts extended.
+pub const EXTENSIONS: &str = "headwater_consumer_visibility_extensions_total";
+/// Visibility timeouts that could not be extended.
+pub const EXTENSION_FAILURES: &str = "headwater_consumer_visibility_extension_failures_total";
+/// Deliveries held now.
+pub const HELD: &str = "headwater_consumer_held_messages";
+
+const AWS_REQUESTS: &str = "headwater_aws_requests_total";
+const AWS_BILLED: &str = "headwater_aws_billed_requests_total";
+const AWS_DOLLARS: &str = "headwater_aws_dollars_total";
+
+/// Gives each metric its help text, and shows the plain counters from the start.
+pub fn describe() {
+    for (name, help) in [
+        (EVENTS, "Events written to the lake"),
+        (
+            MESSAGES,
+            "Messages deleted after all of their events were kept",
+        ),
+        (OBJECTS, "Objects written to the lake"),
+        (BYTES, "Bytes of JSONL written to the lake"),
+        (DEAD_LETTER_FAILURES, "Dead letters that could not be sent"),
+        (
+            REDELIVERIES,
+            "Deliveries that were not the first of their message",
+        ),
+        (
+            DUPLICATES,
+            "Deliveries of a message that was in the open batch already",
+        ),
+        (WRITE_RETRIES, "Puts that failed once and were tried again"),
+        (WRITE_FAILURES, "Objects given up after the retry"),
+        (DELETE_FAILURES, "Deliveries that could not be deleted"),
+        (RECEIVE_FAILURES, "Receives that failed"),
+        (EXTENSIONS, "Visibility timeouts extended"),
+        (
+            EXTENSION_FAILURES,
+            "Visibility timeouts that could not be extended",
+        ),
+    ] {
+        describe_counter!(name, help);
+        counter!(name).increment(0);
+    }
+    describe_counter!(DEAD_LETTERS, "Dead letters sent, by reason");
+    describe_histogram!(BATCH_EVENTS, "Events of a batch");
+    describe_histogram!(BATCH_MESSAGES, "Messages of a batch");
+    describe_histogram!(
+        LATENCY,
+        Unit::Seconds,
+        "From an event's own time to its write"
+    );
+    describe_histogram!(
+        QUEUE_LATENCY,
+        Unit::Seconds,
+        "From an event's receipt to its write"
+    );
+    describe_gauge!(HELD, "Deliveries held now");
+    describe_counter!(
+        AWS_REQUESTS,
+        "AWS requests sent, retries among them, by operation"
+    );
+    describe_counter!(AWS_BILLED, "AWS requests as billed, by operation");
+    describe_gauge!(
+        AWS_DOLLARS,
+        "US dollars for AWS requests, at us-east-1 prices"
+    );
+}
+
+/// Adds what a request meter counts to the metrics; several services of one process may add up.
+#[derive(Debug, Default)]
+pub struct AwsUsage(BTreeMap<&'static str, Usage>);
+
+impl AwsUsage {
+    /// Adds what has been used since the last call.
+    pub fn publish(&mut self, meter: &Meter) {
+        for (operation, usage) in meter.usage() {
+            let before = self.0.insert(operation, usage).unwrap_or_default();
+            let billed = usage.billed - before.billed;
+            counter!(AWS_REQUESTS, "operation" => operation)
+                .increment(usage.requests - before.requests);
+            counter!(AWS_BILLED, "operation" => operation).increment(billed);
+            gauge!(AWS_DOLLARS).increment(billed as f64 * price_per_request(operation));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Text for terminals.
+
+/// The rows with their columns aligned, two spaces between them, each row ended by a line feed.
+pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            line.push_str(cell);
+            let padding = width - cell.chars().count() + 2;
+            line.extend(std::iter::repeat_n(' ', padding));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// At most `most` characters on one line, safe to print.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    let mut cut: String = printable(text)
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .take(most)
+        .collect();
+    if text.chars().nth(most).is_some() {
+        cut.pop();
+        cut.push('…');
+    }
+    cut
+}
+
+/// The text with control characters escaped, line feeds and tabs apart: a letter's content is
+/// anybody's, and must not steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a", "bb", "c"], ["äää", "b", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(aligned(&rows), "a    bb  c\näää  b\n");
+    }
+
+    #[test]
+    fn a_cell_is_one_short_line_without_control_characters() {
+        assert_eq!(short("a\nb\u{1b}[31m", 40), "a b\\u{1b}[31m");
+        assert_eq!(short("äöüß", 3), "äö…");
+        assert_eq!(short("äöü", 3), "äöü");
+    }
+}
