@@ -76,27 +76,23 @@ struct AnswerBody {
     rejected: Vec<Rejected>,
 }
 
-/// The body of an answer that refuses a post as a whole; ingest says more than other servers do.
+/// The body of an answer that refuses a post as a whole.
 #[derive(Deserialize)]
 struct Refusal {
-    code: Option<String>,
-    message: Option<String>,
-    error: Option<String>,
+    error: Reason,
 }
 
-/// Code and words of a refusal, as far as there are any.
+#[derive(Deserialize)]
+struct Reason {
+    code: String,
+    message: String,
+}
+
+/// Code and words of a refusal; of one that is not ingest's own, as from a proxy, its first words.
 pub(crate) fn refusal(text: &str) -> (Option<String>, String) {
-    let shown = || text.chars().take(200).collect();
     match serde_json::from_str::<Refusal>(text) {
-        Ok(Refusal {
-            code,
-            message,
-            error,
-        }) => {
-            let words = message.or(error).unwrap_or_else(shown);
-            (code, words)
-        }
-        Err(_) => (None, shown()),
+        Ok(Refusal { error }) => (Some(error.code), error.message),
+        Err(_) => (None, text.chars().take(200).collect()),
     }
 }
 

@@ -193,9 +193,11 @@ impl TargetConfig {
     ///
     /// Where a number makes no sense.
     pub fn send_options(&self) -> anyhow::Result<SendOptions> {
-        if self.batch == 0 || self.connections == 0 || self.connections > 10_000 {
+        // An answer lists at most 10,000 refused events: of more there would be no telling which.
+        let fits = 1..=10_000;
+        if !fits.contains(&self.batch) || !fits.contains(&self.connections) {
             bail!(
-                "BATCH ({}) must be at least 1, CONNECTIONS ({}) 1 to 10000",
+                "BATCH ({}) and CONNECTIONS ({}) must be 1 to 10000",
                 self.batch,
                 self.connections
             );

@@ -187,7 +187,7 @@ async fn a_single_event_that_is_refused_is_an_answer_whatever_the_status() {
         (
             400,
             None,
-            r#"{"code":"invalid_json","message":"truncated"}"#.to_owned(),
+            r#"{"error":{"code":"invalid_json","message":"truncated"}}"#.to_owned(),
         ),
         (413, None, String::new()),
     ];

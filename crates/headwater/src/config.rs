@@ -1,0 +1,205 @@
+//! Settings; each flag can be given as an environment variable of the same name.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+use service::logging::LogFormat;
+
+/// The key that everybody knows: good for an ingest that only this machine can reach.
+pub(crate) const DEV_KEY: &str = "local-dev-key";
+
+/// The whole telemetry pipeline in one process, on an embedded emulation of SQS and S3.
+///
+/// Without a subcommand it runs the demo.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "headwater", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `demo` unless named.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Of the demo.
+    #[command(flatten)]
+    pub demo: DemoConfig,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Send simulated events through the pipeline, aggregate them, and judge what came of them.
+    Demo(DemoConfig),
+    /// Keep the pipeline running, fed by a simulated fleet, until Ctrl-C.
+    Serve(ServeConfig),
+}
+
+/// Settings of the demo.
+#[derive(Debug, Clone, Args)]
+pub struct DemoConfig {
+    /// Folder for all that the demo makes; what an earlier demo made there is removed.
+    #[arg(long, env, default_value = "data/demo")]
+    pub data: PathBuf,
+    /// Number of events to send.
+    #[arg(long, env, default_value_t = 10_000)]
+    pub count: u64,
+    /// Share of events sent a second time, 0 to 1.
+    #[arg(long, env, default_value_t = 0.05)]
+    pub duplicates: f64,
+    /// Share of events whose time is hours to days ago, 0 to 1.
+    #[arg(long, env, default_value_t = 0.03)]
+    pub late: f64,
+    /// Share of events that break their contract, 0 to 1.
+    #[arg(long, env, default_value_t = 0.02)]
+    pub broken: f64,
+    /// Decides all chance. A random one unless given.
+    #[arg(long, env)]
+    pub seed: Option<u64>,
+    /// Show the services' log, not their warnings alone.
+    #[arg(long, env)]
+    pub verbose: bool,
+}
+
+/// Settings of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeConfig {
+    /// Folder for queues and lake; what is there is taken up again.
+    #[arg(long, env, default_value = "data/serve")]
+    pub data: PathBuf,
+    /// Where ingest listens.
+    #[arg(long, env, default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+    /// Where SQS and S3 listen.
+    #[arg(long, env, default_value = "127.0.0.1:4566")]
+    pub aws_listen: SocketAddr,
+    /// Simulated events a second; 0 for none.
+    #[arg(long, env, default_value_t = 20.0)]
+    pub rate: f64,
+    /// Time between the aggregator's runs.
+    #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub interval: Duration,
+    /// What clients must send as `x-api-key`.
+    #[arg(long, env, default_value = DEV_KEY, hide_env_values = true, value_parser = secret)]
+    pub api_key: SecretString,
+    /// Folder with declarations of further kinds (*.toml).
+    #[arg(long, env)]
+    pub contracts: Option<PathBuf>,
+    /// How log lines are written.
+    #[arg(long, env, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text))
+}
+
+impl Cli {
+    /// The command, `demo` where none is named.
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Demo(self.demo))
+    }
+}
+
+impl DemoConfig {
+    /// Says what is wrong with the settings, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting and what it must be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.count >= 2, "COUNT ({}) must be at least 2", self.count);
+        for (name, share) in [
+            ("DUPLICATES", self.duplicates),
+            ("LATE", self.late),
+            ("BROKEN", self.broken),
+        ] {
+            ensure!(
+                (0.0..=1.0).contains(&share),
+                "{name} ({share}) must be from 0 to 1"
+            );
+        }
+        let sum = self.duplicates + self.late + self.broken;
+        ensure!(
+            sum <= 1.0,
+            "DUPLICATES, LATE and BROKEN add up to {sum}: they must be at most 1"
+        );
+        Ok(())
+    }
+}
+
+impl ServeConfig {
+    /// Says what is wrong with the settings, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting and what it must be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.rate.is_finite() && (0.0..=10_000.0).contains(&self.rate),
+            "RATE ({}) must be from 0 to 10000 events a second",
+            self.rate
+        );
+        ensure!(
+            self.listen.ip().is_loopback() || self.api_key.expose_secret() != DEV_KEY,
+            "LISTEN ({}) can be reached from other machines: set API_KEY to a key that only you know",
+            self.listen
+        );
+        ensure!(
+            self.interval >= Duration::from_secs(1),
+            "INTERVAL must be at least 1s"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Command {
+        Cli::try_parse_from([&["headwater"], arguments].concat())
+            .unwrap()
+            .command()
+    }
+
+    #[test]
+    fn bare_it_is_the_demo() {
+        for arguments in [&["--count", "7"][..], &["demo", "--count", "7"]] {
+            let Command::Demo(demo) = parse(arguments) else {
+                panic!("not the demo")
+            };
+            assert_eq!(demo.count, 7);
+            demo.check().unwrap();
+        }
+        assert!(matches!(parse(&[]), Command::Demo(_)));
+    }
+
+    #[test]
+    fn the_key_that_everybody_knows_opens_nothing_to_the_network() {
+        let check = |arguments: &[&str]| match parse(&[&["serve"], arguments].concat()) {
+            Command::Serve(serve) => serve.check(),
+            Command::Demo(_) => panic!("not serve"),
+        };
+        check(&[]).unwrap();
+        check(&["--listen", "0.0.0.0:3000", "--api-key", "a-key-of-my-own"]).unwrap();
+        let error = check(&["--listen", "0.0.0.0:3000"]).unwrap_err();
+        assert!(error.to_string().contains("API_KEY"), "{error}");
+        assert!(check(&["--rate=-1"]).is_err());
+    }
+
+    #[test]
+    fn shares_that_are_none_are_refused() {
+        for wrong in [
+            "--late=1.5",
+            "--broken=0.97",
+            "--duplicates=-0.1",
+            "--count=1",
+        ] {
+            let Command::Demo(demo) = parse(&[wrong]) else {
+                panic!("not the demo")
+            };
+            assert!(demo.check().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The demo: events from HTTP to hourly aggregates, and the judge's verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use contract::Kinds;
+use indicatif::{ProgressBar, ProgressStyle};
+use judge::{
+    Arrivals, Cost, Drained, EventsWithIds, Ledger, Question, Scope, SendOptions, Sender, Sent,
+    Verdict,
+};
+use secrecy::SecretString;
+use simulator::{Client, ClientConfig, Generator, Plan};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{DEV_KEY, DemoConfig};
+use crate::folder;
+use crate::look::Sights;
+use crate::parts::{Aggregator, Parts, Settings};
+
+/// Posts under way at once.
+const CONNECTIONS: usize = 16;
+
+/// Events of a bulk post.
+const BULK: usize = 500;
+
+/// Simulated time of each half of the events.
+const SPAN: Duration = Duration::from_secs(3_600);
+
+/// How often to look for new objects: the resolution of the latencies.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Longest wait for the queue to drain.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the demo came to.
+#[derive(Debug)]
+pub struct Report {
+    /// What was sent, and how it was answered.
+    pub sent: Sent,
+    /// What the aggregator did the first time.
+    pub first: aggregator::Summary,
+    /// What it did the second time: nothing, or something is wrong.
+    pub second: aggregator::Summary,
+    /// What the judge says.
+    pub verdict: Verdict,
+}
+
+impl Report {
+    /// Whether all is as it must be.
+    pub fn is_fine(&self) -> bool {
+        self.sent.is_fine()
+            && self.second.events == 0
+            && self.second.objects == 0
+            && self.verdict.clean()
+    }
+}
+
+/// Runs the demo and prints what happens.
+///
+/// # Errors
+///
+/// If the folder is not the demo's, a service fails, or it is stopped.
+pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Result<Report> {
+    folder::prepare(&config.data)?;
+    let start = Instant::now();
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .context("no free port for ingest")?;
+    let api_key = SecretString::from(DEV_KEY);
+    let settings = Settings {
+        folder: &config.data,
+        api_key: &api_key,
+        contracts: None,
+    };
+    let mut parts = Parts::start(&settings, listener).await?;
+    println!(
+        "ingest, batch-consumer and an embedded SQS and S3 run in this process\n\
+         ingest            {}, data in {}",
+        parts.ingest_url,
+        config.data.display()
+    );
+    let show = Show {
+        config,
+        kinds: Arc::new(Kinds::builtin()),
+        stop,
+        seed: config.seed.unwrap_or_else(rand::random),
+    };
+    let stage = Stage::of(&parts).await?;
+    let report = tokio::select! {
+        report = show.run(&stage, &api_key) => report?,
+        broken = parts.broken() => {
+            broken?;
+            bail!("a service ended early");
+        }
+    };
+    parts.ingest.stop().await?;
+    parts.consumer.stop().await?;
+    stage.sights().await?.print(&config.data);
+    println!(
+        "\nKeep it running and post your own events: cargo run --release -p headwater -- serve\n\
+         done in {:.1} s; the verdict:\n\n{}",
+        start.elapsed().as_secs_f64(),
+        report.verdict
+    );
+    Ok(report)
+}
+
+/// What of the parts the show needs, while they are watched.
+struct Stage {
+    lake: aws::Lake,
+    queue: aws::Queue,
+    meters: [aws::Meter; 3],
+    aggregator: Aggregator,
+    ingest_url: String,
+}
+
+impl Stage {
+    async fn of(parts: &Parts) -> anyhow::Result<Stage> {
+        Ok(Stage {
+            lake: parts.lake(),
+            queue: parts.queue().await?,
+            meters: parts.meters().map(Clone::clone),
+            aggregator: parts.aggregator.clone(),
+            ingest_url: parts.ingest_url.clone(),
+        })
+    }
+
+    async fn sights(&self) -> anyhow::Result<Sights> {
+        Sights::pick(&self.lake).await
+    }
+}
+
+/// What is done with the parts.
+struct Show<'a> {
+    config: &'a DemoConfig,
+    kinds: Arc<Kinds>,
+    stop: &'a CancellationToken,
+    seed: u64,
+}
+
+impl Show<'_> {
+    async fn run(&self, stage: &Stage, api_key: &SecretString) -> anyhow::Result<Report> {
+        let watch = CancellationToken::new();
+        let _watching = watch.clone().drop_guard();
+        let arrivals =
+            Arrivals::watch(stage.lake.clone(), Utc::now(), LOOK_EVERY, watch.clone()).await?;
+        let mut ledger = Ledger::kept_in(&self.config.data.join(folder::LEDGER))?;
+        let sent = self.send(stage, api_key, &mut ledger).await?;
+        println!("{sent}");
+        self.drain(stage, &arrivals).await?;
+        watch.cancel();
+        let first = self.aggregate(&stage.aggregator).await?;
+        println!("aggregator        {first}");
+        // What comes after is for show, and no cost of the events.
+        let cost = Cost::of_meters(&stage.meters);
+        let second = self.aggregate(&stage.aggregator).await?;
+        println!("once more         {second}");
+        let bar = bar(0, "reading the lake {wide_bar} {pos}/{len} objects");
+        let scope = Scope::everything();
+        let question = Question {
+            arrivals: Some(&arrivals),
+            progress: &bar,
+            ..Question::new(&scope)
+        };
+        let mut verdict = judge::judge(&stage.lake, &self.kinds, &ledger, &question).await?;
+        bar.finish_and_clear();
+        verdict.cost = Some(cost);
+        Ok(Report {
+            sent,
+            first,
+            second,
+            verdict,
+        })
+    }
+
+    /// Sends one half in single posts, the other in bulk.
+    async fn send(
+        &self,
+        stage: &Stage,
+        api_key: &SecretString,
+        ledger: &mut Ledger,
+    ) -> anyhow::Result<Sent> {
+        let client = Client::new(&ClientConfig::new(&stage.ingest_url, api_key.clone()))?;
+        let sender = Sender {
+            client: Arc::new(client.stopped_by(self.stop.clone())),
+            kinds: self.kinds.clone(),
+            stop: self.stop.clone(),
+        };
+        let (now, singles) = (Utc::now(), self.config.count / 2);
+        let mut sent = Sent::default();
+        for (number, count, end, batch, words) in [
+            (0, singles, now - SPAN, 1, "single posts"),
+            (1, self.config.count - singles, now, BULK, "posts of 500"),
+        ] {
+            let template = format!("{words:<12} {{wide_bar}} {{pos}}/{{len}} events, {{per_sec}}");
+            let bar = bar(count, &template);
+            let seed = self.seed.wrapping_add(number);
+            let generator = Generator::new(&self.plan(count, seed, end))?;
+            let events = EventsWithIds::new(generator, self.kinds.clone(), seed);
+            let options = SendOptions {
+                batch,
+                connections: CONNECTIONS,
+                rate: None,
+            };
+            sent.add(
+                sender
+                    .send(events, &options, ledger, |done| bar.inc(done))
+                    .await?,
+            );
+            bar.finish_and_clear();
+            if self.stop.is_cancelled() {
+                bail!("stopped");
+            }
+            if let Some(failure) = sent.failure.take() {
+                return Err(failure).context("ingest does not take the events");
+            }
+        }
+        Ok(sent)
+    }
+
+    fn plan(&self, count: u64, seed: u64, end: DateTime<Utc>) -> Plan {
+        Plan {
+            count: Some(count),
+            seed,
+            duplicates: self.config.duplicates,
+            late: self.config.late,
+            broken: self.config.broken,
+            ..Plan::default()
+        }
+        .spread_before(end, SPAN)
+    }
+
+    async fn drain(&self, stage: &Stage, arrivals: &Arrivals) -> anyhow::Result<()> {
+        let bar = bar(0, "{spinner} {msg}");
+        let drained =
+            judge::wait_for_drain(&stage.queue, arrivals, PATIENCE, self.stop, |messages| {
+                bar.set_message(format!(
+                    "waiting for the queue to drain: {messages} messages"
+                ));
+                bar.tick();
+            })
+            .await?;
+        bar.finish_and_clear();
+        match drained {
+            _ if self.stop.is_cancelled() => bail!("stopped"),
+            Drained::Yes => Ok(()),
+            Drained::No { messages } => bail!("{messages} messages are left in the queue"),
+        }
+    }
+
+    async fn aggregate(&self, aggregator: &Aggregator) -> anyhow::Result<aggregator::Summary> {
+        let bar = Bar(bar(0, "aggregating {wide_bar} {pos}/{len} objects"));
+        let summary =
+            aggregator::once(&aggregator.config, &aggregator.aws, self.stop, &bar).await?;
+        bar.0.finish_and_clear();
+        match self.stop.is_cancelled() {
+            true => bail!("stopped"),
+            false => Ok(summary),
+        }
+    }
+}
+
+struct Bar(ProgressBar);
+
+impl aggregator::Progress for Bar {
+    fn objects(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+    }
+}
+
+/// A bar on stderr; hidden where that is no terminal.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,54 @@
+//! The whole pipeline in one process: see the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use headwater::{Cli, Command, DemoConfig, ServeConfig};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let command = Cli::parse().command();
+    let checked = match &command {
+        Command::Demo(config) => config.check(),
+        Command::Serve(config) => config.check(),
+    };
+    if let Err(error) = checked {
+        eprintln!("headwater: {error:#}");
+        return Ok(ExitCode::from(2));
+    }
+    let stop = service::stop::on_signal()?;
+    let done = match &command {
+        Command::Demo(config) => demo(config, &stop).await,
+        Command::Serve(config) => serve(config, &stop).await,
+    };
+    Ok(done.unwrap_or_else(|error| {
+        eprintln!("headwater: {error:#}");
+        ExitCode::FAILURE
+    }))
+}
+
+async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    match config.verbose {
+        true => service::logging::init(service::logging::LogFormat::Logfmt),
+        // The services' lines would stand between the demo's own: warnings alone are shown.
+        false => tracing_subscriber::fmt()
+            .with_env_filter(
+                EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+            )
+            .with_writer(std::io::stderr)
+            .init(),
+    }
+    let report = headwater::demo(config, stop).await?;
+    Ok(match report.is_fine() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+async fn serve(config: &ServeConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    service::logging::init(config.log_format);
+    headwater::serve(config, stop, |_, _| {}).await?;
+    Ok(ExitCode::SUCCESS)
+}

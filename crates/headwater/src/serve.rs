@@ -1,0 +1,206 @@
+//! The pipeline kept running, fed by a simulated fleet.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use chrono::Utc;
+use secrecy::ExposeSecret;
+use simulator::{Client, ClientConfig, Generator, Outgoing, Plan, SendOptions};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::config::ServeConfig;
+use crate::folder;
+use crate::parts::{BUCKET, Parts, Settings};
+
+/// Longest wait at the end for the queue to drain; what is left then is there at the next start.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves until `stop`, then ends the parts in the order in which events go through them.
+///
+/// `started` is told where ingest and the emulation listen.
+///
+/// # Errors
+///
+/// If a port is taken, the folder cannot be used, or a service fails.
+pub async fn serve(
+    config: &ServeConfig,
+    stop: &CancellationToken,
+    started: impl FnOnce(SocketAddr, SocketAddr),
+) -> anyhow::Result<()> {
+    let listener = bind(config.listen, "LISTEN").await?;
+    let aws_listener = bind(config.aws_listen, "AWS_LISTEN").await?;
+    let (listen, aws_listen) = (listener.local_addr()?, aws_listener.local_addr()?);
+    let settings = Settings {
+        folder: &config.data,
+        api_key: &config.api_key,
+        contracts: config.contracts.clone(),
+    };
+    let mut parts = Parts::start(&settings, listener).await?;
+    let stop_aws = CancellationToken::new();
+    let aws_server = tokio::spawn(local_aws::serve(
+        parts.cloud.clone(),
+        aws_listener,
+        stop_aws.clone(),
+    ));
+    let (stop_aggregator, aggregator) = watch(&parts, config.interval);
+    let stop_simulator = CancellationToken::new();
+    let simulator = simulate(config, &parts.ingest_url, stop_simulator.clone())?;
+    print_where_to_look(config, &parts.ingest_url, aws_listen);
+    started(listen, aws_listen);
+
+    let outcome = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        broken = parts.broken() => broken,
+    };
+    info!(
+        event = "stopping",
+        "simulator, ingest, queue, aggregator: one after the other"
+    );
+    stop_simulator.cancel();
+    if let Some(simulator) = simulator {
+        simulator.await.context("the simulator broke off")?;
+    }
+    if let Err(broken) = outcome {
+        // The tasks of the services that are left end with the process; the queue keeps what it has.
+        error!(event = "service_broken", error = format!("{broken:#}"));
+        return Err(broken);
+    }
+    let queue = parts.queue().await?;
+    parts.ingest.stop().await?;
+    drain(&queue).await;
+    parts.consumer.stop().await?;
+    stop_aggregator.cancel();
+    aggregator.await.context("the aggregator broke off")?;
+    let last = &parts.aggregator;
+    let summary = aggregator::once(&last.config, &last.aws, &CancellationToken::new(), &())
+        .await
+        .context("the last run of the aggregator failed")?;
+    info!(event = "last_aggregation", %summary);
+    stop_aws.cancel();
+    aws_server.await.context("the emulation broke off")??;
+    println!(
+        "stopped; `headwater serve` goes on with what is in {}",
+        config.data.display()
+    );
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: set {setting} to a free address"))
+}
+
+/// Starts the aggregator, which runs every so often.
+fn watch(parts: &Parts, interval: Duration) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let mut aggregator = parts.aggregator.clone();
+    aggregator.config.interval = interval;
+    let until = stop.clone();
+    let task = tokio::spawn(async move {
+        aggregator::watch(&aggregator.config, &aggregator.aws, &until, |_| {}).await;
+    });
+    (stop, task)
+}
+
+/// Starts the simulator at its rate, if there is one.
+fn simulate(
+    config: &ServeConfig,
+    ingest_url: &str,
+    stop: CancellationToken,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let interval = match Duration::try_from_secs_f64(1.0 / config.rate) {
+        Ok(interval) if config.rate > 0.0 => interval,
+        _ => return Ok(None),
+    };
+    let client = Client::new(&ClientConfig::new(ingest_url, config.api_key.clone()))?;
+    let client = Arc::new(client.stopped_by(stop.clone()));
+    let task = tokio::spawn(async move {
+        while !stop.is_cancelled() {
+            let plan = Plan {
+                seed: rand::random(),
+                start: Utc::now(),
+                step: interval,
+                ..Plan::default()
+            };
+            let generator = match Generator::new(&plan) {
+                Ok(generator) => generator,
+                Err(error) => return error!(event = "simulator_failed", %error),
+            };
+            let events = generator.enumerate().map(move |(number, sent)| {
+                Ok::<_, std::convert::Infallible>(Outgoing {
+                    body: sent.body,
+                    class: sent.class,
+                    // From the event's number rather than step by step: rounding does not add up.
+                    due: Some(interval.mul_f64(number as f64)),
+                })
+            });
+            let options = SendOptions::default();
+            let (summary, _) =
+                simulator::send(client.clone(), events, &options, &stop, |_| {}).await;
+            if let Some(failure) = summary.failure {
+                warn!(event = "simulator_interrupted", error = %failure, "starting it again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    });
+    Ok(Some(task))
+}
+
+/// Waits until the queue is empty. What is left after a while is delivered after the next start.
+async fn drain(queue: &aws::Queue) {
+    let start = Instant::now();
+    loop {
+        match queue.depth().await {
+            Ok(depth) if depth.total() == 0 => return,
+            Ok(depth) if start.elapsed() >= DRAIN => {
+                let messages = depth.total();
+                return warn!(
+                    event = "not_drained",
+                    messages, "they are there at the next start"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let error = anyhow!(error);
+                return warn!(event = "not_drained", error = format!("{error:#}"));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn print_where_to_look(config: &ServeConfig, ingest_url: &str, aws: SocketAddr) {
+    let key = match config.api_key.expose_secret() {
+        crate::config::DEV_KEY => crate::config::DEV_KEY,
+        _ => "$API_KEY",
+    };
+    let now = contract::format_millis(Utc::now());
+    println!(
+        r#"ingest       {ingest_url}   x-api-key: {key}
+SQS and S3   http://{aws}   an emulation, for development only
+files        {lake}
+simulator    {rate} events/s; Ctrl-C stops all
+
+Post an event:
+  curl -sS {ingest_url}/v1/events -H 'x-api-key: {key}' -H 'content-type: application/json' \
+    -d '{{"timestamp":"{now}","vehicle_id":"veh-mine","can_id":"0x1F0","payload":{{"engine_rpm":2150}}}}'
+and see it in raw/ two seconds later, in curated/ and aggregates/ after at most {interval}:
+  ls -R {lake}/raw {lake}/aggregates
+  curl -sS {ingest_url}/health
+  curl -sS {ingest_url}/metrics
+For the AWS CLI, boto3, and the binaries of this workspace:
+  export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  aws --endpoint-url http://{aws} s3 ls --recursive s3://{BUCKET}/
+"#,
+        lake = folder::lake(&config.data).display(),
+        rate = config.rate,
+        interval = humantime::format_duration(config.interval),
+    );
+}

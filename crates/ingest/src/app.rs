@@ -1,0 +1,116 @@
+//! What handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use aws::{Aws, CallError, Meter, Queue};
+use contract::{Kind, Kinds};
+use metrics_exporter_prometheus::PrometheusHandle;
+use service::metrics::Ready;
+use tokio::sync::Semaphore;
+
+use crate::auth::Keys;
+use crate::budget::Budget;
+use crate::commit::{Committer, Rules};
+use crate::config::Config;
+use crate::counts::Counts;
+use crate::probe::Probe;
+
+/// The state of one ingest service.
+pub struct App {
+    pub(crate) kinds: Kinds,
+    pub(crate) keys: Keys,
+    pub(crate) budget: Budget,
+    pub(crate) committer: Committer,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) probe: Probe,
+    /// False once it drains.
+    pub(crate) ready: Ready,
+    pub(crate) prometheus: PrometheusHandle,
+    pub(crate) meter: Meter,
+    /// One permit for each body that may be worked on at a time off the runtime's own threads.
+    pub(crate) workers: Semaphore,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) body_timeout: Duration,
+}
+
+impl App {
+    /// Finds the queue, makes it where that is wanted, and starts the task that sends. It must be
+    /// called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is wrong, SQS cannot be reached or the queue is missing: says what to do.
+    pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Arc<App>> {
+        config.check()?;
+        let kinds = config.kinds()?;
+        let queue = find_queue(config, aws).await?;
+        let rules = Rules {
+            linger: config.linger,
+            max_in_flight: config.max_in_flight.into(),
+            send_timeout: config.send_timeout,
+        };
+        let counts = Arc::<Counts>::default();
+        let ready = Ready::default();
+        ready.set(true);
+        Ok(Arc::new(App {
+            kinds,
+            keys: Keys::new(&config.api_keys),
+            budget: Budget::new(config.max_pending_bytes.0 as usize),
+            committer: Committer::spawn(queue.clone(), rules, counts.clone()),
+            counts,
+            probe: Probe::new(queue),
+            ready,
+            prometheus: service::metrics::install()?,
+            meter: aws.meter().clone(),
+            workers: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
+            max_body_bytes: config.max_body_bytes.0 as usize,
+            body_timeout: config.body_timeout,
+        }))
+    }
+
+    /// The kind that a route names; `pm`, performance management, is another name of `cell`.
+    pub(crate) fn kind(&self, name: &str) -> Option<&Kind> {
+        self.kinds
+            .get(name)
+            .or_else(|| (name == "pm").then(|| self.kinds.get("cell")).flatten())
+    }
+}
+
+async fn find_queue(config: &Config, aws: &Aws) -> anyhow::Result<Queue> {
+    let name = &config.queue.queue_name;
+    let explain = |error: CallError| {
+        let endpoint = aws.endpoint();
+        let hint = match (&error, endpoint) {
+            (CallError::NotFound { .. }, _) => {
+                format!(
+                    "make the queue `{name}`, let ingest make it (--create), or name another in QUEUE_NAME"
+                )
+            }
+            (CallError::Transient { .. }, Some(endpoint)) => format!(
+                "nothing answers at {endpoint}: is LocalStack or local-aws up, and AWS_ENDPOINT_URL right \
+                 (such as AWS_ENDPOINT_URL=http://127.0.0.1:4566)?"
+            ),
+            (CallError::Transient { .. }, None) => {
+                "SQS cannot be reached: for LocalStack or local-aws set \
+                 AWS_ENDPOINT_URL=http://127.0.0.1:4566, for AWS check AWS_REGION and the network"
+                    .to_owned()
+            }
+            (CallError::Permanent { .. }, _) => {
+                "check AWS_REGION, the credentials and their permissions".to_owned()
+            }
+        };
+        anyhow::Error::new(error).context(hint)
+    };
+    if config.create.wanted(aws) {
+        aws::setup::create_queues(aws, name, &config.dlq.dlq_name)
+            .await
+            .map_err(explain)
+            .with_context(|| format!("cannot make the queue `{name}`"))?;
+    }
+    aws.queue(name)
+        .await
+        .map_err(explain)
+        .with_context(|| format!("cannot use the queue `{name}`"))
+}

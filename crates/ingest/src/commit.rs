@@ -1,0 +1,425 @@
+//! Group commit: the events of concurrent requests share SQS messages, and each request waits for
+//! those that carry its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::budget::Reservation;
+use crate::counts::Counts;
+use crate::gather::{Gather, Next};
+use crate::send::{CommitError, Sender, Sink};
+
+/// The lines of one request.
+struct Submission {
+    lines: Vec<u8>,
+    events: usize,
+    done: oneshot::Sender<Result<(), CommitError>>,
+    /// Both are held until the request is answered.
+    _reservation: Reservation,
+    _pending: Pending,
+}
+
+/// How groups are made and sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) linger: Duration,
+    pub(crate) max_in_flight: usize,
+    pub(crate) send_timeout: Duration,
+}
+
+/// Hands requests to the task that groups and sends them.
+pub(crate) struct Committer {
+    submissions: mpsc::UnboundedSender<(Submission, Reading)>,
+    readers: Arc<Readers>,
+    send_timeout: Duration,
+    closing: CancellationToken,
+    task: TaskTracker,
+    pending_events: Arc<AtomicUsize>,
+}
+
+impl Committer {
+    pub(crate) fn spawn<S: Sink>(sink: S, rules: Rules, counts: Arc<Counts>) -> Committer {
+        // Unbounded: every request in it holds a share of the byte budget.
+        let (submissions, receiver) = mpsc::unbounded_channel();
+        let readers = Arc::<Readers>::default();
+        let closing = CancellationToken::new();
+        let task = TaskTracker::new();
+        let send_timeout = rules.send_timeout;
+        let sender = Arc::new(Sender::new(sink, send_timeout));
+        task.spawn(work(
+            receiver,
+            sender,
+            rules,
+            readers.clone(),
+            closing.clone(),
+            counts,
+        ));
+        Committer {
+            submissions,
+            readers,
+            send_timeout,
+            closing,
+            task,
+            pending_events: Arc::default(),
+        }
+    }
+
+    /// Says that a request is being read, so that a group may wait for it.
+    pub(crate) fn reading(&self) -> Reading {
+        self.readers.count.fetch_add(1, Ordering::Relaxed);
+        Reading(Some(self.readers.clone()))
+    }
+
+    /// Returns once SQS has all `events` of `lines`.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; some or all of the events may be in SQS all the same.
+    pub(crate) async fn commit(
+        &self,
+        lines: Vec<u8>,
+        events: usize,
+        reservation: Reservation,
+        reading: Reading,
+    ) -> Result<(), CommitError> {
+        let (done, answer) = oneshot::channel();
+        let pending = Pending::new(&self.pending_events, events);
+        let submission = Submission {
+            lines,
+            events,
+            done,
+            _reservation: reservation,
+            _pending: pending,
+        };
+        self.submissions
+            .send((submission, reading))
+            .map_err(|_| CommitError::Stopping)?;
+        match timeout(self.send_timeout, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(CommitError::Failed),
+            Err(_) => Err(CommitError::TimedOut(self.send_timeout)),
+        }
+    }
+
+    /// Events that wait for SQS.
+    pub(crate) fn pending_events(&self) -> usize {
+        self.pending_events.load(Ordering::Relaxed)
+    }
+
+    /// Sends what waits without further delay, and returns when that is done. Requests that come
+    /// later are refused.
+    pub(crate) async fn close(&self) {
+        self.closing.cancel();
+        self.task.close();
+        self.task.wait().await;
+    }
+}
+
+/// Requests that are being read.
+#[derive(Default)]
+struct Readers {
+    count: AtomicUsize,
+    none_left: Notify,
+}
+
+/// One request that is being read.
+pub(crate) struct Reading(Option<Arc<Readers>>);
+
+impl Reading {
+    /// Nobody waits for this one any longer.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(readers) = self.0.take()
+            && readers.count.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            readers.none_left.notify_one();
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+/// Events that wait, counted for as long as this lives.
+struct Pending {
+    all: Arc<AtomicUsize>,
+    events: usize,
+}
+
+impl Pending {
+    fn new(all: &Arc<AtomicUsize>, events: usize) -> Pending {
+        all.fetch_add(events, Ordering::Relaxed);
+        Pending {
+            all: all.clone(),
+            events,
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.events, Ordering::Relaxed);
+    }
+}
+
+/// What a send that is done teaches.
+struct Returned {
+    requests: usize,
+    /// How many requests were being read when SQS answered: before the answered clients could
+    /// come back.
+    reading: usize,
+    /// Bytes of packs for each byte of lines, where there were enough to tell.
+    ratio: Option<f64>,
+}
+
+async fn work<S: Sink>(
+    mut submissions: mpsc::UnboundedReceiver<(Submission, Reading)>,
+    sender: Arc<Sender<S>>,
+    rules: Rules,
+    readers: Arc<Readers>,
+    closing: CancellationToken,
+    counts: Arc<Counts>,
+) {
+    let mut gather = Gather::new(rules.linger, rules.max_in_flight);
+    let mut sends = JoinSet::new();
+    let mut open = true;
+    loop {
+        let wake = match gather.next(readers.count.load(Ordering::Relaxed), Instant::now()) {
+            Next::Send(group) => {
+                sends.spawn(commit_group(
+                    sender.clone(),
+                    group,
+                    readers.clone(),
+                    counts.clone(),
+                ));
+                metrics::gauge!("headwater_ingest_sends_in_flight").set(sends.len() as f64);
+                continue;
+            }
+            Next::Wait(wake) => wake,
+        };
+        if !open && gather.is_empty() && sends.is_empty() {
+            return;
+        }
+        tokio::select! {
+            Some(returned) = sends.join_next() => {
+                // A send task does not panic; if one did, its requests see their answer dropped.
+                let lost = Returned { requests: 1, reading: 0, ratio: None };
+                let Returned { requests, reading, ratio } = returned.unwrap_or(lost);
+                gather.returned(requests, reading, Instant::now());
+                if let Some(ratio) = ratio {
+                    gather.observe(ratio);
+                }
+                metrics::gauge!("headwater_ingest_sends_in_flight").set(sends.len() as f64);
+            }
+            submission = submissions.recv(), if open => match submission {
+                Some(mut submission) => loop {
+                    let now = Instant::now();
+                    let bytes = submission.0.lines.len();
+                    gather.add(submission.0, bytes, now);
+                    match submissions.try_recv() {
+                        Ok(next) => submission = next,
+                        Err(_) => break,
+                    }
+                },
+                None => open = false,
+            },
+            () = closing.cancelled(), if !submissions.is_closed() => {
+                submissions.close();
+                gather.hurry();
+            }
+            () = readers.none_left.notified() => {}
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+        }
+    }
+}
+
+/// Sends the group's lines and answers its requests.
+async fn commit_group<S: Sink>(
+    sender: Arc<Sender<S>>,
+    mut group: Vec<Submission>,
+    readers: Arc<Readers>,
+    counts: Arc<Counts>,
+) -> Returned {
+    let requests = group.len();
+    // Their clients have had a 503 or have left: nobody was told that these were accepted.
+    group.retain(|request| !request.done.is_closed());
+    let mut lines = Vec::new();
+    for request in &mut group {
+        if lines.is_empty() {
+            lines = std::mem::take(&mut request.lines);
+        } else {
+            lines.append(&mut request.lines);
+        }
+    }
+    let delivery = sender.deliver(lines).await;
+    let reading = readers.count.load(Ordering::Relaxed);
+    let mut first = 0;
+    for request in group {
+        let result = delivery.outcome(first, request.events);
+        first += request.events;
+        if result.is_ok() {
+            counts.accepted(request.events);
+        }
+        // An error says that the client has left.
+        let _ = request.done.send(result);
+    }
+    Returned {
+        requests,
+        reading,
+        ratio: delivery.ratio,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use crate::send::testing::{Fake, message_count};
+
+    fn committer(fake: &Fake, linger_ms: u64) -> Arc<Committer> {
+        let rules = Rules {
+            linger: Duration::from_millis(linger_ms),
+            max_in_flight: 4,
+            send_timeout: Duration::from_secs(10),
+        };
+        Arc::new(Committer::spawn(fake.clone(), rules, Arc::default()))
+    }
+
+    async fn commit(committer: Arc<Committer>, text: String) -> Result<(), CommitError> {
+        let events = text.lines().count();
+        let reading = committer.reading();
+        committer
+            .commit(
+                text.into_bytes(),
+                events,
+                Budget::new(usize::MAX).reserve(),
+                reading,
+            )
+            .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lone_request_takes_no_longer_than_its_send() {
+        let fake = Fake::taking(Duration::from_millis(7));
+        let committer = committer(&fake, 10);
+        for _ in 0..3 {
+            let started = Instant::now();
+            commit(committer.clone(), "{}\n".into()).await.unwrap();
+            assert!(
+                started.elapsed() < Duration::from_millis(9),
+                "{:?}",
+                started.elapsed()
+            );
+        }
+        assert_eq!(fake.lines(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sixteen_clients_in_step_share_one_send_a_round() {
+        let fake = Fake::taking(Duration::from_millis(20));
+        let committer = committer(&fake, 10);
+        let clients: Vec<_> = (0..16)
+            .map(|client| {
+                let committer = committer.clone();
+                tokio::spawn(async move {
+                    for round in 0..50 {
+                        commit(
+                            committer.clone(),
+                            format!("{{\"client\":{client},\"round\":{round}}}\n"),
+                        )
+                        .await
+                        .unwrap();
+                        tokio::time::sleep(Duration::from_millis(client % 4)).await;
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.unwrap();
+        }
+        assert_eq!(fake.lines(), 800);
+        assert!(fake.calls() <= 52, "{} sends", fake.calls());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_requests_with_lines_in_a_failed_pack_are_told_so() {
+        let fake = Fake::taking(Duration::from_millis(20));
+        // The first send keeps the others waiting, so that they share one.
+        let committer = committer(&fake, 10);
+        let first = tokio::spawn(commit(committer.clone(), "{}\n".into()));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let noise = |seed: u64| {
+            let mut state = seed;
+            (0..2000)
+                .map(|_| {
+                    let digits: String = (0..4)
+                        .map(|_| {
+                            state = state
+                                .wrapping_mul(6364136223846793005)
+                                .wrapping_add(1442695040888963407);
+                            format!("{state:016x}")
+                        })
+                        .collect();
+                    format!("{{\"noise\":\"{digits}\"}}\n")
+                })
+                .collect::<String>()
+        };
+        let one = tokio::spawn(commit(committer.clone(), noise(1)));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let two = tokio::spawn(commit(committer.clone(), noise(2)));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let three = tokio::spawn(commit(committer.clone(), noise(3)));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        fake.fail_message(0);
+        assert_eq!(first.await.unwrap(), Ok(()));
+        assert_eq!(one.await.unwrap(), Err(CommitError::Failed));
+        two.await.unwrap().ok();
+        assert_eq!(three.await.unwrap(), Ok(()));
+        assert!(
+            message_count(&fake) > 3,
+            "the group must take several packs"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_send_that_hangs_is_given_up_and_what_waited_too_long_is_not_sent() {
+        let fake = Fake::taking(Duration::from_secs(3600));
+        let committer = committer(&fake, 10);
+        let started = Instant::now();
+        let result = commit(committer.clone(), "{}\n".into()).await;
+        assert_eq!(result, Err(CommitError::TimedOut(Duration::from_secs(10))));
+        assert_eq!(started.elapsed().as_secs(), 10);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(committer.pending_events(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_sends_what_waits_at_once_and_refuses_the_rest() {
+        let fake = Fake::taking(Duration::from_millis(20));
+        let committer = committer(&fake, 1000);
+        let waiting: Vec<_> = (0..5)
+            .map(|_| tokio::spawn(commit(committer.clone(), "{}\n".into())))
+            .collect();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let started = Instant::now();
+        committer.close().await;
+        assert!(started.elapsed() < Duration::from_millis(100));
+        for request in waiting {
+            assert_eq!(request.await.unwrap(), Ok(()));
+        }
+        assert_eq!(fake.lines(), 5);
+        assert_eq!(
+            commit(committer, "{}\n".into()).await,
+            Err(CommitError::Stopping)
+        );
+    }
+}

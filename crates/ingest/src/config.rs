@@ -1,0 +1,230 @@
+//! Settings: read once, checked at start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use aws::{CreateSettings, DlqSettings, QueueSettings};
+use bytesize::ByteSize;
+use clap::{Parser, Subcommand};
+use contract::Kinds;
+use secrecy::{ExposeSecret, SecretString};
+use service::logging::LogFormat;
+
+/// Shortest API key that is taken: fewer characters can be guessed.
+const MIN_KEY_LENGTH: usize = 8;
+
+/// How many bytes a request may need for each byte of its body: the body itself and its events'
+/// lines, to which the server's fields add most where events are small.
+const BYTES_PER_BODY_BYTE: u64 = 4;
+
+const KEY_HELP: &str = "set API_KEYS, for example API_KEYS=$(openssl rand -hex 16)";
+
+/// Takes vehicle and cell telemetry over HTTP into SQS.
+///
+/// Each flag can be given as an environment variable. AWS is reached by the SDK's own variables,
+/// such as AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "ingest", version)]
+pub struct Config {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Address to listen on.
+    #[arg(long, env, default_value = "127.0.0.1:3000", global = true)]
+    pub listen: SocketAddr,
+
+    /// The queue of events.
+    #[command(flatten)]
+    pub queue: QueueSettings,
+
+    /// The dead-letter queue, for where both are made.
+    #[command(flatten)]
+    pub dlq: DlqSettings,
+
+    /// Whether missing queues are made.
+    #[command(flatten)]
+    pub create: CreateSettings,
+
+    /// API keys that clients may send in `x-api-key`, separated by commas; several, so that they
+    /// can be rotated. At least 8 characters each.
+    #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_parser = secret)]
+    pub api_keys: Vec<SecretString>,
+
+    /// Folder of further kinds of events, one TOML declaration each.
+    #[arg(long, env)]
+    pub contracts: Option<PathBuf>,
+
+    /// How log lines are written.
+    #[arg(long, env, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// Longest time that events wait for those of concurrent requests to share a message with.
+    #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]
+    pub linger: Duration,
+
+    /// Most bytes that may wait for SQS; past it requests are answered 429.
+    #[arg(long, env, default_value = "32MiB")]
+    pub max_pending_bytes: ByteSize,
+
+    /// Largest body, as sent and unfolded.
+    #[arg(long, env, default_value = "8MiB")]
+    pub max_body_bytes: ByteSize,
+
+    /// Longest time that a request waits for SQS to have its events; past it the answer is 503.
+    #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub send_timeout: Duration,
+
+    /// Longest time that a body may take to arrive; past it the answer is 408.
+    #[arg(long, env, default_value = "30s", value_parser = humantime::parse_duration)]
+    pub body_timeout: Duration,
+
+    /// Most connections at a time; further ones wait to be accepted. The default stays below the
+    /// usual limit of 1,024 open files.
+    #[arg(long, env, default_value = "900", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+
+    /// Most sends to SQS at a time.
+    #[arg(long, env, default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub max_in_flight: u16,
+
+    /// Longest time to finish what is in flight after SIGTERM.
+    #[arg(long, env, default_value = "20s", value_parser = humantime::parse_duration)]
+    pub shutdown_grace: Duration,
+}
+
+/// What `ingest` can do beside serving.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Command {
+    /// Ask the ingest that listens on LISTEN whether it is ready, for container health checks.
+    Health,
+}
+
+impl Config {
+    /// Covers what clap cannot: the keys, the declarations, and settings that depend on each other.
+    ///
+    /// # Errors
+    ///
+    /// Says which setting is wrong and what to do.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.check_keys()?;
+        self.kinds()?;
+        ensure!(
+            self.max_body_bytes.0 > 0,
+            "MAX_BODY_BYTES must be more than 0"
+        );
+        let least = ByteSize(self.max_body_bytes.0.saturating_mul(BYTES_PER_BODY_BYTE));
+        ensure!(
+            self.max_pending_bytes >= least,
+            "MAX_PENDING_BYTES ({}) must be at least {BYTES_PER_BODY_BYTE} times MAX_BODY_BYTES ({}), that is {least}, \
+             or the largest body could never be taken",
+            self.max_pending_bytes,
+            self.max_body_bytes,
+        );
+        ensure!(
+            self.linger <= Duration::from_secs(1),
+            "LINGER must be at most 1s: every request may wait for it"
+        );
+        for (name, value) in [
+            ("SEND_TIMEOUT", self.send_timeout),
+            ("BODY_TIMEOUT", self.body_timeout),
+        ] {
+            ensure!(!value.is_zero(), "{name} must be more than 0s");
+        }
+        ensure!(
+            self.linger < self.send_timeout,
+            "LINGER ({}) must be shorter than SEND_TIMEOUT ({})",
+            humantime::format_duration(self.linger),
+            humantime::format_duration(self.send_timeout),
+        );
+        Ok(())
+    }
+
+    fn check_keys(&self) -> anyhow::Result<()> {
+        if self.api_keys.is_empty() {
+            bail!("no API key: {KEY_HELP}");
+        }
+        for (at, key) in self
+            .api_keys
+            .iter()
+            .map(ExposeSecret::expose_secret)
+            .enumerate()
+        {
+            let place = at + 1;
+            if key.is_empty() {
+                bail!("API key {place} is empty: {KEY_HELP}");
+            }
+            if key.len() < MIN_KEY_LENGTH {
+                bail!(
+                    "API key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
+                    key.len()
+                );
+            }
+            if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                bail!(
+                    "API key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The declared kinds.
+    pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {
+        Kinds::load(self.contracts.as_deref()).context("cannot use CONTRACTS")
+    }
+}
+
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(text.trim().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Config {
+        Config::try_parse_from([&["ingest"], arguments].concat()).unwrap()
+    }
+
+    fn complaint(arguments: &[&str]) -> String {
+        format!("{:#}", parse(arguments).check().unwrap_err())
+    }
+
+    #[test]
+    fn without_a_usable_key_the_message_says_how_to_set_one() {
+        for (arguments, said) in [
+            (vec![], "no API key"),
+            (vec!["--api-keys="], "API key 1 is empty"),
+            (vec!["--api-keys=long-enough,"], "API key 2 is empty"),
+            (vec!["--api-keys=short"], "API key 1 has 5 characters"),
+            (vec!["--api-keys=with space in"], "visible ASCII"),
+        ] {
+            let complaint = complaint(&arguments);
+            assert!(
+                complaint.contains(said) && complaint.contains("openssl rand -hex 16"),
+                "{complaint}"
+            );
+        }
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let with = |more: &[&'static str]| {
+            complaint(&[&["--api-keys=first-key,second-key"], more].concat())
+        };
+        assert!(with(&["--max-body-bytes=16MiB"]).contains("MAX_PENDING_BYTES"));
+        assert!(with(&["--linger=2s"]).contains("LINGER"));
+        assert!(with(&["--contracts=/no/such/folder"]).contains("/no/such/folder"));
+    }
+
+    #[test]
+    fn the_defaults_are_sound_and_keys_stay_out_of_debug() {
+        let config = parse(&["--api-keys=first-key,second-key"]);
+        config.check().unwrap();
+        assert_eq!(config.api_keys.len(), 2);
+        assert!(!format!("{config:?}").contains("first-key"));
+    }
+}

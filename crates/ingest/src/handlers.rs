@@ -1,0 +1,379 @@
+//! The routes' handlers. Their declarations are also what the OpenAPI document is made from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use serde::Serialize;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use crate::answer::{Accepted, ErrorBody, Refusal};
+use crate::app::App;
+use crate::body::{self, Encoding};
+use crate::budget::Reservation;
+use crate::intake::{Intake, Reading};
+use crate::probe;
+use crate::unfold::unfold;
+
+/// Bodies up to this size are read on the runtime's own threads: a millisecond or two of work.
+const INLINE_BYTES: usize = 64 * 1024;
+
+/// A body that takes longer to arrive is not waited for by the requests that could share a send
+/// with it.
+const PROMPT: Duration = Duration::from_millis(100);
+
+/// Takes events of any kind.
+#[utoipa::path(
+    post,
+    path = "/v1/events",
+    tag = "events",
+    params(("atomic" = Option<bool>, Query, description = "Take all events or none.")),
+    responses(
+        (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
+        (status = 400, description = "Not JSON, not UTF-8, empty, or not in its content encoding.", body = ErrorBody),
+        (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = 413, description = "The body or a single event is too large.", body = ErrorBody),
+        (status = 415, description = "Another content type or encoding.", body = ErrorBody),
+        (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
+        (status = 429, description = "Too much waits for the queue: come back after `Retry-After`.", body = ErrorBody),
+        (status = 503, description = "The queue did not confirm: the same events again are safe.", body = ErrorBody),
+    ),
+    security(("api_key" = [])),
+)]
+pub(crate) async fn post_events(State(app): State<Arc<App>>, request: Request) -> Response {
+    respond(&app, Route::AnyKind, request).await
+}
+
+/// Takes events of one kind.
+#[utoipa::path(
+    post,
+    path = "/v1/events/{kind}",
+    tag = "events",
+    params(
+        ("kind" = String, Path, description = "A declared kind; `pm` is another name of `cell`."),
+        ("atomic" = Option<bool>, Query, description = "Take all events or none."),
+    ),
+    responses(
+        (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
+        (status = 400, description = "Not JSON, not UTF-8, empty, or not in its content encoding.", body = ErrorBody),
+        (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
+        (status = 404, description = "No such kind; the message names those that there are.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = 413, description = "The body or a single event is too large.", body = ErrorBody),
+        (status = 415, description = "Another content type or encoding.", body = ErrorBody),
+        (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
+        (status = 429, description = "Too much waits for the queue: come back after `Retry-After`.", body = ErrorBody),
+        (status = 503, description = "The queue did not confirm: the same events again are safe.", body = ErrorBody),
+    ),
+    security(("api_key" = [])),
+)]
+pub(crate) async fn post_events_of_kind(
+    State(app): State<Arc<App>>,
+    kind: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // A name that is not even UTF-8 is no declared kind either.
+    let kind = kind.map(|Path(kind)| kind).unwrap_or_default();
+    respond(&app, Route::Kind(kind), request).await
+}
+
+/// What a route says of its events.
+enum Route {
+    AnyKind,
+    Kind(String),
+}
+
+async fn respond(app: &Arc<App>, route: Route, request: Request) -> Response {
+    let (parts, mut body) = request.into_parts();
+    // Such a client sends its body only once that is asked for.
+    let holds_body_back = parts.headers.contains_key(header::EXPECT);
+    match take(app, &route, &parts, &mut body).await {
+        Ok(answer) => answer.into_response(),
+        Err(refusal) => {
+            metrics::counter!("headwater_ingest_refusals_total", "code" => refusal.code())
+                .increment(1);
+            if !holds_body_back && !matches!(refusal, Refusal::BodyTooSlow(_)) {
+                body::drain(&mut body, app.max_body_bytes).await;
+            }
+            refusal.into_response()
+        }
+    }
+}
+
+async fn take(
+    app: &Arc<App>,
+    route: &Route,
+    request: &axum::http::request::Parts,
+    body: &mut axum::body::Body,
+) -> Result<Accepted, Refusal> {
+    app.keys.check(&request.headers)?;
+    let mut reading = app.committer.reading();
+    if let Route::Kind(name) = route
+        && app.kind(name).is_none()
+    {
+        return Err(Refusal::UnknownKind {
+            kinds: app.kinds.names(),
+        });
+    }
+    let atomic = atomic(&request.uri)?;
+    let format = body::format(&request.headers)?;
+    let encoding = body::encoding(&request.headers)?;
+    let mut reservation = app.budget.reserve();
+    let bytes = {
+        let read = body::read(body, app.max_body_bytes, app.body_timeout, &mut reservation);
+        let mut read = std::pin::pin!(read);
+        match timeout(PROMPT, &mut read).await {
+            Ok(bytes) => bytes?,
+            Err(_) => {
+                reading.give_up();
+                read.await?
+            }
+        }
+    };
+    metrics::counter!("headwater_ingest_body_bytes_total").increment(bytes.len() as u64);
+
+    let work = {
+        let (app, now) = (app.clone(), contract::now_millis_precision(Utc::now()));
+        let kind = match route {
+            Route::AnyKind => None,
+            Route::Kind(name) => Some(name.clone()),
+        };
+        let inline = encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
+        let read = move || {
+            read_events(
+                &app,
+                kind.as_deref(),
+                encoding,
+                format,
+                now,
+                bytes,
+                reservation,
+            )
+        };
+        (inline, read)
+    };
+    let (mut intake, reservation) = match work {
+        (true, read) => read()?,
+        (false, read) => off_the_runtime(app, read).await?,
+    };
+
+    for (code, count) in &intake.reasons {
+        app.counts.rejected(code.as_str(), *count);
+    }
+    let rejected_count = intake.rejected_count();
+    if atomic && rejected_count > 0 {
+        intake.events = 0;
+    }
+    if intake.events > 0 {
+        app.committer
+            .commit(intake.lines, intake.events, reservation, reading)
+            .await?;
+    }
+    Ok(Accepted {
+        accepted: intake.events,
+        rejected: intake.rejected,
+        rejected_count,
+    })
+}
+
+/// Unfolds and reads a body: all of the work on it that takes CPU time.
+fn read_events(
+    app: &App,
+    kind: Option<&str>,
+    encoding: Encoding,
+    format: contract::Format,
+    now: chrono::DateTime<Utc>,
+    bytes: Vec<u8>,
+    mut reservation: Reservation,
+) -> Result<(Intake, Reservation), Refusal> {
+    let bytes = unfold(encoding, bytes, app.max_body_bytes, &mut reservation)?;
+    let reading = Reading {
+        kinds: &app.kinds,
+        expected: kind.and_then(|name| app.kind(name)),
+        format,
+        now,
+    };
+    Ok((reading.read(bytes, &mut reservation)?, reservation))
+}
+
+/// Runs `work` where it keeps nobody else waiting, as many at a time as there are cores.
+async fn off_the_runtime<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let _permit = app
+        .workers
+        .acquire()
+        .await
+        .map_err(|_| Refusal::Interrupted)?;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Refusal::Interrupted)?
+}
+
+/// Whether the query asks for all or none.
+fn atomic(uri: &Uri) -> Result<bool, Refusal> {
+    let pairs = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut atomic = false;
+    for (_, value) in pairs.filter(|(name, _)| *name == "atomic") {
+        atomic = match value {
+            "true" | "1" | "" => true,
+            "false" | "0" => false,
+            other => {
+                return Err(Refusal::InvalidQuery {
+                    parameter: "atomic",
+                    value: other.chars().take(40).collect(),
+                });
+            }
+        };
+    }
+    Ok(atomic)
+}
+
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `healthy` or `unhealthy`.
+    #[schema(example = "healthy")]
+    status: &'static str,
+    /// Messages in the queue that are ready to be received; SQS counts approximately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_size: Option<u64>,
+    /// Events of this process that wait for SQS.
+    pending_events: usize,
+    /// Why it is unhealthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Says how the service and its queue are.
+#[utoipa::path(get, path = "/health", tag = "operations", responses(
+    (status = 200, description = "SQS answers.", body = Health),
+    (status = 503, description = "SQS cannot be asked.", body = Health),
+))]
+pub(crate) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
+    let pending_events = app.committer.pending_events();
+    match app.probe.depth(probe::FRESH).await {
+        Ok(depth) => {
+            let health = Health {
+                status: "healthy",
+                queue_size: Some(depth.visible),
+                pending_events,
+                reason: None,
+            };
+            (StatusCode::OK, Json(health))
+        }
+        Err(reason) => {
+            let health = Health {
+                status: "unhealthy",
+                queue_size: None,
+                pending_events,
+                reason: Some(reason),
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, Json(health))
+        }
+    }
+}
+
+/// Says that the process runs.
+#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "It runs.", body = String)))]
+pub(crate) async fn livez() -> &'static str {
+    "alive\n"
+}
+
+/// Says whether events should be sent here.
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses(
+    (status = 200, description = "It takes events.", body = String),
+    (status = 503, description = "It is stopping, or SQS cannot be reached.", body = String),
+))]
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
+    if !app.ready.get() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: stopping\n".into(),
+        );
+    }
+    match app.probe.depth(probe::RECENT).await {
+        Ok(_) => (StatusCode::OK, "ready\n".into()),
+        Err(reason) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {reason}\n"),
+        ),
+    }
+}
+
+/// Gives the metrics as Prometheus text.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
+    (status = 200, description = "Prometheus text.", body = String, content_type = "text/plain"),
+))]
+pub(crate) async fn metrics_text(State(app): State<Arc<App>>) -> impl IntoResponse {
+    metrics::gauge!("headwater_ingest_pending_bytes").set(app.budget.used() as f64);
+    metrics::gauge!("headwater_ingest_pending_events").set(app.committer.pending_events() as f64);
+    for (operation, usage) in app.meter.usage() {
+        metrics::counter!("headwater_aws_requests_total", "operation" => operation)
+            .absolute(usage.requests);
+        metrics::counter!("headwater_aws_billed_requests_total", "operation" => operation)
+            .absolute(usage.billed);
+    }
+    metrics::gauge!("headwater_aws_dollars_total").set(app.meter.dollars());
+    (
+        [(header::CONTENT_TYPE, service::metrics::CONTENT_TYPE)],
+        app.prometheus.render(),
+    )
+}
+
+/// Names the routes.
+pub(crate) async fn index() -> &'static str {
+    "Headwater ingest\n\n\
+     POST /v1/events          events of any kind: one JSON object, an array, or NDJSON\n\
+     POST /v1/events/{kind}   events of one kind\n\
+     GET  /health             how the service and its queue are\n\
+     GET  /livez, /readyz     probes\n\
+     GET  /metrics            Prometheus text\n\
+     GET  /openapi.json       the API in full\n"
+}
+
+/// Times and counts each request.
+pub(crate) async fn count(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let started = tokio::time::Instant::now();
+    let response = next.run(request).await;
+    app.counts.request(
+        response.status().as_u16(),
+        started.elapsed().max(Duration::ZERO),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn atomic_is_read_from_the_query() {
+        for (uri, expected) in [
+            ("/v1/events", false),
+            ("/v1/events?atomic=true", true),
+            ("/v1/events?a=b&atomic=1", true),
+            ("/v1/events?atomic", true),
+            ("/v1/events?atomic=false", false),
+        ] {
+            assert_eq!(atomic(&uri.parse().unwrap()).unwrap(), expected, "{uri}");
+        }
+        assert!(atomic(&"/v1/events?atomic=maybe".parse().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,300 @@
+//! Packs lines and sends them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws::{CallError, Outgoing, Queue};
+use contract::{
+    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, Pack, Packer, VERSION,
+};
+use tokio::time::{Instant, timeout};
+use tracing::{error, warn};
+
+/// Lines beyond which packing is moved off the runtime's own threads: about 1 ms of work.
+const PACK_INLINE_BYTES: usize = 64 * 1024;
+
+/// Packs that teach how well events compress; smaller ones compress worse than full ones do.
+const TELLING_BYTES: usize = contract::MAX_PACK_BYTES / 2;
+
+/// Where packs go.
+pub(crate) trait Sink: Send + Sync + 'static {
+    /// Sends the messages; the results are in their order.
+    fn send(
+        &self,
+        messages: &[Outgoing],
+    ) -> impl Future<Output = Vec<Result<(), CallError>>> + Send;
+}
+
+impl Sink for Queue {
+    fn send(
+        &self,
+        messages: &[Outgoing],
+    ) -> impl Future<Output = Vec<Result<(), CallError>>> + Send {
+        Queue::send(self, messages)
+    }
+}
+
+/// Why events are not known to be in SQS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// No answer within the time allowed.
+    #[error("the queue did not confirm within {}", humantime::format_duration(*.0))]
+    TimedOut(Duration),
+    /// The send failed.
+    #[error("the queue did not take the events")]
+    Failed,
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// What became of a delivery's packs, in the order of its lines.
+pub(crate) struct Delivery {
+    /// Events of each pack, and whether SQS has it.
+    packs: Vec<(usize, Result<(), CommitError>)>,
+    /// Bytes of packs for each byte of lines, where there were enough to tell.
+    pub(crate) ratio: Option<f64>,
+}
+
+impl Delivery {
+    /// What became of the events from `first` on, `count` of them: the worst of the packs that
+    /// hold any.
+    pub(crate) fn outcome(&self, first: usize, count: usize) -> Result<(), CommitError> {
+        let mut start = 0;
+        let mut held = 0;
+        for (events, result) in &self.packs {
+            let end = start + events;
+            let common = end.min(first + count).saturating_sub(start.max(first));
+            if common > 0 {
+                result.clone()?;
+            }
+            held += common;
+            start = end;
+        }
+        if held == count {
+            Ok(())
+        } else {
+            Err(CommitError::Failed)
+        }
+    }
+}
+
+/// Packs lines and sends them to a sink.
+pub(crate) struct Sender<S> {
+    sink: S,
+    send_timeout: Duration,
+    /// Packers that no send uses now; each has learnt how well the events compress.
+    packers: Arc<Mutex<Vec<Packer>>>,
+}
+
+impl<S: Sink> Sender<S> {
+    pub(crate) fn new(sink: S, send_timeout: Duration) -> Sender<S> {
+        Sender {
+            sink,
+            send_timeout,
+            packers: Arc::default(),
+        }
+    }
+
+    /// Packs and sends the lines.
+    pub(crate) async fn deliver(&self, lines: Vec<u8>) -> Delivery {
+        let size = lines.len();
+        let packs = self.pack(lines).await.unwrap_or_else(|error| {
+            error!(event = "pack_failed", %error, "cannot pack {size} bytes of events");
+            Vec::new()
+        });
+        if packs.is_empty() {
+            return Delivery {
+                packs: Vec::new(),
+                ratio: None,
+            };
+        }
+        let events: Vec<usize> = packs.iter().map(|pack| pack.events).collect();
+        let packed: usize = packs.iter().map(|pack| pack.body.len()).sum();
+        metrics::counter!("headwater_ingest_packs_total").increment(packs.len() as u64);
+        metrics::counter!("headwater_ingest_pack_bytes_total").increment(packed as u64);
+        for events in &events {
+            metrics::histogram!("headwater_ingest_pack_events").record(*events as f64);
+        }
+        let results = self.send(packs.into_iter().map(message).collect()).await;
+        Delivery {
+            packs: events.into_iter().zip(results).collect(),
+            ratio: (packed >= TELLING_BYTES).then(|| packed as f64 / size as f64),
+        }
+    }
+
+    async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), CommitError>> {
+        let started = Instant::now();
+        let sent = timeout(self.send_timeout, self.sink.send(&messages)).await;
+        metrics::histogram!("headwater_ingest_send_seconds").record(started.elapsed());
+        let results: Vec<_> = match sent {
+            Ok(results) => results,
+            Err(_) => {
+                let timed_out = CommitError::TimedOut(self.send_timeout);
+                warn!(
+                    event = "send_failed",
+                    messages = messages.len(),
+                    "{timed_out}"
+                );
+                metrics::counter!("headwater_ingest_send_failures_total")
+                    .increment(messages.len() as u64);
+                return vec![Err(timed_out); messages.len()];
+            }
+        };
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+            metrics::counter!("headwater_ingest_send_failures_total").increment(failed as u64);
+            match error.is_transient() {
+                true => warn!(event = "send_failed", messages = failed, %error),
+                false => error!(event = "send_failed", messages = failed, %error),
+            }
+        }
+        results
+            .into_iter()
+            .map(|result| result.map_err(|_| CommitError::Failed))
+            .collect()
+    }
+
+    async fn pack(&self, lines: Vec<u8>) -> std::io::Result<Vec<Pack>> {
+        if lines.len() <= PACK_INLINE_BYTES {
+            return pack(&self.packers, &lines);
+        }
+        let packers = self.packers.clone();
+        tokio::task::spawn_blocking(move || pack(&packers, &lines)).await?
+    }
+}
+
+fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Vec<Pack>> {
+    let packer = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let mut packer = packer.map_or_else(Packer::new, Ok)?;
+    let packs = packer.pack(lines)?;
+    idle.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(packer);
+    Ok(packs)
+}
+
+fn message(pack: Pack) -> Outgoing {
+    let attributes = [
+        (ATTRIBUTE_CODEC, CODEC.to_owned()),
+        (ATTRIBUTE_VERSION, VERSION.to_owned()),
+        (ATTRIBUTE_EVENTS, pack.events.to_string()),
+    ];
+    let attributes: BTreeMap<_, _> = attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Outgoing {
+        body: pack.body,
+        attributes,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A sink that remembers.
+
+    use super::*;
+
+    /// Remembers what it was sent, and fails what it is told to.
+    #[derive(Clone, Default)]
+    pub(crate) struct Fake(Arc<Inner>);
+
+    #[derive(Default)]
+    struct Inner {
+        takes: Duration,
+        calls: Mutex<Vec<Vec<Outgoing>>>,
+        failing: Mutex<Option<usize>>,
+    }
+
+    impl Fake {
+        /// A sink whose every send takes that long.
+        pub(crate) fn taking(takes: Duration) -> Fake {
+            Fake(Arc::new(Inner {
+                takes,
+                ..Inner::default()
+            }))
+        }
+
+        /// From the next send on, the message at that place of a call fails.
+        pub(crate) fn fail_message(&self, at: usize) {
+            *self.0.failing.lock().unwrap() = Some(at);
+        }
+
+        pub(crate) fn calls(&self) -> usize {
+            self.0.calls.lock().unwrap().len()
+        }
+
+        /// Lines of all messages.
+        pub(crate) fn lines(&self) -> usize {
+            let calls = self.0.calls.lock().unwrap();
+            let text =
+                |message: &Outgoing| contract::decode(&message.body, CODEC, VERSION).unwrap();
+            calls
+                .iter()
+                .flatten()
+                .map(|message| text(message).lines().count())
+                .sum()
+        }
+    }
+
+    /// Messages of all sends.
+    pub(crate) fn message_count(fake: &Fake) -> usize {
+        fake.0.calls.lock().unwrap().iter().map(Vec::len).sum()
+    }
+
+    impl Sink for Fake {
+        async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
+            let failing = *self.0.failing.lock().unwrap();
+            self.0.calls.lock().unwrap().push(messages.to_vec());
+            tokio::time::sleep(self.0.takes).await;
+            let refused = || CallError::NotFound {
+                operation: "sqs:SendMessageBatch",
+                reason: "told to fail".into(),
+            };
+            (0..messages.len())
+                .map(|at| {
+                    if failing == Some(at) {
+                        Err(refused())
+                    } else {
+                        Ok(())
+                    }
+                })
+                .collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_fails_with_any_pack_that_holds_its_events_and_with_no_other() {
+        let packs = vec![(3, Ok(())), (3, Err(CommitError::Failed)), (4, Ok(()))];
+        let delivery = Delivery { packs, ratio: None };
+        assert!(delivery.outcome(0, 3).is_ok());
+        assert!(delivery.outcome(2, 2).is_err());
+        assert!(delivery.outcome(3, 1).is_err());
+        assert!(delivery.outcome(5, 2).is_err());
+        assert!(delivery.outcome(6, 4).is_ok());
+        assert!(
+            delivery.outcome(8, 3).is_err(),
+            "events that no pack holds were not sent"
+        );
+    }
+
+    #[tokio::test]
+    async fn messages_say_codec_version_and_events() {
+        let fake = testing::Fake::default();
+        Sender::new(fake.clone(), Duration::from_secs(1))
+            .deliver(b"{}\n{}\n".to_vec())
+            .await;
+        let message = message(Packer::new().unwrap().pack(b"{}\n{}\n").unwrap().remove(0));
+        assert_eq!(message.attributes["events"], "2");
+        assert_eq!(message.attributes["codec"], CODEC);
+        assert_eq!(message.attributes["version"], VERSION);
+        assert_eq!(fake.lines(), 2);
+    }
+}

@@ -1,0 +1,192 @@
+//! An ingest service over an SQS in the same process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use clap::Parser;
+use http_body_util::BodyExt;
+use ingest::{App, Config};
+use local_aws::LocalAws;
+use serde_json::Value;
+use tower::ServiceExt;
+
+pub(crate) const QUEUE: &str = "headwater-events";
+pub(crate) const KEY: &str = "the-first-key";
+
+/// A valid vehicle event.
+pub(crate) const VEHICLE: &str = r#"{"timestamp":"2025-10-04T12:34:56.123Z","vehicle_id":"veh-00123","can_id":"0x1F0","payload":{"engine_rpm":2150,"brake_status":false}}"#;
+
+/// A valid cell event.
+pub(crate) const CELL: &str = r#"{"event_id":"6f0e","schema_version":1,"source":"pmgen","event_time":"2025-10-04T20:45:12Z","entity_type":"cell","entity_id":"CELL-000123","metrics":{"dl_prb_util_pct":73.2,"rrc_conn_avg":18}}"#;
+
+/// The vehicle event number `n`, about 200 bytes, unlike any other.
+pub(crate) fn vehicle(n: usize) -> String {
+    let (hash, second) = (
+        (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20,
+        n % 3600,
+    );
+    format!(
+        r#"{{"timestamp":"2025-10-04T12:{:02}:{:02}.{:03}Z","vehicle_id":"veh-{:05}","can_id":"0x1F{:X}","payload":{{"engine_rpm":{},"vehicle_speed_kmh":{}.{},"brake_status":{},"coolant_temp_c":{}.{}}}}}"#,
+        second / 60,
+        second % 60,
+        n % 1000,
+        n % 5000,
+        hash % 16,
+        700 + hash % 6000,
+        hash % 131,
+        hash % 10,
+        hash.is_multiple_of(7),
+        70 + hash % 41,
+        (hash >> 3) % 10,
+    )
+}
+
+/// The service, its cloud, and its clients.
+pub(crate) struct Service {
+    pub(crate) cloud: LocalAws,
+    pub(crate) aws: aws::Aws,
+    router: Router,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The code of the one error shape.
+    pub(crate) fn error_code(&self) -> String {
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{}", self.text))
+            .to_owned()
+    }
+
+    /// The refused events as (index, code, field).
+    pub(crate) fn rejected(&self) -> Vec<(u64, String, Option<String>)> {
+        let json = self.json();
+        let rejected = json["rejected"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{}", self.text));
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        rejected
+            .iter()
+            .map(|event| {
+                (
+                    event["index"].as_u64().unwrap(),
+                    text(&event["code"]).unwrap(),
+                    text(&event["field"]),
+                )
+            })
+            .collect()
+    }
+}
+
+/// Settings with two keys and `more` flags.
+pub(crate) fn config(more: &[&str]) -> Config {
+    Config::parse_from([&["ingest", "--api-keys=the-first-key,the-second-key"], more].concat())
+}
+
+/// Clients of the cloud.
+pub(crate) fn clients(cloud: &LocalAws) -> aws::Aws {
+    aws::Aws::emulated(cloud.http_client(), cloud.endpoint())
+}
+
+impl Service {
+    pub(crate) async fn start() -> Service {
+        Service::with(&[]).await
+    }
+
+    pub(crate) async fn with(flags: &[&str]) -> Service {
+        Service::over(LocalAws::in_process(), flags).await
+    }
+
+    pub(crate) async fn over(cloud: LocalAws, flags: &[&str]) -> Service {
+        let aws = clients(&cloud);
+        let app: Arc<App> = App::start(&config(flags), &aws).await.unwrap();
+        Service {
+            cloud,
+            aws,
+            router: ingest::router(app),
+        }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    /// Posts to `/v1/events` with a key and further headers.
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        self.post_to("/v1/events", headers, body).await
+    }
+
+    pub(crate) async fn post_to(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::post(path).header("x-api-key", KEY);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn post_json(&self, body: impl Into<Body>) -> Answer {
+        self.post_with(&[("content-type", "application/json")], body)
+            .await
+    }
+
+    pub(crate) async fn post_ndjson(&self, body: impl Into<Body>) -> Answer {
+        self.post_with(&[("content-type", "application/x-ndjson")], body)
+            .await
+    }
+
+    /// The lines that are in the queue.
+    pub(crate) fn queued(&self) -> Vec<Value> {
+        queued(&self.cloud)
+    }
+}
+
+/// The lines that are in the cloud's queue.
+pub(crate) fn queued(cloud: &LocalAws) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for message in cloud.messages(QUEUE) {
+        let attributes: &BTreeMap<String, String> = &message.attributes;
+        let text =
+            contract::decode(&message.body, &attributes["codec"], &attributes["version"]).unwrap();
+        assert_eq!(text.lines().count().to_string(), attributes["events"]);
+        lines.extend(
+            text.lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()),
+        );
+    }
+    lines
+}

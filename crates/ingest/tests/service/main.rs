@@ -1,0 +1,13 @@
+//! The service over the embedded SQS: every answer, and what reached the queue.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_input;
+mod delivery;
+mod drain;
+mod events;
+mod harness;
+mod operations;
+mod overload;
+mod process;
+mod sharing;

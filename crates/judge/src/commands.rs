@@ -1,0 +1,388 @@
+//! What the binary does with its settings.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aws::{Aws, CallError, Lake, Queue};
+use chrono::{DateTime, Utc};
+use contract::Kinds;
+use indicatif::{ProgressBar, ProgressStyle};
+use simulator::{Generator, PostError};
+use tokio_util::sync::CancellationToken;
+
+use crate::arrivals::Arrivals;
+use crate::check::{Places, Question, judge};
+use crate::config::{CheckConfig, Command, Config, RunConfig};
+use crate::cost::Cost;
+use crate::ledger::Ledger;
+use crate::scope::Scope;
+use crate::send::{EventsWithIds, Sender};
+use crate::wait::{Drained, wait_for_all, wait_for_drain};
+
+/// Services bring their count of AWS requests to their metrics at least this often.
+const METRICS_EVERY: Duration = Duration::from_secs(6);
+
+/// How a command ended, with its words for the user printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is lost, duplicated, altered or invented.
+    Clean,
+    /// Something is, or it could not be judged.
+    Failed,
+    /// The settings cannot work.
+    Usage,
+}
+
+impl Outcome {
+    /// The exit code: 0, 1 or 2.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Does what the settings say. The first stop ends the sending or the waiting, and what was accepted
+/// until then is judged.
+pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
+    let usage = match command {
+        Command::Run(run) => run.check(),
+        Command::Check(check) => check.common.check(),
+    };
+    let prepared = usage.and_then(|()| command.common().kinds());
+    let kinds = match prepared {
+        Ok(kinds) => kinds,
+        Err(error) => {
+            eprintln!("judge: {error:#}");
+            return Outcome::Usage;
+        }
+    };
+    let result = match command {
+        Command::Run(run) => {
+            // What these refuse is wrong with the settings, too.
+            let seed = run.seed.unwrap_or_else(rand::random);
+            let prepared = Generator::new(&run.plan(Utc::now(), seed))
+                .map_err(anyhow::Error::from)
+                .and_then(|generator| Ok((generator, run.client()?)));
+            match prepared {
+                Ok((generator, client)) => {
+                    let sender = Sender {
+                        client: client.stopped_by(stop.clone()).into(),
+                        kinds: kinds.clone(),
+                        stop: stop.clone(),
+                    };
+                    let events = EventsWithIds::new(generator, kinds, seed);
+                    run_and_judge(run, events, sender, seed).await
+                }
+                Err(error) => {
+                    eprintln!("judge: {error:#}");
+                    return Outcome::Usage;
+                }
+            }
+        }
+        Command::Check(check) => check_ledger(check, &kinds, stop).await,
+    };
+    match result {
+        Ok(true) => Outcome::Clean,
+        Ok(false) => Outcome::Failed,
+        Err(error) => {
+            eprintln!("judge: {error:#}");
+            Outcome::Failed
+        }
+    }
+}
+
+async fn run_and_judge(
+    run: &RunConfig,
+    events: EventsWithIds,
+    sender: Sender,
+    seed: u64,
+) -> anyhow::Result<bool> {
+    let (config, stop) = (&run.common, &sender.stop);
+    let (lake, queue) = connect(config).await?;
+    let before = Cost::of_services(&config.metrics).await?;
+    let scope = scoped(config, Scope::from_now(&lake).await?);
+    let watch = CancellationToken::new();
+    let _watching = watch.clone().drop_guard();
+    let arrivals = Arrivals::watch(lake.clone(), Utc::now(), run.poll, watch.clone()).await?;
+    let mut ledger = match &run.ledger {
+        Some(path) => Ledger::kept_in(path)?,
+        None => Ledger::new(),
+    };
+    tracing::info!(event = "judge_start", seed, count = run.count, url = %run.ingest_url);
+    let bar = bar(
+        run.count,
+        "sending {wide_bar} {pos}/{len} events, {per_sec}, {eta} left",
+    );
+    let sent = sender
+        .send(events, &run.send_options(), &mut ledger, |done| {
+            bar.inc(done)
+        })
+        .await?;
+    bar.finish_and_clear();
+    println!("{sent}");
+    if let Some(failure) = &sent.failure {
+        eprintln!("judge: {}", chain(failure));
+        eprintln!("{}", what_to_do(failure));
+        if ledger.acceptances() == 0 {
+            return Ok(false);
+        }
+    }
+    let patience = Patience {
+        config,
+        stop,
+        wait_curated: config.wait_curated.unwrap_or(!config.raw_only),
+        drain: true,
+    };
+    patience
+        .wait(&lake, &queue, &sender.kinds, &ledger, &scope, &arrivals)
+        .await?;
+    watch.cancel();
+    let cost = match config.metrics.is_empty() {
+        true => None,
+        false => {
+            tokio::time::sleep(METRICS_EVERY).await;
+            Some(Cost::of_services(&config.metrics).await?.since(&before))
+        }
+    };
+    let clean = pronounce(
+        config,
+        &lake,
+        &sender.kinds,
+        &ledger,
+        &scope,
+        Some(&arrivals),
+        cost,
+    )
+    .await?;
+    Ok(clean && sent.is_fine())
+}
+
+async fn check_ledger(
+    check: &CheckConfig,
+    kinds: &Kinds,
+    stop: &CancellationToken,
+) -> anyhow::Result<bool> {
+    let config = &check.common;
+    let ledger = Ledger::read(&check.ledger, kinds)?;
+    let (lake, queue) = connect(config).await?;
+    let scope = match check.since {
+        Some(time) => Scope::since(time),
+        None => Scope::everything(),
+    };
+    let scope = scoped(config, scope);
+    let watch = CancellationToken::new();
+    let _watching = watch.clone().drop_guard();
+    let since: DateTime<Utc> = ledger.earliest().unwrap_or_else(Utc::now);
+    let arrivals =
+        Arrivals::watch(lake.clone(), since, Duration::from_secs(1), watch.clone()).await?;
+    let patience = Patience {
+        config,
+        stop,
+        wait_curated: config.wait_curated.unwrap_or(false),
+        drain: !check.no_drain,
+    };
+    patience
+        .wait(&lake, &queue, kinds, &ledger, &scope, &arrivals)
+        .await?;
+    watch.cancel();
+    let cost = match config.metrics.is_empty() {
+        true => None,
+        false => Some(Cost::of_services(&config.metrics).await?),
+    };
+    pronounce(config, &lake, kinds, &ledger, &scope, None, cost).await
+}
+
+/// Queue and lake, or what to do where they cannot be found.
+async fn connect(config: &Config) -> anyhow::Result<(Lake, Queue)> {
+    let aws = Aws::connect().await;
+    let advice = |error: &CallError| match error {
+        CallError::NotFound { .. } => {
+            "start the pipeline first: ingest and batch-consumer make queue and bucket with --create"
+        }
+        _ => {
+            "is AWS_ENDPOINT_URL set? `cargo run -p local-aws` says how, `localstack/up` starts LocalStack"
+        }
+    };
+    let lake = aws.lake(&config.lake.lake_bucket);
+    // Asks for nothing: only whether the bucket answers.
+    if let Err(error) = lake.list("raw/year=0000/", None).await {
+        bail!("cannot read the lake: {error}\n{}", advice(&error));
+    }
+    let queue = match aws.queue(&config.queue.queue_name).await {
+        Ok(queue) => queue,
+        Err(error) => bail!("cannot find the queue: {error}\n{}", advice(&error)),
+    };
+    Ok((lake, queue))
+}
+
+fn scoped(config: &Config, scope: Scope) -> Scope {
+    match config.shared {
+        true => scope.ledger_only(),
+        false => scope,
+    }
+}
+
+/// What is waited for before the lake is judged.
+struct Patience<'a> {
+    config: &'a Config,
+    stop: &'a CancellationToken,
+    drain: bool,
+    wait_curated: bool,
+}
+
+impl Patience<'_> {
+    async fn wait(
+        &self,
+        lake: &Lake,
+        queue: &Queue,
+        kinds: &Kinds,
+        ledger: &Ledger,
+        scope: &Scope,
+        arrivals: &Arrivals,
+    ) -> anyhow::Result<()> {
+        let within = humantime::format_duration(self.config.timeout);
+        if self.drain && self.config.shared {
+            // A queue that others fill need never be empty: the ledger's own events tell.
+            if !self.all(Places::Raw, lake, kinds, ledger, scope).await? {
+                eprintln!(
+                    "judge: raw/ was not complete within {within}: is batch-consumer running?"
+                );
+            }
+        } else if self.drain
+            && let Drained::No { messages } = self.drained(queue, arrivals).await?
+        {
+            eprintln!(
+                "judge: the queue did not drain within {within}: {messages} messages are left; is batch-consumer running?"
+            );
+        }
+        if self.wait_curated
+            && !self
+                .all(Places::Curated, lake, kinds, ledger, scope)
+                .await?
+        {
+            eprintln!(
+                "judge: curated/ was not complete within {within}: run `aggregator once`, or judge raw/ alone with --raw-only"
+            );
+        }
+        Ok(())
+    }
+
+    async fn drained(&self, queue: &Queue, arrivals: &Arrivals) -> anyhow::Result<Drained> {
+        let bar = bar(0, "{spinner} {msg}, {elapsed}");
+        let timeout = self.config.timeout;
+        let drained = wait_for_drain(queue, arrivals, timeout, self.stop, |messages| {
+            bar.set_message(format!(
+                "waiting for the queue to drain: {messages} messages"
+            ));
+            bar.tick();
+        })
+        .await?;
+        bar.finish_and_clear();
+        Ok(drained)
+    }
+
+    /// Waits until every accepted event is there.
+    async fn all(
+        &self,
+        places: Places,
+        lake: &Lake,
+        kinds: &Kinds,
+        ledger: &Ledger,
+        scope: &Scope,
+    ) -> anyhow::Result<bool> {
+        let (accepted, timeout) = (ledger.accepted(), self.config.timeout);
+        let place = match places {
+            Places::Raw => "raw/",
+            Places::Curated | Places::Both => "curated/",
+        };
+        let template =
+            format!("waiting for {place} {{wide_bar}} {{pos}}/{{len}} events, {{elapsed}}");
+        let bar = bar(accepted, &template);
+        let question = Question {
+            places,
+            ..Question::new(scope)
+        };
+        let complete = wait_for_all(
+            lake,
+            kinds,
+            ledger,
+            &question,
+            timeout,
+            self.stop,
+            |there| {
+                if there < accepted {
+                    tracing::info!(event = "waiting", place, there, accepted);
+                }
+                bar.set_position(there);
+            },
+        )
+        .await?;
+        bar.finish_and_clear();
+        Ok(complete)
+    }
+}
+
+async fn pronounce(
+    config: &Config,
+    lake: &Lake,
+    kinds: &Kinds,
+    ledger: &Ledger,
+    scope: &Scope,
+    arrivals: Option<&Arrivals>,
+    cost: Option<Cost>,
+) -> anyhow::Result<bool> {
+    let bar = bar(0, "reading the lake {wide_bar} {pos}/{len} objects");
+    let question = Question {
+        places: match config.raw_only {
+            true => Places::Raw,
+            false => Places::Both,
+        },
+        arrivals,
+        progress: &bar,
+        ..Question::new(scope)
+    };
+    let mut verdict = judge(lake, kinds, ledger, &question)
+        .await
+        .context("no verdict")?;
+    bar.finish_and_clear();
+    verdict.cost = cost;
+    println!("{verdict}");
+    Ok(verdict.clean())
+}
+
+/// A bar on stderr; hidden where that is no terminal.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn what_to_do(failure: &PostError) -> &'static str {
+    match failure {
+        PostError::Unreachable { .. } => {
+            "start it with `API_KEYS=… cargo run -p ingest`, or set INGEST_URL to where it is"
+        }
+        PostError::Refused {
+            status: 401 | 403, ..
+        } => "set API_KEY to one of the keys that ingest was started with (API_KEYS)",
+        PostError::Refused { .. } | PostError::Unreadable { .. } => {
+            "something else than ingest answers there: set INGEST_URL to where ingest is"
+        }
+        PostError::Overloaded { .. } => {
+            "ingest or its queue is overloaded: lower --rate or --connections, or raise --retry-for"
+        }
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,243 @@
+//! The rows of a curated part, read by the columns' meaning alone: nothing here is shared with
+//! the code that wrote them.
+
+use std::fmt::Write;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use contract::{CURATED, Hour, Kinds, format_millis};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::content::{Content, ContentSum};
+use crate::error::JudgeError;
+use crate::identity::{Identity, kind_number};
+
+/// The columns that every part has, whatever its kind.
+const EVENT_ID: &str = "event_id";
+const ENTITY_ID: &str = "entity_id";
+const EVENT_TIME: &str = "event_time";
+const RECEIVED_AT: &str = "ingest_received_at";
+
+/// A row of a curated part.
+pub(crate) struct Row<'a> {
+    pub(crate) identity: Identity,
+    pub(crate) content: Content,
+    pub(crate) received_at: Option<DateTime<Utc>>,
+    /// Whether the row's event time lies in the hour of the part.
+    pub(crate) misplaced: bool,
+    columns: &'a Columns,
+    row: usize,
+}
+
+impl Row<'_> {
+    /// The row for a reader: `entity veh-1, time …, engine_rpm=2150`.
+    pub(crate) fn shown(&self) -> String {
+        let time = DateTime::from_timestamp_micros(self.columns.times.value(self.row));
+        let mut text = format!(
+            "entity {}, time {}",
+            self.columns.entities.value(self.row),
+            time.map_or_else(|| "?".to_owned(), format_millis)
+        );
+        for (name, values) in &self.columns.others {
+            // Writing to a `String` cannot fail.
+            let _ = match values {
+                Values::Text(values) if values.is_valid(self.row) => {
+                    write!(text, ", {name}={:?}", values.value(self.row))
+                }
+                Values::Number(values) if values.is_valid(self.row) => {
+                    write!(text, ", {name}={}", values.value(self.row))
+                }
+                Values::Boolean(values) if values.is_valid(self.row) => {
+                    write!(text, ", {name}={}", values.value(self.row))
+                }
+                _ => Ok(()),
+            };
+        }
+        text
+    }
+}
+
+/// The columns of one batch of rows.
+struct Columns {
+    ids: StringArray,
+    entities: StringArray,
+    times: TimestampMicrosecondArray,
+    received: TimestampMicrosecondArray,
+    others: Vec<(String, Values)>,
+}
+
+enum Values {
+    Text(StringArray),
+    Number(Float64Array),
+    Boolean(BooleanArray),
+}
+
+/// Hands each row of the part to `each`.
+///
+/// # Errors
+///
+/// [`JudgeError`] if the key names no declared kind and no hour, or the object is not Parquet with
+/// the columns of `curated/`.
+pub(crate) fn read(
+    kinds: &Kinds,
+    key: &str,
+    file: Bytes,
+    mut each: impl FnMut(Row<'_>),
+) -> Result<(), JudgeError> {
+    let failed = |reason: String| JudgeError::Curated {
+        key: key.to_owned(),
+        reason,
+    };
+    let (kind, hour) = partition(key)
+        .ok_or_else(|| failed("its key does not name kind and event hour".to_owned()))?;
+    let kind = kind_number(kinds, kind).ok_or_else(|| JudgeError::UnknownKind {
+        kind: kind.to_owned(),
+    })?;
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|error| failed(error.to_string()))?;
+    let mut sum = ContentSum::default();
+    for batch in batches {
+        let batch = batch.map_err(|error| failed(error.to_string()))?;
+        let columns = Columns::of(&batch).map_err(failed)?;
+        for row in 0..batch.num_rows() {
+            let time = DateTime::from_timestamp_micros(columns.times.value(row))
+                .ok_or_else(|| failed(format!("row {row}: its event time is no time")))?;
+            let own_hour = Hour::of(time);
+            each(Row {
+                identity: Identity::new(kind, own_hour, columns.ids.value(row)),
+                content: columns.content(row, &mut sum),
+                received_at: DateTime::from_timestamp_micros(columns.received.value(row)),
+                misplaced: own_hour != hour,
+                columns: &columns,
+                row,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Kind and event hour of a part's key.
+fn partition(key: &str) -> Option<(&str, Hour)> {
+    let (kind, rest) = key
+        .strip_prefix(CURATED)?
+        .strip_prefix("kind=")?
+        .split_once('/')?;
+    Some((kind, Hour::parse(rest)?))
+}
+
+impl Columns {
+    fn of(batch: &RecordBatch) -> Result<Columns, String> {
+        let mut others = Vec::new();
+        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+            let name = field.name().as_str();
+            if [EVENT_ID, ENTITY_ID, EVENT_TIME, RECEIVED_AT].contains(&name) {
+                continue;
+            }
+            let values = match column.data_type() {
+                DataType::Null => continue,
+                DataType::Boolean => Values::Boolean(column.as_boolean().clone()),
+                number if number.is_numeric() => Values::Number(
+                    converted(name, column, &DataType::Float64)?
+                        .as_primitive()
+                        .clone(),
+                ),
+                DataType::Utf8
+                | DataType::LargeUtf8
+                | DataType::Utf8View
+                | DataType::Dictionary(..) => Values::Text(
+                    converted(name, column, &DataType::Utf8)?
+                        .as_string()
+                        .clone(),
+                ),
+                other => return Err(format!("column `{name}` is {other}: no field or signal is")),
+            };
+            others.push((name.to_owned(), values));
+        }
+        let text =
+            |name| needed(batch, name, &DataType::Utf8).map(|c| c.as_string::<i32>().clone());
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let time = |name| {
+            let column = needed(batch, name, &micros)?;
+            Ok::<_, String>(column.as_primitive::<TimestampMicrosecondType>().clone())
+        };
+        Ok(Columns {
+            ids: text(EVENT_ID)?,
+            entities: text(ENTITY_ID)?,
+            times: time(EVENT_TIME)?,
+            received: time(RECEIVED_AT)?,
+            others,
+        })
+    }
+
+    fn content(&self, row: usize, sum: &mut ContentSum) -> Content {
+        sum.entity(self.entities.value(row));
+        sum.time(self.times.value(row));
+        for (name, values) in &self.others {
+            match values {
+                Values::Text(values) if values.is_valid(row) => sum.text(name, values.value(row)),
+                Values::Number(values) if values.is_valid(row) => {
+                    sum.number(name, values.value(row));
+                }
+                Values::Boolean(values) if values.is_valid(row) => {
+                    sum.boolean(name, values.value(row));
+                }
+                _ => {}
+            }
+        }
+        sum.finish()
+    }
+}
+
+/// The named column as that type, without a gap.
+fn needed(batch: &RecordBatch, name: &str, r#type: &DataType) -> Result<ArrayRef, String> {
+    let column = batch
+        .column_by_name(name)
+        .ok_or_else(|| format!("it has no column `{name}`"))?;
+    let column = converted(name, column, r#type)?;
+    match column.null_count() {
+        0 => Ok(column),
+        nulls => Err(format!("column `{name}` is empty in {nulls} rows")),
+    }
+}
+
+fn converted(name: &str, column: &ArrayRef, r#type: &DataType) -> Result<ArrayRef, String> {
+    cast(column, r#type).map_err(|error| format!("column `{name}`: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_read_from_the_key() {
+        let hour = Hour::of("2025-10-04T12:00:00Z".parse().unwrap());
+        assert_eq!(
+            partition(&contract::curated_key("cell", hour, 3)),
+            Some(("cell", hour))
+        );
+        assert_eq!(partition("curated/cell/year=2025/x.parquet"), None);
+        assert_eq!(partition("raw/year=2025/month=10/day=04/hour=12/x"), None);
+    }
+
+    #[test]
+    fn what_is_not_a_part_is_an_error_that_names_it() {
+        let kinds = Kinds::builtin();
+        let hour = Hour::of("2025-10-04T12:00:00Z".parse().unwrap());
+        let key = contract::curated_key("cell", hour, 3);
+        let error = read(&kinds, &key, Bytes::from_static(b"nonsense"), |_| {}).unwrap_err();
+        assert!(error.to_string().contains(&key), "{error}");
+        let ship = key.replace("cell", "ship");
+        let error = read(&kinds, &ship, Bytes::new(), |_| {}).unwrap_err();
+        assert!(
+            error.to_string().contains("`ship` is not declared"),
+            "{error}"
+        );
+    }
+}

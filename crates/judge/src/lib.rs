@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod arrivals;
+mod check;
+mod commands;
+mod config;
+mod content;
+mod cost;
+mod curated;
+mod error;
+mod identity;
+mod latency;
+mod ledger;
+mod raw;
+mod scope;
+mod send;
+mod verdict;
+mod wait;
+
+pub use arrivals::Arrivals;
+pub use check::{Places, Progress, Question, judge};
+pub use commands::{Outcome, run};
+pub use config::{CheckConfig, Cli, Command, Config, RunConfig};
+pub use cost::Cost;
+pub use error::JudgeError;
+pub use identity::Identity;
+pub use latency::Latency;
+pub use ledger::{Certainty, Ledger, LedgerError};
+pub use scope::Scope;
+pub use send::{EventsWithIds, SendOptions, Sender, Sent};
+pub use verdict::{EXAMPLES, Fault, Finding, Verdict};
+pub use wait::{Drained, wait_for_all, wait_for_drain};

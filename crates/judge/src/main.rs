@@ -1,0 +1,14 @@
+//! The judge's command line.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let command = judge::Cli::parse().command();
+    service::logging::init(command.common().log_format);
+    let stop = service::stop::on_signal()?;
+    let outcome = judge::run(&command, &stop).await;
+    Ok(ExitCode::from(outcome.code()))
+}
