@@ -1,5 +1,6 @@
 //! A lake in this process, and ways to stop a run in the middle.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::BTreeMap;
