@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use service::metrics::Ready;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -56,23 +57,25 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
     }
 }
 
-async fn watch(
-    config: &Config,
-    aws: &aws::Aws,
-    stop: tokio_util::sync::CancellationToken,
-) -> anyhow::Result<()> {
+async fn watch(config: &Config, aws: &aws::Aws, stop: CancellationToken) -> anyhow::Result<()> {
     let ready = Ready::default();
-    let metrics = service::metrics::install()?;
-    let server = tokio::spawn(service::metrics::serve(
+    let meter = aws.meter().clone();
+    // Served until the last run has ended, so that a scrape shows it.
+    let server = service::metrics::serve(
         config.metrics_listen,
-        metrics,
+        service::metrics::install()?,
+        move || meter.publish(),
         ready.clone(),
-        stop.clone(),
-    ));
+        CancellationToken::new(),
+    );
     tracing::info!(event = "start", interval = %humantime::format_duration(config.interval), bucket = config.lake.lake_bucket);
-    let summary = aggregator::watch(config, aws, &stop, |succeeded| ready.set(succeeded)).await;
-    tracing::info!(event = "stop", summary = %summary);
-    server.await.context("the metrics server broke off")?
+    tokio::select! {
+        result = server => result,
+        summary = aggregator::watch(config, aws, &stop, |succeeded| ready.set(succeeded)) => {
+            tracing::info!(event = "stop", summary = %summary);
+            Ok(())
+        }
+    }
 }
 
 /// A progress bar of raw objects, shown on a terminal only.

@@ -1,13 +1,14 @@
 //! Counts requests, and what AWS bills for them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use metrics::{counter, gauge};
 
 /// The day on which the prices were read, from the public price lists of us-east-1.
 pub const PRICES_AS_OF: &str = "2026-11-21";
@@ -38,15 +39,19 @@ pub struct Usage {
 
 /// Counts requests by operation; clones count together.
 #[derive(Debug, Clone, Default)]
-pub struct Meter(Arc<Mutex<BTreeMap<&'static str, Usage>>>);
+pub struct Meter(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    used: BTreeMap<&'static str, Usage>,
+    /// What [`Meter::publish`] has told already.
+    published: BTreeMap<&'static str, Usage>,
+}
 
 impl Meter {
     /// What has been used so far, by operation: `sqs:SendMessageBatch`.
     pub fn usage(&self) -> BTreeMap<&'static str, Usage> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.counts().used.clone()
     }
 
     /// US dollars for all that has been used so far.
@@ -55,6 +60,26 @@ impl Meter {
             .iter()
             .map(|(operation, usage)| usage.billed as f64 * price_per_request(operation))
             .sum()
+    }
+
+    /// Brings the process's metrics up to date: `headwater_aws_requests_total` and
+    /// `headwater_aws_billed_requests_total` by operation, and `headwater_aws_dollars_total`.
+    /// Adds what is new since the last time, so that the meters of several services add up.
+    pub fn publish(&self) {
+        let counts = &mut *self.counts();
+        for (operation, usage) in &counts.used {
+            let before = counts
+                .published
+                .insert(operation, *usage)
+                .unwrap_or_default();
+            let billed = usage.billed - before.billed;
+            counter!("headwater_aws_requests_total", "operation" => *operation)
+                .increment(usage.requests - before.requests);
+            counter!("headwater_aws_billed_requests_total", "operation" => *operation)
+                .increment(billed);
+            gauge!("headwater_aws_dollars_total")
+                .increment(billed as f64 * price_per_request(operation));
+        }
     }
 
     /// Counts each attempt at a call as it is sent; give it to the call by
@@ -73,10 +98,14 @@ impl Meter {
     }
 
     fn add(&self, operation: &'static str, requests: u64, billed: u64) {
-        let mut usage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = usage.entry(operation).or_default();
-        entry.requests += requests;
-        entry.billed += billed;
+        let mut counts = self.counts();
+        let usage = counts.used.entry(operation).or_default();
+        usage.requests += requests;
+        usage.billed += billed;
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -41,9 +41,14 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
     let stop = stop::on_signal().context("cannot listen for signals")?;
     let handle = metrics::install()?;
     let ready = metrics::Ready::default();
+    let aws = tokio::select! {
+        aws = Aws::connect() => aws,
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    let meter = aws.meter().clone();
     let consuming = async {
         let consumer = tokio::select! {
-            connected = async { Consumer::connect(config.clone(), Aws::connect().await).await } => connected?,
+            connected = Consumer::connect(config.clone(), aws) => connected?,
             () = stop.cancelled() => return Ok(()),
         };
         ready.set(true);
@@ -53,6 +58,7 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
     let serving = metrics::serve(
         config.metrics_listen,
         handle,
+        move || meter.publish(),
         ready.clone(),
         CancellationToken::new(),
     );

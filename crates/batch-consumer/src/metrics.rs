@@ -1,9 +1,6 @@
-//! The names of the metrics, what they mean, and the request meter as metrics.
+//! The names of the metrics, and what they mean.
 
-use std::collections::BTreeMap;
-
-use aws::{Meter, Usage, price_per_request};
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 /// Events written.
 pub const EVENTS: &str = "headwater_consumer_events_total";
@@ -43,10 +40,6 @@ pub const EXTENSIONS: &str = "headwater_consumer_visibility_extensions_total";
 pub const EXTENSION_FAILURES: &str = "headwater_consumer_visibility_extension_failures_total";
 /// Deliveries held now.
 pub const HELD: &str = "headwater_consumer_held_messages";
-
-const AWS_REQUESTS: &str = "headwater_aws_requests_total";
-const AWS_BILLED: &str = "headwater_aws_billed_requests_total";
-const AWS_DOLLARS: &str = "headwater_aws_dollars_total";
 
 /// Gives each metric its help text, and shows the plain counters from the start.
 pub fn describe() {
@@ -94,31 +87,4 @@ pub fn describe() {
         "From an event's receipt to its write"
     );
     describe_gauge!(HELD, "Deliveries held now");
-    describe_counter!(
-        AWS_REQUESTS,
-        "AWS requests sent, retries among them, by operation"
-    );
-    describe_counter!(AWS_BILLED, "AWS requests as billed, by operation");
-    describe_gauge!(
-        AWS_DOLLARS,
-        "US dollars for AWS requests, at us-east-1 prices"
-    );
-}
-
-/// Adds what a request meter counts to the metrics; several services of one process may add up.
-#[derive(Debug, Default)]
-pub struct AwsUsage(BTreeMap<&'static str, Usage>);
-
-impl AwsUsage {
-    /// Adds what has been used since the last call.
-    pub fn publish(&mut self, meter: &Meter) {
-        for (operation, usage) in meter.usage() {
-            let before = self.0.insert(operation, usage).unwrap_or_default();
-            let billed = usage.billed - before.billed;
-            counter!(AWS_REQUESTS, "operation" => operation)
-                .increment(usage.requests - before.requests);
-            counter!(AWS_BILLED, "operation" => operation).increment(billed);
-            gauge!(AWS_DOLLARS).increment(billed as f64 * price_per_request(operation));
-        }
-    }
 }

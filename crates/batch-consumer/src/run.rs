@@ -17,7 +17,7 @@ use crate::batcher::{Batch, Batcher, Delivery, Limits};
 use crate::commit::Committer;
 use crate::config::Config;
 use crate::heartbeat::Registry;
-use crate::metrics::{AwsUsage, HELD, describe};
+use crate::metrics::{HELD, describe};
 use crate::outage::Outage;
 use crate::receive::{Receiving, give_back};
 use crate::room::Room;
@@ -135,7 +135,6 @@ impl Consumer {
             endpoint = self.aws.endpoint().unwrap_or("AWS"),
             settings = ?config,
         );
-        let mut usage = AwsUsage::default();
         let work = work(receiving, committer, Limits::from(config), config.receivers);
         // The last tenth of the grace is for giving back.
         let overdue = async {
@@ -149,7 +148,7 @@ impl Consumer {
             result = work => Ok(result),
             left = overdue => Err(left),
             never = registry.keep_hidden(&self.queue, config.visibility_timeout) => match never {},
-            never = publish(&mut usage, &self.aws, &registry) => match never {},
+            never = publish(&self.aws, &registry) => match never {},
         };
         let result = match outcome {
             Ok(result) => result,
@@ -158,7 +157,7 @@ impl Consumer {
                 Ok(())
             }
         };
-        usage.publish(self.aws.meter());
+        self.aws.meter().publish();
         gauge!(HELD).set(0.0);
         info!(event = "stopped", dollars = self.aws.meter().dollars());
         result
@@ -195,9 +194,9 @@ where
     }
 }
 
-async fn publish(usage: &mut AwsUsage, aws: &Aws, registry: &Registry) -> Infallible {
+async fn publish(aws: &Aws, registry: &Registry) -> Infallible {
     loop {
-        usage.publish(aws.meter());
+        aws.meter().publish();
         gauge!(HELD).set(registry.len() as f64);
         tokio::time::sleep(PUBLISH_EVERY).await;
     }

@@ -320,13 +320,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) 
 pub(crate) async fn metrics_text(State(app): State<Arc<App>>) -> impl IntoResponse {
     metrics::gauge!("headwater_ingest_pending_bytes").set(app.budget.used() as f64);
     metrics::gauge!("headwater_ingest_pending_events").set(app.committer.pending_events() as f64);
-    for (operation, usage) in app.meter.usage() {
-        metrics::counter!("headwater_aws_requests_total", "operation" => operation)
-            .absolute(usage.requests);
-        metrics::counter!("headwater_aws_billed_requests_total", "operation" => operation)
-            .absolute(usage.billed);
-    }
-    metrics::gauge!("headwater_aws_dollars_total").set(app.meter.dollars());
+    app.meter.publish();
     (
         [(header::CONTENT_TYPE, service::metrics::CONTENT_TYPE)],
         app.prometheus.render(),

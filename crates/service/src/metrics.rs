@@ -72,7 +72,8 @@ impl Ready {
     }
 }
 
-/// Serves `/metrics`, `/livez`, `/readyz` until `stop`.
+/// Serves `/metrics`, `/livez`, `/readyz` until `stop`; `update` is called before the metrics are
+/// rendered, for those that are counted elsewhere.
 ///
 /// # Errors
 ///
@@ -80,6 +81,7 @@ impl Ready {
 pub async fn serve(
     listen: SocketAddr,
     metrics: PrometheusHandle,
+    update: impl Fn() + Clone + Send + Sync + 'static,
     ready: Ready,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -89,7 +91,10 @@ pub async fn serve(
     let router = Router::new()
         .route(
             "/metrics",
-            get(move || async move { ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.render()) }),
+            get(async move || {
+                update();
+                ([(header::CONTENT_TYPE, CONTENT_TYPE)], metrics.render())
+            }),
         )
         .route("/livez", get(async || "alive\n"))
         .route(
