@@ -18,6 +18,6 @@ mod summary;
 pub use config::{Cli, Command, Config};
 pub use rebuild::rebuild;
 pub use run::{Progress, once, watch};
-pub use sketch::Sketch;
+pub use sketch::{ACCURACY, DamagedSketch, EXACT, Sketch};
 pub use stats::Stats;
 pub use summary::Summary;

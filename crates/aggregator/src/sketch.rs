@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 /// Values kept as they are.
-const EXACT: usize = 128;
+pub const EXACT: usize = 128;
 
 /// Relative error of a value read from a bin.
-const ACCURACY: f64 = 0.004;
+pub const ACCURACY: f64 = 0.004;
 
 /// Magnitudes below this are counted as zero; it is far below what any sensor resolves.
 const SMALLEST: f64 = 1e-300;
