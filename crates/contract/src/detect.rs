@@ -6,7 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::kind::{Kind, Kinds};
+use crate::kind::Kind;
+use crate::kinds::Kinds;
 use crate::parse::{invalid_json, not_an_object};
 use crate::rejection::{Code, Rejection, excerpt};
 

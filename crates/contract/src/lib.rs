@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod body;
+mod declaration;
 mod detect;
 mod event;
 mod id;
 mod key;
 mod kind;
+mod kinds;
 mod line;
 mod pack;
 mod parse;
@@ -21,7 +23,8 @@ pub use key::{
     AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_hour_of,
     raw_key, raw_part_id,
 };
-pub use kind::{EntityRule, FieldRule, Kind, KindError, Kinds, ScalarType, TimeRule};
+pub use kind::{EntityRule, FieldRule, Kind, ScalarType, TimeRule};
+pub use kinds::{KindError, Kinds};
 pub use line::write_line;
 pub use pack::{
     ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, DecodeError, MAX_PACK_BYTES, Pack,
