@@ -36,6 +36,10 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
     if config.create.wanted(&aws) {
         aws::setup::create_bucket(&aws, &config.lake.lake_bucket)
             .await
+            .map_err(|error| {
+                let advice = aws.advice(&error);
+                anyhow::Error::new(error).context(advice)
+            })
             .context("cannot make the bucket of the lake")?;
     }
     match command {

@@ -114,6 +114,25 @@ impl Aws {
         self.endpoint().is_some_and(is_loopback)
     }
 
+    /// What a user can do about a call that failed when a service started.
+    pub fn advice(&self, error: &CallError) -> String {
+        match (error, self.endpoint()) {
+            (CallError::NotFound { .. }, _) => "make it first, or let --create make it".to_owned(),
+            (CallError::Transient { .. }, Some(endpoint)) => format!(
+                "nothing answers at {endpoint}: is LocalStack or local-aws up, and AWS_ENDPOINT_URL right \
+                 (such as AWS_ENDPOINT_URL=http://127.0.0.1:4566)?"
+            ),
+            (CallError::Transient { .. }, None) => {
+                "AWS cannot be reached: for LocalStack or local-aws set AWS_ENDPOINT_URL=http://127.0.0.1:4566, \
+                 for AWS check AWS_REGION and the network"
+                    .to_owned()
+            }
+            (CallError::Permanent { .. }, _) => {
+                "check AWS_REGION, the credentials and their permissions".to_owned()
+            }
+        }
+    }
+
     /// What the clients have sent.
     pub fn meter(&self) -> &Meter {
         &self.meter

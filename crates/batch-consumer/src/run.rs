@@ -67,19 +67,27 @@ impl Consumer {
         let kinds = Arc::new(config.kinds()?);
         let (queue_name, dlq_name) = (&config.queue.queue_name, &config.dlq.dlq_name);
         let bucket = &config.lake.lake_bucket;
+        let explain = |error: CallError| {
+            let advice = aws.advice(&error);
+            anyhow::Error::new(error).context(advice)
+        };
         if config.create.wanted(&aws) {
             patiently(|| setup::create_queues(&aws, queue_name, dlq_name))
                 .await
+                .map_err(explain)
                 .context("cannot make the queues")?;
             patiently(|| setup::create_bucket(&aws, bucket))
                 .await
+                .map_err(explain)
                 .context("cannot make the bucket")?;
         }
         let queue = patiently(|| aws.queue(queue_name))
             .await
+            .map_err(explain)
             .context("cannot find the queue of events")?;
         let dead_letters = patiently(|| aws.queue(dlq_name))
             .await
+            .map_err(explain)
             .context("cannot find the dead-letter queue")?;
         let lake = aws.lake(bucket);
         // Says now rather than at the first write that there is no bucket. Listing may be

@@ -81,27 +81,8 @@ impl App {
 async fn find_queue(config: &Config, aws: &Aws) -> anyhow::Result<Queue> {
     let name = &config.queue.queue_name;
     let explain = |error: CallError| {
-        let endpoint = aws.endpoint();
-        let hint = match (&error, endpoint) {
-            (CallError::NotFound { .. }, _) => {
-                format!(
-                    "make the queue `{name}`, let ingest make it (--create), or name another in QUEUE_NAME"
-                )
-            }
-            (CallError::Transient { .. }, Some(endpoint)) => format!(
-                "nothing answers at {endpoint}: is LocalStack or local-aws up, and AWS_ENDPOINT_URL right \
-                 (such as AWS_ENDPOINT_URL=http://127.0.0.1:4566)?"
-            ),
-            (CallError::Transient { .. }, None) => {
-                "SQS cannot be reached: for LocalStack or local-aws set \
-                 AWS_ENDPOINT_URL=http://127.0.0.1:4566, for AWS check AWS_REGION and the network"
-                    .to_owned()
-            }
-            (CallError::Permanent { .. }, _) => {
-                "check AWS_REGION, the credentials and their permissions".to_owned()
-            }
-        };
-        anyhow::Error::new(error).context(hint)
+        let advice = aws.advice(&error);
+        anyhow::Error::new(error).context(advice)
     };
     if config.create.wanted(aws) {
         aws::setup::create_queues(aws, name, &config.dlq.dlq_name)

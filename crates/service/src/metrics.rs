@@ -20,6 +20,9 @@ const LATENCY_BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0,
 ];
 
+/// Upper bounds of histograms that count events or messages.
+const COUNT_BUCKETS: [f64; 7] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
+
 /// The content type of the Prometheus text format, version 0.0.4.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -27,7 +30,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Makes the metrics of this process go to a Prometheus recorder, and gives the handle that
-/// renders them. Histograms whose names end in `_seconds` have latency buckets. To be called
+/// renders them. Histograms whose names end in `_seconds`, `_events` or `_messages` have buckets for those. To be called
 /// within a runtime, which then keeps the recorder's memory bounded.
 ///
 /// # Errors
@@ -43,6 +46,8 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     }
     let installed = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCY_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_events".into()), &COUNT_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_messages".into()), &COUNT_BUCKETS)?
         .install_recorder()
         .context("cannot install the metrics recorder")?;
     let upkeep = installed.clone();

@@ -4,7 +4,6 @@
 
 mod faults;
 mod folder;
-mod program;
 mod protocol;
 mod time;
 

@@ -1,4 +1,9 @@
 //! The program: its messages, its exits, and what a kill leaves.
+//!
+//! In a test binary of its own: a process that is being started holds the open files of the one
+//! that starts it for a moment, and with them the lock of a folder that a test has let go of.
+
+#![allow(clippy::unwrap_used, reason = "what goes wrong in a test fails it")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
