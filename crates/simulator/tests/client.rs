@@ -135,9 +135,13 @@ async fn a_503_is_retried_until_it_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_end_with_the_time_that_was_given_them() {
-    let (fake, url) = FakeIngest::start(
-        (0..1_000).map(|_| (503, None, r#"{"message":"queue is down"}"#.to_owned())),
-    )
+    let (fake, url) = FakeIngest::start((0..1_000).map(|_| {
+        (
+            503,
+            None,
+            r#"{"error":{"code":"unavailable","message":"queue is down"}}"#.to_owned(),
+        )
+    }))
     .await;
     let start = Instant::now();
     let client = Client::new(&ClientConfig {
@@ -158,7 +162,12 @@ async fn retries_end_with_the_time_that_was_given_them() {
 #[tokio::test]
 async fn what_was_refused_is_never_sent_again() {
     for status in [401, 403, 404, 409, 415] {
-        let (fake, url) = FakeIngest::start([(status, None, r#"{"error":"no"}"#.to_owned())]).await;
+        let (fake, url) = FakeIngest::start([(
+            status,
+            None,
+            r#"{"error":{"code":"refused","message":"no"}}"#.to_owned(),
+        )])
+        .await;
         let error = client(&url).post(&[EVENT]).await.unwrap_err();
         assert!(
             matches!(&error, PostError::Refused { status: got, message } if *got == status && message == "no"),
