@@ -7,9 +7,6 @@ use chrono::{DateTime, Duration, Utc};
 use regex::Regex;
 use serde::Deserialize;
 
-use crate::declaration;
-use crate::kinds::KindError;
-
 /// Names that the server's own fields and the columns of `curated/` take.
 pub(crate) const RESERVED: [&str; 10] = [
     "event_id",
@@ -142,15 +139,6 @@ pub struct FieldRule {
 }
 
 impl Kind {
-    /// Reads one declaration; `file` names it in errors.
-    ///
-    /// # Errors
-    ///
-    /// [`KindError::Syntax`] or [`KindError::Invalid`].
-    pub fn parse(file: &str, text: &str) -> Result<Kind, KindError> {
-        declaration::read(file, text)
-    }
-
     /// Every field that an event must have, in the order in which messages name them.
     pub(crate) fn required(&self) -> impl Iterator<Item = &str> {
         [&self.entity.field, &self.time.field, &self.signals_field]

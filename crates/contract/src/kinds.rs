@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::declaration;
 use crate::kind::Kind;
 
 const BUILT_IN: [(&str, &str); 2] = [
@@ -63,11 +64,11 @@ impl Kinds {
     pub fn load(folder: Option<&Path>) -> Result<Kinds, KindError> {
         let mut kinds: Vec<Kind> = Vec::new();
         for (file, text) in BUILT_IN {
-            kinds.push(Kind::parse(file, text)?);
+            kinds.push(declaration::read(file, text)?);
         }
         let built_in = kinds.len();
         for (file, text) in folder.map(declarations).transpose()?.unwrap_or_default() {
-            let kind = Kind::parse(&file, &text)?;
+            let kind = declaration::read(&file, &text)?;
             match kinds.iter().position(|other| other.name == kind.name) {
                 Some(at) if at < built_in => kinds[at] = kind,
                 Some(_) => {
@@ -236,7 +237,9 @@ mod tests {
             (STATION.replace("version = 1", ""), "missing field"),
         ];
         for (text, reason) in cases {
-            let error = Kind::parse("station.toml", &text).unwrap_err().to_string();
+            let error = declaration::read("station.toml", &text)
+                .unwrap_err()
+                .to_string();
             assert!(
                 error.contains("station.toml") && error.contains(reason),
                 "{error}"
