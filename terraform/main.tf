@@ -1,0 +1,183 @@
+# The whole pipeline: queue and lake, ingest behind a load balancer, consumer, the aggregator by schedule, tables, alarms.
+
+data "aws_caller_identity" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  names = {
+    ingest         = "${var.name}-ingest"
+    batch_consumer = "${var.name}-batch-consumer"
+    aggregator     = "${var.name}-aggregator"
+  }
+
+  # A bucket's name is unique in the world: account and region make it so.
+  lake_bucket = coalesce(var.lake.bucket_name, "${var.name}-lake-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.region}")
+
+  tags = merge({ Application = var.name }, var.tags)
+
+  # Through the capacity providers, so that no service is made before the cluster has them.
+  cluster = {
+    name = aws_ecs_cluster_capacity_providers.fargate.cluster_name
+    arn  = "${trimsuffix(aws_ecs_cluster.this.arn, var.name)}${aws_ecs_cluster_capacity_providers.fargate.cluster_name}"
+  }
+}
+
+module "queue" {
+  source   = "./modules/queue"
+  name     = "${var.name}-events"
+  dlq_name = "${var.name}-events-dlq"
+  tags     = local.tags
+}
+
+module "lake" {
+  source                  = "./modules/lake"
+  bucket_name             = local.lake_bucket
+  raw_retention_days      = var.lake.raw_retention_days
+  curated_infrequent_days = var.lake.curated_infrequent_days
+  curated_archive_days    = var.lake.curated_archive_days
+  force_destroy           = var.lake.force_destroy
+  tags                    = local.tags
+}
+
+resource "aws_ecs_cluster" "this" {
+  name = var.name
+  tags = local.tags
+
+  # The consumer's scaling divides by the number of running tasks, which Container Insights counts.
+  setting {
+    name  = "containerInsights"
+    value = "enabled"
+  }
+}
+
+resource "aws_ecs_cluster_capacity_providers" "fargate" {
+  cluster_name       = aws_ecs_cluster.this.name
+  capacity_providers = ["FARGATE", "FARGATE_SPOT"]
+}
+
+module "front" {
+  source              = "./modules/front"
+  name                = var.name
+  vpc_id              = var.network.vpc_id
+  subnet_ids          = var.network.load_balancer_subnet_ids
+  internal            = var.internal
+  allowed_cidrs       = var.allowed_cidrs
+  port                = local.ports.ingest
+  domain              = var.domain
+  certificate_arn     = var.certificate_arn
+  access_logs_bucket  = var.access_logs_bucket
+  deletion_protection = var.deletion_protection
+  tags                = local.tags
+}
+
+module "ingest" {
+  source             = "./modules/service"
+  name               = local.names.ingest
+  image              = var.images.ingest
+  health_command     = ["/usr/local/bin/ingest", "health"]
+  cpu                = var.ingest.cpu
+  memory             = var.ingest.memory
+  cpu_architecture   = var.cpu_architecture
+  environment        = local.environment.ingest
+  secrets            = { API_KEYS = var.api_keys_secret_arn }
+  policy_json        = data.aws_iam_policy_document.ingest.json
+  cluster            = local.cluster
+  vpc_id             = var.network.vpc_id
+  subnet_ids         = var.network.task_subnet_ids
+  assign_public_ip   = var.network.assign_public_ip
+  tasks              = { min = var.ingest.min_tasks, max = var.ingest.max_tasks }
+  spot               = var.ingest.spot
+  log_retention_days = var.log_retention_days
+  tags               = local.tags
+
+  load_balancer = {
+    target_group_arn  = module.front.target_group_arn
+    security_group_id = module.front.security_group_id
+    resource_label    = module.front.resource_label
+    port              = local.ports.ingest
+  }
+
+  scaling = {
+    cpu_percent         = var.ingest.target_cpu_percent
+    requests_per_minute = var.ingest.target_requests_per_minute
+  }
+}
+
+module "batch_consumer" {
+  source             = "./modules/service"
+  name               = local.names.batch_consumer
+  image              = var.images.batch_consumer
+  health_command     = ["/usr/local/bin/batch-consumer", "health"]
+  cpu                = var.batch_consumer.cpu
+  memory             = var.batch_consumer.memory
+  cpu_architecture   = var.cpu_architecture
+  environment        = local.environment.batch_consumer
+  policy_json        = data.aws_iam_policy_document.batch_consumer.json
+  cluster            = local.cluster
+  vpc_id             = var.network.vpc_id
+  subnet_ids         = var.network.task_subnet_ids
+  assign_public_ip   = var.network.assign_public_ip
+  tasks              = { min = var.batch_consumer.min_tasks, max = var.batch_consumer.max_tasks }
+  spot               = var.batch_consumer.spot
+  log_retention_days = var.log_retention_days
+  tags               = local.tags
+
+  scaling = {
+    backlog = {
+      queue_name        = module.queue.name
+      messages_per_task = var.batch_consumer.target_messages_per_task
+    }
+  }
+}
+
+module "aggregator" {
+  source              = "./modules/schedule"
+  name                = local.names.aggregator
+  image               = var.images.aggregator
+  schedule_expression = var.aggregator.schedule_expression
+  enabled             = var.aggregator.enabled
+  cpu                 = var.aggregator.cpu
+  memory              = var.aggregator.memory
+  cpu_architecture    = var.cpu_architecture
+  environment         = local.environment.aggregator
+  policy_json         = data.aws_iam_policy_document.aggregator.json
+  cluster             = local.cluster
+  vpc_id              = var.network.vpc_id
+  subnet_ids          = var.network.task_subnet_ids
+  assign_public_ip    = var.network.assign_public_ip
+  log_retention_days  = var.log_retention_days
+  tags                = local.tags
+}
+
+module "catalog" {
+  source             = "./modules/catalog"
+  name               = var.name
+  bucket             = module.lake.bucket
+  first_year         = var.catalog.first_year
+  kinds              = var.catalog.kinds
+  undeclared_signals = var.catalog.undeclared_signals
+  scan_limit_bytes   = var.catalog.scan_limit_bytes
+  tags               = local.tags
+}
+
+module "alarms" {
+  source                 = "./modules/alarms"
+  name                   = var.name
+  emails                 = var.alarm_emails
+  queue_name             = module.queue.name
+  dlq_name               = module.queue.dlq_name
+  missed_runs_queue_name = module.aggregator.missed_queue_name
+  load_balancer          = module.front.arn_suffix
+  target_group           = module.front.target_group_arn_suffix
+  cluster_name           = local.cluster.name
+  services               = [module.ingest.name, module.batch_consumer.name]
+  monthly_budget_usd     = var.monthly_budget_usd
+  tags                   = local.tags
+
+  max_queue_age_seconds        = var.alarms.max_queue_age_seconds
+  max_queue_latency_seconds    = var.alarms.max_queue_latency_seconds
+  max_server_errors_per_minute = var.alarms.max_server_errors_per_minute
+  dead_letter_flood            = var.alarms.dead_letter_flood
+  max_hours_without_run        = var.alarms.max_hours_without_run
+  expect_events                = var.alarms.expect_events
+}

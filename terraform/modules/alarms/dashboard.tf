@@ -1,0 +1,117 @@
+# One page: what comes in, how long it takes, what is refused, what runs.
+
+data "aws_region" "current" {}
+
+locals {
+  region = data.aws_region.current.region
+  own    = var.metrics_namespace
+
+  widgets = [
+    {
+      title = "Events accepted a minute"
+      stat  = "Sum"
+      lines = [[local.own, "EventsAccepted"]]
+    },
+    {
+      title = "Events refused a minute, by reason"
+      stat  = "Sum"
+      lines = [[{ expression = "SEARCH('{${local.own},reason} MetricName=\"EventsRejected\"', 'Sum', 60)", id = "rejected", label = "" }]]
+    },
+    {
+      title = "Seconds from ingest to the lake"
+      stat  = "p95"
+      lines = [
+        [local.own, "QueueLatencySeconds", { stat = "p50", label = "p50" }],
+        [local.own, "QueueLatencySeconds", { stat = "p95", label = "p95" }],
+        [local.own, "QueueLatencySeconds", { stat = "p99", label = "p99" }],
+      ]
+    },
+    {
+      title = "Queue: messages and seconds of the oldest"
+      stat  = "Maximum"
+      lines = [
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queue_name, { label = "waiting" }],
+        ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", var.queue_name, { label = "in flight" }],
+        ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", var.queue_name, { label = "oldest, s", yAxis = "right" }],
+      ]
+    },
+    {
+      title = "Dead letters"
+      stat  = "Maximum"
+      lines = [
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dlq_name, { label = "waiting" }],
+        [local.own, "DeadLetters", { stat = "Sum", label = "new a minute" }],
+      ]
+    },
+    {
+      title = "Answers a minute"
+      stat  = "Sum"
+      lines = [
+        ["AWS/ApplicationELB", "HTTPCode_Target_2XX_Count", "LoadBalancer", var.load_balancer, { label = "2xx" }],
+        ["AWS/ApplicationELB", "HTTPCode_Target_4XX_Count", "LoadBalancer", var.load_balancer, { label = "4xx" }],
+        ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", var.load_balancer, { label = "5xx of ingest" }],
+        ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", var.load_balancer, { label = "5xx of the load balancer" }],
+      ]
+    },
+    {
+      title = "Seconds to answer"
+      stat  = "p95"
+      lines = [
+        ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", var.load_balancer, { stat = "p50", label = "p50" }],
+        ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", var.load_balancer, { stat = "p95", label = "p95" }],
+      ]
+    },
+    {
+      title = "Tasks that run"
+      stat  = "Average"
+      lines = [
+        for service in var.services :
+        ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster_name, "ServiceName", service, { label = service }]
+      ]
+    },
+    {
+      title = "CPU and memory, per cent"
+      stat  = "Average"
+      lines = concat([
+        for service in var.services :
+        ["AWS/ECS", "CPUUtilization", "ClusterName", var.cluster_name, "ServiceName", service, { label = "${service} CPU" }]
+        ], [
+        for service in var.services :
+        ["AWS/ECS", "MemoryUtilization", "ClusterName", var.cluster_name, "ServiceName", service, { label = "${service} memory" }]
+      ])
+    },
+    {
+      title = "Runs of the aggregator an hour"
+      stat  = "Sum"
+      lines = [
+        [local.own, "AggregatorFailedRuns", { stat = "SampleCount", label = "ended", period = 3600 }],
+        [local.own, "AggregatorFailedRuns", { stat = "Sum", label = "failed", period = 3600 }],
+      ]
+    },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "headwater" {
+  dashboard_name = var.name
+
+  dashboard_body = jsonencode({
+    widgets = [
+      for at, widget in local.widgets : {
+        type   = "metric"
+        x      = at % 2 * 12
+        y      = floor(at / 2) * 6
+        width  = 12
+        height = 6
+        properties = {
+          title   = widget.title
+          region  = local.region
+          view    = "timeSeries"
+          period  = 60
+          stat    = widget.stat
+          metrics = widget.lines
+          yAxis   = { left = { min = 0 } }
+        }
+      }
+    ]
+  })
+}

@@ -1,0 +1,244 @@
+# Whom to tell, and the alarms. Each says in its description what to do first; docs/operations.md says the rest.
+
+data "aws_caller_identity" "current" {}
+
+resource "aws_sns_topic" "alarms" {
+  # checkov:skip=CKV_AWS_26:CloudWatch and Budgets cannot publish to a topic that is encrypted with AWS's own SNS key; a message holds the name of an alarm and no data
+  name = "${var.name}-alarms"
+  tags = var.tags
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each  = toset(var.emails)
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn    = aws_sns_topic.alarms.arn
+  policy = data.aws_iam_policy_document.topic.json
+}
+
+data "aws_iam_policy_document" "topic" {
+  statement {
+    sid       = "AlarmsAndBudgetOfThisAccount"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+locals {
+  # Each alarm: what is measured, past which bound for how many periods, what silence means, and what to do.
+  alarms = {
+    queue-age = {
+      description = "Events wait too long for the consumer. Is it running, and does it keep up? Nothing is lost for 14 days."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateAgeOfOldestMessage"
+      dimensions  = { QueueName = var.queue_name }
+      statistic   = "Maximum"
+      period      = 60
+      periods     = 5
+      comparison  = "GreaterThanThreshold"
+      threshold   = var.max_queue_age_seconds
+      silence     = "notBreaching"
+    }
+    dead-letters = {
+      description = "Dead letters wait. `batch-consumer dlq list` says why; mend the cause, then `dlq replay`."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = var.dlq_name }
+      statistic   = "Maximum"
+      period      = 60
+      periods     = 1
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      silence     = "notBreaching"
+    }
+    dead-letter-flood = {
+      description = "Dead letters come fast: a producer or a declaration has changed. Compare CONTRACTS of ingest and consumer."
+      namespace   = var.metrics_namespace
+      metric      = "DeadLetters"
+      dimensions  = {}
+      statistic   = "Sum"
+      period      = 300
+      periods     = 1
+      comparison  = "GreaterThanThreshold"
+      threshold   = var.dead_letter_flood
+      silence     = "notBreaching"
+    }
+    no-events = {
+      description = "No event was accepted for ten minutes. Do clients reach ingest, and are their keys still good?"
+      namespace   = var.metrics_namespace
+      metric      = "EventsAccepted"
+      dimensions  = {}
+      statistic   = "Sum"
+      period      = 300
+      periods     = 2
+      comparison  = "LessThanThreshold"
+      threshold   = 1
+      silence     = "breaching"
+    }
+    queue-latency = {
+      description = "Events take long from ingest to the lake. Does the number of consumers grow, and does S3 answer?"
+      namespace   = var.metrics_namespace
+      metric      = "QueueLatencySeconds"
+      dimensions  = {}
+      statistic   = "p95"
+      period      = 300
+      periods     = 3
+      comparison  = "GreaterThanThreshold"
+      threshold   = var.max_queue_latency_seconds
+      silence     = "notBreaching"
+    }
+    aggregator-failed = {
+      description = "A run of the aggregator failed. Its log says why; the next run goes on where it stopped."
+      namespace   = var.metrics_namespace
+      metric      = "AggregatorFailedRuns"
+      dimensions  = {}
+      statistic   = "Sum"
+      period      = 3600
+      periods     = 1
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      silence     = "notBreaching"
+    }
+    # A run counts 0 where it succeeds and 1 where it fails, so that no sample at all is no run at all.
+    aggregator-late = {
+      description = "No run of the aggregator has ended for ${var.max_hours_without_run} hours. Does the schedule start it, and does its task stay alive?"
+      namespace   = var.metrics_namespace
+      metric      = "AggregatorFailedRuns"
+      dimensions  = {}
+      statistic   = "SampleCount"
+      period      = 3600
+      periods     = var.max_hours_without_run
+      comparison  = "LessThanThreshold"
+      threshold   = 1
+      silence     = "breaching"
+    }
+    aggregator-missed = {
+      description = "A run of the aggregator could not be started. The message in the queue says why; the next hour's run does its work."
+      namespace   = "AWS/SQS"
+      metric      = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = var.missed_runs_queue_name }
+      statistic   = "Maximum"
+      period      = 300
+      periods     = 1
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      silence     = "notBreaching"
+    }
+    no-healthy-task = {
+      description = "No task of ingest is healthy. Its log says why; a release that never became healthy is rolled back by itself."
+      namespace   = "AWS/ApplicationELB"
+      metric      = "HealthyHostCount"
+      dimensions  = { LoadBalancer = var.load_balancer, TargetGroup = var.target_group }
+      statistic   = "Maximum"
+      period      = 60
+      periods     = 3
+      comparison  = "LessThanThreshold"
+      threshold   = 1
+      silence     = "breaching"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "alarm" {
+  for_each            = { for name, alarm in local.alarms : name => alarm if name != "no-events" || var.expect_events }
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  comparison_operator = each.value.comparison
+  threshold           = each.value.threshold
+  treat_missing_data  = each.value.silence
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  tags                = var.tags
+}
+
+# 5xx of ingest (503 is SQS, 500 its own) and of the load balancer before it, together.
+resource "aws_cloudwatch_metric_alarm" "server_errors" {
+  alarm_name          = "${var.name}-server-errors"
+  alarm_description   = "Clients are answered 5xx. 503 means SQS; 502 and 504 come from the load balancer, when tasks die or do not answer."
+  evaluation_periods  = 5
+  datapoints_to_alarm = 3
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.max_server_errors_per_minute
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  tags                = var.tags
+
+  metric_query {
+    id          = "errors"
+    label       = "5xx answers"
+    expression  = "FILL(target, 0) + FILL(balancer, 0)"
+    return_data = true
+  }
+
+  metric_query {
+    id = "target"
+
+    metric {
+      namespace   = "AWS/ApplicationELB"
+      metric_name = "HTTPCode_Target_5XX_Count"
+      dimensions  = { LoadBalancer = var.load_balancer }
+      stat        = "Sum"
+      period      = 60
+    }
+  }
+
+  metric_query {
+    id = "balancer"
+
+    metric {
+      namespace   = "AWS/ApplicationELB"
+      metric_name = "HTTPCode_ELB_5XX_Count"
+      dimensions  = { LoadBalancer = var.load_balancer }
+      stat        = "Sum"
+      period      = 60
+    }
+  }
+}
+
+# Of the whole account: a filter by tag counts nothing before the tag is activated for cost allocation.
+resource "aws_budgets_budget" "monthly" {
+  count        = var.monthly_budget_usd == null ? 0 : 1
+  name         = "${var.name}-monthly"
+  budget_type  = "COST"
+  time_unit    = "MONTHLY"
+  limit_unit   = "USD"
+  limit_amount = tostring(var.monthly_budget_usd)
+  tags         = var.tags
+
+  dynamic "notification" {
+    for_each = { ACTUAL = 80, FORECASTED = 100 }
+    content {
+      notification_type         = notification.key
+      comparison_operator       = "GREATER_THAN"
+      threshold                 = notification.value
+      threshold_type            = "PERCENTAGE"
+      subscriber_sns_topic_arns = [aws_sns_topic.alarms.arn]
+    }
+  }
+
+  # Budgets asks the topic's policy when it is made.
+  depends_on = [aws_sns_topic_policy.alarms]
+}

@@ -1,0 +1,104 @@
+# A service of Fargate tasks that replaces, rolls back and scales itself.
+
+module "task" {
+  source               = "../task"
+  name                 = var.name
+  image                = var.image
+  command              = var.command
+  health_command       = var.health_command
+  port                 = var.load_balancer == null ? null : var.load_balancer.port
+  cpu                  = var.cpu
+  memory               = var.memory
+  cpu_architecture     = var.cpu_architecture
+  environment          = var.environment
+  secrets              = var.secrets
+  policy_json          = var.policy_json
+  stop_timeout_seconds = var.stop_timeout_seconds
+  log_retention_days   = var.log_retention_days
+  tags                 = var.tags
+}
+
+resource "aws_security_group" "service" {
+  name        = var.name
+  description = "Tasks of ${var.name}"
+  vpc_id      = var.vpc_id
+  tags        = merge(var.tags, { Name = var.name })
+}
+
+# AWS itself, over TLS. Names are asked of the VPC's own resolver, which no security group stands before.
+resource "aws_vpc_security_group_egress_rule" "aws" {
+  security_group_id = aws_security_group.service.id
+  description       = "AWS over TLS"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+}
+
+resource "aws_vpc_security_group_ingress_rule" "load_balancer" {
+  count                        = var.load_balancer == null ? 0 : 1
+  security_group_id            = aws_security_group.service.id
+  description                  = "From the load balancer"
+  referenced_security_group_id = var.load_balancer.security_group_id
+  ip_protocol                  = "tcp"
+  from_port                    = var.load_balancer.port
+  to_port                      = var.load_balancer.port
+}
+
+# The load balancer's own security group lets nothing out but this.
+resource "aws_vpc_security_group_egress_rule" "load_balancer" {
+  count                        = var.load_balancer == null ? 0 : 1
+  security_group_id            = var.load_balancer.security_group_id
+  description                  = "To ${var.name}"
+  referenced_security_group_id = aws_security_group.service.id
+  ip_protocol                  = "tcp"
+  from_port                    = var.load_balancer.port
+  to_port                      = var.load_balancer.port
+}
+
+resource "aws_ecs_service" "service" {
+  # checkov:skip=CKV_AWS_333:Public addresses only where the caller says so, for subnets without a NAT gateway; the security group lets nobody in but the load balancer
+  name                              = var.name
+  cluster                           = var.cluster.arn
+  task_definition                   = module.task.task_definition_arn
+  desired_count                     = var.tasks.min
+  platform_version                  = "LATEST"
+  propagate_tags                    = "SERVICE"
+  enable_ecs_managed_tags           = true
+  health_check_grace_period_seconds = var.load_balancer == null ? null : 60
+  tags                              = var.tags
+
+  # New tasks stand before old ones go, so that a release or a new key costs no request.
+  deployment_minimum_healthy_percent = 100
+  deployment_maximum_percent         = 200
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  capacity_provider_strategy {
+    capacity_provider = var.spot ? "FARGATE_SPOT" : "FARGATE"
+    weight            = 1
+  }
+
+  network_configuration {
+    subnets          = var.subnet_ids
+    security_groups  = [aws_security_group.service.id]
+    assign_public_ip = var.assign_public_ip
+  }
+
+  dynamic "load_balancer" {
+    for_each = var.load_balancer == null ? [] : [var.load_balancer]
+    content {
+      target_group_arn = load_balancer.value.target_group_arn
+      container_name   = var.name
+      container_port   = load_balancer.value.port
+    }
+  }
+
+  lifecycle {
+    # Autoscaling's to decide.
+    ignore_changes = [desired_count]
+  }
+}

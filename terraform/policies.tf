@@ -1,0 +1,118 @@
+# What each service may do: the operations that it calls (crates/aws), on the resources that it calls them on, no more.
+# IAM names some operations otherwise than SQS and S3 do: SendMessageBatch is sqs:SendMessage, DeleteMessageBatch
+# sqs:DeleteMessage, ChangeMessageVisibilityBatch sqs:ChangeMessageVisibility, ListObjectsV2 s3:ListBucket, HeadObject
+# s3:GetObject.
+
+data "aws_iam_policy_document" "ingest" {
+  statement {
+    sid = "Send"
+    actions = [
+      "sqs:GetQueueAttributes", # the depth, for /health and /readyz
+      "sqs:GetQueueUrl",
+      "sqs:SendMessage",
+    ]
+    resources = [module.queue.arn]
+  }
+}
+
+data "aws_iam_policy_document" "batch_consumer" {
+  statement {
+    sid = "Receive"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [module.queue.arn]
+  }
+
+  statement {
+    sid = "SendDeadLetters"
+    actions = [
+      "sqs:GetQueueUrl",
+      "sqs:SendMessage",
+    ]
+    resources = [module.queue.dlq_arn]
+  }
+
+  statement {
+    sid       = "WriteRaw"
+    actions   = ["s3:PutObject"]
+    resources = ["${module.lake.arn}/raw/*"]
+  }
+
+  # At its start it looks whether the bucket is there.
+  statement {
+    sid       = "FindTheLake"
+    actions   = ["s3:ListBucket"]
+    resources = [module.lake.arn]
+
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = ["raw/*"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "aggregator" {
+  statement {
+    sid       = "ReadRaw"
+    actions   = ["s3:GetObject"]
+    resources = ["${module.lake.arn}/raw/*"]
+  }
+
+  statement {
+    sid     = "ReadAndWriteItsOwn"
+    actions = ["s3:GetObject", "s3:PutObject"]
+    resources = [
+      for prefix in ["curated", "aggregates", "_commits", "_schema"] : "${module.lake.arn}/${prefix}/*"
+    ]
+  }
+
+  statement {
+    sid       = "WriteAside"
+    actions   = ["s3:PutObject"]
+    resources = ["${module.lake.arn}/_aside/*"]
+  }
+
+  # Without a condition on the prefix: S3 answers a GET of a key that is not there with 404 only to those who may list
+  # the bucket, and a GET has no prefix.
+  statement {
+    sid       = "List"
+    actions   = ["s3:ListBucket"]
+    resources = [module.lake.arn]
+  }
+}
+
+# For a person who runs `batch-consumer dlq list|show|replay|purge`: attach it to their role. No service has it.
+resource "aws_iam_policy" "operator" {
+  name        = "${var.name}-dead-letters"
+  description = "Look at dead letters of ${var.name}, send them back to the queue, delete them."
+  policy      = data.aws_iam_policy_document.operator.json
+  tags        = local.tags
+}
+
+data "aws_iam_policy_document" "operator" {
+  statement {
+    sid = "LookAndDelete"
+    actions = [
+      "sqs:ChangeMessageVisibility",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+      "sqs:ReceiveMessage",
+    ]
+    resources = [module.queue.dlq_arn]
+  }
+
+  statement {
+    sid = "SendBack"
+    actions = [
+      "sqs:GetQueueUrl",
+      "sqs:SendMessage",
+    ]
+    resources = [module.queue.arn]
+  }
+}

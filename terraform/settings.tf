@@ -1,0 +1,39 @@
+# What each service is told, as docs/operations.md lists it. Only what AWS needs other than the defaults is set here;
+# a caller's `settings` come on top.
+
+locals {
+  ports = {
+    ingest         = 3000
+    batch_consumer = 9101
+  }
+
+  common = merge(
+    {
+      AWS_REGION = data.aws_region.current.region
+      # Terraform makes queues and bucket; a wrong name is to stop a service, not to make another queue.
+      CREATE     = "false"
+      LOG_FORMAT = "json"
+    },
+    var.contracts == null ? {} : { CONTRACTS = var.contracts },
+  )
+
+  environment = {
+    ingest = merge(local.common, var.ingest.settings, {
+      QUEUE_NAME = module.queue.name
+      # Reached through the load balancer, so not on the loopback address alone.
+      LISTEN = "0.0.0.0:${local.ports.ingest}"
+    })
+
+    batch_consumer = merge(local.common, var.batch_consumer.settings, {
+      QUEUE_NAME  = module.queue.name
+      DLQ_NAME    = module.queue.dlq_name
+      LAKE_BUCKET = module.lake.bucket
+      # For its health check alone, which runs inside the container.
+      METRICS_LISTEN = "127.0.0.1:${local.ports.batch_consumer}"
+    })
+
+    aggregator = merge(local.common, var.aggregator.settings, {
+      LAKE_BUCKET = module.lake.bucket
+    })
+  }
+}

@@ -1,0 +1,400 @@
+"""Holds terraform, compose, images and code against each other: what is named in two places must be the same in both.
+
+Compared are the names of queues and bucket, the queues' attributes, the lake's prefixes and partitions, the environment
+variables that each service is given against those that it knows, ports, paths and health commands, timeouts that must
+outlast each other, the columns of the Athena tables, what the roles allow against what the code calls, and the metrics
+that alarms stand on against their list. It prints what differs and exits 1 if anything does.
+
+    tests/python check_terraform.py
+"""
+
+import re
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+from checkout import Missing, Repo, part, product, seconds
+
+SERVICES = ("ingest", "batch-consumer", "aggregator")
+
+# Read by the AWS SDK and by the log's filter, not by a service's own settings.
+FOREIGN = re.compile(r"AWS_\w+|RUST_LOG")
+
+# Operations whose permission has another name (SQS and S3 API references, read 2026-11-21).
+PERMISSIONS = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:DeleteObjects": "s3:DeleteObject",
+}
+
+GLUE_TYPES = {"number": "double", "integer": "bigint", "boolean": "boolean", "string": "string"}
+
+
+def same(what, values):
+    """A complaint unless the values, by where they stand, are one."""
+    if len(set(map(str, values.values()))) > 1:
+        yield f"{what} differ: " + ", ".join(f"{value} in {place}" for place, value in values.items())
+
+
+def compose_variable(repo, name):
+    return repo.found("localstack/compose.yaml", rf"^  {name}: \$\{{{name}:-([\w-]+)\}}")
+
+
+def names(repo):
+    shared = repo.settings("batch-consumer")
+    example = "terraform/examples/localstack/variables.tf"
+    create = "localstack/init/ready.d/create.py"
+    deployment = repo.default("terraform/variables.tf", "name")
+    module = {"QUEUE_NAME": "name", "DLQ_NAME": "dlq_name"}
+    for variable in ("QUEUE_NAME", "DLQ_NAME", "LAKE_BUCKET"):
+        values = {
+            "crates/aws": shared.get(variable, "no such setting"),
+            "compose.yaml": compose_variable(repo, variable),
+            "create.py": repo.found(create, rf'environ\.get\("{variable}", "([^"]+)"\)'),
+            example: repo.default(example, variable.lower()),
+        }
+        if variable in module:
+            values["terraform/modules/queue"] = repo.default("terraform/modules/queue/variables.tf", module[variable])
+            root = repo.block("terraform/main.tf", r'^module "queue" \{')
+            named = part(root, rf'^\s*{module[variable]}\s*= "([^"]+)"', "terraform/main.tf")
+            values["terraform/main.tf"] = named.replace("${var.name}", deployment)
+        yield from same(f"names for {variable}", values)
+
+
+def queue_attributes(repo):
+    module = "terraform/modules/queue/variables.tf"
+    setup = "crates/aws/src/setup.rs"
+    create = "localstack/init/ready.d/create.py"
+    for what, variable, in_code, in_create in (
+        ("retentions", "retention_seconds", r"RETENTION_SECONDS: u32 = ([\d *]+);", None),
+        (
+            "visibility timeouts",
+            "visibility_timeout_seconds",
+            r"VISIBILITY_TIMEOUT_SECONDS: u32 = ([\d *]+);",
+            r'^VISIBILITY_TIMEOUT = "(\d+)"',
+        ),
+        (
+            "receive counts",
+            "max_receive_count",
+            r"MAX_RECEIVE_COUNT: u32 = ([\d *]+);",
+            r'^MAX_RECEIVE_COUNT = "(\d+)"',
+        ),
+        (
+            "long polls",
+            "receive_wait_seconds",
+            r'ReceiveMessageWaitTimeSeconds, "(\d+)"',
+            r'^LONG_POLL = "(\d+)"',
+        ),
+    ):
+        days = repo.found(create, r"^RETENTION = str\((\d+) \* DAY\)")
+        yield from same(
+            what,
+            {
+                setup: product(repo.found(setup, in_code)),
+                create: int(repo.found(create, in_create)) if in_create else int(days) * 86400,
+                module: int(repo.default(module, variable)),
+            },
+        )
+
+
+def given(repo, service):
+    """The environment variables that terraform gives to a service, secrets among them."""
+    variable = re.compile(r"\b([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)\s*=(?!=)")
+    path = "terraform/settings.tf"
+    module = service.replace("-", "_")
+    here = repo.block(path, rf"^    {module} = merge\(")
+    common = repo.block(path, r"^  common = merge\(")
+    text = re.sub(r"#.*", "", here + common)
+    secrets = ""
+    if service != "aggregator":
+        secrets = "".join(
+            re.findall(r"^\s*secrets\s*= \{(.*)\}", repo.block("terraform/main.tf", rf'^module "{module}" \{{'), re.M)
+        )
+    return set(variable.findall(text)) | set(variable.findall(secrets))
+
+
+def environment(repo):
+    table = repo.text("docs/operations.md")
+    for service in SERVICES:
+        known = set(repo.settings(service))
+        ours = given(repo, service)
+        for name in sorted(ours - known):
+            if not FOREIGN.fullmatch(name):
+                yield f"terraform gives {service} {name}, which it does not know"
+        for name in sorted(ours & known):
+            if f"`{name}`" not in table:
+                yield f"{name} of {service} does not stand in docs/operations.md"
+        body = repo.block("terraform/variables.tf", rf'^variable "{service.replace("-", "_")}" \{{')
+        refused = set(re.findall(r'"([A-Z_]+)"', part(body, r"!contains\(\[(.*?)\]", "terraform/variables.tf")))
+        for name in sorted(ours - {"LOG_FORMAT"} - refused):
+            yield f"terraform/variables.tf lets `{service}.settings` have {name}, which terraform sets itself"
+        for name in sorted(refused - known):
+            if not FOREIGN.fullmatch(name):
+                yield f"terraform/variables.tf refuses {name} for {service}, which knows no such setting"
+        compose = compose_service(repo, service)
+        for name in re.findall(r"^      ([A-Z_]+):", compose, re.M):
+            if name not in known:
+                yield f"compose.yaml gives {service} {name}, which it does not know"
+    for service in SERVICES:
+        if "CREATE" not in given(repo, service) or not re.search(
+            r'^\s+CREATE\s*= "false"', repo.text("terraform/settings.tf"), re.M
+        ):
+            yield f"terraform does not set CREATE to false for {service}"
+
+
+def compose_service(repo, service):
+    return repo.found("localstack/compose.yaml", rf"^  {service}:\n((?:    [^\n]*\n)*)")
+
+
+def image(repo, service):
+    """The instructions of a service's image."""
+    return repo.found("Dockerfile", rf"^FROM runtime AS {service}\n((?:(?!FROM)[^\n]*\n)*)")
+
+
+def ports(repo):
+    front = "terraform/modules/front/variables.tf"
+    local = repo.block("terraform/settings.tf", r"^  ports = \{")
+    consumer = repo.found(
+        "crates/batch-consumer/src/config.rs", r"METRICS_LISTEN: SocketAddr =\s*SocketAddr::new\([^;]*?, (\d+)\)"
+    )
+    ingest = repo.settings("ingest")["LISTEN"].rsplit(":", 1)[1]
+    aggregator = repo.settings("aggregator")["METRICS_LISTEN"].rsplit(":", 1)[1]
+    for service, code in (("ingest", ingest), ("batch-consumer", consumer), ("aggregator", aggregator)):
+        listen = re.search(r"LISTEN: 0\.0\.0\.0:(\d+)", compose_service(repo, service))
+        values = {
+            "crates": code,
+            "Dockerfile": part(image(repo, service), r"^EXPOSE (\d+)", "Dockerfile"),
+            "compose.yaml": listen and listen.group(1),
+        }
+        in_terraform = re.search(rf"^\s*{service.replace('-', '_')}\s*= (\d+)", local, re.M)
+        if service != "aggregator":
+            values["terraform/settings.tf"] = in_terraform and in_terraform.group(1)
+        if service == "ingest":
+            values[front] = repo.default(front, "port")
+        yield from same(f"ports of {service}", values)
+
+
+def commands(repo):
+    for service in SERVICES:
+        program = part(image(repo, service), r'^ENTRYPOINT \["([^"]+)"\]', "Dockerfile")
+        health = re.search(r"test: \[CMD, (\S+), health\]", compose_service(repo, service))
+        if not health or health.group(1) != program:
+            yield f"compose.yaml does not ask `{program} health` whether {service} is ready"
+        if service == "aggregator":
+            continue
+        body = repo.block("terraform/main.tf", rf'^module "{service.replace("-", "_")}" \{{')
+        if f'health_command     = ["{program}", "health"]' not in body:
+            yield f"terraform/main.tf does not ask `{program} health` whether {service} is ready"
+    command = repo.found("terraform/modules/schedule/main.tf", r'^  command\s*= \["(\w+)"\]')
+    if not re.search(
+        rf"^    {command.capitalize()},", repo.block("crates/aggregator/src/config.rs", r"^pub enum Command \{"), re.M
+    ):
+        yield f"the schedule runs `aggregator {command}`, which there is not"
+
+
+def routes(repo):
+    known = re.findall(r'path = "([^"]+)"', repo.text("crates/ingest/src/handlers.rs"))
+    known += re.findall(r'\.route\(\s*"([^"]+)"', repo.text("crates/ingest/src/routes.rs"))
+    front = "terraform/modules/front/variables.tf"
+    for path in re.findall(r'"([^"]+)"', repo.default(front, "public_paths")):
+        if not any(fnmatch(route, path) for route in known):
+            yield f"{front} lets {path} through, which ingest does not serve"
+    for path in ("/metrics", "/livez", "/readyz"):
+        if any(fnmatch(path, public) for public in re.findall(r'"([^"]+)"', repo.default(front, "public_paths"))):
+            yield f"{front} lets {path} through, which is for us alone"
+    health = repo.found("terraform/modules/front/main.tf", r'health_check \{\s*path\s*= "([^"]+)"')
+    if health not in known:
+        yield f"the load balancer asks for {health}, which ingest does not serve"
+
+
+def timeouts(repo):
+    ingest, consumer = repo.settings("ingest"), repo.settings("batch-consumer")
+    front = "terraform/modules/front/main.tf"
+    idle = int(repo.found(front, r"idle_timeout\s*= (\d+)"))
+    head = int(repo.found("crates/ingest/src", r"HEAD_TIMEOUT: Duration = Duration::from_secs\((\d+)\)"))
+    drain = int(repo.found(front, r"deregistration_delay\s*= (\d+)"))
+    stop = int(repo.default("terraform/modules/service/variables.tf", "stop_timeout_seconds"))
+    compose = seconds(repo.found("localstack/compose.yaml", r"stop_grace_period: (\w+)"))
+    send, body = seconds(ingest["SEND_TIMEOUT"]), seconds(ingest["BODY_TIMEOUT"])
+    if not send < idle < head:
+        between = f"between SEND_TIMEOUT ({send} s) and ingest's HEAD_TIMEOUT ({head} s)"
+        yield f"{front}: idle_timeout ({idle} s) must lie {between}"
+    if drain < send + body:
+        longest = f"BODY_TIMEOUT and SEND_TIMEOUT ({send + body} s)"
+        yield f"{front}: deregistration_delay ({drain} s) must not be shorter than {longest}"
+    for service, settings in (("ingest", ingest), ("batch-consumer", consumer)):
+        grace = seconds(settings["SHUTDOWN_GRACE"])
+        for place, time in (("terraform/modules/service", stop), ("compose.yaml", compose)):
+            if time <= grace:
+                yield f"{place}: {service} is killed after {time} s, within its SHUTDOWN_GRACE ({grace} s)"
+
+
+def prefixes(repo):
+    key = "crates/contract/src/key.rs"
+    code = {repo.found(key, rf'pub const {name}: &str = "([^"]+)"') for name in ("RAW", "CURATED", "AGGREGATES")}
+    code |= {
+        repo.found("crates/aggregator/src/commits.rs", r'const COMMITS: &str = "([^"]+)"'),
+        repo.found("crates/aggregator/src/columns.rs", r'const SCHEMA: &str = "([^"]+)"'),
+        repo.found("crates/aggregator/src/aside.rs", r'format!\("(_\w+/)'),
+    }
+    policies = "terraform/policies.tf"
+    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/"})):
+        body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
+        allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/(\w+)/\*", body)}
+        for listed in re.findall(r"for prefix in \[(.*?)\]", body):
+            allowed |= {f"{name}/" for name in re.findall(r'"(\w+)"', listed)}
+        if allowed != expected:
+            yield f"{policies}: {service} reaches {sorted(allowed)}, the code uses {sorted(expected)}"
+    lifecycle = set(re.findall(r'prefix = "([^"]+)"', repo.text("terraform/modules/lake/main.tf")))
+    if lifecycle != {"raw/", "curated/"} or not lifecycle <= code:
+        yield f"terraform/modules/lake: rules for {sorted(lifecycle)}, wanted for raw/ and curated/ alone"
+
+    catalog = "terraform/modules/catalog/main.tf"
+    parts = re.findall(r"(\w+)=\{:0(\d)\}", repo.block(key, r"^impl fmt::Display for Hour \{"))
+    if "/".join(f"{name}=$${{{name}}}" for name, _ in parts) + "/" != repo.found(catalog, r'^  hours = "([^"]+)"'):
+        yield f"{catalog}: `hours` is not how {key} writes an hour"
+    if [name for name, _ in parts] != re.findall(r'"(\w+)"', repo.found(catalog, r"^  partition_keys = \[(.*?)\]")):
+        yield f"{catalog}: `partition_keys` are not those of {key}"
+    for name, digits in parts:
+        if name == "year":
+            wanted, there = "y" * int(digits), repo.found(catalog, r'"projection.year.format"\s*= "(\w+)"')
+        else:
+            wanted, there = digits, repo.found(catalog, rf'"projection\.{name}\.digits"\s*= "(\d)"')
+        if wanted != there:
+            yield f"{catalog}: {name} is projected as `{there}`, {key} writes `{wanted}`"
+    templates = set(
+        re.findall(
+            r'"storage\.location\.template" = "s3://\$\{var\.bucket\}/(.*?)\$\{local\.hours\}"', repo.text(catalog)
+        )
+    )
+    curated = repo.found(key, r'format!\("\{CURATED\}([^"]*?)\{hour\}/"\)').replace("{kind}", "${each.key}")
+    if templates != {"raw/", f"curated/{curated}", "aggregates/"}:
+        yield f"{catalog}: tables over {sorted(templates)}, which are not the prefixes of {key}"
+
+
+def columns(repo):
+    path = "terraform/modules/catalog/kinds.tf"
+    for declaration in sorted((repo.root / "crates/contract/kinds").glob("*.toml")):
+        declared = tomllib.loads(declaration.read_text())
+        kind = declared["kind"]
+        body = repo.block(path, rf"^    {kind} = \{{")
+        for name, field in (("entity", "entity_field"), ("time", "time_field"), ("signals", "signals_field")):
+            there = part(body, rf'{field}\s*= "(\w+)"', path)
+            if there != declared[name]["field"]:
+                yield f"{path}: {field} of {kind} is {there}, {declaration.name} says {declared[name]['field']}"
+        fields, _, signals = body.partition("signals = [")
+        entry = re.compile(r'name = "(\w+)", type = "(\w+)"(?:, unit = (?:"([^"]*)"|null))?')
+        there = {name: (of, unit or None) for name, of, unit in entry.findall(fields)}
+        wanted = {name: (rule["type"], None) for name, rule in declared.get("fields", {}).items()}
+        if there != wanted:
+            yield f"{path}: fields of {kind} are {there}, {declaration.name} says {wanted}"
+        there = {name: (of, unit or None) for name, of, unit in entry.findall(signals)}
+        wanted = {name: (rule["type"], rule.get("unit")) for name, rule in declared["signals"]["known"].items()}
+        for name in sorted(there.keys() | wanted.keys()):
+            if there.get(name) != wanted.get(name):
+                yield f"{path}: {name} of {kind} is {there.get(name)}, {declaration.name} says {wanted.get(name)}"
+
+    entry = re.compile(r'\{ name = "(\w+)", type = "(\w+)"')
+    server = dict(entry.findall(repo.block(path, r"^  curated_columns = \{")))
+    group = repo.text("crates/aggregator/src/group.rs")
+    wanted = re.findall(r'Field::new\(\s*"(\w+)",\s*DataType::(Utf8|Timestamp)', group)
+    wanted = {name: {"Utf8": "string", "Timestamp": "timestamp"}[of] for name, of in wanted}
+    if server != wanted:
+        yield f"{path}: curated tables begin with {server}, the files with {wanted}"
+
+    rows = repo.block("crates/aggregator/src/aggregates.rs", r"^struct Row<'a> \{")
+    rust = {"&'astr": "string", "String": "string", "u64": "bigint", "f64": "double"}
+    wanted = {}
+    for name, of in re.findall(r"(\w+): ([^,\n]+),", rows):
+        # The partition has the name `hour` in the tables.
+        wanted["event_hour" if name == "hour" else name] = rust[re.sub(r"Option<(.*)>|\s", r"\1", of.replace(" ", ""))]
+    there = dict(entry.findall(repo.block(path, r"^  aggregate_columns = \[")))
+    if there != wanted:
+        yield f"{path}: the table of aggregates has {there}, the lines {wanted}"
+    types = dict(re.findall(r'(\w+) = "(\w+)"', repo.block(path, r"^  glue_types = \{")))
+    if types != GLUE_TYPES:
+        yield f"{path}: glue_types are {types}, wanted {GLUE_TYPES}"
+
+
+def permissions(repo):
+    called = set()
+    for path in ("crates/aws/src/queue.rs", "crates/aws/src/lake.rs"):
+        called |= set(re.findall(r'"((?:sqs|s3):\w+)"', repo.text(path)))
+    called = {PERMISSIONS.get(operation, operation) for operation in called}
+    allowed = set(re.findall(r'"(\w+:[\w*]+)"', re.sub(r"#.*", "", repo.text("terraform/policies.tf")))) - {"s3:prefix"}
+    if not allowed:
+        raise Missing("terraform/policies.tf: found no permissions")
+    for permission in sorted(allowed - called):
+        yield f"terraform/policies.tf allows {permission}, which crates/aws never needs"
+
+
+def metrics(repo):
+    readme = "terraform/README.md"
+    listed = set(re.findall(r"^\| `(\w+)` \|", repo.text(readme).split("## Metrics of the services", 1)[-1], re.M))
+    if not listed:
+        raise Missing(f"{readme}: found no list of metrics")
+    alarms = repo.text("terraform/modules/alarms/main.tf")
+    used = set(re.findall(r'namespace\s*= var\.metrics_namespace\s*metric\s*= "(\w+)"', alarms))
+    dashboard = repo.text("terraform/modules/alarms/dashboard.tf")
+    used |= set(re.findall(r'local\.own, "(\w+)"', dashboard)) | set(re.findall(r'MetricName=\\"(\w+)\\"', dashboard))
+    for name in sorted(used - listed):
+        yield f"{readme} does not list {name}, which alarms or dashboard stand on"
+    for name in sorted(listed - used):
+        yield f"{readme} lists {name}, which neither alarms nor dashboard use"
+
+
+def inputs(repo):
+    guide = repo.text("docs/deploy.md")
+    for example in ("minimal", "production"):
+        folder = f"terraform/examples/{example}"
+        declared = set(re.findall(r'^variable "(\w+)"', repo.text(f"{folder}/variables.tf"), re.M))
+        filled = set(re.findall(r"^(?:# )?(\w+)\s*= ", repo.text(f"{folder}/terraform.tfvars.example"), re.M))
+        for name in sorted(filled - declared):
+            yield f"{folder}/terraform.tfvars.example fills in {name}, which is no variable"
+        for name in sorted(declared):
+            if f"`{name}`" not in guide:
+                yield f"docs/deploy.md does not name `{name}` of {folder}"
+
+
+CHECKS = (
+    names,
+    queue_attributes,
+    environment,
+    ports,
+    commands,
+    routes,
+    timeouts,
+    prefixes,
+    columns,
+    permissions,
+    metrics,
+    inputs,
+)
+
+
+def complaints(root):
+    """What differs in the checkout at `root`."""
+    repo = Repo(root)
+    found = []
+    for check in CHECKS:
+        try:
+            found += check(repo)
+        except Missing as missing:
+            found.append(f"{check.__name__}: {missing}")
+    return found
+
+
+def main():
+    found = complaints(Path(__file__).resolve().parent.parent)
+    for complaint in found:
+        print(complaint)
+    print(f"{len(CHECKS)} comparisons, {len(found)} differences")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

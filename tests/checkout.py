@@ -1,0 +1,101 @@
+"""The files of a checkout as text, and how to find in them what two of them must agree on."""
+
+import re
+from pathlib import Path
+
+
+class Missing(Exception):
+    """Something that is compared is not where it is looked for."""
+
+
+def part(text, pattern, place):
+    """The first group of the first match in a text, which stands at `place`."""
+    match = re.search(pattern, text, re.S | re.M)
+    if not match:
+        raise Missing(f"{place}: found nothing like `{pattern}`")
+    return match.group(1)
+
+
+class Settings(dict):
+    """A service's settings: environment variable to default, none where there is none."""
+
+    def __missing__(self, name):
+        raise Missing(f"the code has no setting {name}")
+
+
+class Repo:
+    """The files of a checkout, and how to find things in them."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    def text(self, path):
+        """A file's text; a folder's is that of its Rust files, one after the other."""
+        place = self.root / path
+        files = sorted(place.rglob("*.rs")) if place.is_dir() else [place]
+        try:
+            return "\n".join(file.read_text() for file in files)
+        except OSError as error:
+            raise Missing(f"cannot read {path}: {error.strerror}") from error
+
+    def found(self, path, pattern):
+        """The first group of the first match in a file."""
+        return part(self.text(path), pattern, path)
+
+    def block(self, path, header):
+        """What stands between the brackets that open at the end of the first match of `header`."""
+        text = self.text(path)
+        match = re.search(header, text, re.M)
+        if not match:
+            raise Missing(f"{path}: found nothing like `{header}`")
+        depth, start = 1, match.end()
+        for at in range(start, len(text)):
+            depth += text[at] in "([{"
+            depth -= text[at] in ")]}"
+            if depth == 0:
+                return text[start:at]
+        raise Missing(f"{path}: `{header}` does not end")
+
+    def default(self, path, variable):
+        """The default of a Terraform variable, as it stands there; texts without their quotes."""
+        body = self.block(path, rf'^variable "{variable}" \{{')
+        return part(body, r"^  default\s*=\s*([^\n]+)$", f"{path}: {variable}").strip('"')
+
+    def settings(self, service):
+        """The settings that a service knows."""
+        path = f"crates/{service}/src/config.rs"
+        return self._settings(path, self.block(path, r"^pub struct Config \{"))
+
+    def _settings(self, path, body):
+        settings = Settings()
+        for kind, said, field, of in re.findall(
+            r"#\[(arg|command)\((.*?)\)\]\s*pub(?:\(\w+\))? (\w+): ([\w:<>]+)", body, re.S
+        ):
+            if kind == "command":
+                if "flatten" in said:
+                    shared = "crates/aws/src/settings.rs"
+                    settings |= self._settings(shared, self.block(shared, rf"^pub struct {of} \{{"))
+                continue
+            env = re.search(r'\benv(?: = "(\w+)")?', said)
+            if env:
+                default = re.search(r'default_value(?:_t)? = "?([^",)]+)', said)
+                settings[env.group(1) or field.upper()] = default and default.group(1)
+        if not settings:
+            raise Missing(f"{path}: found no settings")
+        return settings
+
+
+def product(text):
+    """`14 * 24 * 3600` as a number."""
+    value = 1
+    for factor in text.split("*"):
+        value *= int(factor)
+    return value
+
+
+def seconds(text):
+    """`20s`, `500ms` or `1m` as a number."""
+    match = re.fullmatch(r"(\d+)(ms|s|m)", text or "")
+    if not match:
+        raise Missing(f"`{text}` is no time such as `20s`")
+    return int(match.group(1)) * {"ms": 0.001, "s": 1, "m": 60}[match.group(2)]

@@ -1,0 +1,254 @@
+"""What check_terraform.py passes and what it must not: this checkout, and copies of it spoilt in one place each.
+
+tests/python -m unittest discover -s tests
+"""
+
+import contextlib
+import io
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+import check_terraform
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# All that is compared; a copy of it is small.
+PARTS = (
+    "Dockerfile",
+    "crates/aggregator/src",
+    "crates/aws/src",
+    "crates/batch-consumer/src/config.rs",
+    "crates/contract/kinds",
+    "crates/contract/src/key.rs",
+    "crates/ingest/src",
+    "docs/deploy.md",
+    "docs/operations.md",
+    "localstack/compose.yaml",
+    "localstack/init",
+    "terraform",
+)
+
+# What is spoilt, where, how, and what the complaint must say.
+SPOILT = (
+    (
+        "a queue's name in compose",
+        "localstack/compose.yaml",
+        "QUEUE_NAME:-headwater-events}",
+        "QUEUE_NAME:-events}",
+        "names for QUEUE_NAME",
+    ),
+    (
+        "a queue's name in terraform",
+        "terraform/main.tf",
+        '"${var.name}-events-dlq"',
+        '"${var.name}-dlq"',
+        "names for DLQ_NAME",
+    ),
+    (
+        "a bucket's name in the example",
+        "terraform/examples/localstack/variables.tf",
+        '"headwater-lake"',
+        '"lake"',
+        "names for LAKE_BUCKET",
+    ),
+    ("the receive count", "terraform/modules/queue/variables.tf", "= 5\n", "= 4\n", "receive counts differ"),
+    ("the retention", "localstack/init/ready.d/create.py", "14 * DAY", "13 * DAY", "retentions differ"),
+    (
+        "a setting that there is not",
+        "terraform/settings.tf",
+        "METRICS_LISTEN =",
+        "METRICS_ADDRESS =",
+        "METRICS_ADDRESS, which it does not know",
+    ),
+    (
+        "a setting renamed in code",
+        "crates/aws/src/settings.rs",
+        "pub lake_bucket",
+        "pub bucket",
+        "LAKE_BUCKET, which it does not know",
+    ),
+    (
+        "a setting that callers could override",
+        "terraform/variables.tf",
+        '"LISTEN", ',
+        "",
+        "lets `ingest.settings` have LISTEN",
+    ),
+    (
+        "queues made by a service",
+        "terraform/settings.tf",
+        'CREATE     = "false"',
+        'CREATE     = "true"',
+        "does not set CREATE to false",
+    ),
+    (
+        "ingest's port in terraform",
+        "terraform/settings.tf",
+        "ingest         = 3000",
+        "ingest         = 3001",
+        "ports of ingest differ",
+    ),
+    ("the consumer's port in its image", "Dockerfile", "EXPOSE 9101", "EXPOSE 9100", "ports of batch-consumer differ"),
+    (
+        "a program's path",
+        "Dockerfile",
+        '["/usr/local/bin/ingest"]',
+        '["/ingest"]',
+        "terraform/main.tf does not ask `/ingest health`",
+    ),
+    (
+        "the schedule's command",
+        "terraform/modules/schedule/main.tf",
+        '["once"]',
+        '["run"]',
+        "`aggregator run`, which there is not",
+    ),
+    (
+        "a path for us alone",
+        "terraform/modules/front/variables.tf",
+        '"/health", ',
+        '"/health", "/metrics", ',
+        "lets /metrics through",
+    ),
+    ("a path that is not served", "terraform/modules/front/variables.tf", '"/v1/*"', '"/v2/*"', "lets /v2/* through"),
+    ("the health check's path", "terraform/modules/front/main.tf", '"/readyz"', '"/ready"', "asks for /ready,"),
+    (
+        "the idle timeout",
+        "terraform/modules/front/main.tf",
+        "idle_timeout = 25",
+        "idle_timeout = 60",
+        "idle_timeout (60 s)",
+    ),
+    (
+        "the grace of a stop",
+        "terraform/modules/service/variables.tf",
+        "default     = 30\n",
+        "default     = 20\n",
+        "within its SHUTDOWN_GRACE",
+    ),
+    ("a prefix in a role", "terraform/policies.tf", '"_schema"', '"_schemas"', "aggregator reaches"),
+    ("a prefix in code", "crates/contract/src/key.rs", '= "curated/"', '= "clean/"', "the code uses"),
+    (
+        "a lifecycle of commits",
+        "terraform/modules/lake/main.tf",
+        'prefix = "curated/"',
+        'prefix = "_commits/"',
+        "rules for",
+    ),
+    (
+        "digits of a partition",
+        "terraform/modules/catalog/main.tf",
+        '"projection.day.digits"         = "2"',
+        '"projection.day.digits"         = "1"',
+        "day is projected as `1`",
+    ),
+    (
+        "a table's folder",
+        "terraform/modules/catalog/main.tf",
+        "curated/kind=${each.key}/${local.hours}",
+        "curated/${each.key}/${local.hours}",
+        "not the prefixes",
+    ),
+    (
+        "a column's type",
+        "terraform/modules/catalog/kinds.tf",
+        '"gear", type = "integer"',
+        '"gear", type = "number"',
+        "gear of vehicle",
+    ),
+    (
+        "a signal declared since",
+        "crates/contract/kinds/cell.toml",
+        "[signals.known]\n",
+        '[signals.known]\nnew_pct = { type = "number" }\n',
+        "new_pct of cell",
+    ),
+    (
+        "a column of the aggregates",
+        "crates/aggregator/src/aggregates.rs",
+        "    p99: Option<f64>,\n}",
+        "    p99: Option<f64>,\n    p999: Option<f64>,\n}",
+        "table of aggregates",
+    ),
+    (
+        "a permission too many",
+        "terraform/policies.tf",
+        'actions   = ["s3:PutObject"]',
+        'actions   = ["s3:PutObject", "s3:PutObjectAcl"]',
+        "allows s3:PutObjectAcl",
+    ),
+    (
+        "all permissions",
+        "terraform/policies.tf",
+        'actions   = ["s3:ListBucket"]',
+        'actions   = ["s3:*"]',
+        "allows s3:*",
+    ),
+    (
+        "a metric that is not listed",
+        "terraform/modules/alarms/main.tf",
+        '"DeadLetters"',
+        '"DeadLetterCount"',
+        "does not list DeadLetterCount",
+    ),
+    (
+        "an input that the guide does not name",
+        "terraform/examples/minimal/variables.tf",
+        'variable "region"',
+        'variable "place"',
+        "does not name `place`",
+    ),
+    (
+        "a file that is gone",
+        "localstack/init/ready.d/create.py",
+        None,
+        None,
+        "cannot read localstack/init/ready.d/create.py",
+    ),
+)
+
+
+def copy_to(folder):
+    for part in PARTS:
+        source, target = ROOT / part, folder / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+
+
+class CheckTerraform(unittest.TestCase):
+    def test_this_checkout_has_no_differences(self):
+        self.assertEqual(check_terraform.complaints(ROOT), [])
+
+    def test_a_copy_has_all_that_is_compared(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy_to(Path(folder))
+            self.assertEqual(check_terraform.complaints(folder), [])
+
+    def test_what_is_spoilt_is_found(self):
+        for what, path, old, new, said in SPOILT:
+            with self.subTest(what), tempfile.TemporaryDirectory() as folder:
+                copy_to(Path(folder))
+                file = Path(folder) / path
+                if old is None:
+                    file.unlink()
+                else:
+                    text = file.read_text()
+                    self.assertIn(old, text)
+                    file.write_text(text.replace(old, new, 1))
+                found = check_terraform.complaints(folder)
+                self.assertTrue(any(said in complaint for complaint in found), found)
+
+    def test_the_script_says_what_it_compared(self):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            self.assertEqual(check_terraform.main(), 0)
+        self.assertIn("0 differences", output.getvalue())
+
+
+if __name__ == "__main__":
+    unittest.main()
