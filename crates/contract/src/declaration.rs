@@ -1,6 +1,7 @@
 //! Declarations in TOML, checked when they are read.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Duration, Utc};
 use regex::Regex;
@@ -11,8 +12,8 @@ use crate::kinds::KindError;
 
 /// Entity ids unless the kind says otherwise: safe in paths, logs, CSV and SQL.
 const ENTITY_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:-]*$";
-const NAME_PATTERN: &str = "^[a-z][a-z0-9_]{0,31}$";
-const FIELD_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]{0,63}$";
+static NAME: LazyLock<Regex> = LazyLock::new(|| fixed("^[a-z][a-z0-9_]{0,31}$"));
+static FIELD: LazyLock<Regex> = LazyLock::new(|| fixed("^[A-Za-z_][A-Za-z0-9_]{0,63}$"));
 
 /// Reads one declaration; `file` names it in errors.
 pub(crate) fn read(file: &str, text: &str) -> Result<Kind, KindError> {
@@ -94,7 +95,7 @@ impl Declaration {
     fn into_kind(self) -> Result<Kind, String> {
         check_name(
             &self.kind,
-            NAME_PATTERN,
+            &NAME,
             "kind",
             "1 to 32 of a-z, 0-9 and _, a letter first",
         )?;
@@ -108,7 +109,7 @@ impl Declaration {
         for (at, name) in canonical_order.iter().enumerate() {
             check_name(
                 name,
-                FIELD_PATTERN,
+                &FIELD,
                 "field",
                 "1 to 64 letters, digits and _, no digit first",
             )?;
@@ -201,7 +202,7 @@ fn rules(tables: BTreeMap<String, FieldTable>, what: &str) -> Result<Vec<FieldRu
         .map(|(name, table)| {
             check_name(
                 &name,
-                FIELD_PATTERN,
+                &FIELD,
                 what,
                 "1 to 64 letters, digits and _, no digit first",
             )?;
@@ -260,8 +261,12 @@ fn pattern(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|error| format!("pattern `{text}`: {error}"))
 }
 
-fn check_name(name: &str, form: &str, what: &str, said: &str) -> Result<(), String> {
-    match pattern(form)?.is_match(name) {
+fn fixed(text: &str) -> Regex {
+    pattern(text).expect("a pattern of ours is a valid one")
+}
+
+fn check_name(name: &str, form: &Regex, what: &str, said: &str) -> Result<(), String> {
+    match form.is_match(name) {
         true => Ok(()),
         false => Err(format!("{what} `{name}` is not a name: {said}")),
     }

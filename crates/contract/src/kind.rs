@@ -22,7 +22,7 @@ pub(crate) const RESERVED: [&str; 10] = [
 ];
 
 /// A declared kind of event.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Kind {
     /// Its name, as in routes, partitions and the `kind` field: `vehicle`.
     pub name: String,
@@ -61,7 +61,7 @@ impl PartialEq for Kind {
 }
 
 /// The field that names the entity.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EntityRule {
     /// Its name: `vehicle_id`.
     pub field: String,
@@ -74,7 +74,7 @@ pub struct EntityRule {
 }
 
 /// The field that holds the event time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TimeRule {
     /// Its name: `timestamp`.
     pub field: String,

@@ -1,6 +1,7 @@
 //! The declared kinds: the built-in ones and a user's own.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::declaration;
 use crate::kind::Kind;
@@ -52,7 +53,7 @@ pub struct Kinds {
 impl Kinds {
     /// `vehicle` and `cell` alone.
     pub fn builtin() -> Kinds {
-        Kinds::load(None).expect("the built-in declarations are valid: a test reads them")
+        Kinds::load(None).expect("without a folder nothing can be wrong")
     }
 
     /// The built-in kinds and each `*.toml` of `folder`; a file that declares a built-in name
@@ -62,10 +63,13 @@ impl Kinds {
     ///
     /// [`KindError`] names the file and what is wrong with it.
     pub fn load(folder: Option<&Path>) -> Result<Kinds, KindError> {
-        let mut kinds: Vec<Kind> = Vec::new();
-        for (file, text) in BUILT_IN {
-            kinds.push(declaration::read(file, text)?);
-        }
+        // Read once in a process: their patterns take a millisecond to compile.
+        static READ: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+            let read = BUILT_IN.map(|(file, text)| declaration::read(file, text));
+            let valid = "the built-in declarations are valid: a test reads them";
+            read.into_iter().map(|kind| kind.expect(valid)).collect()
+        });
+        let mut kinds = READ.clone();
         let built_in = kinds.len();
         for (file, text) in folder.map(declarations).transpose()?.unwrap_or_default() {
             let kind = declaration::read(&file, &text)?;
