@@ -9,6 +9,7 @@ use aws::{Condition, Lake, Outcome};
 use bytes::Bytes;
 use contract::{Code, Event, Hour, Kind, Kinds, curated_key, curated_prefix, parse_line};
 use futures::{StreamExt, TryStreamExt, stream};
+use planted::Defect;
 
 use crate::aggregates::{self, Aggregates};
 use crate::aside::Aside;
@@ -266,6 +267,9 @@ impl<'a> Work<'a> {
         summary: &mut Summary,
         aside: &mut Aside,
     ) -> anyhow::Result<()> {
+        if planted::has(Defect::SkipIdCheck) {
+            return Ok(());
+        }
         let mut listings = Vec::new();
         for (kind, hour) in groups.keys().copied() {
             listings.push(async move {
@@ -355,7 +359,10 @@ impl<'a> Work<'a> {
         columns: &Columns,
         condition: Condition,
     ) -> anyhow::Result<RecordBatch> {
-        let key = curated_key(&kind.name, hour, self.commit);
+        let mut key = curated_key(&kind.name, hour, self.commit);
+        if planted::has(Defect::FinishUnderNewNames) && self.lake.head(&key).await?.is_some() {
+            key = key.replace("part-0", "part-9");
+        }
         let rows = group.finish(columns)?;
         // Sorted by entity and time: the second and third column.
         let file =

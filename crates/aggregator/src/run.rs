@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use aws::{Aws, Lake};
-use chrono::Utc;
+use aws::{Aws, Clock, Lake};
 use contract::Kinds;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -39,75 +38,90 @@ pub async fn once(
     stop: &CancellationToken,
     progress: &dyn Progress,
 ) -> anyhow::Result<Summary> {
-    let kinds = config.kinds()?;
-    let lake = aws.lake(&config.lake.lake_bucket);
+    let run = Run {
+        kinds: config.kinds()?,
+        lake: aws.lake(&config.lake.lake_bucket),
+        clock: aws.clock(),
+        progress,
+    };
+    let (lake, clock) = (&run.lake, run.clock);
     let writer = Uuid::new_v4();
     let mut total = Summary::default();
-    let mut log = Log::read(&lake).await?;
+    let mut log = Log::read(lake).await?;
     let mut all = 0;
     'discover: while !stop.is_cancelled() {
         if let Some(intent) = log.unfinished.clone() {
             all = all.max(total.objects + intent.inputs.len() as u64);
-            finish(&lake, &kinds, &mut log, &intent, &mut total, all, progress).await?;
+            run.finish(&mut log, &intent, &mut total, all).await?;
             continue;
         }
         // What lands from here on is for the next run: under load there would be no end.
-        let found = discover(&lake, &mut log, Utc::now(), config.full).await?;
+        let found = discover(lake, &mut log, clock.now(), config.full).await?;
         all = total.objects + found.len() as u64;
         for chunk in config.cut(&found) {
             if stop.is_cancelled() {
                 break;
             }
             let inputs = chunk.iter().map(|object| object.key.clone()).collect();
-            let Some(intent) = log.begin(&lake, writer, inputs, Utc::now()).await? else {
+            let Some(intent) = log.begin(lake, writer, inputs, clock.now()).await? else {
                 // Another run took the number: it may have taken the same objects.
-                log = Log::read(&lake).await?;
+                log = Log::read(lake).await?;
                 continue 'discover;
             };
-            finish(&lake, &kinds, &mut log, &intent, &mut total, all, progress).await?;
+            run.finish(&mut log, &intent, &mut total, all).await?;
         }
         break;
     }
-    log.save(&lake).await?;
+    log.save(lake).await?;
     Ok(total)
 }
 
-async fn finish(
-    lake: &Lake,
-    kinds: &Kinds,
-    log: &mut Log,
-    intent: &Intent,
-    total: &mut Summary,
-    all: u64,
-    progress: &dyn Progress,
-) -> anyhow::Result<()> {
-    let before = total.objects;
-    let read = move |objects: u64| progress.objects(before + objects, all);
-    let work = Work {
-        lake,
-        kinds,
-        commit: intent.commit,
-        inputs: &intent.inputs,
-        progress: &read,
-    };
-    let summary = work
-        .finish()
-        .await
-        .with_context(|| format!("cannot finish commit {}", intent.commit))?;
-    log.finish(lake, intent, &summary, Utc::now()).await?;
-    tracing::info!(
-        event = "commit",
-        commit = intent.commit,
-        objects = summary.objects,
-        events = summary.events,
-        duplicates = summary.duplicates,
-        conflicts = summary.conflicts,
-        refused = summary.refused,
-        hours = summary.hours
-    );
-    count(&summary);
-    total.add(&summary);
-    Ok(())
+/// What a run works with.
+struct Run<'a> {
+    kinds: Kinds,
+    lake: Lake,
+    clock: Clock,
+    progress: &'a dyn Progress,
+}
+
+impl Run<'_> {
+    /// Finishes the intent and adds what that did to `total`; `all` are the raw objects known.
+    async fn finish(
+        &self,
+        log: &mut Log,
+        intent: &Intent,
+        total: &mut Summary,
+        all: u64,
+    ) -> anyhow::Result<()> {
+        let before = total.objects;
+        let read = move |objects: u64| self.progress.objects(before + objects, all);
+        let work = Work {
+            lake: &self.lake,
+            kinds: &self.kinds,
+            commit: intent.commit,
+            inputs: &intent.inputs,
+            progress: &read,
+        };
+        let summary = work
+            .finish()
+            .await
+            .with_context(|| format!("cannot finish commit {}", intent.commit))?;
+        log.finish(&self.lake, intent, &summary, self.clock.now())
+            .await?;
+        tracing::info!(
+            event = "commit",
+            commit = intent.commit,
+            objects = summary.objects,
+            events = summary.events,
+            duplicates = summary.duplicates,
+            conflicts = summary.conflicts,
+            refused = summary.refused,
+            hours = summary.hours
+        );
+        count(&summary);
+        total.add(&summary);
+        Ok(())
+    }
 }
 
 fn count(summary: &Summary) {

@@ -8,8 +8,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::clock::Clock;
 use crate::error::CallError;
 use crate::lake::Lake;
 use crate::meter::Meter;
@@ -18,12 +20,13 @@ use crate::queue::Queue;
 /// Longest that one attempt at a call may take: a long poll lasts up to 20 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The clients of one process, and the meter that counts what they send.
+/// The clients of one process, the meter that counts what they send, and its clock.
 #[derive(Debug, Clone)]
 pub struct Aws {
     sqs: aws_sdk_sqs::Client,
     s3: aws_sdk_s3::Client,
     meter: Meter,
+    clock: Clock,
     endpoint: Option<String>,
 }
 
@@ -62,12 +65,17 @@ impl Aws {
                 .or_else(Region::from_static("us-east-1")),
             );
         }
-        Aws::from_config(&loader.load().await)
+        Aws::from_config(&loader.load().await, Clock::system(), None)
     }
 
     /// Clients that talk through `http` to `endpoint`, with the credentials of an emulation: for
     /// one in the same process, or for tests.
     pub fn emulated(http: SharedHttpClient, endpoint: &str) -> Aws {
+        Aws::emulated_at(http, endpoint, Clock::system())
+    }
+
+    /// The same by that clock.
+    pub fn emulated_at(http: SharedHttpClient, endpoint: &str, clock: Clock) -> Aws {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http)
@@ -76,22 +84,31 @@ impl Aws {
             .credentials_provider(SharedCredentialsProvider::new(test_credentials()))
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(timeouts())
+            .time_source(clock)
             .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
                 aws_smithy_async::rt::sleep::TokioSleep::new(),
             ))
             .build();
-        Aws::from_config(&config)
+        // The SDK has one allowance of retries for the whole process: the failures of one such
+        // cloud would end the retries at another.
+        let retries = RetryPartition::custom("emulated")
+            .token_bucket(TokenBucket::default())
+            .build();
+        Aws::from_config(&config, clock, Some(retries))
     }
 
-    fn from_config(config: &SdkConfig) -> Aws {
+    fn from_config(config: &SdkConfig, clock: Clock, retries: Option<RetryPartition>) -> Aws {
         let endpoint = config.endpoint_url().map(str::to_owned);
-        let s3 = aws_sdk_s3::config::Builder::from(config)
-            .force_path_style(endpoint.is_some())
-            .build();
+        let mut s3 = aws_sdk_s3::config::Builder::from(config);
+        let mut sqs = aws_sdk_sqs::config::Builder::from(config);
+        s3.set_force_path_style(Some(endpoint.is_some()));
+        s3.set_retry_partition(retries.clone());
+        sqs.set_retry_partition(retries);
         Aws {
-            sqs: aws_sdk_sqs::Client::new(config),
-            s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
             meter: Meter::default(),
+            clock,
             endpoint,
         }
     }
@@ -131,6 +148,11 @@ impl Aws {
                 "check AWS_REGION, the credentials and their permissions".to_owned()
             }
         }
+    }
+
+    /// The time of day as this process has it.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// What the clients have sent.

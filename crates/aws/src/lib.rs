@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod clock;
 mod connect;
 mod error;
 mod lake;
@@ -8,6 +9,7 @@ mod queue;
 mod settings;
 pub mod setup;
 
+pub use clock::Clock;
 pub use connect::Aws;
 pub use error::{BoxError, CallError};
 pub use lake::{Condition, Head, Lake, Object, ObjectInfo, Outcome};

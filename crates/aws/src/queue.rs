@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
+use planted::Defect;
 
 use crate::error::{CallError, sort};
 use crate::meter::Meter;
@@ -408,6 +409,10 @@ where
                         .ok()
                         .and_then(|at: usize| results.get_mut(at))
                     {
+                        if planted::has(Defect::IgnoreFailedEntries) {
+                            *result = Ok(());
+                            continue;
+                        }
                         *result = Err(match entry.sender_fault {
                             true => CallError::permanent(operation, reason),
                             false => CallError::transient(operation, reason),

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use contract::Hour;
 use futures::StreamExt;
 use metrics::{counter, histogram};
+use planted::Defect;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -54,6 +55,10 @@ impl Committer {
             // The objects have them now.
             delivery.contents.lines = Vec::new();
         }
+        if planted::has(Defect::DeleteBeforePut) {
+            self.delete(&batch.messages.values().collect::<Vec<_>>())
+                .await;
+        }
         let unwritten = self.write(&objects).await;
         if objects.len() > unwritten.len() {
             report(&batch, &objects, &unwritten, Utc::now());
@@ -84,7 +89,7 @@ impl Committer {
                 letters.push(letter.outgoing.clone());
             }
         }
-        if letters.is_empty() {
+        if letters.is_empty() || planted::has(Defect::ForgetLetters) {
             return HashSet::new();
         }
         let (size, calls) = LETTERS_AT_ONCE;

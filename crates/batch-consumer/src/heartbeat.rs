@@ -1,6 +1,6 @@
 //! Keeps what is held hidden from other consumers.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Registry(Arc<Mutex<Entries>>);
 #[derive(Debug, Default)]
 struct Entries {
     next: u64,
-    held: HashMap<u64, Entry>,
+    held: BTreeMap<u64, Entry>,
 }
 
 #[derive(Debug)]

@@ -77,8 +77,9 @@ impl Receiving {
                 self.room.some().await;
             };
             tokio::select! {
-                () = ready => {}
+                biased;
                 () = self.halt.cancelled() => break,
+                () = ready => {}
             }
             // Not raced against the halt: dropping a receive in flight hides its messages until
             // the visibility timeout ends. `wait` bounds the delay.
@@ -150,8 +151,9 @@ impl Receiving {
 
     async fn sleep(&self, time: Duration) {
         tokio::select! {
-            () = tokio::time::sleep(time) => {}
+            biased;
             () = self.halt.cancelled() => {}
+            () = tokio::time::sleep(time) => {}
         }
     }
 }

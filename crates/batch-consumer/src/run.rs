@@ -38,6 +38,7 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(5);
 /// As those two.
 pub async fn run(config: Config, aws: Aws, stop: CancellationToken) -> anyhow::Result<()> {
     let consumer = tokio::select! {
+        biased;
         connected = Consumer::connect(config, aws) => connected?,
         () = stop.cancelled() => return Ok(()),
     };
@@ -153,6 +154,7 @@ impl Consumer {
             registry.receipt_handles()
         };
         let outcome = tokio::select! {
+            biased;
             result = work => Ok(result),
             left = overdue => Err(left),
             never = registry.keep_hidden(&self.queue, config.visibility_timeout) => match never {},
@@ -264,6 +266,19 @@ async fn batch(
             }
         };
         tokio::select! {
+            biased;
+            // What is held now need not wait for the polls in flight.
+            () = halt.cancelled(), if !halted => {
+                halted = true;
+                if let Some(batch) = batcher.take() {
+                    commits.start(batch).await;
+                }
+            }
+            () = due => {
+                if let Some(batch) = batcher.close_due(Instant::now()) {
+                    commits.start(batch).await;
+                }
+            }
             delivery = deliveries.recv() => match delivery {
                 Some(delivery) => {
                     for batch in batcher.add(delivery, Instant::now()) {
@@ -272,18 +287,6 @@ async fn batch(
                 }
                 None => break,
             },
-            () = due => {
-                if let Some(batch) = batcher.close_due(Instant::now()) {
-                    commits.start(batch).await;
-                }
-            }
-            // What is held now need not wait for the polls in flight.
-            () = halt.cancelled(), if !halted => {
-                halted = true;
-                if let Some(batch) = batcher.take() {
-                    commits.start(batch).await;
-                }
-            }
         }
     }
     if let Some(batch) = batcher.take() {

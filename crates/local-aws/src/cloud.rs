@@ -196,6 +196,13 @@ impl LocalAws {
             .collect()
     }
 
+    /// Deliveries so far of messages that were delivered before: their visibility timeout ran out,
+    /// they were given back, or the plan of faults delivered them twice.
+    #[must_use]
+    pub fn redeliveries(&self) -> u64 {
+        self.inner.sqs.redeliveries()
+    }
+
     /// Faults so far by kind and operation, such as `cut_after:PutObject`.
     #[must_use]
     pub fn faults_fired(&self) -> BTreeMap<String, u64> {

@@ -1,6 +1,6 @@
 //! A walk over all letters of the queue, each seen once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws::{CallError, MAX_ENTRIES, Message, Queue};
@@ -68,7 +68,7 @@ pub(super) struct Sweep<'q> {
     queue: &'q Queue,
     hidden: Duration,
     /// Receipt handles of what was seen, by message id; empty once it is deleted.
-    seen: HashMap<String, String>,
+    seen: BTreeMap<String, String>,
     stale: usize,
 }
 
@@ -84,7 +84,7 @@ impl<'q> Sweep<'q> {
         let sweep = Sweep {
             queue,
             hidden: Duration::from_secs(hidden.as_secs()),
-            seen: HashMap::new(),
+            seen: BTreeMap::new(),
             stale: 0,
         };
         Ok((sweep, usize::try_from(depth).unwrap_or(usize::MAX)))

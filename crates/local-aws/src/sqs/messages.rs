@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -214,6 +215,7 @@ impl Sqs {
             }
             let wake = next.map_or(deadline, |next| next.min(deadline));
             tokio::select! {
+                biased;
                 () = changed => {}
                 () = tokio::time::sleep_until(self.clock.instant(wake)) => {}
                 () = caller.stop.cancelled() => {}
@@ -243,6 +245,11 @@ impl Sqs {
             self.faults()
                 .count(FaultKind::DuplicateDelivery, "ReceiveMessage");
         }
+        let again = delivered
+            .iter()
+            .filter(|delivery| delivery.message.receive_count > 1);
+        self.redeliveries
+            .fetch_add(again.count() as u64, Ordering::Relaxed);
         let next = state.queue(name, now)?.next_visible();
         Ok((delivered, next))
     }

@@ -15,6 +15,7 @@ mod state;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -67,6 +68,7 @@ pub(crate) struct Sqs {
     state: Mutex<State>,
     clock: Clock,
     faults: Arc<Mutex<FaultState>>,
+    redeliveries: AtomicU64,
 }
 
 /// What a request says of its sender, apart from its body.
@@ -117,7 +119,13 @@ impl Sqs {
             state: Mutex::new(state),
             clock,
             faults,
+            redeliveries: AtomicU64::new(0),
         })
+    }
+
+    /// Deliveries so far of messages that were delivered before.
+    pub(crate) fn redeliveries(&self) -> u64 {
+        self.redeliveries.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

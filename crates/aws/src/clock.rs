@@ -1,0 +1,60 @@
+//! The time of day, which a simulation sets.
+
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_async::time::TimeSource;
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+/// Tells the time of day: the system's, or one that starts where it is told and goes on with
+/// tokio's clock, so that a paused runtime decides how time passes. Two such clocks may differ, as
+/// those of two machines do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clock(Option<(DateTime<Utc>, Instant)>);
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Clock {
+        Clock(None)
+    }
+
+    /// A clock that says `start` now. It must be made within a runtime whose clock may be paused.
+    pub fn starting_at(start: DateTime<Utc>) -> Clock {
+        Clock(Some((start, Instant::now())))
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> DateTime<Utc> {
+        match self.0 {
+            Some((start, origin)) => start + origin.elapsed(),
+            None => Utc::now(),
+        }
+    }
+
+    /// A clock that is `by` ahead of this one.
+    pub fn ahead_by(&self, by: Duration) -> Clock {
+        Clock::starting_at(self.now() + by)
+    }
+}
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        Clock::now(self).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_goes_on_with_the_runtime() {
+        let start: DateTime<Utc> = "2025-10-04T12:00:00Z".parse().unwrap();
+        let clock = Clock::starting_at(start);
+        tokio::time::advance(Duration::from_secs(90)).await;
+        let ahead = clock.ahead_by(Duration::from_secs(7));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(clock.now(), start + Duration::from_secs(100));
+        assert_eq!(ahead.now(), start + Duration::from_secs(107));
+    }
+}
