@@ -1,5 +1,7 @@
 //! Splits a body into the texts of its events.
 
+use serde::Deserializer;
+use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// How the events of a body are written.
@@ -53,6 +55,28 @@ pub enum BodyError {
 ///
 /// [`BodyError`] if no events can be told apart.
 pub fn split(body: &[u8], format: Format) -> Result<Body<'_>, BodyError> {
+    let (mut texts, mut alone) = (Vec::new(), false);
+    each_text(body, format, |text, stands_alone| {
+        texts.push(text);
+        alone = stands_alone;
+    })?;
+    Ok(match alone {
+        true => Body::One(texts.remove(0)),
+        false => Body::Many(texts),
+    })
+}
+
+/// As [`split`], in no memory of its own: gives `take` the text of each event as it is found, and
+/// whether that stands alone.
+///
+/// # Errors
+///
+/// [`BodyError`] as of [`split`]. Of an array that breaks off, `take` has had the events before that.
+pub fn each_text<'a>(
+    body: &'a [u8],
+    format: Format,
+    mut take: impl FnMut(&'a str, bool),
+) -> Result<(), BodyError> {
     let text = std::str::from_utf8(body).map_err(|_| BodyError::NotUtf8(encoding_hint(body)))?;
     // A NUL is valid UTF-8 and never valid JSON; ASCII in UTF-16 without a mark is full of them.
     if text.as_bytes().iter().take(4).any(|b| *b == 0) {
@@ -62,42 +86,65 @@ pub fn split(body: &[u8], format: Format) -> Result<Body<'_>, BodyError> {
     if text.is_empty() {
         return Err(BodyError::Empty);
     }
-    let body = match format {
-        Format::Ndjson => lines(text),
-        Format::Json => json(text)?,
-        Format::Any if text.starts_with('[') => json(text)?,
-        Format::Any if serde_json::from_str::<&RawValue>(text).is_ok() => Body::One(text),
-        Format::Any => lines(text),
-    };
-    match body.texts().is_empty() {
-        true => Err(BodyError::Empty),
-        false => Ok(body),
-    }
-}
-
-fn lines(text: &str) -> Body<'_> {
-    Body::Many(
-        text.lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect(),
-    )
-}
-
-fn json(text: &str) -> Result<Body<'_>, BodyError> {
-    let broken = |error: serde_json::Error| {
-        let mut message = error.to_string();
-        if message.starts_with("trailing characters") && text.starts_with('{') {
-            message.push_str("; for one event a line, send `content-type: application/x-ndjson`");
+    let is_value = || serde_json::from_str::<&RawValue>(text);
+    match format {
+        Format::Json | Format::Any if text.starts_with('[') => elements(text, take),
+        Format::Json => {
+            is_value().map_err(|error| not_json(text, &error))?;
+            take(text, true);
+            Ok(())
         }
-        BodyError::NotJson(message)
-    };
-    if text.starts_with('[') {
-        let events: Vec<&RawValue> = serde_json::from_str(text).map_err(broken)?;
-        return Ok(Body::Many(events.into_iter().map(RawValue::get).collect()));
+        Format::Any if is_value().is_ok() => {
+            take(text, true);
+            Ok(())
+        }
+        Format::Ndjson | Format::Any => {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.for_each(|line| take(line, false));
+            Ok(())
+        }
     }
-    serde_json::from_str::<&RawValue>(text).map_err(broken)?;
-    Ok(Body::One(text))
+}
+
+/// The elements of a JSON array.
+fn elements<'a>(text: &'a str, take: impl FnMut(&'a str, bool)) -> Result<(), BodyError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let outline = Elements { take, any: false };
+    let any = json
+        .deserialize_seq(outline)
+        .and_then(|any| json.end().map(|()| any))
+        .map_err(|error| not_json(text, &error))?;
+    if any { Ok(()) } else { Err(BodyError::Empty) }
+}
+
+/// Passes the elements on one by one; its value is whether there were any.
+struct Elements<F> {
+    take: F,
+    any: bool,
+}
+
+impl<'de, F: FnMut(&'de str, bool)> Visitor<'de> for Elements<F> {
+    type Value = bool;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<bool, A::Error> {
+        while let Some(element) = elements.next_element::<&'de RawValue>()? {
+            (self.take)(element.get(), false);
+            self.any = true;
+        }
+        Ok(self.any)
+    }
+}
+
+fn not_json(text: &str, error: &serde_json::Error) -> BodyError {
+    let mut message = error.to_string();
+    if message.starts_with("trailing characters") && text.starts_with('{') {
+        message.push_str("; for one event a line, send `content-type: application/x-ndjson`");
+    }
+    BodyError::NotJson(message)
 }
 
 fn encoding_hint(body: &[u8]) -> &'static str {
@@ -137,6 +184,20 @@ mod tests {
             split(b"{\"a\":1}\n{\"b\":2}", Format::Any),
             Ok(Body::Many(vec![r#"{"a":1}"#, r#"{"b":2}"#]))
         );
+    }
+
+    #[test]
+    fn an_array_that_breaks_off_is_not_json_whatever_was_taken_before_that() {
+        let mut taken = Vec::new();
+        let broken = each_text(br#"[{"a":1}, 2, {"b""#, Format::Json, |text, alone| {
+            taken.push((text, alone));
+        });
+        assert!(matches!(broken, Err(BodyError::NotJson(_))), "{broken:?}");
+        assert_eq!(taken, [(r#"{"a":1}"#, false), ("2", false)]);
+        for wrong in ["[1,2", "[1 2]", "[1]]", "[1] {}"] {
+            let split = split(wrong.as_bytes(), Format::Json);
+            assert!(matches!(split, Err(BodyError::NotJson(_))), "{wrong}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod rejection;
 mod schema;
 mod time;
 
-pub use body::{Body, BodyError, Format, split};
+pub use body::{Body, BodyError, Format, each_text, split};
 pub use event::{Event, Scalar};
 pub use id::{EventId, derive as derive_event_id};
 pub use key::{

@@ -65,16 +65,29 @@ impl Packer {
     ///
     /// If zstd fails, or one line alone does not fit a pack, which
     /// [`MAX_EVENT_BYTES`](crate::MAX_EVENT_BYTES) rules out.
-    pub fn pack(&mut self, mut lines: &[u8]) -> std::io::Result<Vec<Pack>> {
+    pub fn pack(&mut self, lines: &[u8]) -> std::io::Result<Vec<Pack>> {
+        Ok(self.pack_some(lines, usize::MAX)?.0)
+    }
+
+    /// As [`pack`](Packer::pack), but makes at most `most` packs; also gives the lines that are left.
+    ///
+    /// # Errors
+    ///
+    /// As of [`pack`](Packer::pack).
+    pub fn pack_some<'a>(
+        &mut self,
+        mut lines: &'a [u8],
+        most: usize,
+    ) -> std::io::Result<(Vec<Pack>, &'a [u8])> {
         let mut packs = Vec::new();
-        while !lines.is_empty() {
+        while !lines.is_empty() && packs.len() < most {
             let fill = (MAX_PACK_BYTES as f64 * 0.97 / self.ratio) as usize;
             let share = lines.len().div_ceil(lines.len().div_ceil(fill.max(1)));
             let (pack, rest) = self.first_pack(lines, share)?;
             packs.push(pack);
             lines = rest;
         }
-        Ok(packs)
+        Ok((packs, lines))
     }
 
     /// A pack of about the first `share` bytes, fewer if they compress worse than thought and more
@@ -230,6 +243,23 @@ mod tests {
             "{} packs for {total} bytes",
             packs.len()
         );
+    }
+
+    #[test]
+    fn packed_a_few_at_a_time_the_lines_are_the_same() {
+        let text: String = (0..30_000)
+            .map(|n| format!("{{\"n\":{n},\"m\":{}}}\n", n * 7919 % 104_729))
+            .collect();
+        let mut packer = Packer::new().unwrap();
+        let (mut packs, mut rest) = (Vec::new(), text.as_bytes());
+        while !rest.is_empty() {
+            let (some, left) = packer.pack_some(rest, 2).unwrap();
+            assert!((1..=2).contains(&some.len()));
+            packs.extend(some);
+            rest = left;
+        }
+        assert!(packs.len() > 2, "{} packs", packs.len());
+        assert_eq!(unpack(&packs), text);
     }
 
     #[test]

@@ -1,15 +1,22 @@
 //! What clients are answered; the one place that turns errors into HTTP.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use contract::{BodyError, Rejection};
+use hyper::body::{Frame, SizeHint};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::budget::Exhausted;
+use crate::budget::{Budget, Buffer, Exhausted};
+use crate::memory::Expected;
 use crate::send::CommitError;
 
 /// Most refused events that an answer lists; `rejected_count` counts them all.
@@ -18,12 +25,23 @@ pub const MAX_LISTED: usize = 10_000;
 /// When to come back after a `429` or `503`, in seconds: by then a send or two have ended.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// Most bytes of the list in one answer: more than 10,000 refused events take unless their reasons
+/// are long.
+const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that all lists may take: those that are being made, and those that clients have not read.
+pub(crate) const LISTS_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes that any list may take beside those: so no client that leaves long answers unread keeps
+/// others from having short ones.
+const FREE_LIST_BYTES: usize = 4 * 1024;
+
 /// The answer to events: how many SQS has, and which were refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Accepted {
     /// Events that are durably in the queue.
     pub accepted: usize,
-    /// The refused events, the first 10,000 of them.
+    /// The refused events, the first 10,000 of them; fewer where their reasons take megabytes.
     #[schema(max_items = 10000)]
     pub rejected: Vec<RejectedEvent>,
     /// How many events were refused.
@@ -57,14 +75,81 @@ impl RejectedEvent {
     }
 }
 
-impl IntoResponse for Accepted {
-    fn into_response(self) -> Response {
-        let status = if self.accepted > 0 {
-            StatusCode::ACCEPTED
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
+/// The list of refused events while it grows: as JSON, so that it takes little memory.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    json: Buffer,
+    events: usize,
+}
+
+impl Listed {
+    /// An empty list, whose memory is taken from what all lists may take.
+    pub(crate) fn within(lists: &Budget) -> Listed {
+        Listed {
+            json: lists.buffer().with_free(FREE_LIST_BYTES),
+            events: 0,
+        }
+    }
+
+    /// Lists the event at `index`, unless the list is as long as one may be.
+    pub(crate) fn add(&mut self, index: usize, rejection: Rejection) -> Result<(), Exhausted> {
+        if self.events >= MAX_LISTED || self.json.len() >= MAX_LIST_BYTES {
+            return Ok(());
+        }
+        let mut event = match self.events {
+            0 => Vec::new(),
+            _ => vec![b','],
         };
-        (status, Json(self)).into_response()
+        serde_json::to_writer(&mut event, &RejectedEvent::new(index, rejection))
+            .expect("texts and numbers can be written as JSON");
+        self.json.append(&event, Expected::Any)?;
+        self.events += 1;
+        Ok(())
+    }
+
+    /// The answer, an [`Accepted`]. The list's share of the memory is held until it has been sent.
+    pub(crate) fn answer(self, accepted: usize, rejected_count: usize) -> Response {
+        let status = match accepted {
+            0 => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::ACCEPTED,
+        };
+        let pieces = Pieces([
+            format!(r#"{{"accepted":{accepted},"rejected":["#).into(),
+            self.json.into_bytes(),
+            format!(r#"],"rejected_count":{rejected_count}}}"#).into(),
+        ]);
+        let headers = [(header::CONTENT_TYPE, "application/json")];
+        (status, headers, Body::new(pieces)).into_response()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn events(&self) -> Vec<RejectedEvent> {
+        let list = [b"[", &self.json[..], b"]"].concat();
+        serde_json::from_slice(&list).unwrap()
+    }
+}
+
+/// A body of known length in three pieces, one after the other.
+struct Pieces([Bytes; 3]);
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let left = self.0.iter_mut().find(|piece| !piece.is_empty());
+        Poll::Ready(left.map(|piece| Ok(Frame::data(std::mem::take(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.iter().all(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
     }
 }
 
@@ -219,5 +304,63 @@ impl IntoResponse for Refusal {
             _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{Kinds, parse_sent};
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn rejection() -> Rejection {
+        let now = "2025-10-04T12:35:00Z".parse().unwrap();
+        parse_sent(&Kinds::builtin(), None, r#"{"vehicle_id":"a\"b"}"#, now).unwrap_err()
+    }
+
+    async fn read(response: Response) -> Accepted {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_lists_each_refused_event() {
+        let lists = Budget::new(LISTS_BYTES);
+        let none = Listed::within(&lists).answer(3, 0);
+        assert_eq!(none.status(), StatusCode::ACCEPTED);
+        let answer = read(none).await;
+        assert_eq!(
+            (answer.accepted, answer.rejected, answer.rejected_count),
+            (3, vec![], 0)
+        );
+        let mut listed = Listed::within(&lists);
+        for index in [1, 4] {
+            listed.add(index, rejection()).unwrap();
+        }
+        let two = listed.answer(0, 2);
+        assert_eq!(two.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let answer = read(two).await;
+        let expected = [1, 4].map(|index| RejectedEvent::new(index, rejection()));
+        assert_eq!(answer.rejected, expected);
+        assert_eq!((answer.accepted, answer.rejected_count), (0, 2));
+    }
+
+    #[tokio::test]
+    async fn a_long_list_holds_its_memory_until_it_is_sent_and_a_short_one_needs_none() {
+        let lists = Budget::new(100_000);
+        let mut long = Listed::within(&lists);
+        let mut fitted = 0;
+        while long.add(fitted, rejection()).is_ok() {
+            fitted += 1;
+        }
+        assert!((100..1000).contains(&fitted), "{fitted}");
+        let answer = long.answer(1, fitted);
+        assert!(lists.used() > 50_000, "{}", lists.used());
+        let mut short = Listed::within(&lists);
+        (0..20).for_each(|index| short.add(index, rejection()).unwrap());
+        assert_eq!(read(short.answer(1, 20)).await.rejected.len(), 20);
+        drop(answer);
+        assert_eq!(lists.used(), 0);
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use aws::{Aws, CallError, Meter, Queue};
+use aws::{Aws, CallError, Clock, Meter, Queue};
 use contract::{Kind, Kinds};
 use metrics_exporter_prometheus::PrometheusHandle;
 use service::metrics::Ready;
 use tokio::sync::Semaphore;
 
+use crate::answer::LISTS_BYTES;
 use crate::auth::Keys;
 use crate::budget::Budget;
 use crate::commit::{Committer, Rules};
@@ -21,7 +22,10 @@ use crate::probe::Probe;
 pub struct App {
     pub(crate) kinds: Kinds,
     pub(crate) keys: Keys,
+    /// What was read of bodies, and lines on their way to SQS.
     pub(crate) budget: Budget,
+    /// Long answers until clients have read them.
+    pub(crate) lists: Budget,
     pub(crate) committer: Committer,
     pub(crate) counts: Arc<Counts>,
     pub(crate) probe: Probe,
@@ -29,6 +33,7 @@ pub struct App {
     pub(crate) ready: Ready,
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) meter: Meter,
+    pub(crate) clock: Clock,
     /// One permit for each body that may be worked on at a time off the runtime's own threads.
     pub(crate) workers: Semaphore,
     pub(crate) max_body_bytes: usize,
@@ -37,12 +42,16 @@ pub struct App {
 
 impl App {
     /// Finds the queue, makes it where that is wanted, and starts the task that sends. It must be
-    /// called within a runtime.
+    /// called within a runtime. `prometheus` renders what `/metrics` shows.
     ///
     /// # Errors
     ///
     /// If a setting is wrong, SQS cannot be reached or the queue is missing: says what to do.
-    pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Arc<App>> {
+    pub async fn start(
+        config: &Config,
+        aws: &Aws,
+        prometheus: PrometheusHandle,
+    ) -> anyhow::Result<Arc<App>> {
         config.check()?;
         let kinds = config.kinds()?;
         let queue = find_queue(config, aws).await?;
@@ -58,12 +67,14 @@ impl App {
             kinds,
             keys: Keys::new(&config.api_keys),
             budget: Budget::new(config.max_pending_bytes.0 as usize),
+            lists: Budget::new(LISTS_BYTES),
             committer: Committer::spawn(queue.clone(), rules, counts.clone()),
             counts,
             probe: Probe::new(queue),
             ready,
-            prometheus: service::metrics::install()?,
+            prometheus,
             meter: aws.meter().clone(),
+            clock: aws.clock(),
             workers: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
             max_body_bytes: config.max_body_bytes.0 as usize,
             body_timeout: config.body_timeout,

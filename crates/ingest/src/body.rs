@@ -10,10 +10,15 @@ use hyper::body::Body as _;
 use tokio::time::timeout;
 
 use crate::answer::Refusal;
-use crate::budget::Reservation;
+use crate::budget::Buffer;
+use crate::memory::Expected;
 
 /// Longest time to read on after a refusal, so that the client gets to see the answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How much room there must be for each byte that a body announces: for the body, and for the lines
+/// that it becomes.
+const ROOM_PER_BYTE: u64 = 3;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,19 +73,25 @@ fn shown(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
-/// Reads the whole body, at most `limit` bytes of it, and takes its share of the byte budget as
-/// the bytes arrive.
+/// Reads the whole body, at most `limit` bytes of it, into `bytes`, which takes its share of the
+/// byte budget as they arrive. A body that is called off is refused as one that takes too long.
 pub(crate) async fn read(
     body: &mut Body,
     limit: usize,
     longest: Duration,
-    reservation: &mut Reservation,
-) -> Result<Vec<u8>, Refusal> {
+    mut bytes: Buffer,
+    called_off: impl Future<Output = Duration>,
+) -> Result<Buffer, Refusal> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(Refusal::BodyTooLarge { limit });
     }
-    let mut bytes = Vec::with_capacity((announced as usize).min(256 * 1024));
+    // To read on would be to throw away what has arrived by the time that there is no more room.
+    if announced.saturating_mul(ROOM_PER_BYTE) > bytes.budget().free() as u64 {
+        return Err(Refusal::Overloaded);
+    }
+    let exact = body.size_hint().exact();
+    let expected = exact.map_or(Expected::Any, |exact| Expected::About(exact as usize));
     let all = async {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Refusal::BodyBroken(error.to_string()))?;
@@ -91,14 +102,15 @@ pub(crate) async fn read(
             if bytes.len() + data.len() > limit {
                 return Err(Refusal::BodyTooLarge { limit });
             }
-            reservation.grow(data.len())?;
-            bytes.extend_from_slice(&data);
+            bytes.append(&data, expected)?;
         }
         Ok(())
     };
-    timeout(longest, all)
-        .await
-        .unwrap_or(Err(Refusal::BodyTooSlow(longest)))?;
+    tokio::select! {
+        biased;
+        read = timeout(longest, all) => read.unwrap_or(Err(Refusal::BodyTooSlow(longest)))?,
+        after = called_off => return Err(Refusal::BodyTooSlow(after)),
+    }
     Ok(bytes)
 }
 
@@ -120,6 +132,8 @@ pub(crate) async fn drain(body: &mut Body, limit: usize) {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
+
     use super::*;
     use crate::budget::Budget;
 
@@ -190,26 +204,39 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_is_read_within_its_bounds() {
-        let budget = Budget::new(100);
         let second = Duration::from_secs(1);
-        let read_all = async |text: &'static str, limit| {
-            let mut reservation = budget.reserve();
-            let read = read(&mut Body::from(text), limit, second, &mut reservation).await;
-            (read, reservation)
+        let read_all = async |text: &'static str, limit, free| {
+            let budget = Budget::new(free);
+            let never = std::future::pending();
+            read(&mut Body::from(text), limit, second, budget.buffer(), never).await
         };
-        let (read, reservation) = read_all("0123456789", 10).await;
-        assert_eq!(read.unwrap(), b"0123456789");
-        assert_eq!(budget.used(), 10);
-        drop(reservation);
+        let read = read_all("0123456789", 10, 30).await.unwrap();
+        assert_eq!((&read[..], read.budget().used()), (&b"0123456789"[..], 10));
         assert!(matches!(
-            read_all("0123456789", 9).await.0,
+            read_all("0123456789", 9, 100).await,
             Err(Refusal::BodyTooLarge { limit: 9 })
         ));
-        let mut taken = budget.reserve();
-        taken.grow(95).unwrap();
         assert!(matches!(
-            read_all("0123456789", 10).await.0,
+            read_all("0123456789", 10, 29).await,
             Err(Refusal::Overloaded)
         ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_called_off_gives_back_what_it_holds() {
+        let budget = Budget::new(100);
+        let halves = futures::stream::once(async { Ok::<_, std::io::Error>("half") })
+            .chain(futures::stream::pending());
+        let called_off = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            assert_eq!(budget.used(), 4);
+            Duration::from_secs(5)
+        };
+        let mut body = Body::from_stream(halves);
+        let minute = Duration::from_secs(60);
+        let refused = read(&mut body, 10, minute, budget.buffer(), called_off).await;
+        let after = Duration::from_secs(5);
+        assert!(matches!(refused, Err(Refusal::BodyTooSlow(time)) if time == after));
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -5,24 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use planted::Defect;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::error;
 
-use crate::budget::Reservation;
+use crate::budget::{Buffer, Reservation};
 use crate::counts::Counts;
 use crate::gather::{Gather, Next};
-use crate::send::{CommitError, Sender, Sink};
+use crate::memory::{Expected, Memory};
+use crate::send::{CommitError, Delivery, Sender, Sink};
 
 /// The lines of one request.
 struct Submission {
-    lines: Vec<u8>,
+    lines: Memory,
     events: usize,
+    /// Until when its client waits.
+    deadline: Instant,
     done: oneshot::Sender<Result<(), CommitError>>,
     /// Both are held until the request is answered.
-    _reservation: Reservation,
+    _share: Reservation,
     _pending: Pending,
 }
 
@@ -84,24 +89,30 @@ impl Committer {
     /// [`CommitError`]; some or all of the events may be in SQS all the same.
     pub(crate) async fn commit(
         &self,
-        lines: Vec<u8>,
+        lines: Buffer,
         events: usize,
-        reservation: Reservation,
         reading: Reading,
     ) -> Result<(), CommitError> {
         let (done, answer) = oneshot::channel();
         let pending = Pending::new(&self.pending_events, events);
+        let deadline = Instant::now() + self.send_timeout;
+        let (lines, share) = lines.into_parts();
         let submission = Submission {
             lines,
             events,
+            deadline,
             done,
-            _reservation: reservation,
+            _share: share,
             _pending: pending,
         };
         self.submissions
             .send((submission, reading))
             .map_err(|_| CommitError::Stopping)?;
-        match timeout(self.send_timeout, answer).await {
+        if planted::has(Defect::AcknowledgeBeforeSend) {
+            tokio::spawn(answer);
+            return Ok(());
+        }
+        match timeout_at(deadline, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(CommitError::Failed),
             Err(_) => Err(CommitError::TimedOut(self.send_timeout)),
@@ -210,6 +221,11 @@ async fn work<S: Sink>(
             return;
         }
         tokio::select! {
+            biased;
+            () = closing.cancelled(), if !submissions.is_closed() => {
+                submissions.close();
+                gather.hurry();
+            }
             Some(returned) = sends.join_next() => {
                 // A send task does not panic; if one did, its requests see their answer dropped.
                 let lost = Returned { requests: 1, reading: 0, ratio: None };
@@ -232,10 +248,6 @@ async fn work<S: Sink>(
                 },
                 None => open = false,
             },
-            () = closing.cancelled(), if !submissions.is_closed() => {
-                submissions.close();
-                gather.hurry();
-            }
             () = readers.none_left.notified() => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
         }
@@ -252,15 +264,16 @@ async fn commit_group<S: Sink>(
     let requests = group.len();
     // Their clients have had a 503 or have left: nobody was told that these were accepted.
     group.retain(|request| !request.done.is_closed());
-    let mut lines = Vec::new();
-    for request in &mut group {
-        if lines.is_empty() {
-            lines = std::mem::take(&mut request.lines);
-        } else {
-            lines.append(&mut request.lines);
+    // Past the last one's time nobody waits.
+    let deadline = group.iter().map(|request| request.deadline).max();
+    let deadline = deadline.unwrap_or_else(Instant::now);
+    let delivery = match join(&mut group) {
+        Ok(lines) => sender.deliver(lines, deadline).await,
+        Err(error) => {
+            error!(event = "no_memory", %error, "cannot send {requests} requests together");
+            Delivery::default()
         }
-    }
-    let delivery = sender.deliver(lines).await;
+    };
     let reading = readers.count.load(Ordering::Relaxed);
     let mut first = 0;
     for request in group {
@@ -277,6 +290,21 @@ async fn commit_group<S: Sink>(
         reading,
         ratio: delivery.ratio,
     }
+}
+
+/// The lines of all. Each request's own are let go of as they are copied: the group's memory is
+/// what its requests have shares for.
+fn join(group: &mut [Submission]) -> std::io::Result<Memory> {
+    if let [alone] = group {
+        return Ok(std::mem::take(&mut alone.lines));
+    }
+    let bytes = group.iter().map(|request| request.lines.len()).sum();
+    let mut lines = Memory::new();
+    for request in group {
+        let own = std::mem::take(&mut request.lines);
+        lines.append(&own, Expected::About(bytes))?;
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -299,9 +327,8 @@ mod tests {
         let reading = committer.reading();
         committer
             .commit(
-                text.into_bytes(),
+                Budget::new(usize::MAX).buffer_of(text.as_bytes()),
                 events,
-                Budget::new(usize::MAX).reserve(),
                 reading,
             )
             .await

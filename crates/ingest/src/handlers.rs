@@ -13,11 +13,13 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::answer::{Accepted, ErrorBody, Refusal};
+use crate::answer::{Accepted, ErrorBody, Listed, Refusal};
 use crate::app::App;
 use crate::body::{self, Encoding};
-use crate::budget::Reservation;
+use crate::budget::Buffer;
+use crate::connections::Seat;
 use crate::intake::{Intake, Reading};
+use crate::memory::Expected;
 use crate::probe;
 use crate::unfold::unfold;
 
@@ -90,15 +92,34 @@ enum Route {
     Kind(String),
 }
 
+/// What a request's head says of its body.
+struct Head {
+    kind: Option<String>,
+    atomic: bool,
+    format: contract::Format,
+    encoding: Encoding,
+}
+
 async fn respond(app: &Arc<App>, route: Route, request: Request) -> Response {
     let (parts, mut body) = request.into_parts();
     // Such a client sends its body only once that is asked for.
     let holds_body_back = parts.headers.contains_key(header::EXPECT);
-    match take(app, &route, &parts, &mut body).await {
-        Ok(answer) => answer.into_response(),
+    let seat = parts.extensions.get::<Arc<Seat>>().cloned();
+    let head = head(app, route, &parts);
+    // It is a part of the connection's read buffer, which is kept as a whole.
+    drop(parts);
+    let answered = match head {
+        Ok(head) => take(app, head, seat.as_deref(), &mut body).await,
+        Err(refusal) => Err(refusal),
+    };
+    match answered {
+        Ok(answer) => answer,
         Err(refusal) => {
             metrics::counter!("headwater_ingest_refusals_total", "code" => refusal.code())
                 .increment(1);
+            if let (Refusal::Overloaded, Some(seat)) = (&refusal, &seat) {
+                seat.overloaded();
+            }
             if !holds_body_back && !matches!(refusal, Refusal::BodyTooSlow(_)) {
                 body::drain(&mut body, app.max_body_bytes).await;
             }
@@ -107,27 +128,45 @@ async fn respond(app: &Arc<App>, route: Route, request: Request) -> Response {
     }
 }
 
+fn head(
+    app: &App,
+    route: Route,
+    request: &axum::http::request::Parts,
+) -> Result<Head, Refusal> {
+    app.keys.check(&request.headers)?;
+    let kind = match route {
+        Route::AnyKind => None,
+        Route::Kind(name) if app.kind(&name).is_some() => Some(name),
+        Route::Kind(_) => {
+            return Err(Refusal::UnknownKind {
+                kinds: app.kinds.names(),
+            });
+        }
+    };
+    Ok(Head {
+        kind,
+        atomic: atomic(&request.uri)?,
+        format: body::format(&request.headers)?,
+        encoding: body::encoding(&request.headers)?,
+    })
+}
+
 async fn take(
     app: &Arc<App>,
-    route: &Route,
-    request: &axum::http::request::Parts,
+    head: Head,
+    seat: Option<&Seat>,
     body: &mut axum::body::Body,
-) -> Result<Accepted, Refusal> {
-    app.keys.check(&request.headers)?;
+) -> Result<Response, Refusal> {
     let mut reading = app.committer.reading();
-    if let Route::Kind(name) = route
-        && app.kind(name).is_none()
-    {
-        return Err(Refusal::UnknownKind {
-            kinds: app.kinds.names(),
-        });
-    }
-    let atomic = atomic(&request.uri)?;
-    let format = body::format(&request.headers)?;
-    let encoding = body::encoding(&request.headers)?;
-    let mut reservation = app.budget.reserve();
     let bytes = {
-        let read = body::read(body, app.max_body_bytes, app.body_timeout, &mut reservation);
+        let called_off = async {
+            match seat {
+                Some(seat) => seat.called_off().await,
+                None => std::future::pending().await,
+            }
+        };
+        let (limit, longest) = (app.max_body_bytes, app.body_timeout);
+        let read = body::read(body, limit, longest, app.budget.buffer(), called_off);
         let mut read = std::pin::pin!(read);
         match timeout(PROMPT, &mut read).await {
             Ok(bytes) => bytes?,
@@ -137,31 +176,23 @@ async fn take(
             }
         }
     };
+    if let Some(seat) = seat {
+        seat.works();
+    }
     metrics::counter!("headwater_ingest_body_bytes_total").increment(bytes.len() as u64);
 
-    let work = {
-        let (app, now) = (app.clone(), contract::now_millis_precision(Utc::now()));
-        let kind = match route {
-            Route::AnyKind => None,
-            Route::Kind(name) => Some(name.clone()),
-        };
-        let inline = encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
-        let read = move || {
-            read_events(
-                &app,
-                kind.as_deref(),
-                encoding,
-                format,
-                now,
-                bytes,
-                reservation,
-            )
-        };
-        (inline, read)
+    let atomic = head.atomic;
+    let inline = head.encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
+    let read = {
+        let (app, now) = (
+            app.clone(),
+            contract::now_millis_precision(app.clock.now()),
+        );
+        move || read_events(&app, &head, now, bytes)
     };
-    let (mut intake, reservation) = match work {
-        (true, read) => read()?,
-        (false, read) => off_the_runtime(app, read).await?,
+    let mut intake = match inline {
+        true => read()?,
+        false => off_the_runtime(app, read).await?,
     };
 
     for (code, count) in &intake.reasons {
@@ -173,34 +204,28 @@ async fn take(
     }
     if intake.events > 0 {
         app.committer
-            .commit(intake.lines, intake.events, reservation, reading)
+            .commit(intake.lines, intake.events, reading)
             .await?;
     }
-    Ok(Accepted {
-        accepted: intake.events,
-        rejected: intake.rejected,
-        rejected_count,
-    })
+    Ok(intake.rejected.answer(intake.events, rejected_count))
 }
 
 /// Unfolds and reads a body: all of the work on it that takes CPU time.
 fn read_events(
     app: &App,
-    kind: Option<&str>,
-    encoding: Encoding,
-    format: contract::Format,
+    head: &Head,
     now: chrono::DateTime<Utc>,
-    bytes: Vec<u8>,
-    mut reservation: Reservation,
-) -> Result<(Intake, Reservation), Refusal> {
-    let bytes = unfold(encoding, bytes, app.max_body_bytes, &mut reservation)?;
+    body: Buffer,
+) -> Result<Intake, Refusal> {
+    let body = unfold(head.encoding, body, app.max_body_bytes, app.budget.buffer())?;
     let reading = Reading {
         kinds: &app.kinds,
-        expected: kind.and_then(|name| app.kind(name)),
-        format,
+        expected: head.kind.as_deref().and_then(|name| app.kind(name)),
+        format: head.format,
         now,
     };
-    Ok((reading.read(bytes, &mut reservation)?, reservation))
+    let intake = Intake::new(app.budget.buffer(), Listed::within(&app.lists));
+    reading.read(body, intake)
 }
 
 /// Runs `work` where it keeps nobody else waiting, as many at a time as there are cores.
@@ -317,14 +342,16 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) 
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses(
     (status = 200, description = "Prometheus text.", body = String, content_type = "text/plain"),
 ))]
-pub(crate) async fn metrics_text(State(app): State<Arc<App>>) -> impl IntoResponse {
+pub(crate) async fn metrics_text(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
     metrics::gauge!("headwater_ingest_pending_bytes").set(app.budget.used() as f64);
     metrics::gauge!("headwater_ingest_pending_events").set(app.committer.pending_events() as f64);
     app.meter.publish();
-    (
-        [(header::CONTENT_TYPE, service::metrics::CONTENT_TYPE)],
-        app.prometheus.render(),
-    )
+    let text = app.prometheus.render();
+    // Held until it is sent, as all that is long.
+    let mut held = app.lists.buffer();
+    held.append(text.as_bytes(), Expected::About(text.len()))?;
+    let headers = [(header::CONTENT_TYPE, service::metrics::CONTENT_TYPE)];
+    Ok((headers, held.into_bytes()).into_response())
 }
 
 /// Names the routes.

@@ -3,31 +3,45 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use contract::{Body, Code, Format, Kind, Kinds, SentReader};
+use contract::{Code, Format, Kind, Kinds, Rejection, SentReader};
 
-use crate::answer::{MAX_LISTED, Refusal, RejectedEvent};
-use crate::budget::Reservation;
-
-/// How many bytes of lines are written before their share of the budget is taken.
-const STEP_BYTES: usize = 64 * 1024;
+use crate::answer::{Listed, Refusal};
+use crate::budget::{Buffer, Exhausted};
+use crate::memory::Expected;
 
 /// The events of a body.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Intake {
     /// The lines of the good events, each ended by a line feed.
-    pub(crate) lines: Vec<u8>,
+    pub(crate) lines: Buffer,
     /// How many those are.
     pub(crate) events: usize,
     /// The first of the others.
-    pub(crate) rejected: Vec<RejectedEvent>,
+    pub(crate) rejected: Listed,
     /// How many the others are, by reason.
     pub(crate) reasons: BTreeMap<Code, u64>,
 }
 
 impl Intake {
+    /// With nothing in it; what it will hold takes its memory from the budgets of those two.
+    pub(crate) fn new(lines: Buffer, rejected: Listed) -> Intake {
+        Intake {
+            lines,
+            events: 0,
+            rejected,
+            reasons: BTreeMap::new(),
+        }
+    }
+
     /// How many events were refused.
     pub(crate) fn rejected_count(&self) -> usize {
         self.reasons.values().sum::<u64>() as usize
+    }
+
+    fn reject(&mut self, rejection: Rejection) -> Result<(), Exhausted> {
+        let index = self.events + self.rejected_count();
+        *self.reasons.entry(rejection.code).or_default() += 1;
+        self.rejected.add(index, rejection)
     }
 }
 
@@ -43,36 +57,26 @@ pub(crate) struct Reading<'k> {
 }
 
 impl Reading<'_> {
-    /// Reads the body's events. The share of the budget moves from the body, which is dropped,
-    /// to the lines.
+    /// Reads the body's events into `intake`.
     ///
     /// # Errors
     ///
     /// [`Refusal`] where no events can be told apart, a single one is too large or not JSON, or
     /// the budget is exhausted. Events that break their contract are no error here.
-    pub(crate) fn read(
-        self,
-        body: Vec<u8>,
-        reservation: &mut Reservation,
-    ) -> Result<Intake, Refusal> {
+    pub(crate) fn read(self, body: Buffer, mut intake: Intake) -> Result<Intake, Refusal> {
         let received_at = contract::format_millis(self.now);
-        let split = contract::split(&body, self.format)?;
-        let alone = matches!(split, Body::One(_));
         let mut reader = SentReader::new(self.kinds, self.expected);
-        let mut intake = Intake {
-            lines: Vec::with_capacity(body.len() + 128),
-            ..Intake::default()
-        };
-        let mut reserved = 0;
-        for (index, text) in split.texts().iter().enumerate() {
+        // What the server adds is about as long as three quarters of a small event.
+        let expected = Expected::About(body.len() / 4 * 7);
+        let mut line = Vec::new();
+        let mut refused = None;
+        let mut take = |text: &str, alone: bool| -> Result<(), Refusal> {
             match reader.read(text, self.now) {
                 Ok(event) => {
-                    contract::write_line(&mut intake.lines, &event, &received_at, text);
+                    line.clear();
+                    contract::write_line(&mut line, &event, &received_at, text);
+                    intake.lines.append(&line, expected)?;
                     intake.events += 1;
-                    if intake.lines.len() - reserved >= STEP_BYTES {
-                        reservation.grow(intake.lines.len() - reserved)?;
-                        reserved = intake.lines.len();
-                    }
                 }
                 Err(rejection) if alone && rejection.code == Code::TooLarge => {
                     return Err(Refusal::EventTooLarge(rejection.message));
@@ -80,16 +84,20 @@ impl Reading<'_> {
                 Err(rejection) if alone && rejection.code == Code::InvalidJson => {
                     return Err(Refusal::EventNotJson(rejection.message));
                 }
-                Err(rejection) => {
-                    *intake.reasons.entry(rejection.code).or_default() += 1;
-                    if intake.rejected.len() < MAX_LISTED {
-                        intake.rejected.push(RejectedEvent::new(index, rejection));
-                    }
-                }
+                Err(rejection) => intake.reject(rejection)?,
             }
+            Ok(())
+        };
+        contract::each_text(&body, self.format, |text, alone| {
+            if refused.is_none() {
+                refused = take(text, alone).err();
+            }
+        })?;
+        if let Some(refusal) = refused {
+            return Err(refusal);
         }
-        reservation.grow(intake.lines.len() - reserved)?;
-        reservation.shrink(body.len());
+        drop(body);
+        intake.lines.shrink_to_fit();
         Ok(intake)
     }
 }
@@ -97,25 +105,23 @@ impl Reading<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::MAX_LISTED;
     use crate::budget::Budget;
 
     const GOOD: &str = r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"veh-1","can_id":"0x1F0","payload":{"a":1}}"#;
 
-    fn read(text: &str, format: Format, budget: &Budget) -> Result<(Intake, Reservation), Refusal> {
+    fn read(text: &str, format: Format, budget: &Budget) -> Result<Intake, Refusal> {
         let kinds = Kinds::builtin();
         let now = "2025-10-04T12:35:00Z".parse().unwrap();
-        let mut reservation = budget.reserve();
-        reservation.grow(text.len())?;
         let reading = Reading {
             kinds: &kinds,
             expected: None,
             format,
             now,
         };
-        Ok((
-            reading.read(text.as_bytes().to_vec(), &mut reservation)?,
-            reservation,
-        ))
+        let answers = Budget::new(usize::MAX);
+        let intake = Intake::new(budget.buffer(), Listed::within(&answers));
+        reading.read(budget.buffer_of(text.as_bytes()), intake)
     }
 
     #[test]
@@ -125,9 +131,9 @@ mod tests {
             "{GOOD}\n\n{{\"vehicle_id\":\n{GOOD}\n{}\n",
             GOOD.replace("veh-1", "a/b")
         );
-        let (intake, reservation) = read(&text, Format::Ndjson, &budget).unwrap();
+        let intake = read(&text, Format::Ndjson, &budget).unwrap();
         assert_eq!(intake.events, 2);
-        let lines = String::from_utf8(intake.lines.clone()).unwrap();
+        let lines = String::from_utf8(intake.lines.to_vec()).unwrap();
         assert_eq!(lines.lines().count(), 2);
         assert!(
             lines
@@ -137,30 +143,30 @@ mod tests {
         assert_eq!(
             intake
                 .rejected
+                .events()
                 .iter()
                 .map(|event| event.index)
                 .collect::<Vec<_>>(),
             [1, 3]
         );
-        assert_eq!(intake.rejected[0].code, "invalid_json");
+        assert_eq!(intake.rejected.events()[0].code, "invalid_json");
         assert_eq!(intake.rejected_count(), 2);
         assert_eq!(
             budget.used(),
             intake.lines.len(),
             "what is reserved is what waits"
         );
-        drop(reservation);
     }
 
     #[test]
     fn the_list_of_the_refused_is_bounded_and_their_number_is_not() {
         let budget = Budget::new(usize::MAX);
         let text = "{}\n".repeat(MAX_LISTED + 500);
-        let (intake, _reservation) = read(&text, Format::Ndjson, &budget).unwrap();
+        let intake = read(&text, Format::Ndjson, &budget).unwrap();
         assert_eq!(
             (
                 intake.events,
-                intake.rejected.len(),
+                intake.rejected.events().len(),
                 intake.rejected_count()
             ),
             (0, MAX_LISTED, MAX_LISTED + 500)
@@ -189,10 +195,9 @@ mod tests {
             read(&large, Format::Json, &budget),
             Err(Refusal::EventTooLarge(_))
         ));
-        let (intake, _reservation) =
-            read(&format!("[{large},{GOOD}]"), Format::Json, &budget).unwrap();
+        let intake = read(&format!("[{large},{GOOD}]"), Format::Json, &budget).unwrap();
         assert_eq!(
-            (intake.events, intake.rejected[0].code.as_str()),
+            (intake.events, intake.rejected.events()[0].code.as_str()),
             (1, "too_large")
         );
     }

@@ -7,10 +7,29 @@ use clap::Parser;
 use ingest::{Command, Config};
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
+use tokio::runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Threads beside one a core for work off the runtime's own. Tokio's 512 would each have the
+/// allocator keep memory for it.
+const SPARE_THREADS: usize = 1;
+
+fn main() -> ExitCode {
     let config = Config::parse();
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime = runtime::Builder::new_multi_thread()
+        .max_blocking_threads(cores + SPARE_THREADS)
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(config)),
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> ExitCode {
     let done = match config.command {
         Some(Command::Health) => health::check(config.listen, "/readyz").await,
         None => {

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws::{CallError, Outgoing, Queue};
+use bytes::Bytes;
 use contract::{
     ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, Pack, Packer, VERSION,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
+
+use crate::memory::Memory;
 
 /// Lines beyond which packing is moved off the runtime's own threads: about 1 ms of work.
 const PACK_INLINE_BYTES: usize = 64 * 1024;
@@ -49,15 +52,28 @@ pub(crate) enum CommitError {
     Stopping,
 }
 
+/// Events of a pack, and whether SQS has it.
+type Outcome = (usize, Result<(), CommitError>);
+
 /// What became of a delivery's packs, in the order of its lines.
+#[derive(Default)]
 pub(crate) struct Delivery {
-    /// Events of each pack, and whether SQS has it.
-    packs: Vec<(usize, Result<(), CommitError>)>,
+    packs: Vec<Outcome>,
     /// Bytes of packs for each byte of lines, where there were enough to tell.
     pub(crate) ratio: Option<f64>,
 }
 
 impl Delivery {
+    fn add(&mut self, outcomes: Vec<Outcome>) {
+        self.packs.extend(outcomes);
+    }
+
+    /// The events of those lines are not sent.
+    fn lose(&mut self, lines: &[u8], error: CommitError) {
+        let events = lines.iter().filter(|byte| **byte == b'\n').count();
+        self.packs.push((events, Err(error)));
+    }
+
     /// What became of the events from `first` on, `count` of them: the worst of the packs that
     /// hold any.
     pub(crate) fn outcome(&self, first: usize, count: usize) -> Result<(), CommitError> {
@@ -83,10 +99,14 @@ impl Delivery {
 /// Packs lines and sends them to a sink.
 pub(crate) struct Sender<S> {
     sink: S,
+    /// Named where a deadline has passed: deadlines are that far from when a request came.
     send_timeout: Duration,
     /// Packers that no send uses now; each has learnt how well the events compress.
     packers: Arc<Mutex<Vec<Packer>>>,
 }
+
+/// The packs of one call, and where the lines that are left begin.
+type Packed = (Vec<Pack>, usize);
 
 impl<S: Sink> Sender<S> {
     pub(crate) fn new(sink: S, send_timeout: Duration) -> Sender<S> {
@@ -97,50 +117,59 @@ impl<S: Sink> Sender<S> {
         }
     }
 
-    /// Packs and sends the lines.
-    pub(crate) async fn deliver(&self, lines: Vec<u8>) -> Delivery {
-        let size = lines.len();
-        let packs = self.pack(lines).await.unwrap_or_else(|error| {
-            error!(event = "pack_failed", %error, "cannot pack {size} bytes of events");
-            Vec::new()
-        });
-        if packs.is_empty() {
-            return Delivery {
-                packs: Vec::new(),
-                ratio: None,
+    /// Packs the lines and sends them until `deadline`, one batch call after the other: the packs
+    /// of more than one are never in memory.
+    pub(crate) async fn deliver(&self, lines: Memory, deadline: Instant) -> Delivery {
+        let lines = Bytes::from_owner(lines);
+        let mut delivery = Delivery::default();
+        let (mut from, mut packed) = (0, 0);
+        while from < lines.len() {
+            if Instant::now() >= deadline {
+                delivery.lose(&lines[from..], CommitError::TimedOut(self.send_timeout));
+                break;
+            }
+            let (packs, to) = match self.pack(lines.slice(from..)).await {
+                Ok((packs, bytes)) => (packs, from + bytes),
+                Err(error) => {
+                    let size = lines.len() - from;
+                    error!(event = "pack_failed", %error, "cannot pack {size} bytes of events");
+                    delivery.lose(&lines[from..], CommitError::Failed);
+                    break;
+                }
             };
+            from = to;
+            packed += packs.iter().map(|pack| pack.body.len()).sum::<usize>();
+            delivery.add(self.send(packs, deadline).await);
         }
+        if packed >= TELLING_BYTES {
+            delivery.ratio = Some(packed as f64 / from as f64);
+        }
+        delivery
+    }
+
+    async fn send(&self, packs: Vec<Pack>, deadline: Instant) -> Vec<Outcome> {
         let events: Vec<usize> = packs.iter().map(|pack| pack.events).collect();
-        let packed: usize = packs.iter().map(|pack| pack.body.len()).sum();
+        let bytes: usize = packs.iter().map(|pack| pack.body.len()).sum();
         metrics::counter!("headwater_ingest_packs_total").increment(packs.len() as u64);
-        metrics::counter!("headwater_ingest_pack_bytes_total").increment(packed as u64);
+        metrics::counter!("headwater_ingest_pack_bytes_total").increment(bytes as u64);
         for events in &events {
             metrics::histogram!("headwater_ingest_pack_events").record(*events as f64);
         }
-        let results = self.send(packs.into_iter().map(message).collect()).await;
-        Delivery {
-            packs: events.into_iter().zip(results).collect(),
-            ratio: (packed >= TELLING_BYTES).then(|| packed as f64 / size as f64),
-        }
-    }
-
-    async fn send(&self, messages: Vec<Outgoing>) -> Vec<Result<(), CommitError>> {
+        let messages: Vec<Outgoing> = packs.into_iter().map(message).collect();
         let started = Instant::now();
-        let sent = timeout(self.send_timeout, self.sink.send(&messages)).await;
+        let sent = timeout_at(deadline, self.sink.send(&messages)).await;
         metrics::histogram!("headwater_ingest_send_seconds").record(started.elapsed());
-        let results: Vec<_> = match sent {
-            Ok(results) => results,
-            Err(_) => {
-                let timed_out = CommitError::TimedOut(self.send_timeout);
-                warn!(
-                    event = "send_failed",
-                    messages = messages.len(),
-                    "{timed_out}"
-                );
-                metrics::counter!("headwater_ingest_send_failures_total")
-                    .increment(messages.len() as u64);
-                return vec![Err(timed_out); messages.len()];
-            }
+        let Ok(results) = sent else {
+            warn!(
+                event = "send_failed",
+                messages = messages.len(),
+                "no answer from the queue within {:?}",
+                started.elapsed()
+            );
+            metrics::counter!("headwater_ingest_send_failures_total")
+                .increment(messages.len() as u64);
+            let lost = |events| (events, Err(CommitError::TimedOut(self.send_timeout)));
+            return events.into_iter().map(lost).collect();
         };
         let failed = results.iter().filter(|result| result.is_err()).count();
         if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
@@ -150,13 +179,13 @@ impl<S: Sink> Sender<S> {
                 false => error!(event = "send_failed", messages = failed, %error),
             }
         }
-        results
+        let results = results
             .into_iter()
-            .map(|result| result.map_err(|_| CommitError::Failed))
-            .collect()
+            .map(|result| result.map_err(|_| CommitError::Failed));
+        events.into_iter().zip(results).collect()
     }
 
-    async fn pack(&self, lines: Vec<u8>) -> std::io::Result<Vec<Pack>> {
+    async fn pack(&self, lines: Bytes) -> std::io::Result<Packed> {
         if lines.len() <= PACK_INLINE_BYTES {
             return pack(&self.packers, &lines);
         }
@@ -165,14 +194,16 @@ impl<S: Sink> Sender<S> {
     }
 }
 
-fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Vec<Pack>> {
+/// As many packs as a batch call takes.
+fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
     let packer = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let mut packer = packer.map_or_else(Packer::new, Ok)?;
-    let packs = packer.pack(lines)?;
+    let (packs, rest) = packer.pack_some(lines, aws::MAX_ENTRIES)?;
+    let bytes = lines.len() - rest.len();
     idle.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(packer);
-    Ok(packs)
+    Ok((packs, bytes))
 }
 
 fn message(pack: Pack) -> Outgoing {
@@ -269,6 +300,7 @@ pub(crate) mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Expected;
 
     #[test]
     fn a_request_fails_with_any_pack_that_holds_its_events_and_with_no_other() {
@@ -288,8 +320,10 @@ mod tests {
     #[tokio::test]
     async fn messages_say_codec_version_and_events() {
         let fake = testing::Fake::default();
+        let mut lines = Memory::new();
+        lines.append(b"{}\n{}\n", Expected::Any).unwrap();
         Sender::new(fake.clone(), Duration::from_secs(1))
-            .deliver(b"{}\n{}\n".to_vec())
+            .deliver(lines, Instant::now() + Duration::from_secs(1))
             .await;
         let message = message(Packer::new().unwrap().pack(b"{}\n{}\n").unwrap().remove(0));
         assert_eq!(message.attributes["events"], "2");

@@ -1,30 +1,44 @@
 //! Listens, serves and drains.
 
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use aws::Aws;
 use axum::Router;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::connections::{Connections, SLOW_BODY, Seat};
+use crate::open_files;
 use crate::routes::router;
 
 /// Longest time for a request's head to arrive, and for a connection to lie idle before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Largest head of a request.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Longest time for a client to take any of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection that is to end may go on without a request.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Largest head of a request, and most that is read of a connection at once: each has such a buffer.
+const BUFFER_BYTES: usize = 8 * 1024;
 
 /// Pause after an accept that failed, as when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -45,7 +59,7 @@ pub async fn run(
         .local_addr()
         .context("the listener has no address")?;
     let app = tokio::select! {
-        app = App::start(&config, &aws) => app?,
+        app = App::start(&config, &aws, service::metrics::install()?) => app?,
         () = stop.cancelled() => return Ok(()),
     };
     info!(
@@ -69,25 +83,36 @@ async fn serve(
     stop: &CancellationToken,
     app: &Arc<App>,
 ) {
-    let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(config.max_connections as usize));
-    while let Some((stream, slot)) = accept(&listener, &slots, stop).await {
-        spawn_connection(stream, slot, router.clone(), &graceful);
+    let connections = Connections::with_places(open_files::connections(config.max_connections));
+    let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
+    while let Some((stream, seat)) = accept(&listener, &connections, stop).await {
+        let connection = Connection {
+            seat: Arc::new(seat),
+            router: router.clone(),
+            draining: draining.clone(),
+        };
+        tasks.spawn(connection.serve(stream));
     }
     drop(listener);
     app.ready.set(false);
-    let deadline = tokio::time::Instant::now() + config.shutdown_grace;
-    let connections = graceful.count();
+    let started = Instant::now();
     info!(
         event = "stopping",
-        connections,
+        connections = tasks.len(),
         pending_events = app.committer.pending_events(),
         "no longer accepting: finishing what is in flight"
     );
-    let drained = timeout_at(deadline, graceful.shutdown()).await.is_ok();
+    draining.cancel();
+    tasks.close();
+    let deadline = started + config.shutdown_grace;
+    let prompt = timeout_at(deadline.min(started + SLOW_BODY), tasks.wait()).await;
+    if prompt.is_err() {
+        connections.all_bodies_give_way();
+    }
+    let drained = timeout_at(deadline, tasks.wait()).await.is_ok();
     // Whatever is left in the group is sent, whether or not its client is still there.
     let sent = timeout_at(
-        deadline.max(tokio::time::Instant::now() + ACCEPT_PAUSE),
+        deadline.max(Instant::now() + ACCEPT_PAUSE),
         app.committer.close(),
     )
     .await
@@ -106,55 +131,105 @@ async fn serve(
     }
 }
 
-/// The next connection, once there is a slot for it; none when the service stops.
+/// The next connection and its place; none when the service stops.
 async fn accept(
     listener: &TcpListener,
-    slots: &Arc<Semaphore>,
+    connections: &Connections,
     stop: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Seat)> {
     let accepting = async {
-        // Fails only for a semaphore that is closed, which this one never is.
-        let slot = slots.clone().acquire_owned().await.ok()?;
-        loop {
+        let stream = loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, slot)),
+                Ok((stream, _)) => break stream,
                 Err(error) => {
                     warn!(event = "accept_failed", %error, "cannot accept a connection: lower MAX_CONNECTIONS or raise the limit of open files");
+                    connections.one_gives_way();
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
-        }
+        };
+        (stream, connections.seat().await)
     };
     tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        accepted = accepting => accepted,
+        accepted = accepting => Some(accepted),
     }
 }
 
-fn spawn_connection(
-    stream: TcpStream,
-    slot: OwnedSemaphorePermit,
+/// What a connection is served with.
+struct Connection {
+    seat: Arc<Seat>,
     router: Router,
-    graceful: &GracefulShutdown,
-) {
-    // Answers are small: waiting to fill a segment would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(event = "nodelay_failed", %error);
-    }
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_header_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        let _slot = slot;
+    draining: CancellationToken,
+}
+
+impl Connection {
+    /// Serves until the client leaves, or the connection gives way or is drained.
+    async fn serve(self, stream: TcpStream) {
+        // Answers are small: waiting to fill a segment would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(event = "nodelay_failed", %error);
+        }
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(
+                TokioIo::new(Box::pin(stream)),
+                service_fn(|request| self.answer(request)),
+            );
+        let mut connection = pin!(connection);
         let open = metrics::gauge!("headwater_ingest_connections");
         open.increment(1);
-        if let Err(error) = connection.await {
+        let ended = tokio::select! {
+            biased;
+            () = self.draining.cancelled() => None,
+            () = self.seat.gives_way() => None,
+            ended = connection.as_mut() => Some(ended),
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                self.finish(connection).await
+            }
+        };
+        if let Err(error) = ended {
             debug!(event = "connection_failed", %error);
         }
         open.decrement(1);
-    });
+    }
+
+    /// Lets the connection end by itself for as long as it has a request, and a moment beyond: for
+    /// the answer to be read, or what has begun of a request to come.
+    async fn finish(
+        &self,
+        mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+    ) -> hyper::Result<()> {
+        loop {
+            match timeout(LAST_WORDS, connection.as_mut()).await {
+                Ok(ended) => return ended,
+                Err(_) if self.seat.is_waiting() => return Ok(()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn answer(
+        &self,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+        self.seat.receives();
+        request.extensions_mut().insert(self.seat.clone());
+        let answered = TowerToHyperService::new(self.router.clone()).call(request);
+        let seat = self.seat.clone();
+        async move {
+            let answer = answered.await;
+            seat.waits();
+            answer
+        }
+    }
 }

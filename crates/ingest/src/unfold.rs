@@ -4,58 +4,56 @@ use std::io::{self, Read};
 
 use crate::answer::Refusal;
 use crate::body::Encoding;
-use crate::budget::Reservation;
+use crate::budget::Buffer;
+use crate::memory::Expected;
 
 /// Largest zstd window that is taken, as a power of two: 8 MiB, which levels up to 19 stay within.
 /// A frame can ask for far more memory than it has data.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// The body as it was before compression, at most `limit` bytes of it. Its share of the byte
-/// budget is taken as it unfolds.
+/// The body as it was before compression, at most `limit` bytes of it. `unfolded` is an empty
+/// buffer to put it in.
 pub(crate) fn unfold(
     encoding: Encoding,
-    body: Vec<u8>,
+    body: Buffer,
     limit: usize,
-    reservation: &mut Reservation,
-) -> Result<Vec<u8>, Refusal> {
-    let unfolded = match encoding {
-        Encoding::Identity => return Ok(body),
+    unfolded: Buffer,
+) -> Result<Buffer, Refusal> {
+    match encoding {
+        Encoding::Identity => Ok(body),
         Encoding::Gzip => read(
             flate2::read::MultiGzDecoder::new(&body[..]),
             "gzip",
             limit,
-            reservation,
-        )?,
+            unfolded,
+        ),
         Encoding::Zstd => {
             let broken = |error: io::Error| not_encoded("zstd", &error);
             let mut decoder =
                 zstd::stream::read::Decoder::with_buffer(&body[..]).map_err(broken)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(broken)?;
-            read(decoder, "zstd", limit, reservation)?
+            read(decoder, "zstd", limit, unfolded)
         }
-    };
-    reservation.shrink(body.len());
-    Ok(unfolded)
+    }
 }
 
 fn read(
     mut decoder: impl Read,
     encoding: &'static str,
     limit: usize,
-    reservation: &mut Reservation,
-) -> Result<Vec<u8>, Refusal> {
-    let mut unfolded = Vec::new();
-    let mut buffer = vec![0; 64 * 1024];
+    mut unfolded: Buffer,
+) -> Result<Buffer, Refusal> {
+    let mut piece = vec![0; 64 * 1024];
     loop {
-        match decoder.read(&mut buffer) {
-            Ok(0) => return Ok(unfolded),
+        match decoder.read(&mut piece) {
+            Ok(0) => {
+                unfolded.shrink_to_fit();
+                return Ok(unfolded);
+            }
             Ok(count) if unfolded.len() + count > limit => {
                 return Err(Refusal::UnfoldsTooLarge { limit });
             }
-            Ok(count) => {
-                reservation.grow(count)?;
-                unfolded.extend_from_slice(&buffer[..count]);
-            }
+            Ok(count) => unfolded.append(&piece[..count], Expected::Any)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(not_encoded(encoding, &error)),
         }
@@ -88,9 +86,8 @@ mod tests {
         limit: usize,
         budget: &Budget,
     ) -> Result<Vec<u8>, Refusal> {
-        let mut reservation = budget.reserve();
-        reservation.grow(body.len())?;
-        unfold(encoding, body, limit, &mut reservation)
+        let unfolded = unfold(encoding, budget.buffer_of(&body), limit, budget.buffer())?;
+        Ok(unfolded.to_vec())
     }
 
     #[test]

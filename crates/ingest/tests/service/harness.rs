@@ -113,7 +113,9 @@ impl Service {
 
     pub(crate) async fn over(cloud: LocalAws, flags: &[&str]) -> Service {
         let aws = clients(&cloud);
-        let app: Arc<App> = App::start(&config(flags), &aws).await.unwrap();
+        let app: Arc<App> = App::start(&config(flags), &aws, service::metrics::install().unwrap())
+            .await
+            .unwrap();
         Service {
             cloud,
             aws,

@@ -188,7 +188,12 @@ async fn the_front_page_names_every_route() {
 #[tokio::test(start_paused = true)]
 async fn a_start_that_fails_says_what_to_do() {
     let failure = async |cloud: &LocalAws, flags: &[&str]| {
-        let started = ingest::App::start(&config(flags), &clients(cloud)).await;
+        let started = ingest::App::start(
+            &config(flags),
+            &clients(cloud),
+            service::metrics::install().unwrap(),
+        )
+        .await;
         format!("{:#}", started.err().expect("it starts"))
     };
     let cloud = LocalAws::in_process();
