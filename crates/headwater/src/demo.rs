@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use contract::Kinds;
 use indicatif::{ProgressBar, ProgressStyle};
+use judge::recount::{Extent, recount};
 use judge::{
     Arrivals, Cost, Drained, EventsWithIds, Ledger, Question, Scope, SendOptions, Sender, Sent,
     Verdict,
@@ -170,6 +171,7 @@ impl Show<'_> {
         let mut verdict = judge::judge(&stage.lake, &self.kinds, &ledger, &question).await?;
         bar.finish_and_clear();
         verdict.cost = Some(cost);
+        verdict.aggregates = Some(recount(&stage.lake, &self.kinds, &Extent::complete()).await?);
         Ok(Report {
             sent,
             first,

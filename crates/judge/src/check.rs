@@ -439,7 +439,7 @@ impl Check<'_> {
 }
 
 /// The text, or its beginning.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -14,10 +14,13 @@ use crate::arrivals::Arrivals;
 use crate::check::{Places, Question, judge};
 use crate::config::{CheckConfig, Command, Config, RunConfig};
 use crate::cost::Cost;
+use crate::crash;
 use crate::ledger::Ledger;
+use crate::letters::account_of_files;
+use crate::recount::{Extent, Recount};
 use crate::scope::Scope;
 use crate::send::{EventsWithIds, Sender};
-use crate::wait::{Drained, wait_for_all, wait_for_drain};
+use crate::wait::{Drained, wait_for_aggregates, wait_for_all, wait_for_drain};
 
 /// Services bring their count of AWS requests to their metrics at least this often.
 const METRICS_EVERY: Duration = Duration::from_secs(6);
@@ -43,42 +46,22 @@ impl Outcome {
 /// Does what the settings say. The first stop ends the sending or the waiting, and what was accepted
 /// until then is judged.
 pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
-    let usage = match command {
-        Command::Run(run) => run.check(),
-        Command::Check(check) => check.common.check(),
-    };
-    let prepared = usage.and_then(|()| command.common().kinds());
-    let kinds = match prepared {
-        Ok(kinds) => kinds,
-        Err(error) => {
-            eprintln!("judge: {error:#}");
-            return Outcome::Usage;
-        }
-    };
     let result = match command {
-        Command::Run(run) => {
-            // What these refuse is wrong with the settings, too.
-            let seed = run.seed.unwrap_or_else(rand::random);
-            let prepared = Generator::new(&run.plan(Utc::now(), seed))
-                .map_err(anyhow::Error::from)
-                .and_then(|generator| Ok((generator, run.client()?)));
-            match prepared {
-                Ok((generator, client)) => {
-                    let sender = Sender {
-                        client: client.stopped_by(stop.clone()).into(),
-                        kinds: kinds.clone(),
-                        stop: stop.clone(),
-                    };
-                    let events = EventsWithIds::new(generator, kinds, seed);
-                    run_and_judge(run, events, sender, seed).await
-                }
-                Err(error) => {
-                    eprintln!("judge: {error:#}");
-                    return Outcome::Usage;
-                }
-            }
+        Command::Run(run) => match prepare(run, stop) {
+            Ok((events, sender, seed)) => run_and_judge(run, events, sender, seed).await,
+            Err(error) => return usage(&error),
+        },
+        Command::Check(check) => match check.common.check().and_then(|()| check.common.kinds()) {
+            Ok(kinds) => check_ledger(check, &kinds, stop).await,
+            Err(error) => return usage(&error),
+        },
+        Command::Letters(files) => {
+            account_of_files(&files.letters, &files.expected).map(|account| {
+                println!("{account}");
+                account.clean()
+            })
         }
-        Command::Check(check) => check_ledger(check, &kinds, stop).await,
+        Command::Crash(crash) => return crash::run(crash, stop).await,
     };
     match result {
         Ok(true) => Outcome::Clean,
@@ -88,6 +71,29 @@ pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
             Outcome::Failed
         }
     }
+}
+
+/// Says what is wrong with the settings.
+pub(crate) fn usage(error: &anyhow::Error) -> Outcome {
+    eprintln!("judge: {error:#}");
+    Outcome::Usage
+}
+
+/// What a run sends, with what, and its seed. What is refused here is wrong with the settings.
+fn prepare(
+    run: &RunConfig,
+    stop: &CancellationToken,
+) -> anyhow::Result<(EventsWithIds, Sender, u64)> {
+    run.check()?;
+    let kinds = run.common.kinds()?;
+    let seed = run.seed.unwrap_or_else(rand::random);
+    let generator = Generator::new(&run.plan(Utc::now(), seed))?;
+    let sender = Sender {
+        client: run.client()?.stopped_by(stop.clone()).into(),
+        kinds: kinds.clone(),
+        stop: stop.clone(),
+    };
+    Ok((EventsWithIds::new(generator, kinds, seed), sender, seed))
 }
 
 async fn run_and_judge(
@@ -126,7 +132,7 @@ async fn run_and_judge(
             return Ok(false);
         }
     }
-    let patience = Patience {
+    let mut patience = Patience {
         config,
         stop,
         wait_curated: config.wait_curated.unwrap_or(!config.raw_only),
@@ -134,6 +140,9 @@ async fn run_and_judge(
     };
     patience
         .wait(&lake, &queue, &sender.kinds, &ledger, &scope, &arrivals)
+        .await?;
+    let aggregates = patience
+        .aggregates(&lake, &sender.kinds, &ledger, &scope)
         .await?;
     watch.cancel();
     let cost = match config.metrics.is_empty() {
@@ -150,7 +159,7 @@ async fn run_and_judge(
         &ledger,
         &scope,
         Some(&arrivals),
-        cost,
+        Added { cost, aggregates },
     )
     .await?;
     Ok(clean && sent.is_fine())
@@ -171,10 +180,12 @@ async fn check_ledger(
     let scope = scoped(config, scope);
     let watch = CancellationToken::new();
     let _watching = watch.clone().drop_guard();
-    let since: DateTime<Utc> = ledger.earliest().unwrap_or_else(Utc::now);
+    // Only a drain is told by what arrives, and an old ledger has many hours.
+    let earliest = ledger.earliest().filter(|_| !check.no_drain);
+    let since: DateTime<Utc> = earliest.unwrap_or_else(Utc::now);
     let arrivals =
         Arrivals::watch(lake.clone(), since, Duration::from_secs(1), watch.clone()).await?;
-    let patience = Patience {
+    let mut patience = Patience {
         config,
         stop,
         wait_curated: config.wait_curated.unwrap_or(false),
@@ -183,12 +194,14 @@ async fn check_ledger(
     patience
         .wait(&lake, &queue, kinds, &ledger, &scope, &arrivals)
         .await?;
+    let aggregates = patience.aggregates(&lake, kinds, &ledger, &scope).await?;
     watch.cancel();
     let cost = match config.metrics.is_empty() {
         true => None,
         false => Some(Cost::of_services(&config.metrics).await?),
     };
-    pronounce(config, &lake, kinds, &ledger, &scope, None, cost).await
+    let added = Added { cost, aggregates };
+    pronounce(config, &lake, kinds, &ledger, &scope, None, added).await
 }
 
 /// Queue and lake, or what to do where they cannot be found.
@@ -231,7 +244,7 @@ struct Patience<'a> {
 
 impl Patience<'_> {
     async fn wait(
-        &self,
+        &mut self,
         lake: &Lake,
         queue: &Queue,
         kinds: &Kinds,
@@ -262,8 +275,36 @@ impl Patience<'_> {
             eprintln!(
                 "judge: curated/ was not complete within {within}: run `aggregator once`, or judge raw/ alone with --raw-only"
             );
+            // Nor will the aggregates be, however long they are waited for.
+            self.wait_curated = false;
         }
         Ok(())
+    }
+
+    /// Counts the aggregates again, once they count all of `curated/` where that was waited for.
+    async fn aggregates(
+        &self,
+        lake: &Lake,
+        kinds: &Kinds,
+        ledger: &Ledger,
+        scope: &Scope,
+    ) -> anyhow::Result<Option<Recount>> {
+        if self.config.raw_only {
+            return Ok(None);
+        }
+        let extent = Extent {
+            hours: (!scope.is_everything()).then(|| ledger.hours(kinds)),
+            // What others send may be anywhere on its way.
+            complete: !self.config.shared,
+        };
+        let timeout = match self.wait_curated {
+            true => self.config.timeout,
+            false => Duration::ZERO,
+        };
+        let found = wait_for_aggregates(lake, kinds, &extent, timeout, self.stop)
+            .await
+            .context("no verdict")?;
+        Ok(Some(found))
     }
 
     async fn drained(&self, queue: &Queue, arrivals: &Arrivals) -> anyhow::Result<Drained> {
@@ -321,6 +362,12 @@ impl Patience<'_> {
     }
 }
 
+/// What the verdict says beside what the ledger and the lake give.
+struct Added {
+    cost: Option<Cost>,
+    aggregates: Option<Recount>,
+}
+
 async fn pronounce(
     config: &Config,
     lake: &Lake,
@@ -328,7 +375,7 @@ async fn pronounce(
     ledger: &Ledger,
     scope: &Scope,
     arrivals: Option<&Arrivals>,
-    cost: Option<Cost>,
+    added: Added,
 ) -> anyhow::Result<bool> {
     let bar = bar(0, "reading the lake {wide_bar} {pos}/{len} objects");
     let question = Question {
@@ -344,13 +391,14 @@ async fn pronounce(
         .await
         .context("no verdict")?;
     bar.finish_and_clear();
-    verdict.cost = cost;
+    verdict.cost = added.cost;
+    verdict.aggregates = added.aggregates;
     println!("{verdict}");
     Ok(verdict.clean())
 }
 
 /// A bar on stderr; hidden where that is no terminal.
-fn bar(length: u64, template: &str) -> ProgressBar {
+pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

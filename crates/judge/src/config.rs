@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use service::logging::LogFormat;
 use simulator::{Client, ClientConfig, Plan};
 
+use crate::crash::CrashConfig;
 use crate::send::SendOptions;
 
 /// Holds what was accepted against what is in the lake.
@@ -36,9 +37,13 @@ pub enum Command {
     Run(Box<RunConfig>),
     /// Judge the lake by a ledger of accepted events.
     Check(CheckConfig),
+    /// Hold dead letters against what was expected to die.
+    Letters(LettersConfig),
+    /// Run the services as processes, kill them and let the endpoint fail under load, and judge.
+    Crash(CrashConfig),
 }
 
-/// Settings of both commands.
+/// Settings of a run and of a check.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// The queue that must be empty before the lake is judged.
@@ -145,6 +150,20 @@ pub struct CheckConfig {
     pub no_drain: bool,
 }
 
+/// Settings of an account of dead letters.
+#[derive(Debug, Clone, Args)]
+pub struct LettersConfig {
+    /// The letters: a JSON object a line, {"body","attributes"}, as `batch-consumer dlq show --json` has them.
+    #[arg(long, env)]
+    pub letters: PathBuf,
+    /// What was expected to die: a JSON object a line, {"text","reason"}.
+    #[arg(long, env)]
+    pub expected: PathBuf,
+    /// How log lines are written.
+    #[arg(long, env, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
@@ -158,11 +177,13 @@ impl Cli {
 }
 
 impl Command {
-    /// The settings that both commands have.
-    pub fn common(&self) -> &Config {
+    /// How log lines are written.
+    pub fn log_format(&self) -> LogFormat {
         match self {
-            Command::Run(run) => &run.common,
-            Command::Check(check) => &check.common,
+            Command::Run(run) => run.common.log_format,
+            Command::Check(check) => check.common.log_format,
+            Command::Letters(letters) => letters.log_format,
+            Command::Crash(crash) => crash.log_format,
         }
     }
 }

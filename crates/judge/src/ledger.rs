@@ -1,6 +1,6 @@
 //! What was accepted: the events that the lake must hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::content::Content;
-use crate::identity::{Identity, kind_number};
+use crate::identity::{Identity, kind_name, kind_number};
 
 /// How sure it is that an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,6 +294,19 @@ impl Ledger {
     /// When the first of its events was accepted.
     pub fn earliest(&self) -> Option<DateTime<Utc>> {
         self.entries.iter().map(|entry| entry.accepted_at).min()
+    }
+
+    /// The hours in which its events happened, by the name of their kind.
+    pub fn hours(&self, kinds: &Kinds) -> BTreeSet<(String, Hour)> {
+        let hours: HashSet<(u16, Hour)> = self
+            .places
+            .keys()
+            .map(|identity| (identity.kind(), identity.hour()))
+            .collect();
+        hours
+            .into_iter()
+            .map(|(kind, hour)| (kind_name(kinds, kind), hour))
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {

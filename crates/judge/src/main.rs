@@ -7,7 +7,7 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let command = judge::Cli::parse().command();
-    service::logging::init(command.common().log_format);
+    service::logging::init(command.log_format());
     let stop = service::stop::on_signal()?;
     let outcome = judge::run(&command, &stop).await;
     Ok(ExitCode::from(outcome.code()))

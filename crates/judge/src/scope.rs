@@ -55,6 +55,11 @@ impl Scope {
         self
     }
 
+    /// Whether all of the lake counts.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.since.is_none() && !self.ledger_only
+    }
+
     /// Whether the object may hold what counts. One that was replaced since may: its size differs.
     pub(crate) fn has_object(&self, object: &ObjectInfo) -> bool {
         self.there.get(&object.key) != Some(&object.size)

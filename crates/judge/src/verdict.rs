@@ -6,6 +6,7 @@ use aws::PRICES_AS_OF;
 
 use crate::cost::Cost;
 use crate::latency::Latency;
+use crate::recount::Recount;
 
 /// The most examples that are named of each fault.
 pub const EXAMPLES: usize = 20;
@@ -93,6 +94,8 @@ pub struct Verdict {
     pub raw: Option<Found>,
     /// What is in `curated/`, if that was read.
     pub curated: Option<Found>,
+    /// What a recount of `aggregates/` gave, if there was one.
+    pub aggregates: Option<Recount>,
     /// Accepted events that are not in `raw/` or not in `curated/`.
     pub lost: u64,
     /// Events that are more than once in `curated/`.
@@ -113,6 +116,7 @@ impl Verdict {
     /// Whether nothing is wrong.
     pub fn clean(&self) -> bool {
         [self.lost, self.duplicated, self.altered, self.invented] == [0; 4]
+            && self.aggregates.as_ref().is_none_or(Recount::clean)
     }
 }
 
@@ -144,6 +148,9 @@ impl fmt::Display for Verdict {
                 &format!("{} objects", curated.objects),
             )?;
         }
+        if let Some(recount) = &self.aggregates {
+            row(f, "aggregates/", recount.rows, &recount.notes())?;
+        }
         if let Some(latency) = &self.latency {
             writeln!(f, "{:<17} {latency}", "latency")?;
         }
@@ -174,6 +181,9 @@ impl fmt::Display for Verdict {
             if count > named {
                 writeln!(f, "  … and {} more {}", count - named, fault.as_str())?;
             }
+        }
+        if let Some(recount) = &self.aggregates {
+            recount.write_differences(f)?;
         }
         write!(
             f,

@@ -11,6 +11,7 @@ use crate::arrivals::Arrivals;
 use crate::check::{Places, Question, judge};
 use crate::error::JudgeError;
 use crate::ledger::Ledger;
+use crate::recount::{Extent, Recount, recount};
 
 /// Time between two looks at the queue.
 const POLL: Duration = Duration::from_millis(300);
@@ -109,6 +110,33 @@ pub async fn wait_for_all(
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(false),
+            () = tokio::time::sleep(LAKE_POLL) => {}
+        }
+    }
+}
+
+/// Counts `aggregates/` again until it counts all of `curated/`, at most `timeout`, and gives the
+/// last of the counts.
+///
+/// # Errors
+///
+/// As [`recount`].
+pub async fn wait_for_aggregates(
+    lake: &Lake,
+    kinds: &Kinds,
+    extent: &Extent,
+    timeout: Duration,
+    stop: &CancellationToken,
+) -> Result<Recount, JudgeError> {
+    let start = Instant::now();
+    loop {
+        let found = recount(lake, kinds, extent).await?;
+        if found.behind == 0 || start.elapsed() >= timeout {
+            return Ok(found);
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(found),
             () = tokio::time::sleep(LAKE_POLL) => {}
         }
     }

@@ -1,0 +1,280 @@
+//! The rows of an aggregates object, in either format.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
+use aws::Object;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use contract::{AGGREGATES, Hour};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Deserialize;
+
+/// Name of the object metadata that holds the last commit counted.
+const COMMIT: &str = "commit";
+
+/// The figures of a row in the order in which they are held.
+pub(super) const FIGURES: [&str; 7] = ["min", "max", "mean", "stddev", "p50", "p95", "p99"];
+
+/// How an aggregates object is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Parquet: the aggregator's own state.
+    Parquet,
+    /// JSON lines, which follow from it.
+    Jsonl,
+}
+
+/// The place of an aggregates object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableKey<'a> {
+    /// The name of its kind.
+    pub kind: &'a str,
+    /// Its event hour.
+    pub hour: Hour,
+    /// How it is written.
+    pub format: Format,
+}
+
+impl<'a> TableKey<'a> {
+    /// Reads `aggregates/year=…/month=…/day=…/hour=…/<kind>.parquet` or `….jsonl`; none if the key
+    /// is not of that form.
+    pub fn parse(key: &'a str) -> Option<TableKey<'a>> {
+        let (hour, name) = key.strip_prefix(AGGREGATES)?.rsplit_once('/')?;
+        let (kind, extension) = name.rsplit_once('.')?;
+        let format = match extension {
+            "parquet" => Format::Parquet,
+            "jsonl" => Format::Jsonl,
+            _ => return None,
+        };
+        Some(TableKey {
+            kind,
+            hour: Hour::parse(hour)?,
+            format,
+        })
+    }
+}
+
+/// An aggregates object that was read.
+#[derive(Debug)]
+pub struct Table {
+    pub(super) key: String,
+    pub(super) format: Format,
+    pub(super) commit: u64,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A row of it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) kind: String,
+    pub(super) entity_id: String,
+    pub(super) hour: Option<DateTime<Utc>>,
+    pub(super) signal: String,
+    pub(super) unit: Option<String>,
+    pub(super) messages: u64,
+    pub(super) count: u64,
+    /// In the order of [`FIGURES`].
+    pub(super) figures: [Option<f64>; 7],
+    /// How many values are texts; in Parquet alone.
+    pub(super) texts: Option<u64>,
+}
+
+/// A row of the JSONL.
+#[derive(Deserialize)]
+struct Line {
+    kind: String,
+    entity_id: String,
+    hour: DateTime<Utc>,
+    signal: String,
+    unit: Option<String>,
+    messages: u64,
+    count: u64,
+    min: Option<f64>,
+    max: Option<f64>,
+    mean: Option<f64>,
+    stddev: Option<f64>,
+    p50: Option<f64>,
+    p95: Option<f64>,
+    p99: Option<f64>,
+}
+
+impl Table {
+    /// Reads the object of that key.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in words.
+    pub fn read(key: &str, object: Object) -> Result<Table, String> {
+        let format = TableKey::parse(key)
+            .ok_or("its key names no event hour and kind")?
+            .format;
+        let commit = commit_of(&object.metadata)?;
+        let rows = match format {
+            Format::Parquet => parquet_rows(object.body)?,
+            Format::Jsonl => jsonl_rows(&object.body)?,
+        };
+        Ok(Table {
+            key: key.to_owned(),
+            format,
+            commit,
+            rows,
+        })
+    }
+
+    /// The last commit that it counts.
+    pub fn commit(&self) -> u64 {
+        self.commit
+    }
+}
+
+fn commit_of(metadata: &HashMap<String, String>) -> Result<u64, String> {
+    let text = metadata
+        .get(COMMIT)
+        .ok_or("its metadata names no commit".to_owned())?;
+    text.parse()
+        .map_err(|_| format!("its metadata names commit `{text}`, which is no number"))
+}
+
+fn jsonl_rows(body: &[u8]) -> Result<Vec<Row>, String> {
+    let lines = body.split(|byte| *byte == b'\n').enumerate();
+    let lines = lines.filter(|(_, line)| !line.is_empty());
+    lines
+        .map(|(at, line)| {
+            let line: Line = serde_json::from_slice(line)
+                .map_err(|error| format!("line {}: {error}", at + 1))?;
+            Ok(Row {
+                kind: line.kind,
+                entity_id: line.entity_id,
+                hour: Some(line.hour),
+                signal: line.signal,
+                unit: line.unit,
+                messages: line.messages,
+                count: line.count,
+                figures: [
+                    line.min,
+                    line.max,
+                    line.mean,
+                    line.stddev,
+                    line.p50,
+                    line.p95,
+                    line.p99,
+                ],
+                texts: None,
+            })
+        })
+        .collect()
+}
+
+fn parquet_rows(file: Bytes) -> Result<Vec<Row>, String> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(ParquetRecordBatchReaderBuilder::build)
+        .map_err(|error| error.to_string())?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        batch_rows(&batch.map_err(|error| error.to_string())?, &mut rows)?;
+    }
+    Ok(rows)
+}
+
+fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
+    let text = |name, nulls| -> Result<StringArray, String> {
+        Ok(column(batch, name, &DataType::Utf8, nulls)?
+            .as_string()
+            .clone())
+    };
+    let whole = |name| -> Result<Int64Array, String> {
+        let column = column(batch, name, &DataType::Int64, false)?;
+        Ok(column.as_primitive::<Int64Type>().clone())
+    };
+    let [kinds, entities, signals] = [
+        text("kind", false)?,
+        text("entity_id", false)?,
+        text("signal", false)?,
+    ];
+    let units = text("unit", true)?;
+    let millis = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+    let hours = column(batch, "hour", &millis, false)?;
+    let hours = hours.as_primitive::<TimestampMillisecondType>();
+    let [messages, counts, texts] = [whole("messages")?, whole("count")?, whole("texts")?];
+    let mut figures: Vec<Float64Array> = Vec::with_capacity(FIGURES.len());
+    for name in FIGURES {
+        let column = column(batch, name, &DataType::Float64, true)?;
+        figures.push(column.as_primitive::<Float64Type>().clone());
+    }
+    rows.reserve(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let at = |name: &str, column: &Int64Array| {
+            let value = column.value(row);
+            u64::try_from(value).map_err(|_| format!("row {row} has {name} {value}"))
+        };
+        rows.push(Row {
+            kind: kinds.value(row).to_owned(),
+            entity_id: entities.value(row).to_owned(),
+            hour: DateTime::from_timestamp_millis(hours.value(row)),
+            signal: signals.value(row).to_owned(),
+            unit: units.is_valid(row).then(|| units.value(row).to_owned()),
+            messages: at("messages", &messages)?,
+            count: at("count", &counts)?,
+            figures: std::array::from_fn(|figure| {
+                let column = &figures[figure];
+                column.is_valid(row).then(|| column.value(row))
+            }),
+            texts: Some(at("texts", &texts)?),
+        });
+    }
+    Ok(())
+}
+
+/// The named column as that type.
+fn column(
+    batch: &RecordBatch,
+    name: &str,
+    r#type: &DataType,
+    nulls: bool,
+) -> Result<ArrayRef, String> {
+    let column = batch
+        .column_by_name(name)
+        .ok_or_else(|| format!("it has no column `{name}`"))?;
+    let column = cast(column, r#type).map_err(|error| format!("column `{name}`: {error}"))?;
+    match column.null_count() {
+        empty if empty > 0 && !nulls => Err(format!("column `{name}` is empty in {empty} rows")),
+        _ => Ok(column),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "aggregates/year=2025/month=10/day=04/hour=12/vehicle.jsonl";
+
+    fn object(body: &str, commit: &str) -> Object {
+        Object {
+            body: Bytes::from(body.to_owned()),
+            etag: String::new(),
+            metadata: HashMap::from([(COMMIT.to_owned(), commit.to_owned())]),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why() {
+        for (key, body, commit, why) in [
+            (KEY, "{", "3", "line 1"),
+            (KEY, "{\"kind\":1}", "3", "line 1"),
+            (KEY, "", "three", "`three`"),
+            ("aggregates/vehicle.jsonl", "", "3", "event hour"),
+            (&KEY.replace("jsonl", "parquet"), "PAR1", "3", "Parquet"),
+        ] {
+            let error = Table::read(key, object(body, commit)).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        let mut nameless = object("", "");
+        nameless.metadata.clear();
+        let error = Table::read(KEY, nameless).unwrap_err();
+        assert!(error.contains("no commit"), "{error}");
+        assert_eq!(Table::read(KEY, object("", "3")).unwrap().commit(), 3);
+    }
+}
