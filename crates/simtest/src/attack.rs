@@ -1,0 +1,233 @@
+//! The plan of attack: all that can go wrong in a run, by name, so that one that never happens shows.
+
+use std::fmt;
+
+use local_aws::FaultKind;
+
+/// The AWS operations that the pipeline calls in a run.
+pub const OPERATIONS: [&str; 8] = [
+    "SendMessageBatch",
+    "ReceiveMessage",
+    "DeleteMessageBatch",
+    "ChangeMessageVisibilityBatch",
+    "PutObject",
+    "GetObject",
+    "HeadObject",
+    "ListObjectsV2",
+];
+
+/// Faults that befall any operation.
+pub const GENERAL_FAULTS: [FaultKind; 5] = [
+    FaultKind::InternalError,
+    FaultKind::ServiceUnavailable,
+    FaultKind::Throttled,
+    FaultKind::CutBefore,
+    FaultKind::CutAfter,
+];
+
+/// Operations whose entries may fail alone.
+pub const BATCHES: [&str; 3] = [
+    "SendMessageBatch",
+    "DeleteMessageBatch",
+    "ChangeMessageVisibilityBatch",
+];
+
+/// A part of the pipeline that is attacked as a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Takes events over HTTP.
+    Ingest,
+    /// Moves messages to `raw/`.
+    Consumer,
+    /// Moves `raw/` to `curated/` and `aggregates/`.
+    Aggregator,
+    /// Sends dead letters back to the queue.
+    Replay,
+    /// Reads the lake; it is never struck.
+    Reader,
+}
+
+impl Role {
+    /// Those that are struck.
+    pub const ALL: [Role; 4] = [Role::Ingest, Role::Consumer, Role::Aggregator, Role::Replay];
+
+    /// Its name in traces: `consumer`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Ingest => "ingest",
+            Role::Consumer => "consumer",
+            Role::Aggregator => "aggregator",
+            Role::Replay => "replay",
+            Role::Reader => "reader",
+        }
+    }
+}
+
+/// When a process is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moment {
+    /// At a moment of the clock, whatever it is doing.
+    AnyTime,
+    /// As it makes a request that never leaves it.
+    BeforeRequest,
+    /// Once a request of its has taken effect, before it sees the answer.
+    AfterEffect,
+}
+
+impl Moment {
+    /// All of them.
+    pub const ALL: [Moment; 3] = [Moment::AnyTime, Moment::BeforeRequest, Moment::AfterEffect];
+
+    fn name(self) -> &'static str {
+        match self {
+            Moment::AnyTime => "any_time",
+            Moment::BeforeRequest => "before_request",
+            Moment::AfterEffect => "after_effect",
+        }
+    }
+}
+
+/// One thing that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Attack {
+    /// AWS answers one request of the operation so, or cuts its connection.
+    Cloud(FaultKind, &'static str),
+    /// A request arrives late.
+    SlowRequest,
+    /// An answer arrives late.
+    SlowAnswer,
+    /// A request takes effect after its sender has given up on it.
+    LateEffect,
+    /// A message whose visibility timeout ran out, or that was given back, comes again.
+    Redelivery,
+    /// A process ends dead and is started again with nothing but SQS and S3.
+    Kill(Role, Moment),
+    /// A process stands still for up to minutes and goes on as if nothing had happened.
+    Freeze(Role, Moment),
+    /// A process is told to stop, and started again.
+    Stop(Role),
+    /// A process has a clock that is seconds off.
+    ClockApart,
+    /// A client's post does not arrive.
+    PostLost,
+    /// A client's post is handled and the answer does not arrive.
+    AnswerLost,
+    /// A client hangs up while its post is handled.
+    ClientLeft,
+    /// An event is an hour or more late.
+    LateEvent,
+    /// An event is older than one that its vehicle sent before it.
+    ReorderedEvent,
+    /// An event is sent again, in another post.
+    RepeatedEvent,
+    /// An event has the id of another, and other content.
+    ConflictingId,
+    /// A signal has another type than before.
+    ChangedType,
+    /// An event breaks its contract: ingest must refuse it.
+    BrokenEvent,
+    /// A message that nobody can read stands in the queue.
+    UndecodableMessage,
+    /// A message in the queue holds a broken event beside sound ones.
+    PoisonedMessage,
+    /// A sound event stands in the queue as plain JSON, as senders other than ingest put it.
+    PlainMessage,
+    /// Somebody looks at the lake while all this goes on.
+    Look,
+}
+
+impl Attack {
+    /// All of them: what a run of many seeds should show.
+    pub fn all() -> Vec<Attack> {
+        let mut all = Vec::new();
+        for kind in GENERAL_FAULTS {
+            all.extend(OPERATIONS.map(|operation| Attack::Cloud(kind, operation)));
+        }
+        all.extend(BATCHES.map(|operation| Attack::Cloud(FaultKind::EntryFailure, operation)));
+        all.push(Attack::Cloud(
+            FaultKind::DuplicateDelivery,
+            "ReceiveMessage",
+        ));
+        all.push(Attack::Cloud(FaultKind::Conflict, "PutObject"));
+        for role in Role::ALL {
+            for moment in Moment::ALL {
+                all.push(Attack::Kill(role, moment));
+                all.push(Attack::Freeze(role, moment));
+            }
+        }
+        all.extend([
+            Attack::Stop(Role::Consumer),
+            Attack::Stop(Role::Aggregator),
+            Attack::Stop(Role::Replay),
+            Attack::SlowRequest,
+            Attack::SlowAnswer,
+            Attack::LateEffect,
+            Attack::Redelivery,
+            Attack::ClockApart,
+            Attack::PostLost,
+            Attack::AnswerLost,
+            Attack::ClientLeft,
+            Attack::LateEvent,
+            Attack::ReorderedEvent,
+            Attack::RepeatedEvent,
+            Attack::ConflictingId,
+            Attack::ChangedType,
+            Attack::BrokenEvent,
+            Attack::UndecodableMessage,
+            Attack::PoisonedMessage,
+            Attack::PlainMessage,
+            Attack::Look,
+        ]);
+        all
+    }
+}
+
+impl fmt::Display for Attack {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Attack::Cloud(kind, operation) => return write!(out, "{}:{operation}", kind.name()),
+            Attack::Kill(role, moment) => {
+                return write!(out, "kill:{}:{}", role.name(), moment.name());
+            }
+            Attack::Freeze(role, moment) => {
+                return write!(out, "freeze:{}:{}", role.name(), moment.name());
+            }
+            Attack::Stop(role) => return write!(out, "stop:{}", role.name()),
+            Attack::SlowRequest => "slow_request",
+            Attack::SlowAnswer => "slow_answer",
+            Attack::LateEffect => "late_effect",
+            Attack::Redelivery => "redelivery",
+            Attack::ClockApart => "clock_apart",
+            Attack::PostLost => "post_lost",
+            Attack::AnswerLost => "answer_lost",
+            Attack::ClientLeft => "client_left",
+            Attack::LateEvent => "late_event",
+            Attack::ReorderedEvent => "reordered_event",
+            Attack::RepeatedEvent => "repeated_event",
+            Attack::ConflictingId => "conflicting_id",
+            Attack::ChangedType => "changed_type",
+            Attack::BrokenEvent => "broken_event",
+            Attack::UndecodableMessage => "undecodable_message",
+            Attack::PoisonedMessage => "poisoned_message",
+            Attack::PlainMessage => "plain_message",
+            Attack::Look => "look",
+        };
+        out.write_str(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_attack_has_a_name_of_its_own() {
+        let all = Attack::all();
+        let names: BTreeSet<String> = all.iter().map(Attack::to_string).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(names.contains("cut_after:PutObject"));
+        assert!(names.contains("kill:aggregator:after_effect"));
+    }
+}

@@ -1,0 +1,174 @@
+//! Events as vehicles and cells send them, sound and odd.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::attack::Attack;
+use crate::chance::Chance;
+
+/// Most events that are remembered, to be sent again.
+const REMEMBERED: usize = 16;
+
+/// One event to send.
+#[derive(Debug, Clone)]
+pub struct SimulatedEvent {
+    /// Its JSON.
+    pub text: String,
+    /// Whether ingest must take it.
+    pub sound: bool,
+    /// What is odd about it.
+    pub oddity: Option<Attack>,
+}
+
+/// Makes events.
+#[derive(Debug)]
+pub struct Events {
+    chance: Chance,
+    odd: f64,
+    sender: &'static str,
+    made: u64,
+    recent: Vec<SimulatedEvent>,
+}
+
+impl Events {
+    /// Events of which a share of `odd` is odd; `sender` stands in their ids.
+    pub fn new(chance: Chance, odd: f64, sender: &'static str) -> Events {
+        Events {
+            chance,
+            odd,
+            sender,
+            made: 0,
+            recent: Vec::new(),
+        }
+    }
+
+    /// The next event, sent at `now`.
+    pub fn next(&mut self, now: DateTime<Utc>) -> SimulatedEvent {
+        self.made += 1;
+        let oddity = self.chance.hits(self.odd).then(|| {
+            self.chance.one_of(&[
+                Attack::LateEvent,
+                Attack::ReorderedEvent,
+                Attack::RepeatedEvent,
+                Attack::ConflictingId,
+                Attack::ChangedType,
+                Attack::BrokenEvent,
+            ])
+        });
+        if matches!(oddity, Some(Attack::RepeatedEvent | Attack::ConflictingId))
+            && let Some(before) = self.earlier()
+        {
+            let text = match oddity {
+                // The value of a signal that every sound event has.
+                Some(Attack::ConflictingId) => before.text.replacen("\"mark\":", "\"mark\":9", 1),
+                _ => before.text.clone(),
+            };
+            return SimulatedEvent {
+                text,
+                sound: true,
+                oddity,
+            };
+        }
+        let back = match oddity {
+            Some(Attack::LateEvent) => self.chance.number(3_600_000..3 * 3_600_000),
+            Some(Attack::ReorderedEvent) => self.chance.number(5_000..60_000),
+            _ => self.chance.number(0..2_000),
+        };
+        let time = contract::format_millis(now - TimeDelta::milliseconds(back as i64));
+        let text = match self.chance.hits(0.6) {
+            true => self.vehicle(&time, oddity),
+            false => self.cell(&time, oddity),
+        };
+        let event = SimulatedEvent {
+            sound: oddity != Some(Attack::BrokenEvent),
+            // There was nothing yet to repeat.
+            oddity: oddity
+                .filter(|odd| !matches!(odd, Attack::RepeatedEvent | Attack::ConflictingId)),
+            text,
+        };
+        if event.sound {
+            if self.recent.len() == REMEMBERED {
+                self.recent.remove(0);
+            }
+            self.recent.push(event.clone());
+        }
+        event
+    }
+
+    fn earlier(&mut self) -> Option<&SimulatedEvent> {
+        let at = self.chance.number(0..REMEMBERED as u64) as usize;
+        self.recent.get(at)
+    }
+
+    /// Some with an id, some without: then its content is its id.
+    fn vehicle(&mut self, time: &str, oddity: Option<Attack>) -> String {
+        let chance = &mut self.chance;
+        let id = match chance.hits(0.5) {
+            true => format!("\"event_id\":\"{}-v-{}\",", self.sender, self.made),
+            false => String::new(),
+        };
+        let vehicle = chance.number(1..4);
+        let can_id = match oddity {
+            Some(Attack::BrokenEvent) => "none",
+            _ => chance.one_of(&["0x1F0", "0x2A1"]),
+        };
+        let strange = self.strange(oddity);
+        format!(
+            "{{{id}\"timestamp\":\"{time}\",\"vehicle_id\":\"{}-{vehicle}\",\"can_id\":\"{can_id}\",\"payload\":\
+             {{\"mark\":{},\"engine_rpm\":{}{strange}}}}}",
+            self.sender,
+            self.made,
+            self.chance.number(0..8_000),
+        )
+    }
+
+    fn cell(&mut self, time: &str, oddity: Option<Attack>) -> String {
+        let cell = self.chance.number(1..3);
+        let version = match oddity {
+            Some(Attack::BrokenEvent) => 7,
+            _ => 1,
+        };
+        let strange = self.strange(oddity);
+        format!(
+            "{{\"event_id\":\"{}-c-{}\",\"schema_version\":{version},\"source\":\"simtest\",\"event_time\":\"{time}\",\
+             \"entity_type\":\"cell\",\"entity_id\":\"CELL-{cell}\",\"metrics\":\
+             {{\"mark\":{},\"dl_prb_util_pct\":{}{strange}}}}}",
+            self.sender,
+            self.made,
+            self.made,
+            self.chance.number(0..1_000) as f64 / 10.0,
+        )
+    }
+
+    /// A signal that nobody declared, and whose type changes.
+    fn strange(&mut self, oddity: Option<Attack>) -> &'static str {
+        match oddity {
+            Some(Attack::ChangedType) => self.chance.one_of(&[
+                ",\"extra\":0.1",
+                ",\"extra\":\"high\"",
+                ",\"extra\":true",
+                ",\"extra\":-7",
+            ]),
+            _ => self.chance.one_of(&["", "", ",\"extra\":3"]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_events_keep_their_contract_and_broken_ones_do_not() {
+        let kinds = contract::Kinds::builtin();
+        let now: DateTime<Utc> = "2025-10-04T12:00:00Z".parse().unwrap();
+        let mut events = Events::new(Chance::new(1, "events"), 0.5, "test");
+        let (mut sound, mut broken) = (0, 0);
+        for _ in 0..500 {
+            let event = events.next(now);
+            let parsed = contract::parse_sent(&kinds, None, &event.text, now);
+            assert_eq!(parsed.is_ok(), event.sound, "{}", event.text);
+            *(if event.sound { &mut sound } else { &mut broken }) += 1;
+        }
+        assert!(sound > 300 && broken > 10, "{sound} sound, {broken} broken");
+    }
+}

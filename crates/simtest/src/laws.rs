@@ -1,0 +1,126 @@
+//! The laws that a run must keep, at its end and at any moment.
+
+use std::sync::Arc;
+
+use aws::Lake;
+use contract::Kinds;
+use judge::letters::{Doomed, Letter, MAX_RECEIVES, account};
+use judge::recount::{Extent, recount};
+use judge::{Ledger, Places, Question, Scope, judge};
+use tokio_util::sync::CancellationToken;
+
+use crate::attack::{Attack, Role};
+use crate::clients::Clients;
+use crate::processes::aggregator_config;
+use crate::wire::Process;
+use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World};
+
+/// Looks at the lake while all goes on: no event stands twice or changed, and each hour's
+/// aggregates equal a recount of the parts that they say they count.
+pub async fn look(clients: &Clients, number: usize) {
+    let world = &clients.world;
+    let reader = Process::start(world, Role::Reader, number, 1);
+    let lake = reader.aws().lake(BUCKET);
+    let scope = Scope::everything();
+    let question = Question {
+        places: Places::Curated,
+        ..Question::new(&scope)
+    };
+    // As of now: what is accepted later may be in the lake all the same, and counts as invented.
+    let ledger = clients.ledger();
+    let seen = judge(&lake, &clients.kinds, &ledger, &question).await;
+    let counted = recount(&lake, &clients.kinds, &Extent::at_any_moment()).await;
+    // Reading fails as writing does while the cloud is disturbed.
+    let (Ok(seen), Ok(counted)) = (seen, counted) else {
+        return;
+    };
+    world.fire(Attack::Look);
+    if seen.duplicated > 0 || seen.altered > 0 {
+        world.fail(format!("a reader saw\n{seen}"));
+    }
+    if !counted.clean_but_behind() {
+        world.fail(format!("a reader saw\n{counted}"));
+    }
+}
+
+/// Whether nothing is left to be done but by aggregators: the queue is empty, and no message died
+/// of bad luck.
+pub fn is_drained(world: &World) -> bool {
+    world.cloud.queue_depth(QUEUE) == 0 && unlucky(world) == 0
+}
+
+/// Dead letters that died by being received too often.
+pub fn unlucky(world: &World) -> usize {
+    let letters = letters(world).into_iter();
+    letters
+        .filter(|letter| letter.reason() == MAX_RECEIVES)
+        .count()
+}
+
+/// Lets an aggregator do what is left, alone, and holds all there is against what was accepted.
+pub async fn hold(world: &Arc<World>, clients: &Clients, doomed: &[Doomed]) {
+    let aws = world.onlooker();
+    let mut config = aggregator_config();
+    config.full = true;
+    for run in ["last", "idle"] {
+        match aggregator::once(&config, &aws, &CancellationToken::new(), &()).await {
+            Ok(summary) if run == "idle" && summary.commits > 0 => {
+                world.fail(format!(
+                    "a run with nothing to do made {} commits",
+                    summary.commits
+                ));
+            }
+            Ok(summary) => world.tell("aggregator", format_args!("{run} run: {summary:?}")),
+            Err(error) => world.fail(format!("the {run} run fails: {error:#}")),
+        }
+    }
+    let lake = aws.lake(BUCKET);
+    let ledger = clients.ledger();
+    hold_events(world, &lake, &clients.kinds, &ledger).await;
+    hold_aggregates(world, &lake, &clients.kinds).await;
+    hold_letters(world, doomed);
+}
+
+/// Every accepted event once, none invented, none altered.
+async fn hold_events(world: &World, lake: &Lake, kinds: &Kinds, ledger: &Ledger) {
+    let scope = Scope::everything();
+    match judge(lake, kinds, ledger, &Question::new(&scope)).await {
+        Ok(verdict) if verdict.clean() => {
+            let line = verdict.to_string();
+            world.tell(
+                "judge",
+                format_args!("{}", line.lines().last().unwrap_or_default()),
+            );
+        }
+        Ok(verdict) => world.fail(verdict.to_string()),
+        Err(error) => world.fail(format!("the lake cannot be read: {error}")),
+    }
+}
+
+/// Aggregates equal to a recount.
+async fn hold_aggregates(world: &World, lake: &Lake, kinds: &Kinds) {
+    match recount(lake, kinds, &Extent::complete()).await {
+        Ok(counted) if counted.clean() => world.tell("judge", format_args!("{counted}")),
+        Ok(counted) => world.fail(counted.to_string()),
+        Err(error) => world.fail(format!("the aggregates cannot be read: {error}")),
+    }
+}
+
+/// Each text that had to become a dead letter is one, for its reason, and no other is.
+fn hold_letters(world: &World, doomed: &[Doomed]) {
+    let account = account(&letters(world), doomed);
+    match account.clean() {
+        true => world.tell("judge", format_args!("{account}")),
+        false => world.fail(account.to_string()),
+    }
+}
+
+fn letters(world: &World) -> Vec<Letter> {
+    let letters = world.cloud.messages(DEAD_LETTERS).into_iter();
+    letters
+        .map(|letter| Letter {
+            body: letter.body,
+            attributes: letter.attributes,
+        })
+        .collect()
+}

@@ -1,0 +1,238 @@
+//! One run: a seed decides it, and the same seed gives the same run.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use batch_consumer::dlq::{Filter, replay};
+use contract::Kinds;
+use judge::Certainty;
+use judge::letters::MAX_RECEIVES;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::attack::{Attack, Moment, Role};
+use crate::chance::Chance;
+use crate::clients::{Clients, Entries};
+use crate::events::Events;
+use crate::laws;
+use crate::plan::Plan;
+use crate::processes::Processes;
+use crate::strange;
+use crate::trace::Keep;
+use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World, lock};
+
+/// Simulated time within which all must be through once nothing more goes wrong.
+const DRAIN_WITHIN: Duration = Duration::from_secs(3 * 3_600);
+
+std::thread_local! {
+    /// Panics of the run on this thread.
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Laws that were broken; none in a run that went well.
+    pub failures: Vec<String>,
+    /// How often each attack took place.
+    pub fired: BTreeMap<Attack, u64>,
+    /// Events that were accepted.
+    pub accepted: u64,
+    /// Requests to the cloud.
+    pub requests: u64,
+    /// How long it took, in simulated time.
+    pub simulated: Duration,
+    /// Hash of the trace.
+    pub digest: u64,
+    /// The trace, where it was kept.
+    pub trace: Vec<String>,
+}
+
+/// Lets panics of runs be noted rather than printed: each is a failure of its run. To be called once.
+pub fn note_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        PANICS.with_borrow_mut(|panics| panics.push(format!("panics: {panic}")));
+    }));
+}
+
+/// Runs the seed on this thread.
+///
+/// # Errors
+///
+/// If the runtime cannot be made or the world cannot be set up.
+pub fn run(seed: u64, keep: Keep) -> anyhow::Result<Outcome> {
+    // The jitter of the SDK's and of our own retries comes from here.
+    fastrand::seed(seed);
+    PANICS.with_borrow_mut(Vec::clear);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    let mut outcome = runtime.block_on(live_through(Plan::of(seed), keep))?;
+    drop(runtime);
+    outcome.failures.extend(PANICS.take());
+    Ok(outcome)
+}
+
+async fn live_through(plan: Plan, keep: Keep) -> anyhow::Result<Outcome> {
+    let (seed, start) = (plan.seed, Instant::now());
+    let world = World::new(plan, keep)?;
+    world.tell("seed", format_args!("{seed}: {:?}", world.plan));
+    let aws = world.onlooker();
+    aws::setup::create_queues(&aws, QUEUE, DEAD_LETTERS).await?;
+    aws::setup::create_bucket(&aws, BUCKET).await?;
+    let entries = Entries::default();
+    {
+        let ordeal = ordeal(&world, entries.clone());
+        let hopeless = world.hopeless.notified();
+        tokio::select! {
+            biased;
+            () = hopeless => {}
+            result = ordeal => result?,
+        }
+    }
+    count_cloud_faults(&world);
+    let accepted = lock(&entries)
+        .iter()
+        .filter(|(.., one)| *one == Certainty::Accepted)
+        .count() as u64;
+    let requests = world.requests();
+    let (failures, fired, trace) = world.take_results();
+    Ok(Outcome {
+        seed,
+        failures,
+        fired,
+        accepted,
+        requests,
+        simulated: start.elapsed(),
+        digest: trace.digest(),
+        trace: trace.into_lines(),
+    })
+}
+
+/// Unrest with load, peace, and the laws.
+async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
+    let plan = &world.plan;
+    let queue = world.onlooker().queue(QUEUE).await?;
+    let processes = Processes::start(world);
+    // All have started before anything goes wrong: a service that cannot start says so and ends.
+    sleep(Duration::from_millis(200)).await;
+    world.disturb();
+    let clients = Clients {
+        world: world.clone(),
+        fronts: processes.fronts.clone(),
+        entries,
+        kinds: Arc::new(Kinds::builtin()),
+        events: Arc::new(Mutex::new(Events::new(
+            Chance::new(plan.seed, "events"),
+            plan.odd_events,
+            "veh",
+        ))),
+        left: Arc::new(Mutex::new(plan.posts)),
+    };
+    let mut load = JoinSet::new();
+    for number in 0..plan.clients {
+        load.spawn(clients.clone().post_all(number));
+    }
+    for number in 0..plan.looks {
+        let clients = clients.clone();
+        let mut chance = Chance::new(plan.seed, &format!("look {number}"));
+        let at = chance.time(Duration::from_secs(1)..plan.unrest + Duration::from_secs(20));
+        load.spawn(async move {
+            sleep(at).await;
+            laws::look(&clients, number as usize).await;
+        });
+    }
+    let strangers = {
+        let clients = clients.clone();
+        tokio::spawn(async move { strange::put_into(&queue, &clients).await })
+    };
+    let unrest = async {
+        let loaded = async { while load.join_next().await.is_some() {} };
+        tokio::join!(loaded, sleep(plan.unrest));
+    };
+    tokio::select! {
+        biased;
+        () = strike_now_and_then(world, &processes) => {}
+        () = unrest => {}
+    }
+    world.calm();
+    world.tell("world", format_args!("is calm"));
+    let doomed = strangers.await?;
+    processes.end(world, drain(world)).await?;
+    laws::hold(world, &clients, &doomed).await;
+    Ok(())
+}
+
+/// Strikes a process at times that have nothing to do with what it does, for ever.
+async fn strike_now_and_then(world: &World, processes: &Processes) {
+    let Some(mean) = world.plan.strike_every else {
+        return std::future::pending().await;
+    };
+    let mut chance = Chance::new(world.plan.seed, "strikes");
+    loop {
+        sleep(chance.time(Duration::ZERO..2 * mean)).await;
+        let running = processes.running();
+        if running.is_empty() {
+            continue;
+        }
+        let role = chance.one_of(&Role::ALL);
+        let of_role: Vec<_> = running.iter().filter(|one| one.role == role).collect();
+        if of_role.is_empty() {
+            continue;
+        }
+        let victim = chance.one_of(&of_role);
+        match chance.hits(0.35) {
+            true => processes.stop(victim),
+            false => {
+                let strike = world.plan.strike(&mut chance, victim.role, Moment::AnyTime);
+                victim.strike(strike, Moment::AnyTime);
+            }
+        }
+    }
+}
+
+/// Waits until the queue is empty; what died of bad luck meanwhile is sent again.
+async fn drain(world: &Arc<World>) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let aws = world.onlooker();
+    while !laws::is_drained(world) {
+        if start.elapsed() > DRAIN_WITHIN {
+            world.fail(format!(
+                "{} messages are left after {DRAIN_WITHIN:?} of peace, and {} unlucky letters",
+                world.cloud.queue_depth(QUEUE),
+                laws::unlucky(world)
+            ));
+            return Ok(());
+        }
+        if laws::unlucky(world) > 0 {
+            let (letters, queue) = (aws.queue(DEAD_LETTERS).await?, aws.queue(QUEUE).await?);
+            let filter = Filter {
+                reason: Some(MAX_RECEIVES.to_owned()),
+                ..Filter::default()
+            };
+            let stop = CancellationToken::new();
+            replay(&letters, &queue, &filter, false, &stop, |_, _| {}).await?;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+    // A consumer may still hold what another delivery of the same message was deleted by.
+    sleep(Duration::from_secs(10)).await;
+    Ok(())
+}
+
+fn count_cloud_faults(world: &World) {
+    let fired = world.cloud.faults_fired();
+    for attack in Attack::all() {
+        if let Attack::Cloud(..) = attack {
+            let times = fired.get(&attack.to_string()).copied().unwrap_or_default();
+            world.fire_times(attack, times);
+        }
+    }
+    world.fire_times(Attack::Redelivery, world.cloud.redeliveries());
+}

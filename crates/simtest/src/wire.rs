@@ -1,0 +1,233 @@
+//! The wire between a process and the cloud, on which requests are slow, and at whose end the
+//! process may be struck.
+//!
+//! A request that has left goes its way whatever becomes of its sender: it takes effect though
+//! the sender is dead, stands still or has given up.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws::{Aws, Clock};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use tokio::sync::oneshot;
+
+use crate::attack::{Attack, Moment, Role};
+use crate::chance::Chance;
+use crate::life::Life;
+use crate::plan::Strike;
+use crate::world::{World, lock};
+
+/// How long a request or an answer takes when nothing is wrong.
+const USUAL: std::ops::Range<Duration> = Duration::from_millis(1)..Duration::from_millis(12);
+
+/// One process from its start to its end, as the world sees it.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// The world that it is in.
+    pub world: Arc<World>,
+    /// What it does.
+    pub role: Role,
+    /// `consumer-1.3`: the first consumer, started for the third time.
+    pub name: Arc<str>,
+    /// Whether it runs.
+    pub life: Life,
+    /// Its own clock.
+    pub clock: Clock,
+    chance: Arc<Mutex<Chance>>,
+}
+
+impl Process {
+    /// A process that starts now.
+    pub fn start(world: &Arc<World>, role: Role, number: usize, incarnation: u32) -> Process {
+        let name = format!("{}-{number}.{incarnation}", role.name());
+        let mut chance = Chance::new(world.plan.seed, &name);
+        let most = world.plan.clock_error.num_milliseconds();
+        let error = chance.number(0..(2 * most + 1).unsigned_abs()) as i64 - most;
+        if error.abs() >= 1_000 {
+            world.fire(Attack::ClockApart);
+        }
+        world.tell(&name, format_args!("starts, its clock {error} ms ahead"));
+        Process {
+            world: world.clone(),
+            role,
+            name: name.into(),
+            life: Life::new(),
+            clock: Clock::starting_at(world.clock.now() + chrono::TimeDelta::milliseconds(error)),
+            chance: Arc::new(Mutex::new(chance)),
+        }
+    }
+
+    /// Its clients of the cloud.
+    pub fn aws(&self) -> Aws {
+        let http = SharedHttpClient::new(Wire {
+            process: self.clone(),
+            inner: self.world.cloud.http_client(),
+        });
+        Aws::emulated_at(http, self.world.cloud.endpoint(), self.clock)
+    }
+
+    /// Adds a line to the trace.
+    pub fn tell(&self, what: std::fmt::Arguments<'_>) {
+        self.world.tell(&self.name, what);
+    }
+
+    /// Strikes it.
+    pub fn strike(&self, strike: Strike, moment: Moment) {
+        match strike {
+            Strike::Kill if !self.life.is_dead() => {
+                self.world.fire(Attack::Kill(self.role, moment));
+                self.tell(format_args!("is killed"));
+                self.life.kill();
+            }
+            Strike::Freeze(time) if self.world.freeze(&self.life, time) => {
+                self.world.fire(Attack::Freeze(self.role, moment));
+                self.tell(format_args!("freezes for {} ms", time.as_millis()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Draws with the process's own chance.
+    pub fn draw<T>(&self, draw: impl FnOnce(&mut Chance) -> T) -> T {
+        draw(&mut lock(&self.chance))
+    }
+
+    /// Draws the strike that befalls it with one request, if any does.
+    fn strike_at_request(&self) -> Option<(Strike, Moment)> {
+        let plan = &self.world.plan;
+        if !self.world.is_disturbed() || self.role == Role::Reader {
+            return None;
+        }
+        self.draw(|chance| {
+            let struck = chance.hits(plan.struck);
+            let moment = chance.one_of(&[Moment::BeforeRequest, Moment::AfterEffect]);
+            struck.then(|| (plan.strike(chance, self.role, moment), moment))
+        })
+    }
+
+    /// Draws how long a request or an answer is on its way.
+    fn way(&self, slow: Attack) -> Duration {
+        let plan = &self.world.plan;
+        let disturbed = self.world.is_disturbed();
+        let (is_slow, time) = self.draw(|chance| match disturbed && chance.hits(plan.slow) {
+            true => (true, chance.time(plan.slowness.clone())),
+            false => (false, chance.time(USUAL)),
+        });
+        if is_slow {
+            self.world.fire(slow);
+        }
+        time
+    }
+}
+
+/// The SDK's HTTP client of one process.
+#[derive(Debug, Clone)]
+struct Wire {
+    process: Process,
+    inner: SharedHttpClient,
+}
+
+impl HttpClient for Wire {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Line {
+            process: self.process.clone(),
+            cloud: self.inner.http_connector(settings, components),
+        })
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    process: Process,
+    cloud: SharedHttpConnector,
+}
+
+impl HttpConnector for Line {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let line = self.clone();
+        HttpConnectorFuture::new(async move { line.carry(request).await })
+    }
+}
+
+impl Line {
+    async fn carry(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let process = self.process.clone();
+        process.life.goes_on().await;
+        process.world.count_request();
+        let strike = process.strike_at_request();
+        let what = describe(&request);
+        process.tell(format_args!("{what}"));
+        if let Some((strike, Moment::BeforeRequest)) = strike {
+            process.strike(strike, Moment::BeforeRequest);
+            process.life.goes_on().await;
+        }
+        let (answer, waiting) = oneshot::channel();
+        tokio::spawn(self.travel(request, what, strike, answer));
+        let response = waiting
+            .await
+            .unwrap_or_else(|_| Err(ConnectorError::io("the request got lost".into())));
+        process.life.goes_on().await;
+        response
+    }
+
+    /// There, the effect, and back: whether or not anyone waits.
+    async fn travel(
+        self,
+        request: HttpRequest,
+        what: String,
+        strike: Option<(Strike, Moment)>,
+        answer: oneshot::Sender<Result<HttpResponse, ConnectorError>>,
+    ) {
+        let process = &self.process;
+        tokio::time::sleep(process.way(Attack::SlowRequest)).await;
+        if answer.is_closed() && process.world.is_disturbed() {
+            process.world.fire(Attack::LateEffect);
+            process.tell(format_args!("{what}: arrives though nobody waits"));
+        }
+        let response = self.cloud.call(request).await;
+        let outcome = match &response {
+            Ok(response) => response.status().as_u16(),
+            Err(_) => 0,
+        };
+        process.tell(format_args!("{what}: {outcome}"));
+        if let Some((strike, Moment::AfterEffect)) = strike {
+            process.strike(strike, Moment::AfterEffect);
+        }
+        tokio::time::sleep(process.way(Attack::SlowAnswer)).await;
+        // An error says that nobody waits any more.
+        let _ = answer.send(response);
+    }
+}
+
+/// The operation, and for S3 what it is about.
+fn describe(request: &HttpRequest) -> String {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.trim_start_matches("AmazonSQS.").to_owned();
+    }
+    let uri = request.uri();
+    let path = uri.split_once("//").map_or(uri, |(_, rest)| rest);
+    let path = path.split_once('/').map_or("", |(_, rest)| rest);
+    let (key, query) = path.split_once('?').unwrap_or((path, ""));
+    let prefix = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("prefix="));
+    let condition = ["if-none-match", "if-match"]
+        .into_iter()
+        .find(|name| request.headers().get(name).is_some());
+    let mut text = format!("{} {key}", request.method());
+    for more in [prefix, condition].into_iter().flatten() {
+        text.push(' ');
+        text.push_str(more);
+    }
+    text
+}

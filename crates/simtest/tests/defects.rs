@@ -1,0 +1,83 @@
+//! Each defect, planted, is found within a thousand seeds.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use planted::Defect;
+use simtest::run::{Outcome, run};
+use simtest::trace::Keep;
+
+/// The first seed that finds the defect, and what it says of it.
+fn found_by(defect: Defect) -> Outcome {
+    // The defect is in what this thread runs, and each run keeps to one thread.
+    planted::plant(Some(defect));
+    let found = (1..=1_000)
+        .map(|seed| run(seed, Keep::Hash).unwrap())
+        .find(|outcome| !outcome.failures.is_empty());
+    planted::plant(None);
+    let found = found.unwrap_or_else(|| panic!("{defect:?} is not found"));
+    println!(
+        "{defect:?}: found by seed {}: {}",
+        found.seed, found.failures[0]
+    );
+    found
+}
+
+/// What the failures say, in all.
+fn words(outcome: &Outcome) -> String {
+    outcome.failures.join("\n")
+}
+
+#[test]
+fn a_consumer_that_deletes_before_it_puts_is_found() {
+    let found = found_by(Defect::DeleteBeforePut);
+    assert!(words(&found).contains("lost"), "{}", words(&found));
+}
+
+#[test]
+fn a_consumer_that_forgets_dead_letters_is_found() {
+    let found = found_by(Defect::ForgetLetters);
+    assert!(
+        words(&found).contains("dead letters missing"),
+        "{}",
+        words(&found)
+    );
+}
+
+#[test]
+fn clients_that_ignore_failed_entries_are_found() {
+    found_by(Defect::IgnoreFailedEntries);
+}
+
+#[test]
+fn an_ingest_that_answers_before_it_sends_is_found() {
+    let found = found_by(Defect::AcknowledgeBeforeSend);
+    assert!(words(&found).contains("lost"), "{}", words(&found));
+}
+
+#[test]
+fn an_aggregator_that_skips_the_check_of_ids_is_found() {
+    let found = found_by(Defect::SkipIdCheck);
+    assert!(words(&found).contains("duplicated"), "{}", words(&found));
+}
+
+#[test]
+fn an_aggregator_that_finishes_intents_under_new_names_is_found() {
+    let found = found_by(Defect::FinishUnderNewNames);
+    assert!(words(&found).contains("duplicated"), "{}", words(&found));
+}
+
+#[test]
+fn an_aggregator_that_replaces_aggregates_blindly_is_found() {
+    found_by(Defect::ReplaceBlindly);
+}
+
+#[test]
+fn every_defect_has_a_test() {
+    let tests = include_str!("defects.rs");
+    for defect in Defect::ALL {
+        assert!(
+            tests.contains(&format!("found_by(Defect::{defect:?})")),
+            "{defect:?}"
+        );
+    }
+}
