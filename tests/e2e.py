@@ -1,23 +1,22 @@
 """The pipeline end to end, each service a process of its own, against LocalStack or our local-aws.
 
 Sends vehicles, cells and a kind declared in a file; posts one by one and in bulk; breaks some; replays a recording;
-lets dead letters happen, shows and replays them; stops everything by SIGTERM; then holds what was accepted against the
-lake with the judge, and the aggregates against DuckDB.
+stops everything by SIGTERM; then holds what was accepted against the lake with the judge, and the aggregates against
+DuckDB. At last it makes dead letters of every reason, mends and replays them (dead_letters.py).
 
     tests/python e2e.py --endpoint http://127.0.0.1:4566       a LocalStack that runs already
     tests/python e2e.py --local-aws                             starts local-aws, and tries boto3 and the AWS CLI on it
+    tests/python e2e.py --local-aws --dead-letters              the dead letters alone
     tests/python e2e.py --local-aws --recorded FOLDER           also replays recorded data: FOLDER/vehicle-*/ and cells-*/
 """
 
 import argparse
-import contextlib
 import datetime
 import http.client
 import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,88 +27,12 @@ import urllib.request
 
 import boto3
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import dead_letters
+from processes import ROOT, Queue, Services, build, require, say
+
 KEY = "e2e-test-key"
 INGEST = "http://127.0.0.1:13000"
 CONSUMER = "127.0.0.1:19101"
-
-
-def say(text):
-    print(f"-- {text}", flush=True)
-
-
-def require(condition, text):
-    if not condition:
-        raise SystemExit(f"e2e failed: {text}")
-
-
-def build(release):
-    # As `cargo test --workspace` builds them: with other packages chosen, features would differ, and the AWS SDK with
-    # all that stands on it would be built once more.
-    chosen = ["--release", "--bins"] if release else ["--bins", "--tests"]
-    subprocess.run(["cargo", "build", "--locked", "--workspace", *chosen], cwd=ROOT, check=True)
-    metadata = subprocess.run(
-        ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True
-    )
-    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / ("release" if release else "debug")
-
-
-class Services:
-    """Processes, their settings and their log files."""
-
-    def __init__(self, binaries, folder, env):
-        self.binaries, self.folder, self.env = binaries, folder, env
-        self.running = {}
-
-    def start(self, name, *arguments, ready):
-        log = open(self.folder / f"{name}.log", "ab")  # noqa: SIM115, it lives as long as the process
-        process = subprocess.Popen([self.binaries / name, *arguments], env=self.env, stdout=log, stderr=log)
-        self.running[name] = process
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(ready, timeout=2) as answer:
-                if answer.status == 200:
-                    return
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.show(name)
-                raise SystemExit(f"e2e failed: {name} did not become ready at {ready}")
-            time.sleep(0.1)
-
-    def run(self, name, *arguments, expect=0, timeout=600):
-        """Runs a command to its end and gives what it printed."""
-        command = [self.binaries / name, *map(str, arguments)]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=timeout)
-        if done.returncode != expect:
-            print(done.stdout, done.stderr, sep="\n")
-            for service in self.running:
-                self.show(service)
-            raise SystemExit(f"e2e failed: {name} {' '.join(map(str, arguments))} ended with {done.returncode}")
-        return done.stdout
-
-    def stop(self, name):
-        process = self.running.pop(name)
-        started = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        try:
-            code = process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            self.show(name)
-            raise SystemExit(f"e2e failed: {name} runs 20 s after SIGTERM") from None
-        require(code == 0, f"{name} ended with {code} on SIGTERM")
-        say(f"{name}: SIGTERM, exit 0 after {time.monotonic() - started:.1f} s")
-
-    def stop_all(self):
-        for process in self.running.values():
-            process.kill()
-            process.wait()
-
-    def show(self, name):
-        lines = (self.folder / f"{name}.log").read_text(errors="replace").splitlines()
-        print(f"last lines of {name}:", *lines[-25:], sep="\n  ")
-
-    def log(self, name):
-        return (self.folder / f"{name}.log").read_text(errors="replace")
 
 
 def post(path, body, content_type="application/json", key=KEY):
@@ -153,13 +76,6 @@ def vehicle(now, at, **changes):
     return event | changes
 
 
-def wait_until(what, condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        require(time.monotonic() < deadline, f"{what} within {seconds} s")
-        time.sleep(0.5)
-
-
 def single_posts(services, folder, count, rate):
     say(f"{count} events, one a post, {rate}/s")
     print(services.run(
@@ -176,7 +92,7 @@ def bulk(services, folder, count):
     ))
 
 
-def flood(sqs, names, now, count):
+def flood(queue, now, count):
     """Posts made beforehand, so that ingest is what is waited for; gives SQS calls per million events."""
     say(f"{count} events, 500 a post, 16 connections, made beforehand")
     bodies = [
@@ -212,24 +128,13 @@ def flood(sqs, names, now, count):
         thread.join()
     elapsed = time.monotonic() - started
     require(sum(accepted) == count, f"{sum(accepted)} of {count} accepted")
-    drained(sqs, names)
+    queue.drained()
     # One receiver's long poll is always under way: those that end empty are counted with the rest.
     calls, billed = (after - first for after, first in zip(sqs_usage(), before, strict=True))
     million = 1_000_000 / count
     say(f"accepted {count} in {elapsed:.1f} s, {count / elapsed:.0f} events/s; SQS {calls:.0f} calls, {billed:.0f} billed")
     require(billed * million <= 2_000, f"{billed * million:.0f} billed SQS requests per million events; at most 2,000")
     return calls * million
-
-
-def drained(sqs, names):
-    queue = sqs.get_queue_url(QueueName=names["QUEUE_NAME"])["QueueUrl"]
-    waiting = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-
-    def empty():
-        counts = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=waiting)["Attributes"]
-        return all(int(count) == 0 for count in counts.values())
-
-    wait_until("the queue drained", empty, 180)
 
 
 def broken_among_many(now):
@@ -269,24 +174,11 @@ def refusals(now):
     require(post("/v1/events/boat", good)[0] == 404, "an unknown kind is refused")
 
 
-def dead_letters(services, sqs, names, now):
-    say("dead letters: made to happen, listed, shown, replayed")
-    queue = sqs.get_queue_url(QueueName=names["QUEUE_NAME"])["QueueUrl"]
-    good = vehicle(now, 5_000_001)
-    bad = vehicle(now, 5_000_002, payload={"engine_rpm": -1})
-    sqs.send_message(QueueUrl=queue, MessageBody="no pack and no JSON")
-    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(good) + "\n" + json.dumps(bad))
-    wait_until("two dead letters", lambda: services.run("batch-consumer", "dlq", "list", "--json").count("\n") >= 2)
-    listed = services.run("batch-consumer", "dlq", "list")
-    require("undecodable" in listed and "out_of_range" in listed, listed)
-    replayed = services.run("batch-consumer", "dlq", "replay", "--reason", "out_of_range")
-    print(replayed, end="")
-    services.run("batch-consumer", "dlq", "purge", "--yes", "--reason", "undecodable")
-    wait_until(
-        "the replayed event back among the dead letters, for nothing was mended",
-        lambda: "out_of_range" in services.run("batch-consumer", "dlq", "list"),
-    )
-    services.run("batch-consumer", "dlq", "purge", "--yes")
+def post_lines(path, lines):
+    """Posts NDJSON, and gives how many events were accepted."""
+    status, answer = post(path, lines, "application/x-ndjson")
+    require(status == 202, f"{status} {str(answer)[:300]}")
+    return answer["accepted"]
 
 
 def replay(services, recorded):
@@ -303,6 +195,55 @@ def keys(s3, bucket, prefix):
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
+def pipeline(arguments, services, sqs, s3):
+    """All but the dead letters: services started, fed and stopped, and the lake held against what was accepted."""
+    folder, env, now = services.folder, services.env, datetime.datetime.now(datetime.UTC)
+    endpoint, bucket = env["AWS_ENDPOINT_URL"], env["LAKE_BUCKET"]
+    services.start("ingest", ready=f"{INGEST}/readyz")
+    services.start("batch-consumer", ready=f"http://{CONSUMER}/readyz")
+    queue = Queue(sqs, env["QUEUE_NAME"])
+
+    single_posts(services, folder, arguments.singles, arguments.rate)
+    bulk(services, folder, arguments.bulk)
+    # How full groups and receives are hangs on who gets the processor when: one slow moment is no failure.
+    calls = flood(queue, now, arguments.flood)
+    if calls > 400:
+        calls = min(calls, flood(queue, now + datetime.timedelta(milliseconds=1), arguments.flood))
+    require(calls <= 400, f"{calls:.0f} SQS calls per million events, twice; at most 400")
+    broken_among_many(now)
+    third_kind(now)
+    refusals(now)
+    if arguments.recorded:
+        replay(services, arguments.recorded)
+    services.stop("ingest")
+    queue.drained()
+    services.stop("batch-consumer")
+
+    batches = re.findall(
+        r"^INFO time=\S+ event=write_batch size=(\d+) latency_p50=\d+ms latency_p95=\d+ms",
+        services.log("batch-consumer"), re.MULTILINE,
+    )
+    require(batches, "batch-consumer logs each batch in its exact form")
+    require(max(map(int, batches)) > 1000, "some raw object holds more than 1,000 events")
+    say(f"{len(batches)} raw objects or more, the largest of {max(map(int, batches))} events")
+
+    say("aggregate, twice")
+    print(services.run("aggregator", "once"), end="")
+    again = services.run("aggregator", "once")
+    require(again.startswith("commits 0,"), again)
+    for ledger in ("single.ledger", "bulk.ledger"):
+        print(services.run("judge", "check", "--shared", "--ledger", folder / ledger))
+    require(keys(s3, bucket, "raw/") and keys(s3, bucket, "aggregates/"), "raw/ and aggregates/ can be listed")
+    if arguments.local_aws:
+        say("the AWS CLI against local-aws")
+        cli = [sys.executable, pathlib.Path(sys.executable).parent / "aws", "--endpoint-url", endpoint, "s3", "ls", "--recursive"]
+        listed = subprocess.run([*cli, f"s3://{bucket}/aggregates/"], env=env, check=True, capture_output=True, text=True)
+        require("vehicle.jsonl" in listed.stdout, listed.stdout)
+    say("DuckDB computes the aggregates anew")
+    check = [sys.executable, ROOT / "tests/lake_check.py", "--endpoint", endpoint, "--bucket", bucket]
+    subprocess.run([*check, "--contracts", ROOT / "docs/examples"], env=env, check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group(required=True)
@@ -313,6 +254,7 @@ def main():
     parser.add_argument("--rate", type=int, default=500, help="of them a second")
     parser.add_argument("--bulk", type=int, default=100_000, help="events posted 500 at a time, each one judged")
     parser.add_argument("--flood", type=int, default=1_000_000, help="events posted as fast as they are taken, requests counted")
+    parser.add_argument("--dead-letters", action="store_true", help="the part on dead letters alone")
     parser.add_argument("--recorded", type=pathlib.Path, help="folder with recorded data to replay")
     arguments = parser.parse_args()
 
@@ -326,7 +268,6 @@ def main():
         "API_KEYS": f"a-key-on-its-way-out,{KEY}", "API_KEY": KEY, "INGEST_URL": INGEST,
         "LISTEN": "127.0.0.1:13000", "METRICS_LISTEN": CONSUMER, "CONTRACTS": str(ROOT / "docs/examples"),
     }
-    now = datetime.datetime.now(datetime.UTC)
     with tempfile.TemporaryDirectory(prefix="headwater-e2e-") as temporary:
         folder = pathlib.Path(temporary)
         services = Services(binaries, folder, env)
@@ -338,49 +279,9 @@ def main():
             account = {"endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
             sqs = boto3.client("sqs", **account)
             s3 = boto3.client("s3", **account, config=boto3.session.Config(s3={"addressing_style": "path"}))
-            services.start("ingest", ready=f"{INGEST}/readyz")
-            services.start("batch-consumer", ready=f"http://{CONSUMER}/readyz")
-
-            single_posts(services, folder, arguments.singles, arguments.rate)
-            bulk(services, folder, arguments.bulk)
-            # How full groups and receives are hangs on who gets the processor when: one slow moment is no failure.
-            calls = flood(sqs, names, now, arguments.flood)
-            if calls > 400:
-                calls = min(calls, flood(sqs, names, now + datetime.timedelta(milliseconds=1), arguments.flood))
-            require(calls <= 400, f"{calls:.0f} SQS calls per million events, twice; at most 400")
-            broken_among_many(now)
-            third_kind(now)
-            refusals(now)
-            dead_letters(services, sqs, names, now)
-            if arguments.recorded:
-                replay(services, arguments.recorded)
-            services.stop("ingest")
-            drained(sqs, names)
-            services.stop("batch-consumer")
-
-            batches = re.findall(
-                r"^INFO time=\S+ event=write_batch size=(\d+) latency_p50=\d+ms latency_p95=\d+ms",
-                services.log("batch-consumer"), re.MULTILINE,
-            )
-            require(batches, "batch-consumer logs each batch in its exact form")
-            require(max(map(int, batches)) > 1000, "some raw object holds more than 1,000 events")
-            say(f"{len(batches)} raw objects or more, the largest of {max(map(int, batches))} events")
-
-            say("aggregate, twice")
-            print(services.run("aggregator", "once"), end="")
-            again = services.run("aggregator", "once")
-            require(again.startswith("commits 0,"), again)
-            for ledger in ("single.ledger", "bulk.ledger"):
-                print(services.run("judge", "check", "--shared", "--ledger", folder / ledger))
-            require(keys(s3, run, "raw/") and keys(s3, run, "aggregates/"), "raw/ and aggregates/ can be listed")
-            if arguments.local_aws:
-                say("the AWS CLI against local-aws")
-                cli = [sys.executable, pathlib.Path(sys.executable).parent / "aws", "--endpoint-url", endpoint, "s3", "ls", "--recursive"]
-                listed = subprocess.run([*cli, f"s3://{run}/aggregates/"], env=env, check=True, capture_output=True, text=True)
-                require("vehicle.jsonl" in listed.stdout, listed.stdout)
-            say("DuckDB computes the aggregates anew")
-            check = [sys.executable, ROOT / "tests/lake_check.py", "--endpoint", endpoint, "--bucket", run]
-            subprocess.run([*check, "--contracts", ROOT / "docs/examples"], env=env, check=True)
+            if not arguments.dead_letters:
+                pipeline(arguments, services, sqs, s3)
+            dead_letters.all_the_way(binaries, folder, env, account, INGEST, CONSUMER, post_lines)
         finally:
             services.stop_all()
     say("end to end: all as it should be")
