@@ -1,6 +1,7 @@
 //! `aggregator`: wires settings, log, lake and runs.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use aggregator::{Cli, Command, Config, Progress};
 use anyhow::Context;
@@ -8,6 +9,10 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use service::metrics::Ready;
 use tokio_util::sync::CancellationToken;
+
+/// Longest time to finish what is under way after the stop signal. It can be dropped anywhere: who
+/// runs next finishes its commit.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -32,6 +37,23 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
         return service::health::check(config.metrics_listen, "/readyz").await;
     }
     let stop = service::stop::on_signal().context("cannot listen for signals")?;
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    let rebuilds = matches!(command, Command::Rebuild { .. });
+    tokio::select! {
+        biased;
+        result = work(command, &config, &stop) => result,
+        () = overdue => {
+            anyhow::ensure!(!rebuilds, "stopped before all was made anew: run it again");
+            tracing::warn!(event = "stop_overdue", "the next run finishes what is under way");
+            Ok(())
+        }
+    }
+}
+
+async fn work(command: Command, config: &Config, stop: &CancellationToken) -> anyhow::Result<()> {
     let aws = aws::Aws::connect().await;
     if config.create.wanted(&aws) {
         aws::setup::create_bucket(&aws, &config.lake.lake_bucket)
@@ -43,17 +65,17 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
             .context("cannot make the bucket of the lake")?;
     }
     match command {
-        Command::Watch => watch(&config, &aws, stop).await,
+        Command::Watch => watch(config, &aws, stop).await,
         Command::Rebuild { from, to } => {
             let bar = Bar::new();
-            let summary = aggregator::rebuild(&config, &aws, from, to, &bar).await?;
+            let summary = aggregator::rebuild(config, &aws, from, to, &bar).await?;
             bar.0.finish_and_clear();
             println!("rebuilt: {summary}");
             Ok(())
         }
         Command::Once | Command::Health => {
             let bar = Bar::new();
-            let summary = aggregator::once(&config, &aws, &stop, &bar).await?;
+            let summary = aggregator::once(config, &aws, stop, &bar).await?;
             bar.0.finish_and_clear();
             println!("{summary}");
             Ok(())
@@ -61,7 +83,7 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
     }
 }
 
-async fn watch(config: &Config, aws: &aws::Aws, stop: CancellationToken) -> anyhow::Result<()> {
+async fn watch(config: &Config, aws: &aws::Aws, stop: &CancellationToken) -> anyhow::Result<()> {
     let ready = Ready::default();
     let meter = aws.meter().clone();
     // Served until the last run has ended, so that a scrape shows it.
@@ -75,7 +97,7 @@ async fn watch(config: &Config, aws: &aws::Aws, stop: CancellationToken) -> anyh
     tracing::info!(event = "start", interval = %humantime::format_duration(config.interval), bucket = config.lake.lake_bucket);
     tokio::select! {
         result = server => result,
-        summary = aggregator::watch(config, aws, &stop, |succeeded| ready.set(succeeded)) => {
+        summary = aggregator::watch(config, aws, stop, |succeeded| ready.set(succeeded)) => {
             tracing::info!(event = "stop", summary = %summary);
             Ok(())
         }

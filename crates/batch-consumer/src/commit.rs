@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::batcher::{Batch, Delivery};
+use crate::heartbeat::Hold;
 use crate::metrics::{
     BATCH_EVENTS, BATCH_MESSAGES, BYTES, DEAD_LETTER_FAILURES, DEAD_LETTERS, DELETE_FAILURES,
     DUPLICATES, EVENTS, LATENCY, MESSAGES, OBJECTS, QUEUE_LATENCY, WRITE_FAILURES, WRITE_RETRIES,
@@ -74,8 +75,12 @@ impl Committer {
                         || events.all(|mark| !unwritten.contains(&Hour::of(mark.received_at))))
             });
         self.delete(&kept).await;
-        if !left.is_empty() && self.halt.is_cancelled() {
+        if self.halt.is_cancelled() {
             give_back(&self.queue, &receipt_handles(&left)).await;
+        } else {
+            left.iter()
+                .flat_map(|delivery| &delivery.holds)
+                .for_each(Hold::leave);
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Registry(Arc<Mutex<Entries>>);
 struct Entries {
     next: u64,
     held: BTreeMap<u64, Entry>,
+    /// What is held no more and comes again by itself, with the time since when it is hidden.
+    left: Vec<(Instant, String)>,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,15 @@ impl Hold {
     /// What deletes or extends the delivery.
     pub fn receipt_handle(&self) -> &str {
         &self.receipt_handle
+    }
+
+    /// Leaves the delivery to come again when its visibility timeout ends, or at the stop if that
+    /// is before.
+    pub fn leave(&self) {
+        let mut entries = self.registry.entries();
+        if let Some(entry) = entries.held.remove(&self.number) {
+            entries.left.push((entry.hidden_at, entry.receipt_handle));
+        }
     }
 }
 
@@ -93,6 +104,17 @@ impl Registry {
             .collect()
     }
 
+    /// The receipt handles of what was left and is hidden still: for less than `timeout`.
+    pub fn left(&self, timeout: Duration) -> Vec<String> {
+        let mut entries = self.entries();
+        entries.left.retain(|(since, _)| since.elapsed() < timeout);
+        entries
+            .left
+            .iter()
+            .map(|(_, receipt_handle)| receipt_handle.clone())
+            .collect()
+    }
+
     /// Extends the visibility timeout of what is held, for as long as the future is polled: each
     /// time a third of it has gone by. A delivery that cannot be extended, as after 12 h, is
     /// counted and else left alone: it may come again, and `raw/` is at least once.
@@ -102,6 +124,9 @@ impl Registry {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.entries()
+                .left
+                .retain(|(since, _)| since.elapsed() < timeout);
             let due = self.due(timeout / 3);
             if due.is_empty() {
                 continue;
@@ -161,5 +186,20 @@ mod tests {
         drop(first);
         assert!(registry.due(Duration::from_secs(20)).is_empty());
         assert_eq!(registry.receipt_handles(), ["second"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_is_remembered_for_as_long_as_it_is_hidden() {
+        let (registry, minute) = (Registry::default(), Duration::from_secs(60));
+        let first = registry.hold("first".into());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let second = registry.hold("second".into());
+        first.leave();
+        second.leave();
+        drop((first, second));
+        assert!(registry.is_empty());
+        assert_eq!(registry.left(minute), ["first", "second"]);
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert_eq!(registry.left(minute), ["second"]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws::{CallError, MAX_ENTRIES, Message, Queue};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use contract::Kinds;
+use futures::StreamExt;
 use metrics::counter;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -22,6 +23,9 @@ use crate::room::Room;
 /// Longest wait of the receivers that help out: they are there for messages that are waiting, and
 /// a long poll of several would share out a trickle among them.
 const HELPERS_WAIT: Duration = Duration::from_secs(1);
+
+/// Calls that give messages back at once: at the stop there may be hundreds, and little time.
+const CALLS_AT_ONCE: usize = 8;
 
 /// What the receivers share.
 #[derive(Debug)]
@@ -163,10 +167,22 @@ pub(crate) async fn give_back(queue: &Queue, receipt_handles: &[String]) {
     if receipt_handles.is_empty() {
         return;
     }
-    let results = queue
-        .change_visibility(receipt_handles, Duration::ZERO)
+    let calls: Vec<Vec<String>> = receipt_handles
+        .chunks(MAX_ENTRIES)
+        .map(<[_]>::to_vec)
+        .collect();
+    let failed: Vec<usize> = futures::stream::iter(calls)
+        .map(|handles| {
+            let queue = queue.clone();
+            async move {
+                let results = queue.change_visibility(&handles, Duration::ZERO).await;
+                results.iter().filter(|result| result.is_err()).count()
+            }
+        })
+        .buffered(CALLS_AT_ONCE)
+        .collect()
         .await;
-    let failed = results.iter().filter(|result| result.is_err()).count();
+    let failed: usize = failed.iter().sum();
     info!(
         event = "given_back",
         messages = receipt_handles.len() - failed,

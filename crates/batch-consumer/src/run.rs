@@ -107,7 +107,7 @@ impl Consumer {
     }
 
     /// Consumes until `stop`, then writes and deletes what is held, within `SHUTDOWN_GRACE`; what
-    /// is left by then is given back to the queue.
+    /// is left by then is given back to the queue, and what was left to come again before.
     ///
     /// # Errors
     ///
@@ -145,11 +145,10 @@ impl Consumer {
             settings = ?config,
         );
         let work = work(receiving, committer, Limits::from(config), config.receivers);
-        // The last tenth of the grace is for giving back.
         let overdue = async {
             halt.cancelled().await;
             info!(event = "stopping", held = registry.len());
-            tokio::time::sleep(config.shutdown_grace * 9 / 10).await;
+            tokio::time::sleep(config.shutdown_grace * 17 / 20).await;
             // Asked for while the work is still there: dropping it lets go of its messages.
             registry.receipt_handles()
         };
@@ -160,29 +159,24 @@ impl Consumer {
             never = registry.keep_hidden(&self.queue, config.visibility_timeout) => match never {},
             never = publish(&self.aws, &registry) => match never {},
         };
-        let result = match outcome {
-            Ok(result) => result,
-            Err(left) => {
-                self.abandon(&left).await;
-                Ok(())
-            }
-        };
+        let mut back = registry.left(config.visibility_timeout);
+        let result = outcome.unwrap_or_else(|held| {
+            warn!(
+                event = "stop_overdue",
+                messages = held.len(),
+                grace = %humantime::format_duration(config.shutdown_grace),
+                "these messages are not written; they come again"
+            );
+            back.extend(held);
+            Ok(())
+        });
+        // Ends before the grace does: what stops us may look at its clock too.
+        let time = config.shutdown_grace / 10;
+        let _ = tokio::time::timeout(time, give_back(&self.queue, &back)).await;
         self.aws.meter().publish();
         gauge!(HELD).set(0.0);
         info!(event = "stopped", dollars = self.aws.meter().dollars());
         result
-    }
-
-    /// Gives back what could not be written within the grace.
-    async fn abandon(&self, left: &[String]) {
-        warn!(
-            event = "stop_overdue",
-            messages = left.len(),
-            grace = %humantime::format_duration(self.config.shutdown_grace),
-            "these messages are not written; they come again"
-        );
-        let time = self.config.shutdown_grace / 10;
-        let _ = tokio::time::timeout(time, give_back(&self.queue, left)).await;
     }
 }
 

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use aws::{Aws, Outgoing, setup};
-use local_aws::LocalAws;
+use local_aws::{Faults, LocalAws};
 use support::{name, packs, plain, stored};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -89,6 +89,41 @@ impl Drop for Server {
 fn terminate(child: &Child) {
     let killed = Command::new("kill").arg(child.id().to_string()).status();
     assert!(killed.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_at_once_and_its_messages_come_again() {
+    let server = Server::start().await;
+    let hang = Duration::from_secs(60)..Duration::from_secs(61);
+    server
+        .cloud
+        .set_faults(Faults::seeded(1).slow("PutObject", 1.0, hang));
+    let child = server
+        .command(&["--metrics-listen=127.0.0.1:0", "--visibility-timeout=5s"])
+        .spawn()
+        .unwrap();
+    server.send("headwater-events", &[plain(stored("a"))]).await;
+    server
+        .until("the put under way", |cloud| {
+            cloud.faults_fired().contains_key("slow:PutObject")
+        })
+        .await;
+    terminate(&child);
+    // The first signal must have arrived as one of its own.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    terminate(&child);
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(server.cloud.objects("headwater-lake").is_empty());
+    server
+        .until("the message is back", |cloud| {
+            cloud
+                .queue_counts("headwater-events")
+                .is_some_and(|counts| counts.visible == 1)
+        })
+        .await;
 }
 
 fn free_address() -> SocketAddr {

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use local_aws::Faults;
+use local_aws::{FaultKind, Faults};
 use support::*;
 use tokio::time::Instant;
 
@@ -86,4 +86,91 @@ async fn a_stop_in_the_middle_of_a_flood_leaves_each_event_in_the_queue_or_in_th
     bench.drained().await;
     assert_eq!(bench.ids(), names(0..1000));
     running.stopped().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_be_written_all_is_given_back_at_once_also_what_was_left_before() {
+    let failing = || Faults::seeded(1).rule(FaultKind::InternalError, "PutObject", 1.0);
+    let mut bench = Bench::with(failing()).await;
+    bench.config.batch_max_messages = 10;
+    bench.send(&singles(0..35)).await;
+    let running = bench.start();
+    seconds(20).await;
+    let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
+    assert!(counts.in_flight >= 10, "{counts:?}");
+    running.stopped().await.unwrap();
+    let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
+    assert_eq!((counts.visible, counts.in_flight), (35, 0));
+    bench.cloud.set_faults(Faults::none());
+    let running = bench.start();
+    let waited = bench.drained().await;
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
+    assert_eq!(bench.ids(), names(0..35));
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_while_writes_hang_is_given_back_to_others() {
+    let hang = Duration::from_secs(100)..Duration::from_secs(101);
+    let mut bench = Bench::with(Faults::seeded(1).slow("PutObject", 1.0, hang)).await;
+    // Eight of those batches may be in memory: the packs are many more.
+    bench.config.batch_max_bytes = "300KB".parse().unwrap();
+    let lines: Vec<String> = (0..30_000).map(|id| stored(&name(id))).collect();
+    for part in lines.chunks(500) {
+        bench.send(&packs(part)).await;
+    }
+    let running = bench.start();
+    seconds(5).await;
+    let start = Instant::now();
+    running.stopped().await.unwrap();
+    assert!(
+        start.elapsed() < bench.config.shutdown_grace,
+        "{:?}",
+        start.elapsed()
+    );
+    let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
+    assert_eq!((counts.visible, counts.in_flight), (60, 0));
+    bench.cloud.set_faults(Faults::none());
+    let other = bench.start();
+    bench.drained().await;
+    let mut ids = bench.ids();
+    ids.dedup();
+    assert_eq!(ids, names(0..30_000));
+    other.stopped().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_hangs_does_not_keep_what_is_held_from_the_lake_nor_the_stop_from_ending() {
+    let mut bench = Bench::new().await;
+    bench.config.batch_max_wait = Duration::from_secs(50);
+    bench.send(&singles(0..5)).await;
+    let running = bench.start();
+    seconds(3).await;
+    assert!(bench.raw().is_empty());
+    let hang = Duration::from_secs(100)..Duration::from_secs(101);
+    let hanging = [
+        "ReceiveMessage",
+        "DeleteMessageBatch",
+        "ChangeMessageVisibilityBatch",
+    ]
+    .iter()
+    .fold(Faults::seeded(1), |faults, operation| {
+        faults.slow(operation, 1.0, hang.clone())
+    });
+    bench.cloud.set_faults(hanging);
+    let start = Instant::now();
+    running.stopped().await.unwrap();
+    assert!(
+        start.elapsed() < bench.config.shutdown_grace,
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(bench.ids(), names(0..5));
+    // They could not be deleted: they come again, as the same object.
+    bench.cloud.set_faults(Faults::none());
+    let running = bench.start();
+    seconds(70).await;
+    running.stopped().await.unwrap();
+    assert_eq!((bench.queued(), bench.raw().len()), (0, 1));
+    assert_eq!(bench.ids(), names(0..5));
 }

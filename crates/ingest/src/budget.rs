@@ -113,9 +113,7 @@ impl Buffer {
 
     /// Appends `data`.
     pub(crate) fn append(&mut self, data: &[u8], expected: Expected) -> Result<(), Exhausted> {
-        let taken = self
-            .bytes
-            .taken_at(self.bytes.len() + data.len(), expected);
+        let taken = self.bytes.taken_at(self.bytes.len() + data.len(), expected);
         let share = taken.saturating_sub(self.free);
         self.share.grow(share.saturating_sub(self.share.bytes))?;
         self.bytes.append(data, expected).map_err(|_| Exhausted)

@@ -81,9 +81,9 @@ pub struct Config {
     #[arg(long, env, default_value = "30s", value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
 
-    /// Most connections at a time; further ones wait to be accepted. The default stays below the
-    /// usual limit of 1,024 open files.
-    #[arg(long, env, default_value = "900", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Most connections at a time. Where there are as many, one that waits for a request is closed
+    /// for each that comes: the one that has waited the longest.
+    #[arg(long, env, default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 
     /// Most sends to SQS at a time.

@@ -1,8 +1,9 @@
 //! Who is connected, and who gives way where there is no room for one more.
 //!
-//! A connection waits for a request, takes in its body, or is at work on it. Where all places are
-//! taken, or all of the byte budget, the one that waits the longest gives way, or else the one
-//! whose body takes the longest, if that is longer than [`SLOW_BODY`]. Work is never broken off.
+//! A connection waits for a request, receives its body, or is at work on it. Where all places are
+//! taken, the one that waits the longest gives way, or else the one whose body takes the longest;
+//! where the byte budget is, the latter. None does before it has had a while, [`SHORT_WAIT`] or
+//! [`SLOW_BODY`], and work is never broken off.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +16,12 @@ use tokio_util::sync::CancellationToken;
 /// A body that has taken so long gives way to others.
 pub(crate) const SLOW_BODY: Duration = Duration::from_secs(5);
 
-/// How long a place is waited for before another connection is asked for its own.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// A connection that has waited so long for a request gives way to others. The request of one that
+/// is new comes right behind it, and an answer may be followed at once by the next.
+const SHORT_WAIT: Duration = Duration::from_millis(250);
+
+/// How long a place is waited for before it is looked again who could give way.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// All connections.
 #[derive(Debug, Clone)]
@@ -29,9 +34,12 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    waiting: BTreeMap<u64, CancellationToken>,
-    receiving: BTreeMap<u64, (Instant, CancellationToken)>,
+    waiting: Line,
+    receiving: Line,
 }
+
+/// Since when, and what is cancelled when it is to give way.
+type Line = BTreeMap<u64, (Instant, CancellationToken)>;
 
 /// A connection's place.
 #[derive(Debug)]
@@ -80,10 +88,9 @@ impl Connections {
 
     /// Asks one connection to give way; none where all are at work or quick enough.
     pub(crate) fn one_gives_way(&self) {
-        let longest = self.table().waiting.pop_first();
-        match longest {
-            Some((_, token)) => token.cancel(),
-            None => self.slow_body_gives_way(SLOW_BODY),
+        let mut table = self.table();
+        if !first_gives_way(&mut table.waiting, SHORT_WAIT) {
+            first_gives_way(&mut table.receiving, SLOW_BODY);
         }
     }
 
@@ -94,25 +101,26 @@ impl Connections {
         }
     }
 
-    fn slow_body_gives_way(&self, slow: Duration) {
-        let mut table = self.table();
-        if let Some(first) = table.receiving.first_entry()
-            && first.get().0.elapsed() >= slow
-        {
-            first.remove().1.cancel();
-        }
-    }
-
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the first has been in line for long enough to be asked.
+fn first_gives_way(line: &mut Line, long_enough: Duration) -> bool {
+    let first = line.first_entry();
+    let Some(first) = first.filter(|first| first.get().0.elapsed() >= long_enough) else {
+        return false;
+    };
+    first.remove().1.cancel();
+    true
 }
 
 impl Seat {
     /// It waits for a request.
     pub(crate) fn waits(&self) {
         self.change(|table, number, token| {
-            table.waiting.insert(number, token);
+            table.waiting.insert(number, (Instant::now(), token));
             State::Waiting(number)
         });
     }
@@ -132,7 +140,7 @@ impl Seat {
 
     /// Its request found the byte budget exhausted: a body that takes long is to give way.
     pub(crate) fn overloaded(&self) {
-        self.connections.slow_body_gives_way(SLOW_BODY);
+        first_gives_way(&mut self.connections.table().receiving, SLOW_BODY);
     }
 
     /// Whether it has no request.

@@ -23,8 +23,9 @@ use crate::memory::Expected;
 use crate::probe;
 use crate::unfold::unfold;
 
-/// Bodies up to this size are read on the runtime's own threads: a millisecond or two of work.
-const INLINE_BYTES: usize = 64 * 1024;
+/// Bodies up to this size are read on the runtime's own threads: a millisecond or two of work, also
+/// where they are full of tiny events that are all refused.
+const INLINE_BYTES: usize = 16 * 1024;
 
 /// A body that takes longer to arrive is not waited for by the requests that could share a send
 /// with it.
@@ -128,11 +129,7 @@ async fn respond(app: &Arc<App>, route: Route, request: Request) -> Response {
     }
 }
 
-fn head(
-    app: &App,
-    route: Route,
-    request: &axum::http::request::Parts,
-) -> Result<Head, Refusal> {
+fn head(app: &App, route: Route, request: &axum::http::request::Parts) -> Result<Head, Refusal> {
     app.keys.check(&request.headers)?;
     let kind = match route {
         Route::AnyKind => None,
@@ -184,10 +181,7 @@ async fn take(
     let atomic = head.atomic;
     let inline = head.encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
     let read = {
-        let (app, now) = (
-            app.clone(),
-            contract::now_millis_precision(app.clock.now()),
-        );
+        let (app, now) = (app.clone(), contract::now_millis_precision(app.clock.now()));
         move || read_events(&app, &head, now, bytes)
     };
     let mut intake = match inline {

@@ -37,7 +37,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that is to end may go on without a request.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Largest head of a request, and most that is read of a connection at once: each has such a buffer.
+/// Largest head of a request, and most that is read of a connection at once: each has such a buffer,
+/// and one as large for answers.
 const BUFFER_BYTES: usize = 8 * 1024;
 
 /// Pause after an accept that failed, as when the process is out of file descriptors.

@@ -103,3 +103,38 @@ async fn a_request_that_does_not_end_holds_the_stop_up_for_the_grace_period_alon
     );
     hanging.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_hangs_holds_the_stop_up_no_longer_than_its_clients_wait() {
+    let hang = Duration::from_secs(100)..Duration::from_secs(101);
+    let cloud = LocalAws::builder()
+        .faults(Faults::seeded(1).slow("SendMessageBatch", 1.0, hang))
+        .build()
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let config = config(&["--max-in-flight=1"]);
+    let service = tokio::spawn(ingest::run(config, clients(&cloud), listener, stop.clone()));
+    let posts = (0..10).map(|n| async move {
+        // One after the other, so that each waits for a send of its own.
+        tokio::time::sleep(Duration::from_millis(500 * n)).await;
+        let post = reqwest::Client::new()
+            .post(format!("http://{address}/v1/events"))
+            .header("x-api-key", KEY);
+        post.body(vehicle(n as usize))
+            .send()
+            .await
+            .unwrap()
+            .status()
+    });
+    let posts = tokio::spawn(futures::future::join_all(posts));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let started = tokio::time::Instant::now();
+    stop.cancel();
+    service.await.unwrap().unwrap();
+    let waited = started.elapsed();
+    assert!(waited < Duration::from_secs(12), "{waited:?}");
+    let answers = posts.await.unwrap();
+    assert!(answers.iter().all(|status| *status == 503), "{answers:?}");
+}

@@ -1,0 +1,272 @@
+//! Clients that hold on to connections, dawdle or do not listen: others go on being served.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use local_aws::{Faults, LocalAws};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::{KEY, VEHICLE, clients, config, queued, vehicle};
+
+/// The service on a port of its own.
+struct Server {
+    address: SocketAddr,
+    cloud: LocalAws,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Server {
+    async fn start(flags: &[&str]) -> Server {
+        Server::over(LocalAws::in_process(), flags).await
+    }
+
+    async fn over(cloud: LocalAws, flags: &[&str]) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let service = ingest::run(config(flags), clients(&cloud), listener, stop.clone());
+        Server {
+            address,
+            cloud,
+            stop,
+            task: tokio::spawn(service),
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Connects and writes that much of a request.
+    async fn begin(&self, text: &[u8]) -> TcpStream {
+        let mut stream = self.connect().await;
+        stream.write_all(text).await.unwrap();
+        stream
+    }
+
+    /// What a client on a connection of its own gets.
+    async fn post(&self, body: &str) -> String {
+        let mut stream = self.begin(&request(body, body.len())).await;
+        answer(&mut stream).await
+    }
+
+    async fn stopped(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+/// A request that announces `length` bytes and has those of `body`.
+fn request(body: &str, length: usize) -> Vec<u8> {
+    format!(
+        "POST /v1/events HTTP/1.1\r\nhost: ingest\r\nx-api-key: {KEY}\r\ncontent-type: application/x-ndjson\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// The head of the next answer and the body behind it; empty where the connection was closed.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    loop {
+        let length = text
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.split("\r\n").next())
+            .and_then(|digits| digits.parse::<usize>().ok());
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body.len());
+        if body.is_some() && body == length {
+            return text;
+        }
+        let mut piece = [0; 4096];
+        match stream.read(&mut piece).await {
+            Ok(0) | Err(_) => return text,
+            Ok(count) => text.push_str(std::str::from_utf8(&piece[..count]).unwrap()),
+        }
+    }
+}
+
+/// Whether the server has closed the connection.
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_))
+}
+
+fn is_accepted(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 202 ")
+}
+
+fn is_overload(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: 1\r\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_wait_give_way_where_there_are_more_than_places() {
+    let server = Server::start(&["--max-connections=4"]).await;
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        idle.push(server.connect().await);
+    }
+    assert!(is_accepted(&server.post(VEHICLE).await));
+    // All but those that came last are closed, the first ones first.
+    for stream in &mut idle[..36] {
+        assert!(is_closed(stream).await);
+    }
+    let mut last = idle.pop().unwrap();
+    last.write_all(&request(VEHICLE, VEHICLE.len()))
+        .await
+        .unwrap();
+    assert!(is_accepted(&answer(&mut last).await));
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_in_use_stays_and_the_one_that_has_waited_the_longest_goes() {
+    let server = Server::start(&["--max-connections=3"]).await;
+    let mut used = server.connect().await;
+    let mut unused = server.connect().await;
+    let request = request(VEHICLE, VEHICLE.len());
+    for round in 0..20 {
+        used.write_all(&request).await.unwrap();
+        assert!(is_accepted(&answer(&mut used).await), "round {round}");
+        assert!(is_accepted(&server.post(VEHICLE).await));
+    }
+    let others = [server.connect().await, server.connect().await];
+    assert!(is_closed(&mut unused).await);
+    drop(others);
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_clients_than_places_are_served_in_turn() {
+    let slow = Faults::seeded(1).slow(
+        "SendMessageBatch",
+        1.0,
+        Duration::from_millis(100)..Duration::from_millis(200),
+    );
+    let cloud = LocalAws::builder().faults(slow).build().unwrap();
+    let server = Server::over(cloud, &["--max-connections=2"]).await;
+    let posts = (0..30).map(|n| {
+        let server = &server;
+        async move { server.post(&vehicle(n)).await }
+    });
+    let answers = futures::future::join_all(posts).await;
+    assert!(
+        answers.iter().all(|answer| is_accepted(answer)),
+        "{answers:?}"
+    );
+    assert_eq!(queued(&server.cloud).len(), 30);
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_comes_byte_by_byte_keeps_nobody_out() {
+    let server = Server::start(&["--max-connections=1"]).await;
+    let mut slow = server.begin(b"POST /v1/ev").await;
+    assert!(is_accepted(&server.post(VEHICLE).await));
+    assert!(is_closed(&mut slow).await);
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_dawdles_gives_its_place_up_after_five_seconds_and_is_told() {
+    let server = Server::start(&["--max-connections=1"]).await;
+    let mut slow = server.begin(&request("{", 100)).await;
+    let started = Instant::now();
+    assert!(is_accepted(&server.post(VEHICLE).await));
+    let waited = started.elapsed();
+    assert!((5..8).contains(&waited.as_secs()), "{waited:?}");
+    let refused = answer(&mut slow).await;
+    assert!(
+        refused.starts_with("HTTP/1.1 408 ") && refused.contains("within 5s"),
+        "{refused}"
+    );
+    // With places to spare it has its 30 seconds.
+    let roomy = Server::start(&[]).await;
+    let mut slow = roomy.begin(&request("{", 100)).await;
+    let started = Instant::now();
+    assert!(answer(&mut slow).await.contains("within 30s"));
+    assert!(started.elapsed() >= Duration::from_secs(30));
+    server.stopped().await;
+    roomy.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_stall_give_the_bytes_that_they_hold_to_others() {
+    let server = Server::start(&["--max-body-bytes=64KiB", "--max-pending-bytes=256KiB"]).await;
+    let half: String = (0..200).map(|n| vehicle(n) + "\n").collect();
+    let mut stalled = Vec::new();
+    for _ in 0..6 {
+        stalled.push(server.begin(&request(&half, 60_000)).await);
+    }
+    let started = Instant::now();
+    let refused = server.post(&half).await;
+    assert!(is_overload(&refused), "{refused}");
+    while !is_accepted(&server.post(&half).await) {
+        sleep(Duration::from_secs(1)).await;
+    }
+    let waited = started.elapsed();
+    assert!((5..10).contains(&waited.as_secs()), "{waited:?}");
+    drop(stalled);
+    sleep(Duration::from_secs(1)).await;
+    assert!(is_accepted(&server.post(&half).await));
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_dropped_and_others_have_their_answers() {
+    let server = Server::start(&[]).await;
+    let many = request(&"{}\n".repeat(10_000), 30_000);
+    let mut deaf = Vec::new();
+    for _ in 0..8 {
+        let mut stream = server.connect().await;
+        deaf.push(tokio::spawn({
+            let many = many.clone();
+            // Until the connection breaks.
+            async move { while stream.write_all(&many).await.is_ok() {} }
+        }));
+    }
+    for n in 0..12 {
+        let events = format!("{}\n{{}}\n", vehicle(n));
+        let text = server.post(&events).await;
+        assert!(
+            is_accepted(&text) && text.contains(r#""rejected_count":1}"#),
+            "{text}"
+        );
+        sleep(Duration::from_secs(1)).await;
+    }
+    futures::future::join_all(deaf).await;
+    let text = server.post(&"{}\n".repeat(10_000)).await;
+    assert!(text.starts_with("HTTP/1.1 422 "), "{}", &text[..200]);
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_too_long_is_431() {
+    let server = Server::start(&[]).await;
+    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n", "x".repeat(10_000));
+    let mut stream = server.begin(head.as_bytes()).await;
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 431 "));
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_begun_of_a_request_does_not_hold_the_stop_up() {
+    let server = Server::start(&[]).await;
+    let idle = server.connect().await;
+    let mut head = server.begin(b"POST /v1/ev").await;
+    let mut body = server.begin(&request("{", 100)).await;
+    sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    server.stopped().await;
+    // The body has a while, as under pressure.
+    let waited = started.elapsed();
+    assert!((5..8).contains(&waited.as_secs()), "{waited:?}");
+    assert!(answer(&mut body).await.starts_with("HTTP/1.1 408 "));
+    assert!(is_closed(&mut head).await);
+    drop(idle);
+}
