@@ -131,6 +131,11 @@ impl World {
         }
     }
 
+    /// Whether the attack has taken place.
+    pub fn has_fired(&self, attack: Attack) -> bool {
+        lock(&self.fired).contains_key(&attack)
+    }
+
     /// Notes a law that was broken.
     pub fn fail(&self, what: String) {
         self.tell("FAILURE", format_args!("{what}"));
