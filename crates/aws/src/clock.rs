@@ -1,6 +1,6 @@
 //! The time of day, which a simulation sets.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_smithy_async::time::TimeSource;
 use chrono::{DateTime, Utc};
@@ -30,11 +30,6 @@ impl Clock {
             None => Utc::now(),
         }
     }
-
-    /// A clock that is `by` ahead of this one.
-    pub fn ahead_by(&self, by: Duration) -> Clock {
-        Clock::starting_at(self.now() + by)
-    }
 }
 
 impl TimeSource for Clock {
@@ -45,6 +40,8 @@ impl TimeSource for Clock {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -52,7 +49,7 @@ mod tests {
         let start: DateTime<Utc> = "2025-10-04T12:00:00Z".parse().unwrap();
         let clock = Clock::starting_at(start);
         tokio::time::advance(Duration::from_secs(90)).await;
-        let ahead = clock.ahead_by(Duration::from_secs(7));
+        let ahead = Clock::starting_at(clock.now() + Duration::from_secs(7));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(clock.now(), start + Duration::from_secs(100));
         assert_eq!(ahead.now(), start + Duration::from_secs(107));

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use aws::{Message, Outgoing};
 use chrono::{DateTime, Utc};
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, Rejection};
+use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, Rejection};
 
-/// Name of the attribute that holds the reason's code.
-pub const ATTRIBUTE_REASON: &str = "reason";
 /// Name of the attribute that holds the reason in words.
 pub const ATTRIBUTE_DETAIL: &str = "detail";
 /// Name of the attribute that holds the id of the message in which the letter came.
@@ -20,8 +18,6 @@ pub const ATTRIBUTE_RECEIVED_AT: &str = "received_at";
 pub const UNDECODABLE: &str = "undecodable";
 /// The reason of a message with more broken events than [`MAX_LETTERS`].
 pub const MANY_BROKEN: &str = "many_broken_events";
-/// The reason shown for a letter without one: the redrive policy moved it.
-pub const MAX_RECEIVES: &str = "max_receives";
 
 /// Most events of one message that become letters of their own: a bound on memory and on calls.
 pub const MAX_LETTERS: usize = 1000;

@@ -8,6 +8,7 @@ mod id;
 mod key;
 mod kind;
 mod kinds;
+mod letter;
 mod line;
 mod pack;
 mod parse;
@@ -25,6 +26,7 @@ pub use key::{
 };
 pub use kind::{EntityRule, FieldRule, Kind, ScalarType, TimeRule};
 pub use kinds::{KindError, Kinds};
+pub use letter::{ATTRIBUTE_REASON, MAX_RECEIVES};
 pub use line::write_line;
 pub use pack::{
     ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, DecodeError, MAX_PACK_BYTES, Pack,

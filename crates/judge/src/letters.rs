@@ -6,18 +6,12 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_VERSION};
+use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, MAX_RECEIVES};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::check::cut;
 use crate::verdict::EXAMPLES;
-
-/// Name of the attribute that holds the reason's code.
-const ATTRIBUTE_REASON: &str = "reason";
-
-/// The reason of a letter without one: the redrive policy moved its message.
-pub const MAX_RECEIVES: &str = "max_receives";
 
 /// A letter that stands in a dead-letter queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

@@ -32,6 +32,26 @@ pub const BATCHES: [&str; 3] = [
     "ChangeMessageVisibilityBatch",
 ];
 
+/// What is odd about an event.
+pub const ODDITIES: [Attack; 6] = [
+    Attack::LateEvent,
+    Attack::ReorderedEvent,
+    Attack::RepeatedEvent,
+    Attack::ConflictingId,
+    Attack::ChangedType,
+    Attack::BrokenEvent,
+];
+
+/// What a client's post meets.
+pub const TROUBLES: [Attack; 3] = [Attack::PostLost, Attack::AnswerLost, Attack::ClientLeft];
+
+/// What others than ingest put into the queue.
+pub const STRANGE_MESSAGES: [Attack; 3] = [
+    Attack::UndecodableMessage,
+    Attack::PoisonedMessage,
+    Attack::PlainMessage,
+];
+
 /// A part of the pipeline that is attacked as a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -164,20 +184,11 @@ impl Attack {
             Attack::LateEffect,
             Attack::Redelivery,
             Attack::ClockApart,
-            Attack::PostLost,
-            Attack::AnswerLost,
-            Attack::ClientLeft,
-            Attack::LateEvent,
-            Attack::ReorderedEvent,
-            Attack::RepeatedEvent,
-            Attack::ConflictingId,
-            Attack::ChangedType,
-            Attack::BrokenEvent,
-            Attack::UndecodableMessage,
-            Attack::PoisonedMessage,
-            Attack::PlainMessage,
-            Attack::Look,
         ]);
+        all.extend(TROUBLES);
+        all.extend(ODDITIES);
+        all.extend(STRANGE_MESSAGES);
+        all.push(Attack::Look);
         all
     }
 }

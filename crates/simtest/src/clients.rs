@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use crate::attack::Attack;
+use crate::attack::{Attack, TROUBLES};
 use crate::chance::Chance;
 use crate::events::{Events, SimulatedEvent};
 use crate::processes::{API_KEY, Fronts};
@@ -181,9 +181,7 @@ impl Clients {
     ) -> Answer {
         let trouble = match self.world.is_disturbed() && chance.hits(self.world.plan.client_trouble)
         {
-            true => {
-                Some(chance.one_of(&[Attack::PostLost, Attack::AnswerLost, Attack::ClientLeft]))
-            }
+            true => Some(chance.one_of(&TROUBLES)),
             false => None,
         };
         let (there, back) = (way(chance), way(chance));

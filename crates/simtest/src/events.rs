@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::attack::Attack;
+use crate::attack::{Attack, ODDITIES};
 use crate::chance::Chance;
 
 /// Most events that are remembered, to be sent again.
@@ -44,16 +44,8 @@ impl Events {
     /// The next event, sent at `now`.
     pub fn next(&mut self, now: DateTime<Utc>) -> SimulatedEvent {
         self.made += 1;
-        let oddity = self.chance.hits(self.odd).then(|| {
-            self.chance.one_of(&[
-                Attack::LateEvent,
-                Attack::ReorderedEvent,
-                Attack::RepeatedEvent,
-                Attack::ConflictingId,
-                Attack::ChangedType,
-                Attack::BrokenEvent,
-            ])
-        });
+        let odd = self.chance.hits(self.odd);
+        let oddity = odd.then(|| self.chance.one_of(&ODDITIES));
         if matches!(oddity, Some(Attack::RepeatedEvent | Attack::ConflictingId))
             && let Some(before) = self.earlier()
         {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aws::Lake;
-use contract::Kinds;
-use judge::letters::{Doomed, Letter, MAX_RECEIVES, account};
+use contract::{Kinds, MAX_RECEIVES};
+use judge::letters::{Doomed, Letter, account};
 use judge::recount::{Extent, recount};
 use judge::{Ledger, Places, Question, Scope, judge};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use crate::attack::{Attack, Role};
 use crate::clients::Clients;
 use crate::processes::aggregator_config;
 use crate::wire::Process;
-use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World};
+use crate::world::{BUCKET, DEAD_LETTERS, World};
 
 /// Looks at the lake while all goes on: no event stands twice or changed, and each hour's
 /// aggregates equal a recount of the parts that they say they count.
@@ -43,12 +43,6 @@ pub async fn look(clients: &Clients, number: usize) {
     if !counted.clean_but_behind() {
         world.fail(format!("a reader saw\n{counted}"));
     }
-}
-
-/// Whether nothing is left to be done but by aggregators: the queue is empty, and no message died
-/// of bad luck.
-pub fn is_drained(world: &World) -> bool {
-    world.cloud.queue_depth(QUEUE) == 0 && unlucky(world) == 0
 }
 
 /// Dead letters that died by being received too often.

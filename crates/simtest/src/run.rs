@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use batch_consumer::dlq::{Filter, replay};
-use contract::Kinds;
+use contract::{Kinds, MAX_RECEIVES};
 use judge::Certainty;
-use judge::letters::MAX_RECEIVES;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -201,16 +200,18 @@ async fn strike_now_and_then(world: &World, processes: &Processes) {
 async fn drain(world: &Arc<World>) -> anyhow::Result<()> {
     let start = Instant::now();
     let aws = world.onlooker();
-    while !laws::is_drained(world) {
+    loop {
+        let (waiting, unlucky) = (world.cloud.queue_depth(QUEUE), laws::unlucky(world));
+        if waiting == 0 && unlucky == 0 {
+            break;
+        }
         if start.elapsed() > DRAIN_WITHIN {
             world.fail(format!(
-                "{} messages are left after {DRAIN_WITHIN:?} of peace, and {} unlucky letters",
-                world.cloud.queue_depth(QUEUE),
-                laws::unlucky(world)
+                "{waiting} messages are left after {DRAIN_WITHIN:?} of peace, and {unlucky} unlucky letters"
             ));
             return Ok(());
         }
-        if laws::unlucky(world) > 0 {
+        if unlucky > 0 {
             let (letters, queue) = (aws.queue(DEAD_LETTERS).await?, aws.queue(QUEUE).await?);
             let filter = Filter {
                 reason: Some(MAX_RECEIVES.to_owned()),

@@ -10,7 +10,7 @@ use judge::Certainty;
 use judge::letters::Doomed;
 use tokio::time::sleep;
 
-use crate::attack::Attack;
+use crate::attack::{Attack, STRANGE_MESSAGES};
 use crate::chance::Chance;
 use crate::clients::Clients;
 use crate::events::Events;
@@ -32,11 +32,7 @@ pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
         let now = world.clock.now();
         let sound = events.next(now).text;
         let broken = format!("{{\"kind\":\"vehicle\",\"number\":{number}}}");
-        let attack = chance.one_of(&[
-            Attack::UndecodableMessage,
-            Attack::PoisonedMessage,
-            Attack::PlainMessage,
-        ]);
+        let attack = chance.one_of(&STRANGE_MESSAGES);
         let message = match attack {
             Attack::UndecodableMessage => {
                 let text = format!("no pack, number {number}");

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use aws::Message;
 use chrono::{DateTime, Utc};
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_VERSION, DecodeError, Format, Kind, Kinds};
+use contract::{
+    ATTRIBUTE_CODEC, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, DecodeError, Format, Kind, Kinds,
+    MAX_RECEIVES,
+};
 use serde::Serialize;
 
-use crate::letter::{
-    ATTRIBUTE_DETAIL, ATTRIBUTE_REASON, ATTRIBUTE_SOURCE, MAX_RECEIVES, received_at,
-};
+use crate::letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE, received_at};
 
 /// What is told of a letter in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,13 +1,11 @@
 //! Sending letters back to the queue of events.
 
 use aws::{CallError, Message, Outgoing, Queue};
-use contract::ATTRIBUTE_CODEC;
+use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON};
 use tokio_util::sync::CancellationToken;
 
 use super::sweep::{Filter, Sweep};
-use crate::letter::{
-    ATTRIBUTE_DETAIL, ATTRIBUTE_REASON, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, received_at,
-};
+use crate::letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, received_at};
 
 /// How a replay went.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
+use contract::MAX_RECEIVES;
 use indicatif::ProgressBar;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -17,10 +18,6 @@ use super::stand::Stand;
 use crate::arrivals::Arrivals;
 use crate::ledger::Ledger;
 use crate::wait::{Drained, wait_for_drain};
-
-/// The reason of a letter that the redrive policy moved. Others have been judged unfit, and of the
-/// load's accepted events none is.
-const MAX_RECEIVES: &str = "max_receives";
 
 /// How often letters are sent back: while all services run, the second time there are none.
 const MOST_REPLAYS: usize = 3;
@@ -67,6 +64,7 @@ pub(crate) async fn drain(
         }
         let letters = letters(stand).await?;
         for (reason, count) in &letters {
+            // Others have been judged unfit, and of the load's accepted events none is.
             if reason != MAX_RECEIVES {
                 findings.add(format!(
                     "{count} accepted events are dead letters: {reason}"
