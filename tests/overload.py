@@ -1,9 +1,8 @@
-"""More than the pipeline can take, clients that misbehave, and a stop of each service under load.
+"""More than the pipeline can take, and clients that misbehave.
 
 Ingest reaches SQS through a proxy that lets so many bytes a second pass, so that the queue takes less than is offered:
 three times what it takes is posted. Then thousands of connections do nothing, little or the wrong thing while others
-post; then each service is told to stop while events come in, and started again. In the end everything that was accepted
-is in the lake once, and ingest's memory stayed within its bound.
+post. In the end everything that was accepted is in the lake once, and ingest's memory stayed within its bound.
 
     tests/python overload.py                                    starts local-aws
     tests/python overload.py --endpoint http://127.0.0.1:4566   a LocalStack that runs already
@@ -19,12 +18,11 @@ import pathlib
 import resource
 import statistics
 import tempfile
-import threading
 import time
 
 import boto3
 
-from processes import Queue, Services, build, require, say
+from processes import Proxy, Queue, Services, build, require, say
 
 KEY = "overload-test-key"
 LOCAL_AWS, PROXY, INGEST, CONSUMER, AGGREGATOR = 22001, 22002, 22003, 22004, 22005
@@ -35,41 +33,16 @@ EVENTS = 500
 MOST_MEMORY = 128 * 1024
 
 
-class Proxy:
-    """A way to the endpoint on which requests share `rate` bytes a second; none is no limit."""
+class Narrow(Proxy):
+    """A way on which requests share `rate` bytes a second; none is no limit."""
 
-    def __init__(self, port, to):
-        self.port, self.to, self.rate, self.free_at = port, to, None, 0
-        ready = threading.Event()
-        threading.Thread(target=lambda: asyncio.run(self.serve(ready)), daemon=True).start()
-        require(ready.wait(10), "the proxy listens")
+    rate, free_at = None, 0
 
-    async def serve(self, ready):
-        server = await asyncio.start_server(self.connection, "127.0.0.1", self.port)
-        ready.set()
-        await server.serve_forever()
-
-    async def connection(self, reader, writer):
-        try:
-            there_reader, there_writer = await asyncio.open_connection(*self.to)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(self.pump(reader, there_writer, True), self.pump(there_reader, writer, False))
-
-    async def pump(self, reader, writer, limited):
-        try:
-            while data := await reader.read(16384):
-                if limited and self.rate:
-                    now = time.monotonic()
-                    self.free_at = max(self.free_at, now) + len(data) / self.rate
-                    await asyncio.sleep(self.free_at - now)
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+    async def before(self, data, is_answer):
+        if self.rate and not is_answer:
+            now = time.monotonic()
+            self.free_at = max(self.free_at, now) + len(data) / self.rate
+            await asyncio.sleep(self.free_at - now)
 
 
 class Posts:
@@ -186,29 +159,6 @@ async def misbehaving(posts, seconds):
     return times
 
 
-async def under_load(posts, work):
-    """Runs `work` on another thread while clients post, and post again what was not accepted."""
-    done = threading.Event()
-
-    async def client():
-        while not done.is_set():
-            body, made = posts.make(50)
-            while await posts.post(body, made) != 202:
-                await asyncio.sleep(0.2)
-            await asyncio.sleep(0.02)
-
-    def run():
-        try:
-            return work()
-        finally:
-            done.set()
-
-    clients = [asyncio.create_task(client()) for _ in range(8)]
-    result = await asyncio.to_thread(run)
-    await asyncio.gather(*clients)
-    return result
-
-
 def memory(process):
     """Peak and present resident memory in KiB."""
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
@@ -225,7 +175,7 @@ def main():
     binaries = build(False)
     endpoint = arguments.endpoint or f"http://127.0.0.1:{LOCAL_AWS}"
     host, port = endpoint.removeprefix("http://").split(":")
-    proxy = Proxy(PROXY, (host, int(port)))
+    proxy = Narrow(PROXY, (host, int(port)))
     name = f"overload-{os.getpid()}"
     env = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | {
         "AWS_ENDPOINT_URL": endpoint,
@@ -249,24 +199,12 @@ def main():
 
 
 def run(services, front, proxy, endpoint, folder, name, own_aws):
-    def start(service):
-        match service:
-            case "ingest":
-                front.start("ingest", "--listen", f"127.0.0.1:{INGEST}", ready=f"http://127.0.0.1:{INGEST}/readyz")
-            case "batch-consumer":
-                address = f"127.0.0.1:{CONSUMER}"
-                services.start("batch-consumer", "--metrics-listen", address, ready=f"http://{address}/readyz")
-            case "aggregator":
-                address = f"127.0.0.1:{AGGREGATOR}"
-                services.start(
-                    "aggregator", "--interval", "2s", "--metrics-listen", address, "watch",
-                    ready=f"http://{address}/readyz",
-                )
-
     if own_aws:
         services.start("local-aws", "--listen", f"127.0.0.1:{LOCAL_AWS}", ready=f"{endpoint}/_local/health")
-    for service in ("ingest", "batch-consumer", "aggregator"):
-        start(service)
+    front.start("ingest", "--listen", f"127.0.0.1:{INGEST}", ready=f"http://127.0.0.1:{INGEST}/readyz")
+    for service, port, *arguments in (("batch-consumer", CONSUMER), ("aggregator", AGGREGATOR, "--interval", "2s", "watch")):
+        address = f"127.0.0.1:{port}"
+        services.start(service, "--metrics-listen", address, *arguments, ready=f"http://{address}/readyz")
     sqs = boto3.client(
         "sqs", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
@@ -297,16 +235,6 @@ def run(services, front, proxy, endpoint, folder, name, own_aws):
     )
     require(peak < MOST_MEMORY, f"ingest took {peak / 1024:.0f} MiB at most, under {MOST_MEMORY / 1024:.0f} MiB")
 
-    def stop_each():
-        for service in ("batch-consumer", "ingest", "aggregator"):
-            (front if service == "ingest" else services).stop(service)
-            if service == "batch-consumer":
-                waiting, in_flight = queue.counts()
-                require(in_flight == 0, f"{in_flight} messages still hidden after the consumer's exit, {waiting} waiting")
-            start(service)
-            time.sleep(1)
-
-    asyncio.run(under_load(posts, stop_each))
     posts.ledger.close()
     queue.drained()
     for service in ("aggregator", "batch-consumer"):

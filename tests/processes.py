@@ -1,10 +1,12 @@
 """The services as processes: built, started, waited for, stopped; and how a check says what it does."""
 
+import asyncio
 import contextlib
 import json
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -99,6 +101,40 @@ class Services:
 
     def log(self, name):
         return (self.folder / f"{name}.log").read_text(errors="replace")
+
+
+class Proxy:
+    """A way to the endpoint at `to`, a host and a port. What goes there waits for `before` first."""
+
+    def __init__(self, port, to):
+        self.port, self.to = port, to
+        ready = threading.Event()
+        threading.Thread(target=lambda: asyncio.run(self.serve(ready)), daemon=True).start()
+        require(ready.wait(10), "the proxy listens")
+
+    async def serve(self, ready):
+        server = await asyncio.start_server(self.connection, "127.0.0.1", self.port)
+        ready.set()
+        await server.serve_forever()
+
+    async def connection(self, reader, writer):
+        try:
+            there_reader, there_writer = await asyncio.open_connection(*self.to)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(self.pump(reader, there_writer, False), self.pump(there_reader, writer, True))
+
+    async def pump(self, reader, writer, is_answer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(16384):
+                await self.before(data, is_answer)
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def before(self, data, is_answer):
+        """Returns once the data may pass."""
 
 
 class Queue:

@@ -9,18 +9,16 @@ the lake. Right after a consumer's exit nothing may be hidden in the queue: what
 
 import argparse
 import asyncio
-import contextlib
 import os
 import pathlib
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 
 import boto3
 
-from processes import Queue, Services, build, require, say
+from processes import Proxy, Queue, Services, build, require, say
 
 KEY = "shutdown-test-key"
 LOCAL_AWS, GATE, INGEST, CONSUMER, AGGREGATOR = 22101, 22102, 22103, 22104, 22105
@@ -28,36 +26,14 @@ LONGEST = 20
 ADDRESSES = {"ingest": INGEST, "batch-consumer": CONSUMER, "aggregator": AGGREGATOR}
 
 
-class Gate:
-    """A way to the endpoint. While it is shut, what comes stays there and nothing is answered."""
+class Gate(Proxy):
+    """A way that can be shut: what comes stays there then, and nothing is answered."""
 
-    def __init__(self, port, to):
-        self.port, self.to, self.shut = port, to, False
-        ready = threading.Event()
-        threading.Thread(target=lambda: asyncio.run(self.serve(ready)), daemon=True).start()
-        require(ready.wait(10), "the gate listens")
+    shut = False
 
-    async def serve(self, ready):
-        server = await asyncio.start_server(self.connection, "127.0.0.1", self.port)
-        ready.set()
-        await server.serve_forever()
-
-    async def connection(self, reader, writer):
-        try:
-            there_reader, there_writer = await asyncio.open_connection(*self.to)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(self.pump(reader, there_writer), self.pump(there_reader, writer))
-
-    async def pump(self, reader, writer):
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                while self.shut:
-                    await asyncio.sleep(0.05)
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+    async def before(self, data, is_answer):
+        while self.shut:
+            await asyncio.sleep(0.05)
 
 
 def start(services, name):
