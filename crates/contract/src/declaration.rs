@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use crate::kind::{EntityRule, FieldRule, Kind, RESERVED, ScalarType, TimeRule};
 use crate::kinds::KindError;
+use crate::names::Names;
+use crate::pattern::Matcher;
 
 /// Entity ids unless the kind says otherwise: safe in paths, logs, CSV and SQL.
 const ENTITY_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:-]*$";
@@ -155,7 +157,8 @@ impl Declaration {
                 "signals.open is false and no signal is declared: no event could be valid".into(),
             );
         }
-        let kind = Kind {
+        let entity_pattern = pattern(self.entity.pattern.as_deref().unwrap_or(ENTITY_PATTERN))?;
+        let mut kind = Kind {
             name: self.kind,
             version: self.version,
             description: self.description,
@@ -163,7 +166,8 @@ impl Declaration {
                 field: self.entity.field,
                 description: self.entity.description,
                 max_length: self.entity.max_length.unwrap_or(64),
-                pattern: pattern(self.entity.pattern.as_deref().unwrap_or(ENTITY_PATTERN))?,
+                matcher: Matcher::new(&entity_pattern),
+                pattern: entity_pattern,
             },
             time: TimeRule {
                 field: self.time.field,
@@ -179,14 +183,23 @@ impl Declaration {
             signals_description: self.signals.description,
             max_signals,
             open,
+            known_names: Names::new(known.iter().map(|rule| rule.name.as_str())),
+            known_rules: known.clone(),
             known: known
                 .into_iter()
                 .map(|rule| (rule.name.clone(), rule))
                 .collect(),
+            canonical_parts: Vec::new(),
             fields,
             canonical_order,
             overlaps: false,
         };
+        // Names are letters, digits and `_`: nothing in them is escaped.
+        kind.canonical_parts = kind
+            .canonical_order
+            .iter()
+            .map(|name| (format!("\"{name}\":"), kind.part(name)))
+            .collect();
         match kind.known.keys().find(|name| kind.is_reserved_signal(name)) {
             Some(name) => Err(format!(
                 "signal `{name}` would hide a column of the same name"
@@ -241,6 +254,7 @@ impl FieldTable {
                 other => return Err(format!("`one_of` holds {other}, not a {}", self.r#type)),
             }
         }
+        let pattern = self.pattern.as_deref().map(pattern).transpose()?;
         Ok(FieldRule {
             name,
             scalar: self.r#type,
@@ -250,7 +264,8 @@ impl FieldTable {
             min: self.min,
             max: self.max,
             max_length: self.max_length.unwrap_or(256),
-            pattern: self.pattern.as_deref().map(pattern).transpose()?,
+            matcher: pattern.as_ref().map(Matcher::new),
+            pattern,
             texts,
             numbers,
         })

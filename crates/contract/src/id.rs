@@ -1,12 +1,16 @@
 //! Event ids: given by the sender, or derived from the content.
 
 use std::borrow::Cow;
-use std::io::Write;
 
 use chrono::SecondsFormat;
+use sha1::{Digest, Sha1};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::event::{Event, Scalar};
+use crate::kind::Part;
+use crate::scan::plain_end;
+use crate::time;
 
 /// An event's id: 1 to 128 visible ASCII characters other than `"` and `\`.
 /// Unique within its kind and event hour.
@@ -19,10 +23,11 @@ pub(crate) const MAX_EVENT_ID_LENGTH: usize = 128;
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d0c_4a52_6d0b_5f0e_9a55_3b1b_7e6c_21d4);
 
 pub(crate) fn is_valid(text: &str) -> bool {
+    // Without a way out in the middle, so that the compiler looks at many bytes at once.
     (1..=MAX_EVENT_ID_LENGTH).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+        && text.bytes().fold(true, |valid, b| {
+            valid & b.is_ascii_graphic() & (b != b'"') & (b != b'\\')
+        })
 }
 
 /// The id of an event that came without one: UUID v5 over its canonical form, so that the same
@@ -44,73 +49,177 @@ pub(crate) fn is_valid(text: &str) -> bool {
 /// assert_eq!(one, two);
 /// ```
 pub fn derive(event: &Event<'_>) -> Uuid {
-    let mut text = Vec::with_capacity(256);
-    canonical(event, &mut text);
-    Uuid::new_v5(&NAMESPACE, &text)
+    derive_within(event, &mut Vec::with_capacity(512))
+}
+
+/// As [`derive`], in the memory at the end of `scratch`, which is the same again after that.
+pub(crate) fn derive_within(event: &Event<'_>, scratch: &mut Vec<u8>) -> Uuid {
+    let start = scratch.len();
+    scratch.extend_from_slice(NAMESPACE.as_bytes());
+    canonical(event, scratch);
+    let hash: [u8; 20] = Sha1::digest(&scratch[start..]).into();
+    scratch.truncate(start);
+    let (front, _) = hash
+        .split_first_chunk()
+        .expect("a hash is longer than an id");
+    uuid::Builder::from_sha1_bytes(*front).into_uuid()
 }
 
 fn canonical(event: &Event<'_>, out: &mut Vec<u8>) {
     let kind = event.kind;
     out.extend_from_slice(kind.name.as_bytes());
     out.push(b'\n');
-    out.push(b'{');
-    let mut first = true;
-    for name in &kind.canonical_order {
-        let name = name.as_str();
-        if name == kind.entity.field {
-            key(out, &mut first, name);
-            json(out, &*event.entity);
-        } else if name == kind.time.field {
-            key(out, &mut first, name);
-            json(out, &event.time.to_rfc3339_opts(SecondsFormat::Nanos, true));
-        } else if name == kind.signals_field {
-            key(out, &mut first, name);
-            signals(out, event);
-        } else if let Some((_, value)) = event
-            .fields
-            .iter()
-            .find(|(at, _)| kind.fields[*at].name == name)
-        {
-            key(out, &mut first, name);
-            scalar(out, value);
+    let mut before = b'{';
+    for (key, part) in &kind.canonical_parts {
+        // A field that the event does not have leaves no trace.
+        let field = match part {
+            Part::Field(wanted) => match event.fields.iter().find(|(at, _)| at == wanted) {
+                Some((_, value)) => Some(value),
+                None => continue,
+            },
+            _ => None,
+        };
+        out.push(std::mem::replace(&mut before, b','));
+        out.extend_from_slice(key.as_bytes());
+        match part {
+            Part::Entity => text(out, &event.entity),
+            Part::Time => {
+                out.push(b'"');
+                time::write(out, event.time, SecondsFormat::Nanos);
+                out.push(b'"');
+            }
+            Part::Signals => signals(out, event),
+            Part::Field(_) => field.into_iter().for_each(|value| scalar(out, value)),
         }
     }
     out.push(b'}');
 }
 
 fn signals(out: &mut Vec<u8>, event: &Event<'_>) {
-    let mut order: Vec<_> = event.signals.iter().collect();
+    let mut order: SmallVec<[_; 16]> = event.signals.iter().collect();
     order.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    out.push(b'{');
-    let mut first = true;
+    let mut before = b'{';
     for (name, value) in order {
-        key(out, &mut first, name);
+        out.push(std::mem::replace(&mut before, b','));
+        text(out, name);
+        out.push(b':');
         scalar(out, value);
     }
-    out.push(b'}');
-}
-
-fn key(out: &mut Vec<u8>, first: &mut bool, name: &str) {
-    if !std::mem::take(first) {
-        out.push(b',');
+    if before == b'{' {
+        out.push(b'{');
     }
-    json(out, name);
-    out.push(b':');
+    out.push(b'}');
 }
 
 fn scalar(out: &mut Vec<u8>, value: &Scalar<'_>) {
     match value {
         Scalar::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-        Scalar::Text(text) => json(out, &**text),
+        Scalar::Text(value) => text(out, value),
+        // The cast also makes -0.0 plain 0.
         Scalar::Number(number) if number.fract() == 0.0 && number.abs() < 9.1e15 => {
-            // Writing to a `Vec` cannot fail. The cast also makes -0.0 plain 0.
-            let _ = write!(out, "{}", *number as i64);
+            out.extend_from_slice(itoa::Buffer::new().format(*number as i64).as_bytes());
         }
         Scalar::Number(number) => json(out, number),
     }
 }
 
+/// A string as JSON.
+fn text(out: &mut Vec<u8>, text: &str) {
+    if plain_end(text.as_bytes(), 0) < text.len() {
+        return json(out, text);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
 fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value)
         .expect("a string or finite number always serialises to a Vec");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kinds, parse_sent};
+
+    /// Events in many spellings. Their ids stand in lakes: they must never change.
+    const GOLDEN: [(&str, &str); 9] = [
+        (
+            r#"{"timestamp":"2025-10-04T12:34:56.123Z","vehicle_id":"veh-00123","can_id":"0x1F0","payload":{"engine_rpm":2150,"brake_status":false}}"#,
+            "450c8261-f3a5-52ad-a772-3c0faa0a5507",
+        ),
+        (
+            r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"veh-1","can_id":"0x2A0","payload":{"throttle_pct":31.2,"coolant_temp_c":88.55,"gear":-1,"vehicle_speed_kmh":0.1}}"#,
+            "80a1c188-e320-5917-bc55-46fd5fe80f8d",
+        ),
+        (
+            r#"{"payload":{"z":-0.0,"y":-0,"x":1e-7,"w":123456789012.5,"v":1e300,"u":9007199254740991,"t":9.1e15,"s":9.2e15,"r":5e-324,"q":1.7976931348623157e308,"p":1e16,"o":0.30000000000000004},"can_id":"0x1","vehicle_id":"A.b:c_d-e","timestamp":"2025-10-04t14:34:56.987654321+02:00"}"#,
+            "72f2806e-2a72-500b-bb74-fc96a9aad9c1",
+        ),
+        (
+            r#"{"timestamp":"2025-10-04 12:34:60.5-00:30","vehicle_id":"v","can_id":"0x1FFFFFFF","payload":{"text":"a\"b\\c\/d\b\f\n\r\t\u0001\u007f\u00e9","Text2":"é🚗\ud83d\ude97 </script>","flag":true}}"#,
+            "0572f7b6-a2fe-539b-a5ef-ec97d5930c89",
+        ),
+        (
+            r#"{ "timestamp" : "2025-10-04T12:34:56.1234567899Z" , "vehicle_id":"\u0076eh", "can_id":"0x1f0",
+ "payload":{"\u0061b":1.50,"a":1.0e0,"B":2E+2,"_":0} }"#,
+            "a3ec47c4-6390-530e-99aa-5a94bc347a8d",
+        ),
+        (
+            r#"{"event_id":"6f0e1b6e","schema_version":1,"source":"pmgen","event_time":"2025-12-29T20:45:12Z","entity_type":"cell","entity_id":"CELL-000123","metrics":{"dl_prb_util_pct":73.2,"ul_prb_util_pct":41.8,"rrc_conn_avg":18,"drop_rate_pct":0.7}}"#,
+            "a3b21c67-f420-5e00-b625-b9bf7eca404c",
+        ),
+        (
+            r#"{"metrics":{"network_mode":"5G \"SA\"","cqi":15.0,"rsrp_dbm":-101.25},"entity_id":"C","entity_type":"cell","event_time":"2000-01-01T00:00:00+00:00","source":"a\tb","schema_version":1.0}"#,
+            "ee43d556-810e-5215-b1eb-79d401b2a054",
+        ),
+        (
+            r#"{"timestamp":"2024-02-29T23:59:59.999999999Z","vehicle_id":"0","can_id":"0x0","payload":{"a":"","b":"x"}}"#,
+            "2533f0fc-7b95-58e7-a683-6367f9f614eb",
+        ),
+        (
+            r#"{"kind":"vehicle","timestamp":"2025-01-01T00:00:00+23:59","vehicle_id":"v","can_id":"0x1","payload":{"a":18446744073709551616,"b":123456789012345680000,"c":0.1e1,"d":-9007199254740992}}"#,
+            "a60b763f-5be4-5fda-a78b-fede55610c66",
+        ),
+    ];
+
+    #[test]
+    fn ids_are_what_they_have_always_been() {
+        let kinds = Kinds::builtin();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (text, id) in GOLDEN {
+            let event = parse_sent(&kinds, None, text, now).unwrap();
+            assert_eq!(derive(&event).to_string(), id, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_is_what_it_has_always_been() {
+        let kinds = Kinds::builtin();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let form = |text: &str| {
+            let mut form = Vec::new();
+            canonical(&parse_sent(&kinds, None, text, now).unwrap(), &mut form);
+            String::from_utf8(form).unwrap()
+        };
+        assert_eq!(
+            form(GOLDEN[3].0),
+            concat!(
+                "vehicle\n",
+                r#"{"can_id":"0x1FFFFFFF","payload":{"Text2":"é🚗🚗 </script>","flag":true,"text":"a\"b\\c/d\b\f\n\r\t\u0001"#,
+                "\u{7f}",
+                r#"é"},"timestamp":"2025-10-04T13:04:60.500000000Z","vehicle_id":"v"}"#
+            )
+        );
+        assert_eq!(
+            form(GOLDEN[2].0),
+            concat!(
+                "vehicle\n",
+                r#"{"can_id":"0x1","payload":{"o":0.30000000000000004,"p":1e+16,"q":1.7976931348623157e+308,"r":5e-324,"#,
+                r#""s":9200000000000000.0,"t":9100000000000000.0,"u":9007199254740991,"v":1e+300,"w":123456789012.5,"#,
+                r#""x":1e-7,"y":0,"z":0},"timestamp":"2025-10-04T12:34:56.987654321Z","vehicle_id":"A.b:c_d-e"}"#
+            )
+        );
+    }
 }

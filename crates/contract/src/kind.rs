@@ -7,6 +7,9 @@ use chrono::{DateTime, Duration, Utc};
 use regex::Regex;
 use serde::Deserialize;
 
+use crate::names::Names;
+use crate::pattern::Matcher;
+
 /// Names that the server's own fields and the columns of `curated/` take.
 pub(crate) const RESERVED: [&str; 10] = [
     "event_id",
@@ -46,10 +49,27 @@ pub struct Kind {
     pub fields: Vec<FieldRule>,
     /// The signals that are declared, by name.
     pub known: BTreeMap<String, FieldRule>,
+    /// The place of each declared signal in `known_rules`.
+    pub(crate) known_names: Names,
+    /// The rules of `known`, in its order.
+    pub(crate) known_rules: Vec<FieldRule>,
     /// All of its own field names in byte order: the order of the canonical form.
     pub(crate) canonical_order: Vec<String>,
+    /// Its own fields in that order: what stands before each in the canonical form, `"name":`, and
+    /// what stands there.
+    pub(crate) canonical_parts: Vec<(String, Part)>,
     /// Whether an event could fit this kind and another: then its fields do not tell the kind.
     pub(crate) overlaps: bool,
+}
+
+/// What a field of the canonical form holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Entity,
+    Time,
+    Signals,
+    /// The field of that place in [`Kind::fields`].
+    Field(usize),
 }
 
 /// Two declarations are the same kind of thing when they have the same name: a registry holds
@@ -71,6 +91,8 @@ pub struct EntityRule {
     pub max_length: usize,
     /// The form of an id.
     pub pattern: Regex,
+    /// The same form, matched faster.
+    pub(crate) matcher: Matcher,
 }
 
 /// The field that holds the event time.
@@ -132,6 +154,8 @@ pub struct FieldRule {
     pub max_length: usize,
     /// The form of a text.
     pub pattern: Option<Regex>,
+    /// The same form, matched faster.
+    pub(crate) matcher: Option<Matcher>,
     /// The texts that are taken; empty means any.
     pub texts: Vec<String>,
     /// The numbers that are taken; empty means any.
@@ -150,6 +174,21 @@ impl Kind {
                     .filter(|rule| rule.required)
                     .map(|rule| rule.name.as_str()),
             )
+    }
+
+    /// The rule of the declared signal of that name.
+    pub(crate) fn known_rule(&self, name: &str) -> Option<&FieldRule> {
+        self.known_names.get(name).map(|at| &self.known_rules[at])
+    }
+
+    /// What its own field `name` holds.
+    pub(crate) fn part(&self, name: &str) -> Part {
+        match self.fields.iter().position(|rule| rule.name == name) {
+            Some(at) => Part::Field(at),
+            None if name == self.entity.field => Part::Entity,
+            None if name == self.time.field => Part::Time,
+            None => Part::Signals,
+        }
     }
 
     /// Whether the contract has a field of that name, the server's fields left aside.

@@ -10,10 +10,13 @@ mod kind;
 mod kinds;
 mod letter;
 mod line;
+mod names;
 mod pack;
 mod parse;
+mod pattern;
 mod percentile;
 mod rejection;
+mod scan;
 mod schema;
 mod time;
 
@@ -30,7 +33,7 @@ pub use letter::{ATTRIBUTE_REASON, MAX_RECEIVES};
 pub use line::write_line;
 pub use pack::{
     ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, DecodeError, MAX_PACK_BYTES, Pack,
-    Packer, VERSION, decode,
+    Packer, Unpacker, VERSION, decode,
 };
 pub use parse::{SentReader, parse_line, parse_sent};
 pub use percentile::percentile;

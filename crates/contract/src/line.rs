@@ -1,9 +1,9 @@
 //! The line that an accepted event becomes in packs and in `raw/`.
 
-use std::io::Write;
+use uuid::Uuid;
 
 use crate::event::Event;
-use crate::id::derive;
+use crate::id::derive_within;
 
 /// Appends the event's line to `out`: its own text as sent, with `kind`, `event_id` and
 /// `ingest_received_at` put in front where the text does not have them, and a line feed.
@@ -25,23 +25,34 @@ use crate::id::derive;
 pub fn write_line(out: &mut Vec<u8>, event: &Event<'_>, received_at: &str, text: &str) {
     let own = text.trim_start().strip_prefix('{').unwrap_or(text).trim();
     out.push(b'{');
-    // Writing to a `Vec` cannot fail. None of the three needs escaping: a kind's name and an
-    // event id are checked, and a time has no quotes.
+    // None of the three needs escaping: a kind's name is checked, and an id or a time has no quotes.
     if !event.names_kind {
-        let _ = write!(out, "\"kind\":\"{}\",", event.kind.name);
+        put(out, "\"kind\":\"", &event.kind.name);
     }
     if event.event_id.is_none() {
-        let _ = write!(out, "\"event_id\":\"{}\",", derive(event));
+        let id = derive_within(event, out);
+        let mut text = Uuid::encode_buffer();
+        put(
+            out,
+            "\"event_id\":\"",
+            id.hyphenated().encode_lower(&mut text),
+        );
     }
     if event.received_at.is_none() {
-        let _ = write!(out, "\"ingest_received_at\":\"{received_at}\",");
+        put(out, "\"ingest_received_at\":\"", received_at);
     }
-    if own.bytes().any(|b| b == b'\n' || b == b'\r') {
+    if memchr::memchr2(b'\n', b'\r', own.as_bytes()).is_some() {
         without_space(out, own);
     } else {
         out.extend_from_slice(own.as_bytes());
     }
     out.push(b'\n');
+}
+
+fn put(out: &mut Vec<u8>, key: &str, value: &str) {
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\",");
 }
 
 /// Copies valid JSON without the white space between its tokens, so that it fits one line.

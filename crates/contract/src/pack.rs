@@ -15,6 +15,9 @@ pub const MAX_PACK_BYTES: usize = 64 * 1024 - 256;
 /// Most bytes that one message may unfold to: a bound on memory, far past what a pack holds.
 const MAX_DECODED_BYTES: usize = 64 * 1024 * 1024;
 
+/// Most memory that a packer or unpacker keeps in a buffer for the next pack.
+const MAX_KEPT_BYTES: usize = 1024 * 1024;
+
 /// Name of the attribute that holds the codec; a message without it is plain JSON or NDJSON.
 pub const ATTRIBUTE_CODEC: &str = "codec";
 /// Name of the attribute that holds the codec's version.
@@ -42,6 +45,8 @@ pub struct Pack {
 /// Makes packs; learns from each how well the events compress, so that the next is well filled.
 pub struct Packer {
     compressor: zstd::bulk::Compressor<'static>,
+    /// What the compressor gave last, kept for its memory.
+    compressed: Vec<u8>,
     /// Bytes of body for each byte of lines in the last pack.
     ratio: f64,
 }
@@ -55,6 +60,7 @@ impl Packer {
     pub fn new() -> std::io::Result<Packer> {
         Ok(Packer {
             compressor: zstd::bulk::Compressor::new(LEVEL)?,
+            compressed: Vec::new(),
             ratio: 0.3,
         })
     }
@@ -101,7 +107,7 @@ impl Packer {
         loop {
             let cut = line_end(lines, share);
             let (chunk, rest) = lines.split_at(cut);
-            let body = STANDARD.encode(self.compressor.compress(chunk)?);
+            let body = self.encode(chunk)?;
             let ratio = body.len() as f64 / chunk.len() as f64;
             let full = (MAX_PACK_BYTES as f64 * 0.9 / ratio) as usize;
             if body.len() > MAX_PACK_BYTES {
@@ -120,10 +126,22 @@ impl Packer {
                 if body.len() > MAX_PACK_BYTES / 4 {
                     self.ratio = ratio;
                 }
-                let events = chunk.iter().filter(|b| **b == b'\n').count();
+                let events = memchr::memchr_iter(b'\n', chunk).count();
                 return Ok((Pack { body, events }, rest));
             }
         }
+    }
+
+    /// The body of a pack of these lines, however long it gets.
+    fn encode(&mut self, lines: &[u8]) -> std::io::Result<String> {
+        self.compressed.clear();
+        self.compressed
+            .reserve(zstd::zstd_safe::compress_bound(lines.len()));
+        self.compressor
+            .compress_to_buffer(lines, &mut self.compressed)?;
+        let body = base64_simd::STANDARD.encode_to_string(&self.compressed);
+        self.compressed.shrink_to(MAX_KEPT_BYTES);
+        Ok(body)
     }
 }
 
@@ -170,15 +188,68 @@ pub enum DecodeError {
 ///
 /// [`DecodeError`]; no message that gives one can be read later either, unless by a newer build.
 pub fn decode(body: &str, codec: &str, version: &str) -> Result<String, DecodeError> {
-    if codec != CODEC || version != VERSION {
-        return Err(DecodeError::UnknownCodec {
-            codec: codec.to_owned(),
-            version: version.to_owned(),
-        });
+    Unpacker::default().unpack(body, codec, version)
+}
+
+/// Reads packs one after the other in the same memory.
+#[derive(Default)]
+pub struct Unpacker {
+    decompressor: zstd::bulk::Decompressor<'static>,
+    /// The compressed bytes of the last pack, kept for their memory.
+    compressed: Vec<u8>,
+}
+
+impl Unpacker {
+    /// Reads a pack's lines, as [`decode`] does.
+    ///
+    /// # Errors
+    ///
+    /// As of [`decode`].
+    pub fn unpack(
+        &mut self,
+        body: &str,
+        codec: &str,
+        version: &str,
+    ) -> Result<String, DecodeError> {
+        if codec != CODEC || version != VERSION {
+            return Err(DecodeError::UnknownCodec {
+                codec: codec.to_owned(),
+                version: version.to_owned(),
+            });
+        }
+        self.compressed.clear();
+        self.compressed.shrink_to(MAX_KEPT_BYTES);
+        if base64_simd::STANDARD
+            .decode_append(body, &mut self.compressed)
+            .is_err()
+        {
+            // The slower library says what is wrong, and where.
+            self.compressed = STANDARD.decode(body)?;
+        }
+        let lines = match self.decompress_at_once() {
+            Some(lines) => lines,
+            None => decompress_stream(&self.compressed)?,
+        };
+        String::from_utf8(lines).map_err(|_| DecodeError::NotUtf8)
     }
-    let compressed = STANDARD.decode(body)?;
+
+    /// The lines, where the frame says how long they are, as those of [`Packer`] do, and is sound.
+    fn decompress_at_once(&mut self) -> Option<Vec<u8>> {
+        // No bytes at all are no frame, and an error.
+        let size = zstd::bulk::Decompressor::upper_bound(&self.compressed)
+            .filter(|size| *size <= MAX_DECODED_BYTES && !self.compressed.is_empty())?;
+        let mut lines = Vec::with_capacity(size);
+        self.decompressor
+            .decompress_to_buffer(&self.compressed, &mut lines)
+            .ok()?;
+        Some(lines)
+    }
+}
+
+/// Unfolds any frames bit by bit, and so never takes more memory than [`MAX_DECODED_BYTES`].
+fn decompress_stream(compressed: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let decoder =
-        zstd::stream::read::Decoder::with_buffer(&compressed[..]).map_err(DecodeError::Zstd)?;
+        zstd::stream::read::Decoder::with_buffer(compressed).map_err(DecodeError::Zstd)?;
     let mut lines = Vec::with_capacity(compressed.len() * 8);
     decoder
         .take(MAX_DECODED_BYTES as u64 + 1)
@@ -187,7 +258,7 @@ pub fn decode(body: &str, codec: &str, version: &str) -> Result<String, DecodeEr
     if lines.len() > MAX_DECODED_BYTES {
         return Err(DecodeError::TooLarge);
     }
-    String::from_utf8(lines).map_err(|_| DecodeError::NotUtf8)
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -221,6 +292,37 @@ mod tests {
         fn no_body_makes_decode_panic(body in ".{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&body, CODEC, VERSION);
             let _ = decode(&STANDARD.encode(bytes), CODEC, VERSION);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_unpacker_reads_whatever_comes_as_a_new_one_would(
+            parts in prop::collection::vec(("[ -~]{0,80}", 0..4_u8, prop::option::of(0_usize..60)), 1..8),
+        ) {
+            let mut unpacker = Unpacker::default();
+            for (text, form, cut) in parts {
+                let mut frame = match form {
+                    // A stream does not know the size beforehand.
+                    0 => zstd::stream::encode_all(text.as_bytes(), 1).unwrap(),
+                    1 => [zstd::bulk::compress(text.as_bytes(), 1).unwrap(), zstd::bulk::compress(b"x", 1).unwrap()].concat(),
+                    2 => Vec::new(),
+                    _ => zstd::bulk::compress(text.as_bytes(), 1).unwrap(),
+                };
+                frame.truncate(cut.unwrap_or(frame.len()));
+                let stream = decompress_stream(&frame).map_err(|error| error.to_string());
+                let read = unpacker.unpack(&STANDARD.encode(frame), CODEC, VERSION);
+                prop_assert_eq!(read.map(String::into_bytes).map_err(|error| error.to_string()), stream);
+            }
+        }
+
+        #[test]
+        fn the_fast_base64_takes_nothing_that_the_strict_one_refuses(
+            text in prop_oneof!["[A-Za-z0-9+/]{0,6}={0,3}", "[A-D+/= _\n-]{0,40}", "([A-Za-z0-9+/]{4}){0,20}[A-Za-z0-9+/]{2,3}=?"],
+        ) {
+            if let Ok(bytes) = base64_simd::STANDARD.decode_to_vec(&text) {
+                prop_assert_eq!(Ok(bytes), STANDARD.decode(&text));
+            }
         }
     }
 

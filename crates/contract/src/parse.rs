@@ -15,6 +15,7 @@ use crate::kinds::Kinds;
 use crate::rejection::{Code, Rejection, excerpt};
 use crate::{MAX_EVENT_BYTES, time};
 
+mod quick;
 mod scalar;
 mod signals;
 
@@ -71,10 +72,17 @@ impl<'k> SentReader<'k> {
             return parse_as(kind, text, origin);
         }
         // An event that is valid for a kind which overlaps no other is of that kind.
+        let apart = |kind: &&'k Kind| !kind.overlaps;
+        for kind in self.last.into_iter().chain(self.kinds.iter()).filter(apart) {
+            if let Some(event) = quick::read(kind, text, origin) {
+                self.last = Some(kind);
+                return Ok(event);
+            }
+        }
         let guess = self
             .last
-            .filter(|kind| !kind.overlaps)
-            .map(|kind| (kind, parse_as(kind, text, origin)));
+            .filter(apart)
+            .map(|kind| (kind, parse_fully(kind, text, origin)));
         match guess {
             Some((_, Ok(event))) => Ok(event),
             Some((kind, Err(rejection))) => {
@@ -131,6 +139,11 @@ fn kind_at_front(text: &str) -> Option<&str> {
 }
 
 fn parse_as<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Result<Event<'a>, Rejection> {
+    quick::read(kind, text, origin).map_or_else(|| parse_fully(kind, text, origin), Ok)
+}
+
+/// Reads an event of any spelling, and words what is wrong with it.
+fn parse_fully<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Result<Event<'a>, Rejection> {
     let fault = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_str(text);
     let seed = EventSeed {
@@ -209,6 +222,27 @@ enum Key {
     Field(usize),
 }
 
+impl Key {
+    fn of(kind: &Kind, origin: Origin, name: &str) -> Option<Key> {
+        if name == kind.signals_field {
+            Some(Key::Signals)
+        } else if name == kind.entity.field {
+            Some(Key::Entity)
+        } else if name == kind.time.field {
+            Some(Key::Time)
+        } else if let Some(at) = kind.fields.iter().position(|rule| rule.name == name) {
+            Some(Key::Field(at))
+        } else {
+            match name {
+                "event_id" => Some(Key::EventId),
+                "kind" => Some(Key::Kind),
+                "ingest_received_at" if matches!(origin, Origin::Server) => Some(Key::ReceivedAt),
+                _ => None,
+            }
+        }
+    }
+}
+
 struct KeySeed<'k> {
     kind: &'k Kind,
     origin: Origin,
@@ -229,21 +263,7 @@ impl Visitor<'_> for KeySeed<'_> {
     }
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Key, E> {
         let kind = self.kind;
-        if name == kind.signals_field {
-            Ok(Key::Signals)
-        } else if name == kind.entity.field {
-            Ok(Key::Entity)
-        } else if name == kind.time.field {
-            Ok(Key::Time)
-        } else if let Some(at) = kind.fields.iter().position(|rule| rule.name == name) {
-            Ok(Key::Field(at))
-        } else if name == "event_id" {
-            Ok(Key::EventId)
-        } else if name == "kind" {
-            Ok(Key::Kind)
-        } else if name == "ingest_received_at" && matches!(self.origin, Origin::Server) {
-            Ok(Key::ReceivedAt)
-        } else {
+        Key::of(kind, self.origin, name).ok_or_else(|| {
             let shown = excerpt(name);
             let known = kind.canonical_order.join("`, `");
             let message = match name {
@@ -255,11 +275,11 @@ impl Visitor<'_> for KeySeed<'_> {
                     kind.name
                 ),
             };
-            Err(stop(
+            stop(
                 self.fault,
                 Rejection::at(Code::UnknownField, &shown, message),
-            ))
-        }
+            )
+        })
     }
 }
 
@@ -345,7 +365,7 @@ impl<'de, 'k: 'de> Visitor<'de> for EventSeed<'k, '_> {
                 }
                 Key::ReceivedAt => {
                     let text = text(&mut map, fault, "ingest_received_at", received_at.is_some())?;
-                    let time = DateTime::parse_from_rfc3339(&text).map_err(|error| {
+                    let time = time::rfc3339_by_chrono(&text).map_err(|error| {
                         let message = format!(
                             "`ingest_received_at` is not RFC 3339: `{}`: {error}",
                             excerpt(&text)
@@ -355,7 +375,7 @@ impl<'de, 'k: 'de> Visitor<'de> for EventSeed<'k, '_> {
                             Rejection::at(Code::InvalidTimestamp, "ingest_received_at", message),
                         )
                     })?;
-                    received_at = Some(time.with_timezone(&Utc));
+                    received_at = Some(time);
                 }
                 Key::Field(at) => {
                     let rule = &kind.fields[at];
@@ -378,11 +398,12 @@ impl<'de, 'k: 'de> Visitor<'de> for EventSeed<'k, '_> {
                 }
             }
         }
-        let (Some(entity), Some(time_text), Some(signals)) = (&entity, &time_text, &signals) else {
+        let has = (entity.is_some(), time_text.is_some(), signals.is_some());
+        let (Some(entity), Some(time_text), Some(signals)) = (entity, time_text, signals) else {
             let there = |name: &str| {
-                (name == kind.entity.field && entity.is_some())
-                    || (name == kind.time.field && time_text.is_some())
-                    || (name == kind.signals_field && signals.is_some())
+                (name == kind.entity.field && has.0)
+                    || (name == kind.time.field && has.1)
+                    || (name == kind.signals_field && has.2)
                     || fields.iter().any(|(at, _)| kind.fields[*at].name == name)
             };
             return Err(missing(fault, kind, there));
@@ -412,15 +433,15 @@ impl<'de, 'k: 'de> Visitor<'de> for EventSeed<'k, '_> {
             }
         };
         let time =
-            time::parse(time_text, &kind.time, now).map_err(|rejection| stop(fault, rejection))?;
+            time::parse(&time_text, &kind.time, now).map_err(|rejection| stop(fault, rejection))?;
         Ok(Event {
             kind,
             event_id,
-            entity: entity.clone(),
+            entity,
             time,
             received_at,
             fields,
-            signals: signals.clone(),
+            signals,
             names_kind,
         })
     }

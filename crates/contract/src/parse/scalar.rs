@@ -11,7 +11,7 @@ use crate::kind::{FieldRule, Kind, ScalarType};
 use crate::rejection::{Code, Rejection, excerpt};
 
 /// Largest whole number up to which every one has a double of its own (RFC 7493, section 2.2).
-const MAX_EXACT: u64 = 1 << 53;
+pub(super) const MAX_EXACT: u64 = 1 << 53;
 
 /// A field's place: the object it stands in, if not the event itself, and its name.
 pub(super) type Path<'p> = (Option<&'p str>, &'p str);
@@ -114,7 +114,7 @@ pub(super) fn check_entity(kind: &Kind, text: &str) -> Result<(), Rejection> {
         );
         return Err(Rejection::at(Code::InvalidFormat, &rule.field, message));
     }
-    if !rule.pattern.is_match(text) {
+    if !rule.matcher.is_match(text) {
         let message = format!(
             "`{}` does not match {}: `{}`",
             rule.field,
@@ -185,10 +185,8 @@ pub(super) fn check(rule: &FieldRule, value: &Scalar<'_>, path: Path<'_>) -> Res
                     ),
                 );
             }
-            if let Some(pattern) = rule
-                .pattern
-                .as_ref()
-                .filter(|pattern| !pattern.is_match(text))
+            if let (Some(pattern), Some(matcher)) = (&rule.pattern, &rule.matcher)
+                && !matcher.is_match(text)
             {
                 return refuse(
                     Code::InvalidFormat,

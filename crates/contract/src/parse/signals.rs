@@ -11,6 +11,9 @@ use crate::event::Scalar;
 use crate::kind::Kind;
 use crate::rejection::{Code, Rejection};
 
+/// Longest text of a signal that is not declared, in bytes.
+pub(super) const MAX_TEXT_BYTES: usize = 256;
+
 pub(super) struct SignalsSeed<'k> {
     pub(super) kind: &'k Kind,
     pub(super) fault: &'k Fault,
@@ -60,7 +63,7 @@ impl<'de> Visitor<'de> for SignalsSeed<'_> {
                 return Err(refuse(Code::DuplicateField, &name, what));
             }
             let path = (Some(within), &*name);
-            match kind.known.get(&*name) {
+            match kind.known_rule(&name) {
                 Some(rule) => {
                     let value = map.next_value_seed(ScalarSeed { path, fault })?;
                     check(rule, &value, path).map_err(|rejection| stop(fault, rejection))?;
@@ -90,12 +93,15 @@ impl<'de> Visitor<'de> for SignalsSeed<'_> {
                     }
                     let value = map.next_value_seed(ScalarSeed { path, fault })?;
                     if let Scalar::Text(text) = &value
-                        && text.len() > 256
+                        && text.len() > MAX_TEXT_BYTES
                     {
                         return Err(refuse(
                             Code::InvalidFormat,
                             &name,
-                            &format!("has {} bytes of text: at most 256 are taken", text.len()),
+                            &format!(
+                                "has {} bytes of text: at most {MAX_TEXT_BYTES} are taken",
+                                text.len()
+                            ),
                         ));
                     }
                     signals.push((name, value));
@@ -113,7 +119,7 @@ impl<'de> Visitor<'de> for SignalsSeed<'_> {
     }
 }
 
-fn is_signal_name(name: &str) -> bool {
+pub(super) fn is_signal_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && !name.as_bytes()[0].is_ascii_digit()
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
