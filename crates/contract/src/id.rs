@@ -96,10 +96,14 @@ fn canonical(event: &Event<'_>, out: &mut Vec<u8>) {
 }
 
 fn signals(out: &mut Vec<u8>, event: &Event<'_>) {
-    let mut order: SmallVec<[_; 16]> = event.signals.iter().collect();
-    order.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let mut order: SmallVec<[_; 16]> = event
+        .signals
+        .iter()
+        .map(|(name, value)| (first_eight(name), &**name, value))
+        .collect();
+    order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
     let mut before = b'{';
-    for (name, value) in order {
+    for (_, name, value) in order {
         out.push(std::mem::replace(&mut before, b','));
         text(out, name);
         out.push(b':');
@@ -111,12 +115,22 @@ fn signals(out: &mut Vec<u8>, event: &Event<'_>) {
     out.push(b'}');
 }
 
+/// A text's first bytes as a number: texts for which it differs are in its order.
+fn first_eight(text: &str) -> u64 {
+    let mut first = [0; 8];
+    match text.as_bytes().first_chunk() {
+        Some(eight) => first = *eight,
+        None => first[..text.len()].copy_from_slice(text.as_bytes()),
+    }
+    u64::from_be_bytes(first)
+}
+
 fn scalar(out: &mut Vec<u8>, value: &Scalar<'_>) {
     match value {
         Scalar::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
         Scalar::Text(value) => text(out, value),
         // The cast also makes -0.0 plain 0.
-        Scalar::Number(number) if number.fract() == 0.0 && number.abs() < 9.1e15 => {
+        Scalar::Number(number) if number.abs() < 9.1e15 && (*number as i64) as f64 == *number => {
             out.extend_from_slice(itoa::Buffer::new().format(*number as i64).as_bytes());
         }
         Scalar::Number(number) => json(out, number),

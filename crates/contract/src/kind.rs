@@ -177,6 +177,7 @@ impl Kind {
     }
 
     /// The rule of the declared signal of that name.
+    #[inline]
     pub(crate) fn known_rule(&self, name: &str) -> Option<&FieldRule> {
         self.known_names.get(name).map(|at| &self.known_rules[at])
     }

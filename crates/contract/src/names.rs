@@ -25,6 +25,7 @@ impl Names {
     }
 
     /// The number of `name`, where it is one of the names.
+    #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut at = xxh3_64(name.as_bytes()) as usize & mask;

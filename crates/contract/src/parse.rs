@@ -133,9 +133,10 @@ pub fn parse_line<'a>(kinds: &'a Kinds, text: &'a str) -> Result<Event<'a>, Reje
 
 /// The kind where the line starts as [`write_line`](crate::write_line) starts it.
 fn kind_at_front(text: &str) -> Option<&str> {
-    text.strip_prefix("{\"kind\":\"")?
-        .split_once('"')
-        .map(|(name, _)| name)
+    let named = text.strip_prefix("{\"kind\":\"")?;
+    // A name is short: a search made for long texts would take longer to set up.
+    let end = named.bytes().position(|b| b == b'"')?;
+    Some(&named[..end])
 }
 
 fn parse_as<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Result<Event<'a>, Rejection> {
@@ -223,6 +224,7 @@ enum Key {
 }
 
 impl Key {
+    #[inline]
     fn of(kind: &Kind, origin: Origin, name: &str) -> Option<Key> {
         if name == kind.signals_field {
             Some(Key::Signals)

@@ -36,16 +36,30 @@ impl Matcher {
 
     /// Whether `text` has the form.
     pub(crate) fn is_match(&self, text: &str) -> bool {
-        let input = Input::new(text).earliest(true);
-        match self
-            .table
-            .as_ref()
-            .map(|table| table.try_search_fwd(&input))
-        {
-            Some(Ok(found)) => found.is_some(),
-            Some(Err(_)) | None => self.regex.is_match(text),
+        let by_table = self.table.as_ref().and_then(|table| walk(table, text));
+        by_table.unwrap_or_else(|| self.regex.is_match(text))
+    }
+}
+
+/// Whether the table finds a match; nothing where it gives up, as one of a Unicode `\b` can.
+fn walk(table: &dense::DFA<Vec<u32>>, text: &str) -> Option<bool> {
+    let mut state = table.start_state_forward(&Input::new(text)).ok()?;
+    for byte in text.bytes() {
+        state = table.next_state(state, byte);
+        if table.is_special_state(state) {
+            if table.is_match_state(state) {
+                return Some(true);
+            }
+            if table.is_dead_state(state) {
+                return Some(false);
+            }
+            if table.is_quit_state(state) {
+                return None;
+            }
         }
     }
+    // A match shows one byte late, and so the last one at the end of the text.
+    Some(table.is_match_state(table.next_eoi_state(state)))
 }
 
 #[cfg(test)]

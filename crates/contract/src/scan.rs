@@ -5,6 +5,7 @@ const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// Where, from `at` on, the first `"`, `\` or control character stands; the length where there is
 /// none. Such bytes alone need care in a JSON string, read or written (RFC 8259, section 7).
+#[inline]
 pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*eight);

@@ -103,9 +103,12 @@ pub(crate) fn rfc3339(text: &str) -> Option<DateTime<Utc>> {
     };
     // A leap second, `:60`, is no time of the day here, and so left to chrono.
     let local = date.and_hms_nano_opt(two(11)?, two(14)?, two(17)?, nanos)?;
-    local
-        .and_utc()
-        .checked_sub_signed(TimeDelta::minutes(east_minutes))
+    match east_minutes {
+        0 => Some(local.and_utc()),
+        minutes => local
+            .and_utc()
+            .checked_sub_signed(TimeDelta::minutes(minutes)),
+    }
 }
 
 /// Up to nine decimal digits.
