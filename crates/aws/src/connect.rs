@@ -171,7 +171,8 @@ impl Aws {
 
     /// The lake in that bucket; whether it is there shows at the first call.
     pub fn lake(&self, bucket: &str) -> Lake {
-        Lake::new(self.s3.clone(), self.meter.clone(), bucket)
+        let private = self.endpoint().is_none_or(is_private);
+        Lake::new(self.s3.clone(), self.meter.clone(), bucket, private)
     }
 
     pub(crate) fn sqs(&self) -> &aws_sdk_sqs::Client {
@@ -209,6 +210,12 @@ fn has_credentials() -> bool {
     .any(|name| std::env::var(name).is_ok())
 }
 
+/// Whether what is sent there cannot be changed on its way: by TLS, or because it stays on this
+/// machine. AWS itself, which is no endpoint of ours, is reached by TLS.
+fn is_private(endpoint: &str) -> bool {
+    endpoint.starts_with("https://") || is_loopback(endpoint)
+}
+
 fn is_loopback(endpoint: &str) -> bool {
     let host = endpoint.split("://").last().unwrap_or_default();
     let host = host.split('/').next().unwrap_or_default();
@@ -224,7 +231,7 @@ fn is_loopback(endpoint: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::{is_loopback, is_private};
 
     #[test]
     fn only_this_machine_is_loopback() {
@@ -243,5 +250,12 @@ mod tests {
         ] {
             assert!(!is_loopback(remote), "{remote}");
         }
+    }
+
+    #[test]
+    fn what_goes_in_the_clear_to_another_machine_is_not_private() {
+        assert!(is_private("http://127.0.0.1:4566"));
+        assert!(is_private("https://s3.us-east-1.amazonaws.com"));
+        assert!(!is_private("http://localstack:4566"));
     }
 }

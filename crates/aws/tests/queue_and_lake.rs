@@ -1,9 +1,14 @@
 //! The queue and the lake on the embedded emulation and, where `LOCALSTACK_ENDPOINT` names one, on LocalStack.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws::{Aws, CallError, Condition, Outcome, Outgoing, setup};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use bytes::Bytes;
 use local_aws::{FaultKind, LocalAws};
 
@@ -292,4 +297,57 @@ async fn a_put_whose_answer_was_lost_shows_as_a_failed_condition_and_is_there() 
         .unwrap();
     assert_eq!(put, Outcome::ConditionFailed);
     assert_eq!(cloud.object("lake", "k").as_deref(), Some(&b"mine"[..]));
+}
+
+/// Passes requests on and keeps two headers of those that put: what is signed of the body, and
+/// the body's checksum.
+#[derive(Debug)]
+struct Watched {
+    to: SharedHttpConnector,
+    puts: Arc<Mutex<Vec<[Option<String>; 2]>>>,
+}
+
+impl HttpConnector for Watched {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.method() == "PUT" {
+            let header = |name| request.headers().get(name).map(str::to_owned);
+            let headers = ["x-amz-content-sha256", "x-amz-checksum-crc32"].map(header);
+            self.puts.lock().unwrap().push(headers);
+        }
+        self.to.call(request)
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_hashed_for_its_signature_only_where_somebody_could_change_it_on_its_way() {
+    for (endpoint, hashed) in [
+        ("https://s3.example", false),
+        ("http://127.0.0.1:4566", false),
+        ("http://s3.example", true),
+    ] {
+        let cloud = LocalAws::in_process();
+        let (http, puts) = (cloud.http_client(), Arc::new(Mutex::new(Vec::new())));
+        let seen = puts.clone();
+        let watched = http_client_fn(move |settings, components| {
+            let (to, puts) = (http.http_connector(settings, components), seen.clone());
+            SharedHttpConnector::new(Watched { to, puts })
+        });
+        let aws = Aws::emulated(watched, endpoint);
+        setup::create_bucket(&aws, "lake").await.unwrap();
+        puts.lock().unwrap().clear();
+        let body = Bytes::from_static(b"body");
+        let (lake, metadata) = (aws.lake("lake"), HashMap::new());
+        let put = lake.put(
+            "key",
+            body.clone(),
+            "text/plain",
+            metadata,
+            Condition::Always,
+        );
+        put.await.unwrap();
+        assert_eq!(cloud.object("lake", "key"), Some(body));
+        let [signed, crc32] = puts.lock().unwrap().remove(0);
+        assert_eq!(signed.unwrap() != "UNSIGNED-PAYLOAD", hashed, "{endpoint}");
+        assert!(crc32.is_some(), "{endpoint}");
+    }
 }
