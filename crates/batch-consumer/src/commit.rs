@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::batcher::{Batch, Delivery};
 use crate::heartbeat::Hold;
+use crate::latency;
 use crate::metrics::{
     BATCH_EVENTS, BATCH_MESSAGES, BYTES, DEAD_LETTER_FAILURES, DEAD_LETTERS, DELETE_FAILURES,
     DUPLICATES, EVENTS, LATENCY, MESSAGES, OBJECTS, QUEUE_LATENCY, WRITE_FAILURES, WRITE_RETRIES,
@@ -51,11 +52,7 @@ impl Committer {
         counter!(DUPLICATES).increment(batch.duplicates as u64);
         histogram!(BATCH_MESSAGES).record(batch.messages.len() as f64);
         let unsent = self.send_letters(&batch).await;
-        let objects = objects(&batch);
-        for delivery in batch.messages.values_mut() {
-            // The objects have them now.
-            delivery.contents.lines = Vec::new();
-        }
+        let objects = objects(&mut batch);
         if planted::has(Defect::DeleteBeforePut) {
             self.delete(&batch.messages.values().collect::<Vec<_>>())
                 .await;
@@ -72,7 +69,7 @@ impl Committer {
                 let mut events = delivery.contents.events.iter();
                 !unsent.contains(&delivery.id)
                     && (unwritten.is_empty()
-                        || events.all(|mark| !unwritten.contains(&Hour::of(mark.received_at))))
+                        || events.all(|mark| !unwritten.contains(&mark.hour())))
             });
         self.delete(&kept).await;
         if self.halt.is_cancelled() {
@@ -209,26 +206,20 @@ fn receipt_handles(deliveries: &[&Delivery]) -> Vec<String> {
 /// Logs and counts what was written at `now`.
 fn report(batch: &Batch, objects: &[RawObject], unwritten: &HashSet<Hour>, now: DateTime<Utc>) {
     let (mut latencies, mut waits) = (Vec::new(), Vec::new());
-    let (latency, queue) = (histogram!(LATENCY), histogram!(QUEUE_LATENCY));
-    for mark in batch
-        .messages
-        .values()
-        .flat_map(|delivery| &delivery.contents.events)
-    {
-        if !unwritten.contains(&Hour::of(mark.received_at)) {
-            let (since_event, since_receipt) = (
-                milliseconds(now - mark.time),
-                milliseconds(now - mark.received_at),
-            );
-            // A sender's clock may be ahead; a histogram's sum must not shrink.
-            latency.record(since_event.max(0.0) / 1000.0);
-            queue.record(since_receipt.max(0.0) / 1000.0);
-            latencies.push(since_event);
-            waits.push(since_receipt);
+    let now_ms = now.timestamp_millis();
+    for delivery in batch.messages.values() {
+        for mark in &delivery.contents.events {
+            if unwritten.is_empty() || !unwritten.contains(&mark.hour()) {
+                latencies.push(now_ms - mark.time_ms);
+                waits.push(now_ms - mark.received_at_ms);
+            }
         }
     }
-    latencies.sort_unstable_by(f64::total_cmp);
-    waits.sort_unstable_by(f64::total_cmp);
+    // Packs hold long runs that are in order already, which this sort makes use of.
+    latencies.sort();
+    waits.sort();
+    latency::record(LATENCY, &latencies);
+    latency::record(QUEUE_LATENCY, &waits);
     let size = latencies.len();
     let written = objects
         .iter()
@@ -243,34 +234,12 @@ fn report(batch: &Batch, objects: &[RawObject], unwritten: &HashSet<Hour>, now: 
     info!(
         event = "write_batch",
         size,
-        latency_p50 = %shown(&latencies, 0.5),
-        latency_p95 = %shown(&latencies, 0.95),
-        queue_p50 = %shown(&waits, 0.5),
-        queue_p95 = %shown(&waits, 0.95),
+        latency_p50 = %latency::shown(&latencies, 0.5),
+        latency_p95 = %latency::shown(&latencies, 0.95),
+        queue_p50 = %latency::shown(&waits, 0.5),
+        queue_p95 = %latency::shown(&waits, 0.95),
         objects = count,
         messages = batch.messages.len(),
         bytes,
     );
-}
-
-fn milliseconds(time: chrono::TimeDelta) -> f64 {
-    time.num_milliseconds() as f64
-}
-
-/// The quantile as whole milliseconds: `812ms`.
-fn shown(sorted: &[f64], quantile: f64) -> String {
-    let value = contract::percentile(sorted, quantile).unwrap_or_default();
-    format!("{}ms", value.round() as i64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-
-    #[test]
-    fn latencies_are_whole_milliseconds() {
-        assert_eq!(shown(&[1.0, 2.0], 0.5), "2ms");
-        assert_eq!(shown(&[-5.0], 0.95), "-5ms");
-        assert_eq!(shown(&[100.0, 200.0, 300.0], 0.5), "200ms");
-    }
 }

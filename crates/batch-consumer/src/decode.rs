@@ -1,12 +1,19 @@
 //! Reads messages: good events become lines, the rest becomes dead letters. No I/O, no clock.
 
+use std::ops::Range;
+
 use aws::Message;
 use chrono::{DateTime, Utc};
 use contract::{
-    ATTRIBUTE_CODEC, ATTRIBUTE_VERSION, Code, Event, Format, Kinds, Rejection, SentReader,
+    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, Code, Event, Format, Hour, Kinds,
+    Rejection, SentReader,
 };
+use memchr::memchr;
 
 use crate::letter::{DeadLetter, MANY_BROKEN, MAX_LETTERS, UNDECODABLE, received_at};
+
+/// No stored line is shorter: its names and times alone take more.
+const SHORTEST_LINE: usize = 100;
 
 /// What a message holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,41 +26,41 @@ pub struct Contents {
     pub letters: Vec<DeadLetter>,
 }
 
-/// What is known of a line.
+/// What is known of a line: two times, in milliseconds since 1970, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventMark {
-    /// Where the line ends in [`Contents::lines`].
-    pub end: usize,
     /// When the event happened.
-    pub time: DateTime<Utc>,
+    pub time_ms: i64,
     /// When ingest received it.
-    pub received_at: DateTime<Utc>,
+    pub received_at_ms: i64,
+}
+
+impl EventMark {
+    /// The mark of an event with these times.
+    pub fn new(time: DateTime<Utc>, received_at: DateTime<Utc>) -> EventMark {
+        EventMark {
+            time_ms: time.timestamp_millis(),
+            received_at_ms: received_at.timestamp_millis(),
+        }
+    }
+
+    /// The hour in which ingest received the event.
+    pub fn hour(&self) -> Hour {
+        Hour::of(at(self.received_at_ms))
+    }
+}
+
+/// The time that is so many milliseconds after 1970 began.
+pub(crate) fn at(ms: i64) -> DateTime<Utc> {
+    // Marks are made of such times, so there is one.
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
 }
 
 impl Contents {
-    /// The events with their lines.
-    pub fn iter(&self) -> impl Iterator<Item = (&EventMark, &[u8])> {
-        let mut start = 0;
-        self.events.iter().map(move |mark| {
-            let line = &self.lines[start..mark.end];
-            start = mark.end;
-            (mark, line)
-        })
-    }
-
     /// Bytes that it takes in memory, about.
     pub(crate) fn size(&self) -> usize {
         let letters: usize = self.letters.iter().map(DeadLetter::size).sum();
         self.lines.len() + self.events.len() * size_of::<EventMark>() + letters
-    }
-
-    fn mark(&mut self, time: DateTime<Utc>, received_at: DateTime<Utc>) {
-        let end = self.lines.len();
-        self.events.push(EventMark {
-            end,
-            time,
-            received_at,
-        });
     }
 }
 
@@ -78,21 +85,60 @@ fn read_pack(kinds: &Kinds, message: &Message, codec: &str) -> Result<Contents, 
     let version = message.attributes.get(ATTRIBUTE_VERSION);
     let version = version.map(String::as_str).unwrap_or_default();
     let text = contract::decode(&message.body, codec, version).map_err(|error| causes(&error))?;
-    let mut contents = Contents::default();
-    contents.lines.reserve_exact(text.len() + 1);
-    let mut broken = Broken::default();
-    for line in text.split('\n').filter(|line| !line.trim().is_empty()) {
+    let (mut events, mut broken, mut cut) = (Vec::new(), Broken::default(), Vec::new());
+    events.reserve_exact(told_events(message).min(text.len() / SHORTEST_LINE));
+    let mut start = 0;
+    while start < text.len() {
+        let end = memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at);
+        let line = &text[start..end];
         match contract::parse_line(kinds, line) {
-            Ok(event) => {
-                contents.lines.extend_from_slice(line.as_bytes());
-                contents.lines.push(b'\n');
-                // A line that parses has its time of receipt.
-                contents.mark(event.time, event.received_at.unwrap_or(message.sent_at));
+            // A line that parses has its time of receipt.
+            Ok(event) => events.push(EventMark::new(
+                event.time,
+                event.received_at.unwrap_or(message.sent_at),
+            )),
+            Err(rejection) => {
+                if !line.trim().is_empty() {
+                    broken.add(message, line, rejection);
+                }
+                cut.push(start..text.len().min(end + 1));
             }
-            Err(rejection) => broken.add(message, line, rejection),
         }
+        start = end + 1;
     }
+    let contents = Contents {
+        lines: without(text.into_bytes(), &cut),
+        events,
+        letters: Vec::new(),
+    };
     broken.finish(message, contents)
+}
+
+/// How many events the message says that it has.
+fn told_events(message: &Message) -> usize {
+    let told = message.attributes.get(ATTRIBUTE_EVENTS);
+    told.and_then(|number| number.parse().ok())
+        .unwrap_or_default()
+}
+
+/// The lines without those ranges, ended by a line feed. Where nothing is to be cut, which is
+/// nearly always, they are not copied.
+fn without(mut lines: Vec<u8>, cut: &[Range<usize>]) -> Vec<u8> {
+    if !cut.is_empty() {
+        let mut kept = Vec::with_capacity(lines.len());
+        let mut start = 0;
+        for range in cut {
+            kept.extend_from_slice(&lines[start..range.start]);
+            start = range.end;
+        }
+        kept.extend_from_slice(&lines[start..]);
+        lines = kept;
+    }
+    if lines.last().is_some_and(|last| *last != b'\n') {
+        lines.push(b'\n');
+    }
+    lines.shrink_to_fit();
+    lines
 }
 
 fn read_plain(kinds: &Kinds, message: &Message) -> Result<Contents, String> {
@@ -110,7 +156,9 @@ fn read_plain(kinds: &Kinds, message: &Message) -> Result<Contents, String> {
         match read_event(kinds, &mut reader, text, now) {
             Ok(event) => {
                 contract::write_line(&mut contents.lines, &event, &received_at, text);
-                contents.mark(event.time, event.received_at.unwrap_or(now));
+                contents
+                    .events
+                    .push(EventMark::new(event.time, event.received_at.unwrap_or(now)));
             }
             Err(rejection) => broken.add(message, text, rejection),
         }
@@ -241,13 +289,23 @@ mod tests {
         let contents = decode(&kinds, &pack(&lines));
         assert_eq!(text(&contents), lines);
         assert_eq!(contents.letters, []);
-        let cut: Vec<&[u8]> = contents.iter().map(|(_, line)| line).collect();
-        assert_eq!(cut.len(), 2);
-        assert_eq!(cut.concat(), lines.as_bytes());
-        assert_eq!(
-            contract::format_millis(contents.events[0].received_at),
-            "2025-10-04T12:34:57.000Z"
+        let mark = EventMark::new(
+            "2025-10-04T12:34:56Z".parse().unwrap(),
+            "2025-10-04T12:34:57Z".parse().unwrap(),
         );
+        assert_eq!(contents.events, [mark; 2]);
+    }
+
+    #[test]
+    fn blank_lines_of_a_pack_are_left_out_and_its_last_line_is_ended() {
+        let kinds = Kinds::builtin();
+        let lines = format!("\n{}\n \n\n{}", stored("a"), stored("b"));
+        let contents = decode(&kinds, &pack(&lines));
+        assert_eq!(
+            text(&contents),
+            format!("{}\n{}\n", stored("a"), stored("b"))
+        );
+        assert_eq!((contents.events.len(), contents.letters.len()), (2, 0));
     }
 
     #[test]
@@ -314,14 +372,10 @@ mod tests {
             let contents = decode(&kinds, &plain(&body));
             assert_eq!(contents.letters, [], "{body}");
             assert_eq!(text(&contents).lines().count(), contents.events.len());
-            for (mark, line) in contents.iter() {
-                let line = std::str::from_utf8(line).unwrap();
+            for (mark, line) in contents.events.iter().zip(text(&contents).lines()) {
                 let event = contract::parse_line(&kinds, line).unwrap();
                 assert_eq!(event.received_at, Some(plain("").sent_at));
-                assert_eq!(
-                    (event.time, Some(mark.received_at)),
-                    (mark.time, event.received_at)
-                );
+                assert_eq!(*mark, EventMark::new(event.time, plain("").sent_at));
             }
         }
     }

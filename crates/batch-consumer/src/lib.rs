@@ -7,6 +7,7 @@ pub mod batcher;
 pub mod commit;
 pub mod decode;
 pub mod heartbeat;
+mod latency;
 pub mod letter;
 pub mod object;
 pub mod outage;

@@ -1,6 +1,8 @@
 //! The names of the metrics, and what they mean.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
+
+use crate::latency;
 
 /// Events written.
 pub const EVENTS: &str = "headwater_consumer_events_total";
@@ -76,15 +78,10 @@ pub fn describe() {
     describe_counter!(DEAD_LETTERS, "Dead letters sent, by reason");
     describe_histogram!(BATCH_EVENTS, "Events of a batch");
     describe_histogram!(BATCH_MESSAGES, "Messages of a batch");
-    describe_histogram!(
-        LATENCY,
-        Unit::Seconds,
-        "From an event's own time to its write"
-    );
-    describe_histogram!(
+    latency::describe(LATENCY, "From an event's own time to its write, in seconds");
+    latency::describe(
         QUEUE_LATENCY,
-        Unit::Seconds,
-        "From an event's receipt to its write"
+        "From an event's receipt to its write, in seconds",
     );
     describe_gauge!(HELD, "Deliveries held now");
 }

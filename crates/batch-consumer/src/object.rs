@@ -8,6 +8,7 @@ use contract::Hour;
 use uuid::Uuid;
 
 use crate::batcher::Batch;
+use crate::decode::{EventMark, at};
 
 /// The content type of objects: newline-delimited JSON.
 pub const CONTENT_TYPE: &str = "application/x-ndjson";
@@ -46,34 +47,35 @@ impl RawObject {
     }
 }
 
-/// The batch's objects, one for each arrival hour.
+/// The batch's objects, one for each arrival hour. They take the lines from the batch, so that
+/// these are in memory once.
 ///
 /// A key follows from the ids of the batch's messages, the hour and the lines: writing the same
 /// batch again overwrites the same object with the same bytes. The lines are part of it because a
 /// message may be read otherwise at a later delivery, once declarations have changed: that must
 /// not take the place of what was written before.
-pub fn objects(batch: &Batch) -> Vec<RawObject> {
-    struct Part {
-        body: Vec<u8>,
-        events: usize,
-        first: DateTime<Utc>,
-        last: DateTime<Utc>,
-    }
+pub fn objects(batch: &mut Batch) -> Vec<RawObject> {
     let mut parts: BTreeMap<Hour, Part> = BTreeMap::new();
-    for delivery in batch.messages.values() {
-        for (mark, line) in delivery.contents.iter() {
-            let part = parts
-                .entry(Hour::of(mark.received_at))
-                .or_insert_with(|| Part {
-                    body: Vec::with_capacity(batch.bytes),
-                    events: 0,
-                    first: mark.time,
-                    last: mark.time,
-                });
+    let bytes = batch.bytes;
+    for delivery in batch.messages.values_mut() {
+        let contents = &mut delivery.contents;
+        let lines = std::mem::take(&mut contents.lines);
+        let received = contents.events.iter().map(|mark| mark.received_at_ms);
+        let (Some(first), Some(last)) = (received.clone().min(), received.max()) else {
+            continue;
+        };
+        let hour = Hour::of(at(first));
+        if hour == Hour::of(at(last)) {
+            let part = parts.entry(hour).or_default();
+            part.add_lines(lines, bytes);
+            part.note(&contents.events);
+            continue;
+        }
+        let lines = lines.split_inclusive(|byte| *byte == b'\n');
+        for (mark, line) in contents.events.iter().zip(lines) {
+            let part = parts.entry(mark.hour()).or_default();
             part.body.extend_from_slice(line);
-            part.events += 1;
-            part.first = part.first.min(mark.time);
-            part.last = part.last.max(mark.time);
+            part.note(std::slice::from_ref(mark));
         }
     }
     let mut ids = String::new();
@@ -91,18 +93,60 @@ pub fn objects(batch: &Batch) -> Vec<RawObject> {
                 key: contract::raw_key(hour, Uuid::new_v5(&NAMESPACE, name.as_bytes())),
                 body: part.body.into(),
                 events: part.events,
-                first: part.first,
-                last: part.last,
+                first: at(part.first_ms),
+                last: at(part.last_ms),
             }
         })
         .collect()
+}
+
+/// An object as it grows.
+struct Part {
+    body: Vec<u8>,
+    events: usize,
+    first_ms: i64,
+    last_ms: i64,
+}
+
+impl Default for Part {
+    fn default() -> Part {
+        Part {
+            body: Vec::new(),
+            events: 0,
+            first_ms: i64::MAX,
+            last_ms: i64::MIN,
+        }
+    }
+}
+
+impl Part {
+    /// Adds a message's lines to a body that will have at most `bytes`.
+    fn add_lines(&mut self, lines: Vec<u8>, bytes: usize) {
+        if self.body.is_empty() && lines.len() == bytes {
+            self.body = lines;
+            return;
+        }
+        if self.body.is_empty() {
+            self.body.reserve_exact(bytes);
+        }
+        self.body.extend_from_slice(&lines);
+    }
+
+    /// Counts events, and the times between which they lie.
+    fn note(&mut self, marks: &[EventMark]) {
+        self.events += marks.len();
+        for mark in marks {
+            self.first_ms = self.first_ms.min(mark.time_ms);
+            self.last_ms = self.last_ms.max(mark.time_ms);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::batcher::Delivery;
-    use crate::decode::{Contents, EventMark};
+    use crate::decode::Contents;
 
     fn batch(messages: &[(&str, &[(&str, &str)])]) -> Batch {
         let mut batch = Batch::default();
@@ -110,11 +154,8 @@ mod tests {
             let mut contents = Contents::default();
             for (line, received_at) in *lines {
                 contents.lines.extend_from_slice(line.as_bytes());
-                contents.events.push(EventMark {
-                    end: contents.lines.len(),
-                    time: received_at.parse().unwrap(),
-                    received_at: received_at.parse().unwrap(),
-                });
+                let time = received_at.parse().unwrap();
+                contents.events.push(EventMark::new(time, time));
             }
             batch.bytes += contents.lines.len();
             let delivery = Delivery {
@@ -133,7 +174,7 @@ mod tests {
 
     #[test]
     fn each_arrival_hour_has_an_object_of_its_own() {
-        let made = objects(&batch(&[
+        let made = objects(&mut batch(&[
             ("m2", &[("c\n", AT_13), ("d\n", AT_12)]),
             ("m1", &[("a\n", AT_12), ("b\n", AT_13)]),
         ]));
@@ -158,9 +199,9 @@ mod tests {
 
     #[test]
     fn the_same_messages_give_the_same_objects_in_whatever_order_they_came() {
-        let one = batch(&[("m1", &[("a\n", AT_12)]), ("m2", &[("b\n", AT_12)])]);
-        let two = batch(&[("m2", &[("b\n", AT_12)]), ("m1", &[("a\n", AT_12)])]);
-        assert_eq!(objects(&one), objects(&two));
+        let mut one = batch(&[("m1", &[("a\n", AT_12)]), ("m2", &[("b\n", AT_12)])]);
+        let mut two = batch(&[("m2", &[("b\n", AT_12)]), ("m1", &[("a\n", AT_12)])]);
+        assert_eq!(objects(&mut one), objects(&mut two));
     }
 
     #[test]
@@ -172,7 +213,7 @@ mod tests {
             batch(&[("m1", &[("a\n", AT_13)])]),
             batch(&[("m1", &[("a\n", AT_12)]), ("m2", &[])]),
         ]
-        .iter()
+        .iter_mut()
         .map(|batch| objects(batch).remove(0).key)
         .collect();
         assert_eq!(keys.len(), 5);
@@ -180,6 +221,6 @@ mod tests {
 
     #[test]
     fn a_batch_without_lines_has_no_object() {
-        assert_eq!(objects(&batch(&[("m1", &[])])), []);
+        assert_eq!(objects(&mut batch(&[("m1", &[])])), []);
     }
 }

@@ -229,6 +229,8 @@ async fn its_metrics_name_what_was_done_and_what_it_cost() {
         "headwater_consumer_objects_total 1",
         "headwater_consumer_dead_letters_total{reason=\"undecodable\"} 1",
         "headwater_consumer_write_failures_total 0",
+        "headwater_consumer_latency_seconds_bucket{le=\"600\"} 0",
+        "headwater_consumer_latency_seconds_bucket{le=\"+Inf\"} 1",
         "headwater_consumer_latency_seconds_count 1",
         "headwater_consumer_queue_latency_seconds_count 1",
         "headwater_consumer_held_messages 0",

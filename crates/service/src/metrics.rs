@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Upper bounds of latency histograms, in seconds: from a cached answer to a batch that waited
 /// for its visibility timeout.
-const LATENCY_BUCKETS: [f64; 15] = [
+pub const LATENCY_BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0,
 ];
 
