@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -98,7 +99,7 @@ async fn a_second_signal_ends_it_at_once_and_its_messages_come_again() {
     server
         .cloud
         .set_faults(Faults::seeded(1).slow("PutObject", 1.0, hang));
-    let child = server
+    let mut child = server
         .command(&["--metrics-listen=127.0.0.1:0", "--visibility-timeout=5s"])
         .spawn()
         .unwrap();
@@ -109,13 +110,16 @@ async fn a_second_signal_ends_it_at_once_and_its_messages_come_again() {
         })
         .await;
     terminate(&child);
-    // The first signal must have arrived as one of its own.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    terminate(&child);
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
-        .await
-        .unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    let ended = tokio::task::spawn_blocking(move || {
+        // The first signal must have arrived as one of its own.
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let stopping = lines.find(|line| line.as_ref().unwrap().contains("event=stopping"));
+        assert!(stopping.is_some(), "it ended without a word");
+        terminate(&child);
+        lines.for_each(drop);
+        child.wait().unwrap()
+    });
+    assert_eq!(ended.await.unwrap().code(), Some(130));
     assert!(server.cloud.objects("headwater-lake").is_empty());
     server
         .until("the message is back", |cloud| {

@@ -2,11 +2,35 @@
 
 mod support;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use local_aws::{FaultKind, Faults};
 use support::*;
 use tokio::time::Instant;
+
+/// Stops it within its grace, after which all `messages` are in the queue again.
+async fn gives_all_back(bench: &Bench, running: Running, messages: usize) {
+    let start = Instant::now();
+    running.stopped().await.unwrap();
+    let took = start.elapsed();
+    assert!(took <= bench.config.shutdown_grace, "{took:?}");
+    let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
+    assert_eq!((counts.visible, counts.in_flight), (messages, 0));
+}
+
+/// Ends the faults: the next consumer writes the events, and this says how long it took. A put
+/// that took effect without an answer may have written some before.
+async fn the_next_one_writes(bench: &Bench, events: Range<usize>) -> Duration {
+    bench.cloud.set_faults(Faults::none());
+    let running = bench.start();
+    let waited = bench.drained().await;
+    let mut ids = bench.ids();
+    ids.dedup();
+    assert_eq!(ids, names(events));
+    running.stopped().await.unwrap();
+    waited
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_writes_and_deletes_what_is_held() {
@@ -50,23 +74,8 @@ async fn what_cannot_be_written_within_the_grace_is_given_back() {
     bench.send(&singles(0..15)).await;
     let running = bench.start();
     seconds(3).await;
-    let start = Instant::now();
-    running.stopped().await.unwrap();
-    assert!(
-        start.elapsed() <= Duration::from_secs(12),
-        "{:?}",
-        start.elapsed()
-    );
-    let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
-    assert_eq!((counts.visible, counts.in_flight), (15, 0));
-    // The next consumer has them.
-    bench.cloud.set_faults(Faults::none());
-    let running = bench.start();
-    bench.drained().await;
-    let mut ids = bench.ids();
-    ids.dedup();
-    assert_eq!(ids, names(0..15));
-    running.stopped().await.unwrap();
+    gives_all_back(&bench, running, 15).await;
+    the_next_one_writes(&bench, 0..15).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,15 +107,11 @@ async fn where_nothing_can_be_written_all_is_given_back_at_once_also_what_was_le
     seconds(20).await;
     let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
     assert!(counts.in_flight >= 10, "{counts:?}");
-    running.stopped().await.unwrap();
-    let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
-    assert_eq!((counts.visible, counts.in_flight), (35, 0));
-    bench.cloud.set_faults(Faults::none());
-    let running = bench.start();
-    let waited = bench.drained().await;
+    gives_all_back(&bench, running, 35).await;
+    let waited = the_next_one_writes(&bench, 0..35).await;
     assert!(waited < Duration::from_secs(5), "{waited:?}");
+    // No put took effect before.
     assert_eq!(bench.ids(), names(0..35));
-    running.stopped().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,22 +126,8 @@ async fn what_waits_for_room_while_writes_hang_is_given_back_to_others() {
     }
     let running = bench.start();
     seconds(5).await;
-    let start = Instant::now();
-    running.stopped().await.unwrap();
-    assert!(
-        start.elapsed() < bench.config.shutdown_grace,
-        "{:?}",
-        start.elapsed()
-    );
-    let counts = bench.cloud.queue_counts(bench.queue.name()).unwrap();
-    assert_eq!((counts.visible, counts.in_flight), (60, 0));
-    bench.cloud.set_faults(Faults::none());
-    let other = bench.start();
-    bench.drained().await;
-    let mut ids = bench.ids();
-    ids.dedup();
-    assert_eq!(ids, names(0..30_000));
-    other.stopped().await.unwrap();
+    gives_all_back(&bench, running, 60).await;
+    the_next_one_writes(&bench, 0..30_000).await;
 }
 
 #[tokio::test(start_paused = true)]
