@@ -24,6 +24,20 @@ pub struct Delivery {
     pub room: Option<OwnedSemaphorePermit>,
 }
 
+/// What the receivers pass on.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A receive came back with so many messages, each of which follows as a delivery.
+    Receive {
+        /// How many.
+        messages: usize,
+        /// Whether it could not have brought more: others may be waiting in the queue.
+        full: bool,
+    },
+    /// One of those messages.
+    Delivery(Delivery),
+}
+
 /// Messages that are written together.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -44,7 +58,13 @@ pub struct Limits {
     pub max_wait: Duration,
     /// Before its lines would have more bytes than this; one message alone may have more.
     pub max_bytes: usize,
+    /// As soon as the queue is empty and nothing is being written.
+    pub adaptive: bool,
 }
+
+/// How long after a full receive the queue is thought to hold more. By then the next receive has
+/// told, unless it is a long poll that waits, which says that there is nothing.
+const FULL_FOR: Duration = Duration::from_millis(100);
 
 impl From<&Config> for Limits {
     fn from(config: &Config) -> Limits {
@@ -52,6 +72,7 @@ impl From<&Config> for Limits {
             max_messages: config.batch_max_messages,
             max_wait: config.batch_max_wait,
             max_bytes: config.max_bytes(),
+            adaptive: config.batch_adaptive,
         }
     }
 }
@@ -63,6 +84,10 @@ pub struct Batcher {
     open: Batch,
     /// When the open batch closes at the latest; none while it is empty.
     deadline: Option<Instant>,
+    /// Messages that were received and not added yet.
+    coming: usize,
+    /// When a receive last came back full.
+    full_at: Option<Instant>,
 }
 
 impl Batcher {
@@ -72,6 +97,16 @@ impl Batcher {
             limits,
             open: Batch::default(),
             deadline: None,
+            coming: 0,
+            full_at: None,
+        }
+    }
+
+    /// Notes that a receive brought so many messages at `now`, before they are added.
+    pub fn expect(&mut self, messages: usize, full: bool, now: Instant) {
+        self.coming += messages;
+        if full {
+            self.full_at = Some(now);
         }
     }
 
@@ -80,7 +115,9 @@ impl Batcher {
     ///
     /// A message that is in the open batch already adds its delivery there and nothing else.
     pub fn add(&mut self, delivery: Delivery, now: Instant) -> Vec<Batch> {
-        let mut closed: Vec<Batch> = self.close_due(now).into_iter().collect();
+        self.coming = self.coming.saturating_sub(1);
+        let overdue = self.deadline.is_some_and(|deadline| deadline <= now);
+        let mut closed: Vec<Batch> = overdue.then(|| self.take()).flatten().into_iter().collect();
         let bytes = delivery.contents.lines.len();
         if let Some(held) = self.open.messages.get_mut(&delivery.id) {
             held.holds.extend(delivery.holds);
@@ -103,14 +140,22 @@ impl Batcher {
         closed
     }
 
-    /// When the open batch closes if nothing fills it before.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    /// When the open batch closes if nothing fills it before; `writing` says whether an earlier
+    /// one is being written. It may be in the past.
+    pub fn deadline(&self, writing: bool) -> Option<Instant> {
+        let latest = self.deadline?;
+        // While something is written, a batch that closed could only wait, or be one of many.
+        if !self.limits.adaptive || writing || self.coming > 0 {
+            return Some(latest);
+        }
+        let opened = latest - self.limits.max_wait;
+        let empty = self.full_at.map_or(opened, |full_at| full_at + FULL_FOR);
+        Some(latest.min(empty))
     }
 
-    /// The open batch, if it has waited long enough.
-    pub fn close_due(&mut self, now: Instant) -> Option<Batch> {
-        self.deadline
+    /// The open batch, if its deadline has come.
+    pub fn close_due(&mut self, now: Instant, writing: bool) -> Option<Batch> {
+        self.deadline(writing)
             .is_some_and(|deadline| deadline <= now)
             .then(|| self.take())
             .flatten()
@@ -148,6 +193,16 @@ mod tests {
             max_messages,
             max_wait: Duration::from_secs(2),
             max_bytes,
+            adaptive: false,
+        })
+    }
+
+    fn adaptive() -> Batcher {
+        Batcher::new(Limits {
+            max_messages: 100,
+            max_wait: Duration::from_secs(2),
+            max_bytes: 1000,
+            adaptive: true,
         })
     }
 
@@ -165,7 +220,7 @@ mod tests {
         assert!(batcher.add(delivery("a", 1, &registry), now).is_empty());
         let closed = batcher.add(delivery("c", 1, &registry), now);
         assert_eq!(ids(&closed), [["a", "b", "c"]]);
-        assert_eq!(batcher.deadline(), None);
+        assert_eq!(batcher.deadline(false), None);
         assert!(batcher.take().is_none());
     }
 
@@ -176,14 +231,17 @@ mod tests {
         let at = |ms| now + Duration::from_millis(ms);
         batcher.add(delivery("a", 1, &registry), at(0));
         batcher.add(delivery("b", 1, &registry), at(1999));
-        assert_eq!(batcher.deadline(), Some(at(2000)));
-        assert!(batcher.close_due(at(1999)).is_none());
-        assert_eq!(batcher.close_due(at(2000)).unwrap().messages.len(), 2);
+        assert_eq!(batcher.deadline(false), Some(at(2000)));
+        assert!(batcher.close_due(at(1999), false).is_none());
+        assert_eq!(
+            batcher.close_due(at(2000), false).unwrap().messages.len(),
+            2
+        );
         // A message that finds the batch overdue does not go with it.
         batcher.add(delivery("c", 1, &registry), at(3000));
         let closed = batcher.add(delivery("d", 1, &registry), at(5000));
         assert_eq!(ids(&closed), [["c"]]);
-        assert_eq!(batcher.deadline(), Some(at(7000)));
+        assert_eq!(batcher.deadline(false), Some(at(7000)));
     }
 
     #[test]
@@ -209,6 +267,49 @@ mod tests {
         assert_eq!(closed[0].messages["a"].holds.len(), 2);
     }
 
+    #[test]
+    fn an_adaptive_batch_closes_once_all_is_there_that_a_receive_brought() {
+        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        batcher.expect(2, false, now);
+        batcher.add(delivery("a", 1, &registry), now);
+        assert!(batcher.close_due(now, false).is_none());
+        batcher.add(delivery("b", 1, &registry), now);
+        // Another receiver brings more.
+        batcher.expect(1, false, now);
+        assert!(batcher.close_due(now, false).is_none());
+        batcher.add(delivery("c", 1, &registry), now);
+        assert_eq!(batcher.close_due(now, false).unwrap().messages.len(), 3);
+        assert_eq!(batcher.deadline(false), None);
+    }
+
+    #[test]
+    fn an_adaptive_batch_waits_for_what_is_being_written_but_not_past_its_time() {
+        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        let at = |ms| now + Duration::from_millis(ms);
+        for (id, ms) in [("a", 0), ("b", 700)] {
+            batcher.expect(1, false, at(ms));
+            batcher.add(delivery(id, 1, &registry), at(ms));
+            assert!(batcher.close_due(at(ms), true).is_none());
+        }
+        assert_eq!(batcher.deadline(true), Some(at(2000)));
+        assert!(batcher.deadline(false).unwrap() <= at(700));
+        assert_eq!(batcher.close_due(at(2000), true).unwrap().messages.len(), 2);
+    }
+
+    #[test]
+    fn an_adaptive_batch_stays_open_while_any_receiver_brings_full_ones() {
+        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        let at = |ms| now + Duration::from_millis(ms);
+        for (id, full, ms) in [("a", true, 0), ("b", true, 80), ("c", false, 120)] {
+            batcher.expect(1, full, at(ms));
+            batcher.add(delivery(id, 1, &registry), at(ms));
+            assert!(batcher.close_due(at(ms), false).is_none());
+        }
+        // The poll after the last full one waits: there is nothing more.
+        assert_eq!(batcher.deadline(false), Some(at(180)));
+        assert_eq!(batcher.close_due(at(180), false).unwrap().messages.len(), 3);
+    }
+
     proptest! {
         #[test]
         fn batching_neither_loses_nor_repeats_and_keeps_its_bounds(
@@ -223,11 +324,11 @@ mod tests {
             let mut batches = Vec::new();
             for (id, bytes, pause) in &arrivals {
                 now += Duration::from_millis(*pause);
-                if let Some(deadline) = batcher.deadline() {
+                if let Some(deadline) = batcher.deadline(false) {
                     prop_assert!(Some(deadline) == opened.map(|at| at + Duration::from_secs(2)));
                 }
                 let closed = batcher.add(delivery(&id.to_string(), *bytes, &registry), now);
-                if batcher.deadline().is_none() {
+                if batcher.deadline(false).is_none() {
                     opened = None;
                 } else if opened.is_none() || !closed.is_empty() {
                     opened = Some(now);
@@ -250,6 +351,46 @@ mod tests {
             prop_assert_eq!(registry.len(), arrivals.len());
             drop(batches);
             prop_assert_eq!(registry.len(), 0);
+        }
+
+        #[test]
+        fn adaptive_batching_neither_loses_nor_repeats_and_leaves_nothing_waiting(
+            receives in prop::collection::vec(
+                (prop::collection::vec((0_usize..60, 0_usize..30), 0..6), any::<bool>(), any::<bool>(), 0_u64..300),
+                0..100,
+            ),
+            max_messages in 1_usize..12,
+            max_bytes in 1_usize..80,
+        ) {
+            let limits = Limits {
+                max_messages,
+                max_wait: Duration::from_secs(2),
+                max_bytes,
+                adaptive: true,
+            };
+            let (mut batcher, registry) = (Batcher::new(limits), Registry::default());
+            let (mut now, mut full_at) = (Instant::now(), None);
+            let (mut batches, mut arrived) = (Vec::new(), 0);
+            for (messages, full, writing, pause) in receives {
+                now += Duration::from_millis(pause);
+                batcher.expect(messages.len(), full, now);
+                full_at = full.then_some(now).or(full_at);
+                for (id, bytes) in messages {
+                    prop_assert!(batcher.deadline(false) == batcher.deadline(true), "halfway through a receive");
+                    batches.extend(batcher.add(delivery(&id.to_string(), bytes, &registry), now));
+                    arrived += 1;
+                }
+                batches.extend(batcher.close_due(now, writing));
+                let quiet = full_at.is_none_or(|at| now >= at + FULL_FOR);
+                prop_assert!(writing || !quiet || batcher.deadline(false).is_none(), "waits for nothing");
+            }
+            batches.extend(batcher.take());
+            let deliveries: usize = batches.iter().flat_map(|batch| batch.messages.values()).map(|one| one.holds.len()).sum();
+            prop_assert_eq!(deliveries, arrived);
+            prop_assert_eq!(registry.len(), arrived);
+            for batch in &batches {
+                prop_assert!((1..=max_messages).contains(&batch.messages.len()));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use aws::{CreateSettings, DlqSettings, LakeSettings, QueueSettings};
 use bytesize::ByteSize;
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use contract::Kinds;
 use service::logging::LogFormat;
 
@@ -55,6 +55,11 @@ pub struct Config {
     /// Most bytes of JSONL of a batch; one message alone may hold more.
     #[arg(long, env, default_value = "5MB")]
     pub batch_max_bytes: ByteSize,
+    /// Close a batch as soon as the queue is empty and nothing is being written, rather than wait
+    /// for it to fill: events are in the lake sooner, in more and smaller objects. A flood fills
+    /// batches as ever.
+    #[arg(long, env, num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
+    pub batch_adaptive: bool,
     /// Most receivers at once: one always polls, the others while receives come back full.
     #[arg(long, env, default_value_t = 4)]
     pub receivers: usize,
@@ -62,7 +67,7 @@ pub struct Config {
     #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
     pub poll_wait: Duration,
     /// Pause after a receive that did not come back full, so that messages gather: each receive is
-    /// billed, however few messages it brings.
+    /// billed, however few messages it brings. With BATCH_ADAPTIVE it ends once all is written.
     #[arg(long, env, default_value = "100ms", value_parser = humantime::parse_duration)]
     pub receive_pace: Duration,
     /// How long a message that was received stays hidden from other consumers unless this is
@@ -98,6 +103,7 @@ impl Default for Config {
             batch_max_messages: 100,
             batch_max_wait: Duration::from_secs(2),
             batch_max_bytes: ByteSize::mb(5),
+            batch_adaptive: false,
             receivers: 4,
             poll_wait: Duration::from_secs(10),
             receive_pace: Duration::from_millis(100),

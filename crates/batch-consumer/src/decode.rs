@@ -297,15 +297,22 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_of_a_pack_are_left_out_and_its_last_line_is_ended() {
+    fn blank_lines_of_a_pack_are_left_out() {
         let kinds = Kinds::builtin();
-        let lines = format!("\n{}\n \n\n{}", stored("a"), stored("b"));
+        let lines = format!("\n{}\n \n\n{}\n", stored("a"), stored("b"));
         let contents = decode(&kinds, &pack(&lines));
         assert_eq!(
             text(&contents),
             format!("{}\n{}\n", stored("a"), stored("b"))
         );
         assert_eq!((contents.events.len(), contents.letters.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_is_left_of_a_packs_lines_is_ended() {
+        assert_eq!(without(b"a\nb".to_vec(), &[]), b"a\nb\n");
+        assert_eq!(without(b"a\nb\nc".to_vec(), &[0..2, 4..5]), b"b\n");
+        assert_eq!(without(b"a".to_vec(), &[Range { start: 0, end: 1 }]), b"");
     }
 
     #[test]

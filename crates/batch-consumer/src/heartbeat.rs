@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws::Queue;
 use metrics::counter;
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::debug;
 
@@ -14,7 +15,14 @@ use crate::metrics::{EXTENSION_FAILURES, EXTENSIONS};
 
 /// The deliveries that are held; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(Arc<Mutex<Entries>>);
+pub struct Registry(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    entries: Mutex<Entries>,
+    /// Told when the last of what is held is let go.
+    emptied: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -51,7 +59,7 @@ impl Hold {
     /// is before.
     pub fn leave(&self) {
         let mut entries = self.registry.entries();
-        if let Some(entry) = entries.held.remove(&self.number) {
+        if let Some(entry) = self.registry.let_go(&mut entries, self.number) {
             entries.left.push((entry.hidden_at, entry.receipt_handle));
         }
     }
@@ -59,7 +67,8 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.registry.entries().held.remove(&self.number);
+        let mut entries = self.registry.entries();
+        self.registry.let_go(&mut entries, self.number);
     }
 }
 
@@ -92,6 +101,26 @@ impl Registry {
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Waits until none is held.
+    pub async fn emptied(&self) {
+        loop {
+            // Hears also of what happens between this line and the wait.
+            let emptied = self.0.emptied.notified();
+            if self.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn let_go(&self, entries: &mut Entries, number: u64) -> Option<Entry> {
+        let entry = entries.held.remove(&number);
+        if entries.held.is_empty() {
+            self.0.emptied.notify_waiters();
+        }
+        entry
     }
 
     /// The receipt handles of all that is held.
@@ -166,7 +195,10 @@ impl Registry {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,6 +218,24 @@ mod tests {
         drop(first);
         assert!(registry.due(Duration::from_secs(20)).is_empty());
         assert_eq!(registry.receipt_handles(), ["second"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_until_none_is_held_hears_of_the_last() {
+        let registry = Registry::default();
+        registry.emptied().await;
+        let (first, second) = (registry.hold("1".into()), registry.hold("2".into()));
+        let waiting = registry.clone();
+        let mut waiting = tokio::spawn(async move { waiting.emptied().await });
+        let second_until = Duration::from_secs(1);
+        first.leave();
+        assert!(
+            tokio::time::timeout(second_until, &mut waiting)
+                .await
+                .is_err()
+        );
+        drop((first, second));
+        waiting.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,14 +6,13 @@ use std::time::Duration;
 use aws::{CallError, MAX_ENTRIES, Message, Queue};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use contract::Kinds;
-use futures::StreamExt;
 use metrics::counter;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::batcher::Delivery;
+use crate::batcher::{Arrival, Delivery};
 use crate::decode::decode;
 use crate::heartbeat::{Hold, Registry};
 use crate::metrics::{RECEIVE_FAILURES, REDELIVERIES};
@@ -24,8 +23,9 @@ use crate::room::Room;
 /// a long poll of several would share out a trickle among them.
 const HELPERS_WAIT: Duration = Duration::from_secs(1);
 
-/// Calls that give messages back at once: at the stop there may be hundreds, and little time.
-const CALLS_AT_ONCE: usize = 8;
+/// Messages are given back in so many shares at once: at the stop there may be hundreds, and
+/// little time.
+const SHARES: usize = 8;
 
 /// What the receivers share.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct Receiving {
     pub poll_wait: Duration,
     /// Pause after a receive that was not full.
     pub pace: Duration,
+    /// Whether that pause ends once all that is held is written.
+    pub adaptive: bool,
     /// Visibility timeout of what is received.
     pub visibility_timeout: Duration,
     /// Ends receiving.
@@ -62,7 +64,7 @@ impl Receiving {
     pub async fn run(
         &self,
         number: usize,
-        deliveries: mpsc::Sender<Delivery>,
+        arrivals: mpsc::Sender<Arrival>,
     ) -> Result<(), CallError> {
         let always = number == 0;
         let wait = if always {
@@ -110,18 +112,22 @@ impl Receiving {
             if full {
                 self.flood.notify_one();
             }
-            if !self.deliver(messages, &deliveries).await {
+            let receive = Arrival::Receive {
+                messages: messages.len(),
+                full,
+            };
+            if arrivals.send(receive).await.is_err() || !self.deliver(messages, &arrivals).await {
                 break;
             }
             if !full && !empty {
-                self.sleep(self.pace).await;
+                self.rest().await;
             }
         }
         Ok(())
     }
 
     /// Decodes the messages and passes them on, waiting for room; false if nobody takes them.
-    async fn deliver(&self, messages: Vec<Message>, deliveries: &mpsc::Sender<Delivery>) -> bool {
+    async fn deliver(&self, messages: Vec<Message>, arrivals: &mpsc::Sender<Arrival>) -> bool {
         let redelivered = messages.iter().filter(|one| one.receive_count > 1).count();
         counter!(REDELIVERIES).increment(redelivered as u64);
         // All are held from now on, also those that wait for their turn here.
@@ -137,7 +143,7 @@ impl Receiving {
                 contents,
                 holds: vec![hold],
             };
-            if deliveries.send(delivery).await.is_err() {
+            if arrivals.send(Arrival::Delivery(delivery)).await.is_err() {
                 return false;
             }
         }
@@ -151,6 +157,22 @@ impl Receiving {
             .map(|message| message.receipt_handle)
             .collect();
         give_back(&self.queue, &handles).await;
+    }
+
+    /// The pause after a receive that was not full.
+    async fn rest(&self) {
+        let written = async {
+            match self.adaptive {
+                // What comes meanwhile would wait for the write anyway.
+                true => self.registry.emptied().await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = written => {}
+            () = self.sleep(self.pace) => {}
+        }
     }
 
     async fn sleep(&self, time: Duration) {
@@ -167,22 +189,13 @@ pub(crate) async fn give_back(queue: &Queue, receipt_handles: &[String]) {
     if receipt_handles.is_empty() {
         return;
     }
-    let calls: Vec<Vec<String>> = receipt_handles
-        .chunks(MAX_ENTRIES)
-        .map(<[_]>::to_vec)
-        .collect();
-    let failed: Vec<usize> = futures::stream::iter(calls)
-        .map(|handles| {
-            let queue = queue.clone();
-            async move {
-                let results = queue.change_visibility(&handles, Duration::ZERO).await;
-                results.iter().filter(|result| result.is_err()).count()
-            }
-        })
-        .buffered(CALLS_AT_ONCE)
-        .collect()
-        .await;
-    let failed: usize = failed.iter().sum();
+    let share = receipt_handles.len().div_ceil(SHARES);
+    let shares = receipt_handles
+        .chunks(share)
+        .map(|handles| queue.change_visibility(handles, Duration::ZERO));
+    let results = futures::future::join_all(shares).await;
+    let failed = results.iter().flatten().filter(|result| result.is_err());
+    let failed = failed.count();
     info!(
         event = "given_back",
         messages = receipt_handles.len() - failed,

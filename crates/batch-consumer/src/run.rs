@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::batcher::{Batch, Batcher, Delivery, Limits};
+use crate::batcher::{Arrival, Batch, Batcher, Limits};
 use crate::commit::Committer;
 use crate::config::Config;
 use crate::heartbeat::Registry;
@@ -127,6 +127,7 @@ impl Consumer {
             flood: Notify::new(),
             poll_wait: config.poll_wait,
             pace: config.receive_pace,
+            adaptive: config.batch_adaptive,
             visibility_timeout: config.visibility_timeout,
             halt: halt.clone(),
         });
@@ -213,7 +214,7 @@ async fn work(
     limits: Limits,
     receivers: usize,
 ) -> anyhow::Result<()> {
-    let (sender, mut deliveries) = mpsc::channel(CHANNEL);
+    let (sender, mut arrivals) = mpsc::channel(CHANNEL);
     let halt = receiving.halt.clone();
     // Dropping the set ends its tasks, so nothing outlives this function.
     let mut receiver_tasks = JoinSet::new();
@@ -228,7 +229,7 @@ async fn work(
     }
     drop(sender);
     let mut commits = Commits::new(committer);
-    batch(&mut deliveries, &mut commits, limits, halt).await;
+    batch(&mut arrivals, &mut commits, limits, halt).await;
     commits.finish().await;
     let mut first_error = None;
     while let Some(joined) = receiver_tasks.join_next().await {
@@ -242,9 +243,9 @@ async fn work(
     }
 }
 
-/// Batches deliveries until there are no more.
+/// Batches what arrives until there is no more.
 async fn batch(
-    deliveries: &mut mpsc::Receiver<Delivery>,
+    arrivals: &mut mpsc::Receiver<Arrival>,
     commits: &mut Commits,
     limits: Limits,
     halt: CancellationToken,
@@ -252,7 +253,8 @@ async fn batch(
     let mut batcher = Batcher::new(limits);
     let mut halted = false;
     loop {
-        let deadline = batcher.deadline();
+        let writing = commits.run();
+        let deadline = batcher.deadline(writing);
         let due = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -269,12 +271,16 @@ async fn batch(
                 }
             }
             () = due => {
-                if let Some(batch) = batcher.close_due(Instant::now()) {
+                if let Some(batch) = batcher.close_due(Instant::now(), writing) {
                     commits.start(batch).await;
                 }
             }
-            delivery = deliveries.recv() => match delivery {
-                Some(delivery) => {
+            () = commits.one_ended(), if writing => {}
+            arrival = arrivals.recv() => match arrival {
+                Some(Arrival::Receive { messages, full }) => {
+                    batcher.expect(messages, full, Instant::now());
+                }
+                Some(Arrival::Delivery(delivery)) => {
                     for batch in batcher.add(delivery, Instant::now()) {
                         commits.start(batch).await;
                     }
@@ -313,14 +319,23 @@ impl Commits {
             committer.commit(batch).await;
             drop(slot);
         });
-        while let Some(ended) = self.tasks.try_join_next() {
+    }
+
+    /// Whether any runs.
+    fn run(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Waits until one ends; at once where none runs.
+    async fn one_ended(&mut self) {
+        if let Some(ended) = self.tasks.join_next().await {
             note(ended);
         }
     }
 
     async fn finish(&mut self) {
-        while let Some(ended) = self.tasks.join_next().await {
-            note(ended);
+        while self.run() {
+            self.one_ended().await;
         }
     }
 }

@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use local_aws::Faults;
 use support::*;
 
 #[tokio::test(start_paused = true)]
@@ -172,5 +173,69 @@ async fn what_a_million_events_cost_in_packs_is_near_the_least() {
         "{deletes} deletes for {} messages",
         messages.len()
     );
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adaptive_consumer_writes_what_comes_alone_at_once() {
+    let mut bench = Bench::new().await;
+    bench.config.batch_adaptive = true;
+    let running = bench.start();
+    for at in 0..3 {
+        seconds(5).await;
+        bench.send(&singles(at..at + 1)).await;
+        let waited = bench.drained().await;
+        assert!(waited < Duration::from_millis(100), "{waited:?}");
+    }
+    assert_eq!(bench.raw().len(), 3);
+    // Sent together, received together: not one object each.
+    bench.send(&singles(3..12)).await;
+    bench.drained().await;
+    assert_eq!(bench.raw().len(), 4);
+    assert_eq!(bench.ids(), names(0..12));
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adaptive_consumer_gathers_what_comes_while_it_writes_without_more_receives() {
+    let put = Duration::from_millis(200)..Duration::from_millis(201);
+    let mut bench = Bench::with(Faults::seeded(1).slow("PutObject", 1.0, put)).await;
+    bench.config.batch_adaptive = true;
+    let running = bench.start();
+    for at in 0..100 {
+        bench.send(&singles(at..at + 1)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let waited = bench.drained().await;
+    assert!(waited < Duration::from_millis(500), "{waited:?}");
+    let (objects, receives) = (bench.raw().len(), bench.requests("ReceiveMessage"));
+    assert!((8..=12).contains(&objects), "{objects} objects in 2 s");
+    assert!(
+        receives <= 30,
+        "{receives} receives for 100 messages in 2 s"
+    );
+    assert_eq!(bench.ids(), names(0..100));
+    running.stopped().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adaptive_consumer_fills_its_batches_at_a_flood_and_does_not_wait_after_it() {
+    let put = Duration::from_millis(50)..Duration::from_millis(51);
+    let receive = Duration::from_millis(20)..Duration::from_millis(60);
+    let slow = Faults::seeded(1)
+        .slow("PutObject", 1.0, put)
+        .slow("ReceiveMessage", 1.0, receive);
+    let mut bench = Bench::with(slow).await;
+    bench.config.batch_adaptive = true;
+    bench.send(&singles(0..2000)).await;
+    let running = bench.start();
+    bench.drained().await;
+    let sizes: Vec<usize> = bench.raw().values().map(Vec::len).collect();
+    assert_eq!(sizes, [100; 20]);
+    // The last receive is full, so that none tells that the queue is empty.
+    bench.send(&singles(2000..2010)).await;
+    let waited = bench.drained().await;
+    assert!(waited < Duration::from_millis(300), "{waited:?}");
+    assert_eq!(bench.ids(), names(0..2010));
     running.stopped().await.unwrap();
 }
