@@ -1,13 +1,16 @@
 //! Reads a request's body, within its bounds of size, time and memory.
 
+use std::fmt::Display;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::{HeaderMap, header};
+use bytes::Bytes;
 use contract::Format;
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::answer::Refusal;
 use crate::budget::Buffer;
@@ -15,6 +18,10 @@ use crate::memory::Expected;
 
 /// Longest time to read on after a refusal, so that the client gets to see the answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A body that takes longer to arrive is not waited for by the requests that could share a send
+/// with it.
+const PROMPT: Duration = Duration::from_millis(100);
 
 /// How much room there must be for each byte that a body announces: for the body, and for the lines
 /// that it becomes.
@@ -73,14 +80,20 @@ fn shown(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
+/// A body that events come in.
+pub(crate) trait EventsBody:
+    hyper::body::Body<Data = Bytes, Error: Display> + Unpin
+{
+}
+
+impl<B: hyper::body::Body<Data = Bytes, Error: Display> + Unpin> EventsBody for B {}
+
 /// Reads the whole body, at most `limit` bytes of it, into `bytes`, which takes its share of the
-/// byte budget as they arrive. A body that is called off is refused as one that takes too long.
+/// byte budget as they arrive.
 pub(crate) async fn read(
-    body: &mut Body,
+    body: &mut impl EventsBody,
     limit: usize,
-    longest: Duration,
     mut bytes: Buffer,
-    called_off: impl Future<Output = Duration>,
 ) -> Result<Buffer, Refusal> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
@@ -92,31 +105,63 @@ pub(crate) async fn read(
     }
     let exact = body.size_hint().exact();
     let expected = exact.map_or(Expected::Any, |exact| Expected::About(exact as usize));
-    let all = async {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Refusal::BodyBroken(error.to_string()))?;
-            // Trailers carry nothing of the event.
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if bytes.len() + data.len() > limit {
-                return Err(Refusal::BodyTooLarge { limit });
-            }
-            bytes.append(&data, expected)?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refusal::BodyBroken(error.to_string()))?;
+        // Trailers carry nothing of the event.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limit {
+            return Err(Refusal::BodyTooLarge { limit });
         }
-        Ok(())
-    };
-    tokio::select! {
-        biased;
-        read = timeout(longest, all) => read.unwrap_or(Err(Refusal::BodyTooSlow(longest)))?,
-        after = called_off => return Err(Refusal::BodyTooSlow(after)),
+        bytes.append(&data, expected)?;
     }
     Ok(bytes)
 }
 
+/// What is read of a body that came with its head, as most small ones do: without the timers that
+/// others need. The connection looks for it once it has been asked for.
+pub(crate) async fn at_once<T>(mut read: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut asked = false;
+    poll_fn(|context| match read.as_mut().poll(context) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// What is read within `longest`; a body that is called off is refused as one that takes too long.
+/// `not_prompt` is called where nobody should wait for it.
+pub(crate) async fn in_time(
+    mut read: Pin<&mut impl Future<Output = Result<Buffer, Refusal>>>,
+    longest: Duration,
+    called_off: impl Future<Output = Duration>,
+    not_prompt: impl FnOnce(),
+) -> Result<Buffer, Refusal> {
+    let started = Instant::now();
+    let read = async {
+        if let Ok(read) = timeout(PROMPT, read.as_mut()).await {
+            return read;
+        }
+        not_prompt();
+        let read = timeout_at(started + longest, read).await;
+        read.unwrap_or(Err(Refusal::BodyTooSlow(longest)))
+    };
+    tokio::select! {
+        biased;
+        read = read => read,
+        after = called_off => Err(Refusal::BodyTooSlow(after)),
+    }
+}
+
 /// Reads what is left of a refused body and keeps none of it: a connection that is closed on a
 /// client in the middle of its upload shows it a reset instead of the answer.
-pub(crate) async fn drain(body: &mut Body, limit: usize) {
+pub(crate) async fn drain(body: &mut impl EventsBody, limit: usize) {
     let rest = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -132,6 +177,9 @@ pub(crate) async fn drain(body: &mut Body, limit: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use axum::body::Body;
     use futures::StreamExt;
 
     use super::*;
@@ -204,11 +252,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_is_read_within_its_bounds() {
-        let second = Duration::from_secs(1);
         let read_all = async |text: &'static str, limit, free| {
             let budget = Budget::new(free);
-            let never = std::future::pending();
-            read(&mut Body::from(text), limit, second, budget.buffer(), never).await
+            read(&mut Body::from(text), limit, budget.buffer()).await
         };
         let read = read_all("0123456789", 10, 30).await.unwrap();
         assert_eq!((&read[..], read.budget().used()), (&b"0123456789"[..], 10));
@@ -234,7 +280,10 @@ mod tests {
         };
         let mut body = Body::from_stream(halves);
         let minute = Duration::from_secs(60);
-        let refused = read(&mut body, 10, minute, budget.buffer(), called_off).await;
+        let refused = {
+            let read = pin!(read(&mut body, 10, budget.buffer()));
+            in_time(read, minute, called_off, || ()).await
+        };
         let after = Duration::from_secs(5);
         assert!(matches!(refused, Err(Refusal::BodyTooSlow(time)) if time == after));
         assert_eq!(budget.used(), 0);

@@ -1,6 +1,7 @@
 //! Group commit: the events of concurrent requests share SQS messages, and each request waits for
 //! those that carry its own.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -25,10 +26,25 @@ struct Submission {
     events: usize,
     /// Until when its client waits.
     deadline: Instant,
-    done: oneshot::Sender<Result<(), CommitError>>,
+    /// None once it is answered.
+    done: Option<oneshot::Sender<Result<(), CommitError>>>,
     /// Both are held until the request is answered.
     _share: Reservation,
     _pending: Pending,
+}
+
+impl Submission {
+    /// Whether its client waits for an answer.
+    fn is_waiting(&self) -> bool {
+        self.done.as_ref().is_some_and(|done| !done.is_closed())
+    }
+
+    fn answer(&mut self, result: Result<(), CommitError>) {
+        if let Some(done) = self.done.take() {
+            // An error says that the client has left.
+            let _ = done.send(result);
+        }
+    }
 }
 
 /// How groups are made and sent.
@@ -101,7 +117,7 @@ impl Committer {
             lines,
             events,
             deadline,
-            done,
+            done: Some(done),
             _share: share,
             _pending: pending,
         };
@@ -112,11 +128,8 @@ impl Committer {
             tokio::spawn(answer);
             return Ok(());
         }
-        match timeout_at(deadline, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(CommitError::Failed),
-            Err(_) => Err(CommitError::TimedOut(self.send_timeout)),
-        }
+        // Those who send it keep to its deadline: one timer a group.
+        answer.await.unwrap_or(Err(CommitError::Failed))
     }
 
     /// Events that wait for SQS.
@@ -182,14 +195,12 @@ impl Drop for Pending {
     }
 }
 
-/// What a send that is done teaches.
+/// A send that is done.
+#[derive(Default)]
 struct Returned {
-    requests: usize,
-    /// How many requests were being read when SQS answered: before the answered clients could
-    /// come back.
-    reading: usize,
-    /// Bytes of packs for each byte of lines, where there were enough to tell.
-    ratio: Option<f64>,
+    /// The requests that are still to be answered, and what became of their events.
+    group: Vec<Submission>,
+    delivery: Delivery,
 }
 
 async fn work<S: Sink>(
@@ -206,13 +217,8 @@ async fn work<S: Sink>(
     loop {
         let wake = match gather.next(readers.count.load(Ordering::Relaxed), Instant::now()) {
             Next::Send(group) => {
-                sends.spawn(commit_group(
-                    sender.clone(),
-                    group,
-                    readers.clone(),
-                    counts.clone(),
-                ));
-                metrics::gauge!("headwater_ingest_sends_in_flight").set(sends.len() as f64);
+                sends.spawn(commit_group(sender.clone(), group));
+                counts.sends_in_flight(sends.len());
                 continue;
             }
             Next::Wait(wake) => wake,
@@ -228,19 +234,20 @@ async fn work<S: Sink>(
             }
             Some(returned) = sends.join_next() => {
                 // A send task does not panic; if one did, its requests see their answer dropped.
-                let lost = Returned { requests: 1, reading: 0, ratio: None };
-                let Returned { requests, reading, ratio } = returned.unwrap_or(lost);
-                gather.returned(requests, reading, Instant::now());
-                if let Some(ratio) = ratio {
+                let Returned { group, delivery } = returned.unwrap_or_default();
+                // Before the clients are answered: those who come back are not counted twice.
+                let reading = readers.count.load(Ordering::Relaxed);
+                gather.returned(group.len().max(1), reading, Instant::now());
+                if let Some(ratio) = delivery.ratio {
                     gather.observe(ratio);
                 }
-                metrics::gauge!("headwater_ingest_sends_in_flight").set(sends.len() as f64);
+                answer(group, &delivery, &counts);
+                counts.sends_in_flight(sends.len());
             }
             submission = submissions.recv(), if open => match submission {
                 Some(mut submission) => loop {
-                    let now = Instant::now();
                     let bytes = submission.0.lines.len();
-                    gather.add(submission.0, bytes, now);
+                    gather.add(submission.0, bytes, Instant::now());
                     match submissions.try_recv() {
                         Ok(next) => submission = next,
                         Err(_) => break,
@@ -254,41 +261,55 @@ async fn work<S: Sink>(
     }
 }
 
-/// Sends the group's lines and answers its requests.
-async fn commit_group<S: Sink>(
-    sender: Arc<Sender<S>>,
-    mut group: Vec<Submission>,
-    readers: Arc<Readers>,
-    counts: Arc<Counts>,
-) -> Returned {
-    let requests = group.len();
+/// Sends the group's lines. A request whose time is up is answered meanwhile.
+async fn commit_group<S: Sink>(sender: Arc<Sender<S>>, mut group: Vec<Submission>) -> Returned {
+    give_up_the_late(&mut group, sender.send_timeout());
     // Their clients have had a 503 or have left: nobody was told that these were accepted.
-    group.retain(|request| !request.done.is_closed());
+    group.retain(Submission::is_waiting);
+    let requests = group.len();
     // Past the last one's time nobody waits.
     let deadline = group.iter().map(|request| request.deadline).max();
     let deadline = deadline.unwrap_or_else(Instant::now);
     let delivery = match join(&mut group) {
-        Ok(lines) => sender.deliver(lines, deadline).await,
+        Ok(lines) => {
+            let mut delivering = pin!(sender.deliver(lines, deadline));
+            loop {
+                let waiting = group.iter().filter(|request| request.is_waiting());
+                let Some(next) = waiting.map(|request| request.deadline).min() else {
+                    break delivering.await;
+                };
+                match timeout_at(next, &mut delivering).await {
+                    Ok(delivery) => break delivery,
+                    Err(_) => give_up_the_late(&mut group, sender.send_timeout()),
+                }
+            }
+        }
         Err(error) => {
             error!(event = "no_memory", %error, "cannot send {requests} requests together");
             Delivery::default()
         }
     };
-    let reading = readers.count.load(Ordering::Relaxed);
+    Returned { group, delivery }
+}
+
+/// Answers those whose time is up.
+fn give_up_the_late(group: &mut [Submission], send_timeout: Duration) {
+    let now = Instant::now();
+    for request in group.iter_mut().filter(|request| request.deadline <= now) {
+        request.answer(Err(CommitError::TimedOut(send_timeout)));
+    }
+}
+
+/// Answers the requests of a group that was sent.
+fn answer(group: Vec<Submission>, delivery: &Delivery, counts: &Counts) {
     let mut first = 0;
-    for request in group {
+    for mut request in group {
         let result = delivery.outcome(first, request.events);
         first += request.events;
         if result.is_ok() {
             counts.accepted(request.events);
         }
-        // An error says that the client has left.
-        let _ = request.done.send(result);
-    }
-    Returned {
-        requests,
-        reading,
-        ratio: delivery.ratio,
+        request.answer(result);
     }
 }
 

@@ -3,38 +3,90 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::info;
 
-/// Counts since the last line.
-#[derive(Debug, Default)]
+/// Counts since the last line, and the metrics that requests touch: looked up by name once.
 pub(crate) struct Counts {
     accepted: AtomicU64,
     rejected: AtomicU64,
     requests: AtomicU64,
+    accepted_total: Counter,
+    accepted_requests_total: Counter,
+    request_seconds: Histogram,
+    body_bytes: Counter,
+    connections: Gauge,
+    sends_in_flight: Gauge,
+}
+
+/// Counts as one connection.
+pub(crate) struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+/// The status of most answers.
+const ACCEPTED: u16 = 202;
+
+impl Default for Counts {
+    /// To be made once the process has its recorder.
+    fn default() -> Counts {
+        Counts {
+            accepted: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            accepted_total: counter!("headwater_ingest_events_accepted_total"),
+            accepted_requests_total: requests_total(ACCEPTED),
+            request_seconds: histogram!("headwater_ingest_request_seconds"),
+            body_bytes: counter!("headwater_ingest_body_bytes_total"),
+            connections: gauge!("headwater_ingest_connections"),
+            sends_in_flight: gauge!("headwater_ingest_sends_in_flight"),
+        }
+    }
 }
 
 impl Counts {
     /// SQS has `events` more.
     pub(crate) fn accepted(&self, events: usize) {
         self.accepted.fetch_add(events as u64, Relaxed);
-        metrics::counter!("headwater_ingest_events_accepted_total").increment(events as u64);
+        self.accepted_total.increment(events as u64);
     }
 
     /// `events` were refused for the reason `code`.
     pub(crate) fn rejected(&self, code: &'static str, events: u64) {
         self.rejected.fetch_add(events, Relaxed);
-        metrics::counter!("headwater_ingest_events_rejected_total", "code" => code)
-            .increment(events);
+        counter!("headwater_ingest_events_rejected_total", "code" => code).increment(events);
     }
 
     /// A request was answered with `status` after `took`.
     pub(crate) fn request(&self, status: u16, took: Duration) {
         self.requests.fetch_add(1, Relaxed);
-        metrics::counter!("headwater_ingest_requests_total", "status" => status.to_string())
-            .increment(1);
-        metrics::histogram!("headwater_ingest_request_seconds").record(took);
+        match status {
+            ACCEPTED => self.accepted_requests_total.increment(1),
+            other => requests_total(other).increment(1),
+        }
+        self.request_seconds.record(took);
+    }
+
+    /// A body of so many bytes has come.
+    pub(crate) fn body(&self, bytes: usize) {
+        self.body_bytes.increment(bytes as u64);
+    }
+
+    /// A connection is open for as long as this lives.
+    pub(crate) fn connection(&self) -> OpenConnection {
+        self.connections.increment(1);
+        OpenConnection(self.connections.clone())
+    }
+
+    /// So many sends are in flight.
+    pub(crate) fn sends_in_flight(&self, sends: usize) {
+        self.sends_in_flight.set(sends as f64);
     }
 
     /// Logs the counts of each minute, for ever.
@@ -62,4 +114,8 @@ impl Counts {
             requests
         );
     }
+}
+
+fn requests_total(status: u16) -> Counter {
+    counter!("headwater_ingest_requests_total", "status" => status.to_string())
 }

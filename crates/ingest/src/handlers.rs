@@ -1,7 +1,7 @@
 //! The routes' handlers. Their declarations are also what the OpenAPI document is made from.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -10,14 +10,14 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use serde::Serialize;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::answer::{Accepted, ErrorBody, Listed, Refusal};
 use crate::app::App;
-use crate::body::{self, Encoding};
+use crate::body::{self, Encoding, EventsBody};
 use crate::budget::Buffer;
 use crate::connections::Seat;
+use crate::counts::Counts;
 use crate::intake::{Intake, Reading};
 use crate::memory::Expected;
 use crate::probe;
@@ -26,10 +26,6 @@ use crate::unfold::unfold;
 /// Bodies up to this size are read on the runtime's own threads: a millisecond or two of work, also
 /// where they are full of tiny events that are all refused.
 const INLINE_BYTES: usize = 16 * 1024;
-
-/// A body that takes longer to arrive is not waited for by the requests that could share a send
-/// with it.
-const PROMPT: Duration = Duration::from_millis(100);
 
 /// Takes events of any kind.
 #[utoipa::path(
@@ -51,7 +47,7 @@ const PROMPT: Duration = Duration::from_millis(100);
     security(("api_key" = [])),
 )]
 pub(crate) async fn post_events(State(app): State<Arc<App>>, request: Request) -> Response {
-    respond(&app, Route::AnyKind, request).await
+    routed(&app, Route::AnyKind, request).await
 }
 
 /// Takes events of one kind.
@@ -84,11 +80,12 @@ pub(crate) async fn post_events_of_kind(
 ) -> Response {
     // A name that is not even UTF-8 is no declared kind either.
     let kind = kind.map(|Path(kind)| kind).unwrap_or_default();
-    respond(&app, Route::Kind(kind), request).await
+    routed(&app, Route::Kind(kind), request).await
 }
 
 /// What a route says of its events.
-enum Route {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route {
     AnyKind,
     Kind(String),
 }
@@ -101,16 +98,26 @@ struct Head {
     encoding: Encoding,
 }
 
-async fn respond(app: &Arc<App>, route: Route, request: Request) -> Response {
+async fn routed(app: &Arc<App>, route: Route, request: Request) -> Response {
+    let seat = request.extensions().get::<Arc<Seat>>().cloned();
+    respond(app, route, seat.as_deref(), request).await
+}
+
+/// Answers a request whose body is events.
+pub(crate) async fn respond<B: EventsBody>(
+    app: &Arc<App>,
+    route: Route,
+    seat: Option<&Seat>,
+    request: axum::http::Request<B>,
+) -> Response {
     let (parts, mut body) = request.into_parts();
     // Such a client sends its body only once that is asked for.
     let holds_body_back = parts.headers.contains_key(header::EXPECT);
-    let seat = parts.extensions.get::<Arc<Seat>>().cloned();
     let head = head(app, route, &parts);
     // It is a part of the connection's read buffer, which is kept as a whole.
     drop(parts);
     let answered = match head {
-        Ok(head) => take(app, head, seat.as_deref(), &mut body).await,
+        Ok(head) => take(app, head, seat, &mut body).await,
         Err(refusal) => Err(refusal),
     };
     match answered {
@@ -118,7 +125,7 @@ async fn respond(app: &Arc<App>, route: Route, request: Request) -> Response {
         Err(refusal) => {
             metrics::counter!("headwater_ingest_refusals_total", "code" => refusal.code())
                 .increment(1);
-            if let (Refusal::Overloaded, Some(seat)) = (&refusal, &seat) {
+            if let (Refusal::Overloaded, Some(seat)) = (&refusal, seat) {
                 seat.overloaded();
             }
             if !holds_body_back && !matches!(refusal, Refusal::BodyTooSlow(_)) {
@@ -148,35 +155,34 @@ fn head(app: &App, route: Route, request: &axum::http::request::Parts) -> Result
     })
 }
 
-async fn take(
+async fn take<B: EventsBody>(
     app: &Arc<App>,
     head: Head,
     seat: Option<&Seat>,
-    body: &mut axum::body::Body,
+    body: &mut B,
 ) -> Result<Response, Refusal> {
     let mut reading = app.committer.reading();
     let bytes = {
-        let called_off = async {
-            match seat {
-                Some(seat) => seat.called_off().await,
-                None => std::future::pending().await,
-            }
-        };
-        let (limit, longest) = (app.max_body_bytes, app.body_timeout);
-        let read = body::read(body, limit, longest, app.budget.buffer(), called_off);
-        let mut read = std::pin::pin!(read);
-        match timeout(PROMPT, &mut read).await {
-            Ok(bytes) => bytes?,
-            Err(_) => {
-                reading.give_up();
-                read.await?
+        let (limit, buffer) = (app.max_body_bytes, app.budget.buffer());
+        let mut read = pin!(body::read(body, limit, buffer));
+        match body::at_once(read.as_mut()).await {
+            Some(bytes) => bytes?,
+            None => {
+                let called_off = async {
+                    match seat {
+                        Some(seat) => seat.called_off().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let longest = app.body_timeout;
+                body::in_time(read, longest, called_off, || reading.give_up()).await?
             }
         }
     };
     if let Some(seat) = seat {
         seat.works();
     }
-    metrics::counter!("headwater_ingest_body_bytes_total").increment(bytes.len() as u64);
+    app.counts.body(bytes.len());
 
     let atomic = head.atomic;
     let inline = head.encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
@@ -359,19 +365,21 @@ pub(crate) async fn index() -> &'static str {
      GET  /openapi.json       the API in full\n"
 }
 
-/// Times and counts each request.
+/// Times and counts a request.
+pub(crate) async fn counted(counts: &Counts, answer: impl Future<Output = Response>) -> Response {
+    let started = tokio::time::Instant::now();
+    let response = answer.await;
+    counts.request(response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// Times and counts each request that comes by the router.
 pub(crate) async fn count(
     State(app): State<Arc<App>>,
     request: Request,
     next: axum::middleware::Next,
 ) -> Response {
-    let started = tokio::time::Instant::now();
-    let response = next.run(request).await;
-    app.counts.request(
-        response.status().as_u16(),
-        started.elapsed().max(Duration::ZERO),
-    );
-    response
+    counted(&app.counts, next.run(request)).await
 }
 
 #[cfg(test)]

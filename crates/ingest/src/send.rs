@@ -117,6 +117,11 @@ impl<S: Sink> Sender<S> {
         }
     }
 
+    /// How long a request waits.
+    pub(crate) fn send_timeout(&self) -> Duration {
+        self.send_timeout
+    }
+
     /// Packs the lines and sends them until `deadline`, one batch call after the other: the packs
     /// of more than one are never in memory.
     pub(crate) async fn deliver(&self, lines: Memory, deadline: Instant) -> Delivery {

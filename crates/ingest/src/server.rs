@@ -1,20 +1,20 @@
 //! Listens, serves and drains.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::Context;
 use aws::Aws;
-use axum::Router;
 use axum::http::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_io_timeout::TimeoutStream;
@@ -26,10 +26,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::connections::{Connections, SLOW_BODY, Seat};
 use crate::open_files;
-use crate::routes::router;
-
-/// Longest time for a request's head to arrive, and for a connection to lie idle before it.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::routes::Front;
 
 /// Longest time for a client to take any of its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,26 +68,24 @@ pub async fn run(
         let app = app.clone();
         tokio::spawn(async move { app.counts.log_each_minute(&app.prometheus).await })
     };
-    serve(&config, listener, router(app.clone()), &stop, &app).await;
+    serve(&config, listener, &stop, &app).await;
     minutes.abort();
     app.counts.log();
     Ok(())
 }
 
-async fn serve(
-    config: &Config,
-    listener: TcpListener,
-    router: Router,
-    stop: &CancellationToken,
-    app: &Arc<App>,
-) {
+async fn serve(config: &Config, listener: TcpListener, stop: &CancellationToken, app: &Arc<App>) {
     let connections = Connections::with_places(open_files::connections(config.max_connections));
-    let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
+    let front = Arc::new(Front::new(app.clone()));
+    let tasks = TaskTracker::new();
+    let idle = {
+        let connections = connections.clone();
+        tokio::spawn(async move { connections.end_the_idle().await })
+    };
     while let Some((stream, seat)) = accept(&listener, &connections, stop).await {
         let connection = Connection {
             seat: Arc::new(seat),
-            router: router.clone(),
-            draining: draining.clone(),
+            front: front.clone(),
         };
         tasks.spawn(connection.serve(stream));
     }
@@ -103,7 +98,8 @@ async fn serve(
         pending_events = app.committer.pending_events(),
         "no longer accepting: finishing what is in flight"
     );
-    draining.cancel();
+    idle.abort();
+    connections.all_end();
     tasks.close();
     let deadline = started + config.shutdown_grace;
     let prompt = timeout_at(deadline.min(started + SLOW_BODY), tasks.wait()).await;
@@ -161,8 +157,7 @@ async fn accept(
 /// What a connection is served with.
 struct Connection {
     seat: Arc<Seat>,
-    router: Router,
-    draining: CancellationToken,
+    front: Arc<Front>,
 }
 
 impl Connection {
@@ -174,24 +169,22 @@ impl Connection {
         }
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        // No timer for heads: `Connections::end_the_idle` sees to those that do not come.
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(BUFFER_BYTES)
             .serve_connection(
                 TokioIo::new(Box::pin(stream)),
                 service_fn(|request| self.answer(request)),
             );
         let mut connection = pin!(connection);
-        let open = metrics::gauge!("headwater_ingest_connections");
-        open.increment(1);
-        let ended = tokio::select! {
-            biased;
-            () = self.draining.cancelled() => None,
-            () = self.seat.gives_way() => None,
-            ended = connection.as_mut() => Some(ended),
-        };
-        let ended = match ended {
+        let _open = self.front.app.counts.connection();
+        let ended = poll_fn(|context| {
+            if self.seat.poll_ends(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            connection.as_mut().poll(context).map(Some)
+        });
+        let ended = match ended.await {
             Some(ended) => ended,
             None => {
                 connection.as_mut().graceful_shutdown();
@@ -201,7 +194,6 @@ impl Connection {
         if let Err(error) = ended {
             debug!(event = "connection_failed", %error);
         }
-        open.decrement(1);
     }
 
     /// Lets the connection end by itself for as long as it has a request, and a moment beyond: for
@@ -221,16 +213,14 @@ impl Connection {
 
     fn answer(
         &self,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
         self.seat.receives();
-        request.extensions_mut().insert(self.seat.clone());
-        let answered = TowerToHyperService::new(self.router.clone()).call(request);
-        let seat = self.seat.clone();
+        let (front, seat) = (self.front.clone(), self.seat.clone());
         async move {
-            let answer = answered.await;
+            let answer = front.answer(&seat, request).await;
             seat.waits();
-            answer
+            Ok(answer)
         }
     }
 }
