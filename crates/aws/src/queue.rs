@@ -1,18 +1,17 @@
 //! An SQS standard queue: batches within SQS's limits, each entry's fate told apart.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
-    DeleteMessageBatchRequestEntry, MessageAttributeValue, MessageSystemAttributeName,
-    QueueAttributeName, SendMessageBatchRequestEntry,
+    DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
 };
+use aws_smithy_types::error::operation::BuildError;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use chrono::{DateTime, Utc};
 use planted::Defect;
 
 use crate::error::{CallError, sort};
+use crate::message::{Depth, Message, Outgoing};
 use crate::meter::Meter;
 
 /// Most entries of a batch call (SQS API reference, read 2026-11-21).
@@ -25,62 +24,6 @@ const SEND: &str = "sqs:SendMessageBatch";
 const RECEIVE: &str = "sqs:ReceiveMessage";
 const DELETE: &str = "sqs:DeleteMessageBatch";
 const CHANGE: &str = "sqs:ChangeMessageVisibilityBatch";
-
-/// A message to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The text.
-    pub body: String,
-    /// Message attributes, sent as strings; at most 10.
-    pub attributes: BTreeMap<String, String>,
-}
-
-impl Outgoing {
-    /// Bytes that count towards SQS's limits and bill: body, and name, type and value of each attribute.
-    fn size(&self) -> usize {
-        let attributes: usize = self
-            .attributes
-            .iter()
-            .map(|(name, value)| name.len() + "String".len() + value.len())
-            .sum();
-        self.body.len() + attributes
-    }
-}
-
-/// A delivery of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The id that SQS gave the message; the same at each delivery.
-    pub id: String,
-    /// What deletes or extends this delivery.
-    pub receipt_handle: String,
-    /// The text.
-    pub body: String,
-    /// Message attributes that are strings or numbers.
-    pub attributes: BTreeMap<String, String>,
-    /// When SQS took the message.
-    pub sent_at: DateTime<Utc>,
-    /// How often it has been delivered, this delivery counted.
-    pub receive_count: u32,
-}
-
-/// How many messages a queue holds, as far as SQS knows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Depth {
-    /// Ready to be received.
-    pub visible: u64,
-    /// Received and neither deleted nor back yet.
-    pub in_flight: u64,
-    /// Not ready yet.
-    pub delayed: u64,
-}
-
-impl Depth {
-    /// All of them.
-    pub fn total(self) -> u64 {
-        self.visible + self.in_flight + self.delayed
-    }
-}
 
 /// A queue.
 #[derive(Debug, Clone)]
@@ -148,10 +91,10 @@ impl Queue {
 
     async fn send_chunk(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
         each_entry(messages.len(), SEND, async |pending| {
-            let mut entries = Vec::with_capacity(pending.len());
-            for at in &pending {
-                entries.push(entry(*at, &messages[*at])?);
-            }
+            let entries = built(
+                SEND,
+                pending.iter().map(|at| messages[*at].entry(at.to_string())),
+            )?;
             let payload = pending.iter().map(|at| messages[*at].size()).sum();
             let sent = self
                 .sqs
@@ -205,52 +148,37 @@ impl Queue {
             .messages
             .unwrap_or_default()
             .into_iter()
-            .filter_map(delivery)
+            .filter_map(Message::received)
             .collect();
         self.meter
-            .received(RECEIVE, messages.iter().map(payload).sum());
+            .received(RECEIVE, messages.iter().map(Message::size).sum());
         Ok(messages)
     }
 
     /// Deletes the deliveries; the results are in their order. An entry that fails leaves its
     /// message to come again.
     pub async fn delete(&self, receipt_handles: &[String]) -> Vec<Result<(), CallError>> {
-        let mut results = Vec::with_capacity(receipt_handles.len());
-        for chunk in receipt_handles.chunks(MAX_ENTRIES) {
-            let deleted = each_entry(chunk.len(), DELETE, async |pending| {
-                let mut entries = Vec::with_capacity(pending.len());
-                for at in &pending {
-                    let entry = DeleteMessageBatchRequestEntry::builder()
-                        .id(at.to_string())
-                        .receipt_handle(&chunk[*at])
-                        .build();
-                    entries.push(
-                        entry.map_err(|error| CallError::permanent(DELETE, error.to_string()))?,
-                    );
-                }
-                let deleted = self
-                    .sqs
-                    .delete_message_batch()
-                    .queue_url(&self.url)
-                    .set_entries(Some(entries))
-                    .customize()
-                    .interceptor(self.meter.attempts(DELETE, 0))
-                    .send()
-                    .await
-                    .map_err(|error| sort(DELETE, error))?;
-                Ok((
-                    deleted
-                        .successful
-                        .into_iter()
-                        .map(|entry| entry.id)
-                        .collect(),
-                    deleted.failed,
-                ))
-            })
-            .await;
-            results.extend(deleted);
-        }
-        results
+        each_handle(receipt_handles, DELETE, async |handles| {
+            let entry = |(id, handle)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(id)
+                    .receipt_handle(handle)
+                    .build()
+            };
+            let deleted = self
+                .sqs
+                .delete_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(built(DELETE, handles.into_iter().map(entry))?))
+                .customize()
+                .interceptor(self.meter.attempts(DELETE, 0))
+                .send()
+                .await
+                .map_err(|error| sort(DELETE, error))?;
+            let ids = deleted.successful.into_iter().map(|entry| entry.id);
+            Ok((ids.collect(), deleted.failed))
+        })
+        .await
     }
 
     /// Hides the deliveries for `timeout` (whole seconds, 0 to 12 h) from now; zero gives them
@@ -260,43 +188,28 @@ impl Queue {
         receipt_handles: &[String],
         timeout: Duration,
     ) -> Vec<Result<(), CallError>> {
-        let mut results = Vec::with_capacity(receipt_handles.len());
-        for chunk in receipt_handles.chunks(MAX_ENTRIES) {
-            let changed = each_entry(chunk.len(), CHANGE, async |pending| {
-                let mut entries = Vec::with_capacity(pending.len());
-                for at in &pending {
-                    let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
-                        .id(at.to_string())
-                        .receipt_handle(&chunk[*at])
-                        .visibility_timeout(timeout.as_secs() as i32)
-                        .build();
-                    entries.push(
-                        entry.map_err(|error| CallError::permanent(CHANGE, error.to_string()))?,
-                    );
-                }
-                let changed = self
-                    .sqs
-                    .change_message_visibility_batch()
-                    .queue_url(&self.url)
-                    .set_entries(Some(entries))
-                    .customize()
-                    .interceptor(self.meter.attempts(CHANGE, 0))
-                    .send()
-                    .await
-                    .map_err(|error| sort(CHANGE, error))?;
-                Ok((
-                    changed
-                        .successful
-                        .into_iter()
-                        .map(|entry| entry.id)
-                        .collect(),
-                    changed.failed,
-                ))
-            })
-            .await;
-            results.extend(changed);
-        }
-        results
+        each_handle(receipt_handles, CHANGE, async |handles| {
+            let entry = |(id, handle)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(id)
+                    .receipt_handle(handle)
+                    .visibility_timeout(timeout.as_secs() as i32)
+                    .build()
+            };
+            let changed = self
+                .sqs
+                .change_message_visibility_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(built(CHANGE, handles.into_iter().map(entry))?))
+                .customize()
+                .interceptor(self.meter.attempts(CHANGE, 0))
+                .send()
+                .await
+                .map_err(|error| sort(CHANGE, error))?;
+            let ids = changed.successful.into_iter().map(|entry| entry.id);
+            Ok((ids.collect(), changed.failed))
+        })
+        .await
     }
 
     /// How many messages it holds; SQS counts approximately, and catches up within a minute.
@@ -439,6 +352,35 @@ where
     }
 }
 
+/// Makes a batch call for each ten receipt handles, each with its id in the call.
+async fn each_handle<F>(
+    receipt_handles: &[String],
+    operation: &'static str,
+    call: impl Fn(Vec<(String, String)>) -> F,
+) -> Vec<Result<(), CallError>>
+where
+    F: Future<Output = Result<BatchAnswer, CallError>>,
+{
+    let mut results = Vec::with_capacity(receipt_handles.len());
+    for chunk in receipt_handles.chunks(MAX_ENTRIES) {
+        let with_id = |at: usize| (at.to_string(), chunk[at].clone());
+        let called = each_entry(chunk.len(), operation, |pending| {
+            call(pending.into_iter().map(with_id).collect())
+        });
+        results.extend(called.await);
+    }
+    results
+}
+
+/// The entries, or why one of them cannot be one.
+fn built<T>(
+    operation: &'static str,
+    entries: impl Iterator<Item = Result<T, BuildError>>,
+) -> Result<Vec<T>, CallError> {
+    let entries = entries.collect::<Result<_, _>>();
+    entries.map_err(|error| CallError::permanent(operation, error.to_string()))
+}
+
 /// Cuts the messages into calls of at most ten entries and 1 MiB.
 fn chunks(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
     let mut chunks = Vec::new();
@@ -457,55 +399,10 @@ fn chunks(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
     chunks
 }
 
-fn entry(at: usize, message: &Outgoing) -> Result<SendMessageBatchRequestEntry, CallError> {
-    let refuse = |error: aws_smithy_types::error::operation::BuildError| {
-        CallError::permanent(SEND, error.to_string())
-    };
-    let mut entry = SendMessageBatchRequestEntry::builder()
-        .id(at.to_string())
-        .message_body(&message.body);
-    for (name, value) in &message.attributes {
-        let value = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(value)
-            .build()
-            .map_err(refuse)?;
-        entry = entry.message_attributes(name, value);
-    }
-    entry.build().map_err(refuse)
-}
-
-fn delivery(message: aws_sdk_sqs::types::Message) -> Option<Message> {
-    let system = message.attributes.unwrap_or_default();
-    let number = |name| system.get(&name).and_then(|text| text.parse::<i64>().ok());
-    let attributes = message.message_attributes.unwrap_or_default();
-    Some(Message {
-        id: message.message_id?,
-        receipt_handle: message.receipt_handle?,
-        body: message.body.unwrap_or_default(),
-        attributes: attributes
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.string_value?)))
-            .collect(),
-        sent_at: number(MessageSystemAttributeName::SentTimestamp)
-            .and_then(DateTime::from_timestamp_millis)
-            .unwrap_or_default(),
-        receive_count: number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or(1)
-            as u32,
-    })
-}
-
-fn payload(message: &Message) -> usize {
-    let attributes: usize = message
-        .attributes
-        .iter()
-        .map(|(name, value)| name.len() + "String".len() + value.len())
-        .sum();
-    message.body.len() + attributes
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn message(bytes: usize) -> Outgoing {
