@@ -59,6 +59,7 @@ impl App {
             linger: config.linger,
             max_in_flight: config.max_in_flight.into(),
             send_timeout: config.send_timeout,
+            packing: config.packing,
         };
         let counts = Arc::<Counts>::default();
         let ready = Ready::default();

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::budget::{Buffer, Reservation};
+use crate::config::Packing;
 use crate::counts::Counts;
 use crate::gather::{Gather, Next};
 use crate::memory::{Expected, Memory};
@@ -53,6 +54,7 @@ pub(crate) struct Rules {
     pub(crate) linger: Duration,
     pub(crate) max_in_flight: usize,
     pub(crate) send_timeout: Duration,
+    pub(crate) packing: Packing,
 }
 
 /// Hands requests to the task that groups and sends them.
@@ -73,7 +75,7 @@ impl Committer {
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
         let send_timeout = rules.send_timeout;
-        let sender = Arc::new(Sender::new(sink, send_timeout));
+        let sender = Arc::new(Sender::new(sink, send_timeout, rules.packing));
         task.spawn(work(
             receiver,
             sender,
@@ -212,6 +214,9 @@ async fn work<S: Sink>(
     counts: Arc<Counts>,
 ) {
     let mut gather = Gather::new(rules.linger, rules.max_in_flight);
+    if rules.packing == Packing::None {
+        gather.fill_by_number(aws::MAX_ENTRIES);
+    }
     let mut sends = JoinSet::new();
     let mut open = true;
     loop {
@@ -246,8 +251,11 @@ async fn work<S: Sink>(
             }
             submission = submissions.recv(), if open => match submission {
                 Some(mut submission) => loop {
-                    let bytes = submission.0.lines.len();
-                    gather.add(submission.0, bytes, Instant::now());
+                    let size = match rules.packing {
+                        Packing::Zstd => submission.0.lines.len(),
+                        Packing::None => submission.0.events,
+                    };
+                    gather.add(submission.0, size, Instant::now());
                     match submissions.try_recv() {
                         Ok(next) => submission = next,
                         Err(_) => break,
@@ -339,6 +347,7 @@ mod tests {
             linger: Duration::from_millis(linger_ms),
             max_in_flight: 4,
             send_timeout: Duration::from_secs(10),
+            packing: Packing::Zstd,
         };
         Arc::new(Committer::spawn(fake.clone(), rules, Arc::default()))
     }
@@ -448,6 +457,28 @@ mod tests {
         assert_eq!(started.elapsed().as_secs(), 10);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(committer.pending_events(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_of_a_group_is_given_up_when_its_own_time_is_up() {
+        let fake = Fake::taking(Duration::from_secs(3600));
+        let committer = committer(&fake, 10);
+        let mut waiting = Vec::new();
+        for _ in 0..3 {
+            let committer = committer.clone();
+            waiting.push(tokio::spawn(async move {
+                let started = Instant::now();
+                let result = commit(committer, "{}\n".into()).await;
+                (result, started.elapsed())
+            }));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for request in waiting {
+            let (result, waited) = request.await.unwrap();
+            assert_eq!(result, Err(CommitError::TimedOut(Duration::from_secs(10))));
+            assert!(waited.as_millis().abs_diff(10_000) < 10, "{waited:?}");
+        }
+        assert_eq!(fake.calls(), 2, "the second and third shared a send");
     }
 
     #[tokio::test(start_paused = true)]

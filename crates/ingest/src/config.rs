@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use aws::{CreateSettings, DlqSettings, QueueSettings};
 use bytesize::ByteSize;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use contract::Kinds;
 use secrecy::{ExposeSecret, SecretString};
 use service::logging::LogFormat;
@@ -90,9 +90,24 @@ pub struct Config {
     #[arg(long, env, default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub max_in_flight: u16,
 
+    /// How events are put into SQS messages. `none` is for queues that others read too, and for
+    /// comparison: it costs many times more requests, and is for few events at a time.
+    #[arg(long, env, value_enum, default_value_t)]
+    pub packing: Packing,
+
     /// Longest time to finish what is in flight after SIGTERM.
     #[arg(long, env, default_value = "20s", value_parser = humantime::parse_duration)]
     pub shutdown_grace: Duration,
+}
+
+/// How events are put into SQS messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Packing {
+    /// As many events a message as fit a billed unit of 64 KiB, compressed.
+    #[default]
+    Zstd,
+    /// One event a message, as a line of plain JSON, ten messages a call.
+    None,
 }
 
 /// What `ingest` can do beside serving.

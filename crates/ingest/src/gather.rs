@@ -33,7 +33,7 @@ const RATIOS: (f64, f64) = (0.08, 1.5);
 /// Requests that wait to be sent.
 pub(crate) struct Gather<T> {
     waiting: VecDeque<Waiting<T>>,
-    bytes: usize,
+    size: usize,
     full: usize,
     linger: Duration,
     max_in_flight: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Gather<T> {
 
 struct Waiting<T> {
     item: T,
-    bytes: usize,
+    size: usize,
     since: Instant,
 }
 
@@ -61,7 +61,7 @@ impl<T> Gather<T> {
     pub(crate) fn new(linger: Duration, max_in_flight: usize) -> Gather<T> {
         let mut gather = Gather {
             waiting: VecDeque::new(),
-            bytes: 0,
+            size: 0,
             full: 0,
             linger,
             max_in_flight,
@@ -73,12 +73,17 @@ impl<T> Gather<T> {
         gather
     }
 
-    /// A request with `bytes` of lines waits.
-    pub(crate) fn add(&mut self, item: T, bytes: usize, now: Instant) {
-        self.bytes += bytes;
+    /// From now on a group is full with so many events, and sizes are numbers of events.
+    pub(crate) fn fill_by_number(&mut self, events: usize) {
+        self.full = events;
+    }
+
+    /// A request waits; `size` is the bytes of its lines.
+    pub(crate) fn add(&mut self, item: T, size: usize, now: Instant) {
+        self.size += size;
         self.waiting.push_back(Waiting {
             item,
-            bytes,
+            size,
             since: now,
         });
     }
@@ -114,7 +119,7 @@ impl<T> Gather<T> {
             return Next::Wait(None);
         }
         let at = self.due(first, reading);
-        if self.bytes >= self.full || at <= now {
+        if self.size >= self.full || at <= now {
             return Next::Send(self.take());
         }
         Next::Wait(Some(at))
@@ -147,15 +152,15 @@ impl<T> Gather<T> {
 
     /// The longest waiting, up to a full group.
     fn take(&mut self) -> Vec<T> {
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, mut size) = (0, 0);
         for waiting in &self.waiting {
-            if count > 0 && bytes + waiting.bytes > self.full {
+            if count > 0 && size + waiting.size > self.full {
                 break;
             }
             count += 1;
-            bytes += waiting.bytes;
+            size += waiting.size;
         }
-        self.bytes -= bytes;
+        self.size -= size;
         self.in_flight += 1;
         self.waiting
             .drain(..count)
@@ -312,6 +317,19 @@ mod tests {
         assert!(matches!(gather.next(0, now), Next::Wait(Some(_))));
         gather.add(2, 200_000, now);
         assert_eq!(gather.next(0, now), Next::Send(vec![1]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn filled_by_number_ten_events_go_at_once() {
+        let (mut gather, now) = gather();
+        gather.fill_by_number(10);
+        gather.add(0, 1, now);
+        assert!(matches!(gather.next(0, now), Next::Send(_)));
+        (1..10).for_each(|id| gather.add(id, 1, now));
+        assert!(matches!(gather.next(0, now), Next::Wait(Some(_))));
+        (10..14).for_each(|id| gather.add(id, 1, now));
+        assert_eq!(gather.next(0, now), Next::Send((1..11).collect()));
+        assert!(matches!(gather.next(0, now), Next::Wait(Some(_))));
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,6 +23,6 @@ mod unfold;
 
 pub use answer::{Accepted, ErrorBody, ErrorDetail, MAX_LISTED, RejectedEvent};
 pub use app::App;
-pub use config::{Command, Config};
+pub use config::{Command, Config, Packing};
 pub use routes::router;
 pub use server::run;

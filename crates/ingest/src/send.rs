@@ -1,4 +1,4 @@
-//! Packs lines and sends them.
+//! Packs lines, or takes them one by one, and sends them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use contract::{
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
+use crate::config::Packing;
 use crate::memory::Memory;
 
 /// Lines beyond which packing is moved off the runtime's own threads: about 1 ms of work.
@@ -103,17 +104,19 @@ pub(crate) struct Sender<S> {
     send_timeout: Duration,
     /// Packers that no send uses now; each has learnt how well the events compress.
     packers: Arc<Mutex<Vec<Packer>>>,
+    packing: Packing,
 }
 
 /// The packs of one call, and where the lines that are left begin.
 type Packed = (Vec<Pack>, usize);
 
 impl<S: Sink> Sender<S> {
-    pub(crate) fn new(sink: S, send_timeout: Duration) -> Sender<S> {
+    pub(crate) fn new(sink: S, send_timeout: Duration, packing: Packing) -> Sender<S> {
         Sender {
             sink,
             send_timeout,
             packers: Arc::default(),
+            packing,
         }
     }
 
@@ -146,7 +149,7 @@ impl<S: Sink> Sender<S> {
             packed += packs.iter().map(|pack| pack.body.len()).sum::<usize>();
             delivery.add(self.send(packs, deadline).await);
         }
-        if packed >= TELLING_BYTES {
+        if packed >= TELLING_BYTES && self.packing == Packing::Zstd {
             delivery.ratio = Some(packed as f64 / from as f64);
         }
         delivery
@@ -160,6 +163,7 @@ impl<S: Sink> Sender<S> {
         for events in &events {
             metrics::histogram!("headwater_ingest_pack_events").record(*events as f64);
         }
+        let message = |pack| message(pack, self.packing);
         let messages: Vec<Outgoing> = packs.into_iter().map(message).collect();
         let started = Instant::now();
         let sent = timeout_at(deadline, self.sink.send(&messages)).await;
@@ -191,6 +195,9 @@ impl<S: Sink> Sender<S> {
     }
 
     async fn pack(&self, lines: Bytes) -> std::io::Result<Packed> {
+        if self.packing == Packing::None {
+            return one_by_one(&lines);
+        }
         if lines.len() <= PACK_INLINE_BYTES {
             return pack(&self.packers, &lines);
         }
@@ -211,7 +218,32 @@ fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
     Ok((packs, bytes))
 }
 
-fn message(pack: Pack) -> Outgoing {
+/// As many lines as a batch call takes, each a message of its own: an event has at most
+/// [`contract::MAX_EVENT_BYTES`], so ten are far within the bytes of a call.
+fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
+    let (mut packs, mut bytes) = (Vec::new(), 0);
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        if packs.len() == aws::MAX_ENTRIES {
+            break;
+        }
+        bytes += line.len();
+        let line = std::str::from_utf8(line).map_err(std::io::Error::other)?;
+        packs.push(Pack {
+            body: line.trim_end_matches('\n').to_owned(),
+            events: 1,
+        });
+    }
+    Ok((packs, bytes))
+}
+
+/// The message of a pack; a line of plain JSON needs no attributes.
+fn message(pack: Pack, packing: Packing) -> Outgoing {
+    if packing == Packing::None {
+        return Outgoing {
+            body: pack.body,
+            attributes: BTreeMap::new(),
+        };
+    }
     let attributes = [
         (ATTRIBUTE_CODEC, CODEC.to_owned()),
         (ATTRIBUTE_VERSION, VERSION.to_owned()),
@@ -265,14 +297,21 @@ pub(crate) mod testing {
         /// Lines of all messages.
         pub(crate) fn lines(&self) -> usize {
             let calls = self.0.calls.lock().unwrap();
-            let text =
-                |message: &Outgoing| contract::decode(&message.body, CODEC, VERSION).unwrap();
+            let text = |message: &Outgoing| match message.attributes.get(ATTRIBUTE_CODEC) {
+                Some(codec) => contract::decode(&message.body, codec, VERSION).unwrap(),
+                None => message.body.clone(),
+            };
             calls
                 .iter()
                 .flatten()
                 .map(|message| text(message).lines().count())
                 .sum()
         }
+    }
+
+    /// How many messages each send had.
+    pub(crate) fn sends(fake: &Fake) -> Vec<usize> {
+        fake.0.calls.lock().unwrap().iter().map(Vec::len).collect()
     }
 
     /// Messages of all sends.
@@ -327,13 +366,41 @@ mod tests {
         let fake = testing::Fake::default();
         let mut lines = Memory::new();
         lines.append(b"{}\n{}\n", Expected::Any).unwrap();
-        Sender::new(fake.clone(), Duration::from_secs(1))
+        Sender::new(fake.clone(), Duration::from_secs(1), Packing::Zstd)
             .deliver(lines, Instant::now() + Duration::from_secs(1))
             .await;
-        let message = message(Packer::new().unwrap().pack(b"{}\n{}\n").unwrap().remove(0));
+        let pack = Packer::new().unwrap().pack(b"{}\n{}\n").unwrap().remove(0);
+        let message = message(pack, Packing::Zstd);
         assert_eq!(message.attributes["events"], "2");
         assert_eq!(message.attributes["codec"], CODEC);
         assert_eq!(message.attributes["version"], VERSION);
         assert_eq!(fake.lines(), 2);
+    }
+
+    #[tokio::test]
+    async fn without_packing_each_event_is_a_message_and_ten_are_a_call() {
+        let fake = testing::Fake::default();
+        let mut lines = Memory::new();
+        for n in 0..25 {
+            let line = format!("{{\"n\":{n}}}\n");
+            lines.append(line.as_bytes(), Expected::Any).unwrap();
+        }
+        fake.fail_message(4);
+        let second = Duration::from_secs(1);
+        let delivery = Sender::new(fake.clone(), second, Packing::None)
+            .deliver(lines, Instant::now() + second)
+            .await;
+        assert_eq!(testing::sends(&fake), [10, 10, 5]);
+        assert_eq!(fake.lines(), 25);
+        assert!(delivery.outcome(5, 9).is_ok());
+        assert!(delivery.outcome(4, 1).is_err() && delivery.outcome(14, 1).is_err());
+        assert!(delivery.ratio.is_none());
+        let (packs, bytes) = one_by_one(b"{\"a\":1}\n{}\n").unwrap();
+        assert_eq!(bytes, 11);
+        let message = message(packs.into_iter().next().unwrap(), Packing::None);
+        assert_eq!(
+            (message.body.as_str(), message.attributes.len()),
+            ("{\"a\":1}", 0)
+        );
     }
 }
