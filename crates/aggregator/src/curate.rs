@@ -19,7 +19,7 @@ use crate::group::{Added, Group, Span};
 use crate::summary::Summary;
 
 /// Raw objects that are read ahead, and hours that are written at once.
-const READ_AHEAD: usize = 8;
+const READ_AHEAD: usize = 4;
 const HOURS_AT_ONCE: usize = 4;
 
 /// The event groups of a commit: by kind and event hour.
@@ -186,20 +186,25 @@ impl<'a> Work<'a> {
     where
         'a: 'i,
     {
-        let mut groups: Groups<'i> = BTreeMap::new();
+        let mut groups: Vec<((&'i str, Hour), Group<'i>)> = Vec::new();
+        // Most events are of the kind and hour of the one before.
+        let mut last = 0;
         for (input, body) in inputs.bodies.iter().enumerate() {
             let mut start = 0;
-            for line in body.split_inclusive(|byte| *byte == b'\n') {
+            let ends = memchr::memchr_iter(b'\n', body).map(|at| at + 1);
+            let rest = (!body.ends_with(b"\n")).then_some(body.len());
+            for end in ends.chain(rest) {
                 let span = Span {
                     input: input as u32,
                     start: start as u32,
-                    end: (start + line.len()) as u32,
+                    end: end as u32,
                 };
-                start += line.len();
-                let text = inputs.line(span);
-                if text.trim().is_empty() && line.iter().all(u8::is_ascii_whitespace) {
+                let line = &body[start..end];
+                start = end;
+                if !line.starts_with(b"{") && line.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }
+                let text = inputs.line(span);
                 let event = match parse_line(self.kinds, text) {
                     Ok(event) => event,
                     Err(rejection) if rejection.code == Code::UnknownKind => bail!(
@@ -222,11 +227,19 @@ impl<'a> Work<'a> {
                 if !wanted(event.kind, hour) {
                     continue;
                 }
-                let id = event.event_id.clone().unwrap_or_default();
-                let group = groups
-                    .entry((event.kind.name.as_str(), hour))
-                    .or_insert_with(|| Group::new(event.kind));
-                let Added::Seen(other) = group.add(&event, &id, span) else {
+                let id = event.event_id.as_deref().unwrap_or_default();
+                let at = (event.kind.name.as_str(), hour);
+                if groups.get(last).is_none_or(|(other, _)| *other != at) {
+                    last = groups
+                        .iter()
+                        .position(|(other, _)| *other == at)
+                        .unwrap_or(groups.len());
+                    if last == groups.len() {
+                        groups.push((at, Group::new(event.kind)));
+                    }
+                }
+                let group = &mut groups[last].1;
+                let Added::Seen(other) = group.add(&event, id, span) else {
                     continue;
                 };
                 let Ok(first) = parse_line(self.kinds, inputs.line(other)) else {
@@ -234,7 +247,7 @@ impl<'a> Work<'a> {
                 };
                 // The kept one is the one received first, in whatever order the objects are read.
                 let (stays, goes) = if event.received_at < first.received_at {
-                    group.replace(&event, &id, span);
+                    group.replace(&event, id, span);
                     (span, other)
                 } else {
                     (other, span)
@@ -256,7 +269,7 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        Ok(groups)
+        Ok(groups.into_iter().collect())
     }
 
     /// Takes out the events whose ids stand in parts of earlier commits.
@@ -304,7 +317,12 @@ impl<'a> Work<'a> {
             let unreadable = || format!("cannot read `{key}`");
             let ids = curated::ids(body.clone()).with_context(unreadable)?;
             let seen: Vec<(u32, Span)> = (0..ids.len())
-                .filter_map(|row| group.find(ids.value(row)).map(|span| (row as u32, span)))
+                .filter_map(|row| {
+                    let id = ids.value(row);
+                    group
+                        .find(id, crate::ids::hash(id))
+                        .map(|span| (row as u32, span))
+                })
                 .collect();
             if seen.is_empty() {
                 continue;
@@ -365,8 +383,8 @@ impl<'a> Work<'a> {
         }
         let rows = group.finish(columns)?;
         // Sorted by entity and time: the second and third column.
-        let file =
-            curated::to_parquet(&rows, &[1, 2]).with_context(|| format!("cannot write `{key}`"))?;
+        let file = curated::to_parquet(&rows, &[1, 2], &["event_id"])
+            .with_context(|| format!("cannot write `{key}`"))?;
         let metadata = HashMap::from([("events".to_owned(), rows.num_rows().to_string())]);
         let put = self
             .lake

@@ -11,16 +11,22 @@ use bytes::Bytes;
 use contract::{Event, Scalar};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::columns::SIGNAL;
 
 /// The batch as a Parquet file: zstd, statistics for each page, its first columns' order noted.
-pub(crate) fn to_parquet(batch: &RecordBatch, sorted_by: &[i32]) -> Result<Bytes> {
+/// The columns of `distinct` hardly repeat a value: a dictionary of them would be built and
+/// thrown away.
+pub(crate) fn to_parquet(
+    batch: &RecordBatch,
+    sorted_by: &[i32],
+    distinct: &[&str],
+) -> Result<Bytes> {
     let sorting = sorted_by
         .iter()
         .map(|column| SortingColumn {
@@ -29,14 +35,31 @@ pub(crate) fn to_parquet(batch: &RecordBatch, sorted_by: &[i32]) -> Result<Bytes
             nulls_first: false,
         })
         .collect();
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
-        // Ids hardly repeat: a dictionary of them would be built and thrown away.
-        .set_column_dictionary_enabled(ColumnPath::from("event_id"), false)
         .set_sorting_columns(Some(sorting))
-        .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))?;
+        .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned());
+    for field in batch.schema().fields() {
+        let path = ColumnPath::from(field.name().as_str());
+        match field.data_type() {
+            // Times of sorted rows differ little from one to the next.
+            DataType::Timestamp(..) => {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+            DataType::Binary => {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_statistics_enabled(path, EnabledStatistics::None);
+            }
+            _ if distinct.contains(&field.name().as_str()) => {
+                properties = properties.set_column_dictionary_enabled(path, false);
+            }
+            _ => {}
+        }
+    }
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()))?;
     writer.write(batch)?;
     Ok(writer.into_inner()?.into())
 }

@@ -1,20 +1,20 @@
 //! The events of one kind and event hour, gathered into columns.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringArray,
-    StringBuilder, TimestampMicrosecondArray, TimestampMillisecondArray, UInt32Array,
+    ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    UInt32Array,
 };
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use contract::{Event, Kind, Scalar};
-use uuid::Uuid;
+use contract::{Event, Kind};
 
 use crate::columns::{ColumnType, Columns};
+use crate::entities::Entities;
+use crate::ids::Ids;
+use crate::values::Values;
 
 /// Where an event's line stands: which of the commit's inputs, and the bytes of the line in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,25 +22,6 @@ pub(crate) struct Span {
     pub(crate) input: u32,
     pub(crate) start: u32,
     pub(crate) end: u32,
-}
-
-/// An id, in 16 bytes where it is a UUID in its usual form.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum IdKey {
-    Uuid(u128),
-    Text(Box<str>),
-}
-
-impl IdKey {
-    pub(crate) fn of(id: &str) -> IdKey {
-        if id.len() == 36
-            && let Ok(uuid) = Uuid::try_parse(id)
-            && *uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *id
-        {
-            return IdKey::Uuid(uuid.as_u128());
-        }
-        IdKey::Text(id.into())
-    }
 }
 
 /// What became of an event that was added.
@@ -56,11 +37,8 @@ pub(crate) enum Added {
 /// [`finish`](Group::finish) sorts them.
 pub(crate) struct Group<'k> {
     kind: &'k Kind,
-    index: HashMap<IdKey, u32>,
-    ids: StringBuilder,
-    entities: Vec<u32>,
-    entity_names: Vec<String>,
-    entity_index: HashMap<String, u32>,
+    ids: Ids,
+    entities: Entities,
     times: Vec<i64>,
     received: Vec<i64>,
     spans: Vec<Span>,
@@ -75,58 +53,6 @@ struct SignalColumn {
     values: Values,
 }
 
-/// A column that grows; rows without a value are filled with nulls when the next value comes.
-enum Values {
-    Number(Float64Builder),
-    Integer(Int64Builder),
-    Boolean(BooleanBuilder),
-    Text(StringBuilder),
-}
-
-impl Values {
-    fn new(r#type: ColumnType) -> Values {
-        match r#type {
-            ColumnType::Number => Values::Number(Float64Builder::new()),
-            ColumnType::Integer => Values::Integer(Int64Builder::new()),
-            ColumnType::Boolean => Values::Boolean(BooleanBuilder::new()),
-            ColumnType::Text => Values::Text(StringBuilder::new()),
-        }
-    }
-
-    /// Puts the value at `row`. The contract has checked its type against the column's.
-    fn put(&mut self, row: usize, value: &Scalar<'_>) {
-        self.fill(row);
-        match (self, value) {
-            (Values::Number(column), Scalar::Number(value)) => column.append_value(*value),
-            (Values::Integer(column), Scalar::Number(value)) => column.append_value(*value as i64),
-            (Values::Boolean(column), Scalar::Bool(value)) => column.append_value(*value),
-            (Values::Text(column), Scalar::Text(value)) => column.append_value(value),
-            (column, _) => column.fill(row + 1),
-        }
-    }
-
-    /// Makes the column `rows` long.
-    fn fill(&mut self, rows: usize) {
-        use arrow::array::ArrayBuilder;
-        match self {
-            Values::Number(column) => column.append_nulls(rows - column.len()),
-            Values::Integer(column) => column.append_nulls(rows - column.len()),
-            Values::Boolean(column) => column.append_nulls(rows - column.len()),
-            Values::Text(column) => (column.len()..rows).for_each(|_| column.append_null()),
-        }
-    }
-
-    fn finish(mut self, rows: usize) -> ArrayRef {
-        self.fill(rows);
-        match self {
-            Values::Number(mut column) => Arc::new(column.finish()),
-            Values::Integer(mut column) => Arc::new(column.finish()),
-            Values::Boolean(mut column) => Arc::new(column.finish()),
-            Values::Text(mut column) => Arc::new(column.finish()),
-        }
-    }
-}
-
 impl<'k> Group<'k> {
     pub(crate) fn new(kind: &'k Kind) -> Group<'k> {
         let fields = kind
@@ -136,11 +62,8 @@ impl<'k> Group<'k> {
             .collect();
         Group {
             kind,
-            index: HashMap::new(),
-            ids: StringBuilder::new(),
-            entities: Vec::new(),
-            entity_names: Vec::new(),
-            entity_index: HashMap::new(),
+            ids: Ids::default(),
+            entities: Entities::default(),
             times: Vec::new(),
             received: Vec::new(),
             spans: Vec::new(),
@@ -152,37 +75,27 @@ impl<'k> Group<'k> {
 
     /// Adds the event unless its id is here. `id` is the event's own.
     pub(crate) fn add(&mut self, event: &Event<'_>, id: &str, span: Span) -> Added {
-        let row = self.spans.len();
-        match self.index.entry(IdKey::of(id)) {
-            Entry::Occupied(there) => return Added::Seen(self.spans[*there.get() as usize]),
-            Entry::Vacant(free) => free.insert(row as u32),
-        };
-        self.push(event, id, span);
-        Added::New
+        match self.ids.insert(id) {
+            Ok(()) => {
+                self.push(event, span);
+                Added::New
+            }
+            Err(row) => Added::Seen(self.spans[row as usize]),
+        }
     }
 
     /// Puts the event in place of the one that has its id.
     pub(crate) fn replace(&mut self, event: &Event<'_>, id: &str, span: Span) {
-        let row = self.spans.len() as u32;
-        if let Some(old) = self.index.insert(IdKey::of(id), row) {
-            self.dropped[old as usize] = true;
+        self.drop_id(id);
+        if self.ids.insert(id).is_ok() {
+            self.push(event, span);
         }
-        self.push(event, id, span);
     }
 
-    fn push(&mut self, event: &Event<'_>, id: &str, span: Span) {
+    /// Everything of the event's row but its id, which is there already.
+    fn push(&mut self, event: &Event<'_>, span: Span) {
         let row = self.spans.len();
-        self.ids.append_value(id);
-        let entity = match self.entity_index.get(&*event.entity) {
-            Some(entity) => *entity,
-            None => {
-                let entity = self.entity_names.len() as u32;
-                self.entity_names.push(event.entity.to_string());
-                self.entity_index.insert(event.entity.to_string(), entity);
-                entity
-            }
-        };
-        self.entities.push(entity);
+        self.entities.push(&event.entity);
         self.times.push(event.time.timestamp_micros());
         self.received
             .push(event.received_at.unwrap_or_default().timestamp_millis());
@@ -192,48 +105,53 @@ impl<'k> Group<'k> {
             self.fields[*at].put(row, value);
         }
         // Events of a kind mostly repeat the same signals: look on from where the last was found.
+        // One name and one sort of value always go to one column.
         let mut next = 0;
         for (name, value) in &event.signals {
-            let r#type = ColumnType::of(self.kind, name, value);
-            let is_it = |column: &SignalColumn| {
-                column.r#type == r#type && column.name.eq_ignore_ascii_case(name)
-            };
-            let at = match self.signals[next..].iter().position(is_it) {
-                Some(at) => next + at,
-                None => self.signals[..next]
-                    .iter()
-                    .position(is_it)
-                    .unwrap_or_else(|| {
-                        self.signals.push(SignalColumn {
-                            name: name.to_string(),
-                            r#type,
-                            values: Values::new(r#type),
-                        });
-                        self.signals.len() - 1
-                    }),
-            };
+            let is_it = |column: &SignalColumn| column.name == *name && column.values.takes(value);
+            let onwards = self.signals[next..].iter().position(is_it);
+            let found = onwards
+                .map(|at| next + at)
+                .or_else(|| self.signals[..next].iter().position(is_it));
+            let at = found.unwrap_or_else(|| self.column_of(name, value));
             self.signals[at].values.put(row, value);
             next = at + 1;
         }
     }
 
-    /// The line of the row that has this id, if one does.
-    pub(crate) fn find(&self, id: &str) -> Option<Span> {
-        self.index
-            .get(&IdKey::of(id))
-            .map(|row| self.spans[*row as usize])
+    /// The column for the signal's value; made where there is none. Spellings that differ in
+    /// case alone share it.
+    fn column_of(&mut self, name: &str, value: &contract::Scalar<'_>) -> usize {
+        let r#type = ColumnType::of(self.kind, name, value);
+        let is_it = |column: &SignalColumn| {
+            column.r#type == r#type && column.name.eq_ignore_ascii_case(name)
+        };
+        self.signals.iter().position(is_it).unwrap_or_else(|| {
+            self.signals.push(SignalColumn {
+                name: name.to_owned(),
+                r#type,
+                values: Values::new(r#type),
+            });
+            self.signals.len() - 1
+        })
+    }
+
+    /// The line of the row that has this id, if one does; `hash` is the id's.
+    pub(crate) fn find(&self, id: &str, hash: u64) -> Option<Span> {
+        let row = self.ids.find(id, hash)?;
+        Some(self.spans[row as usize])
     }
 
     /// Takes out the row that has this id.
     pub(crate) fn drop_id(&mut self, id: &str) {
-        if let Some(row) = self.index.remove(&IdKey::of(id)) {
+        if let Some(row) = self.ids.take(id) {
             self.dropped[row as usize] = true;
         }
     }
 
     /// Events that are in.
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        self.ids.len()
     }
 
     /// The signals seen, each with the type of its values.
@@ -243,34 +161,37 @@ impl<'k> Group<'k> {
             .map(|column| (column.name.clone(), column.r#type))
     }
 
+    /// The rows that are in, by entity, time and id.
+    fn order(&self) -> Vec<u32> {
+        let (mut order, ends) = self.entities.grouped(|row| !self.dropped[row as usize]);
+        let time = |row: &u32| self.times[*row as usize];
+        let mut start = 0;
+        for end in ends {
+            order[start..end].sort_unstable_by(|a, b| {
+                time(a)
+                    .cmp(&time(b))
+                    .then_with(|| self.ids.text(*a).cmp(self.ids.text(*b)))
+            });
+            start = end;
+        }
+        order
+    }
+
     /// The rows as they stand in `curated/`: sorted by entity, time and id; built-in columns,
     /// the contract's fields, then the signals by name.
     pub(crate) fn finish(self, columns: &Columns) -> Result<RecordBatch, ArrowError> {
+        let rows = self.spans.len();
+        let order = self.order();
         let Group {
             kind,
-            mut ids,
+            ids,
             entities,
-            entity_names,
             times,
             received,
-            spans,
-            dropped,
             fields,
             signals,
             ..
         } = self;
-        let rows = spans.len();
-        let ids = ids.finish();
-        let ranks = ranks(&entity_names);
-        let mut order: Vec<u32> = (0..rows as u32)
-            .filter(|row| !dropped[*row as usize])
-            .collect();
-        let key = |row: u32| (ranks[entities[row as usize] as usize], times[row as usize]);
-        order.sort_unstable_by(|a, b| {
-            key(*a)
-                .cmp(&key(*b))
-                .then_with(|| ids.value(*a as usize).cmp(ids.value(*b as usize)))
-        });
         let of = |row: &u32| *row as usize;
 
         let mut schema: Vec<Arc<Field>> = vec![
@@ -287,18 +208,15 @@ impl<'k> Group<'k> {
                 false,
             )),
         ];
-        let entity = StringArray::from_iter_values(
-            order
-                .iter()
-                .map(|row| entity_names[entities[of(row)] as usize].as_str()),
-        );
+        let id = ids.column(&order);
+        let entity = StringArray::from_iter_values(order.iter().map(|row| entities.name(*row)));
         let time =
             TimestampMicrosecondArray::from_iter_values(order.iter().map(|row| times[of(row)]));
         let received =
             TimestampMillisecondArray::from_iter_values(order.iter().map(|row| received[of(row)]));
         let order = UInt32Array::from(order);
         let mut arrays: Vec<ArrayRef> = vec![
-            take(&ids, &order, None)?,
+            Arc::new(id),
             Arc::new(entity),
             Arc::new(time.with_timezone("UTC")),
             Arc::new(received.with_timezone("UTC")),
@@ -322,15 +240,4 @@ impl<'k> Group<'k> {
         }
         RecordBatch::try_new(Arc::new(Schema::new(schema)), arrays)
     }
-}
-
-/// The place of each name in byte order.
-fn ranks(names: &[String]) -> Vec<u32> {
-    let mut order: Vec<usize> = (0..names.len()).collect();
-    order.sort_unstable_by(|a, b| names[*a].cmp(&names[*b]));
-    let mut ranks = vec![0; names.len()];
-    for (rank, at) in order.into_iter().enumerate() {
-        ranks[at] = rank as u32;
-    }
-    ranks
 }

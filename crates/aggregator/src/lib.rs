@@ -2,18 +2,23 @@
 
 mod aggregates;
 mod aside;
+mod bins;
 mod columns;
 mod commits;
 mod config;
 mod curate;
 mod curated;
 mod discover;
+mod entities;
 mod group;
+mod ids;
+mod published;
 mod rebuild;
 mod run;
 mod sketch;
 mod stats;
 mod summary;
+mod values;
 
 pub use config::{Cli, Command, Config};
 pub use rebuild::rebuild;

@@ -1,0 +1,83 @@
+//! Columns that grow value by value.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder,
+};
+use contract::Scalar;
+
+use crate::columns::ColumnType;
+
+/// A column that grows; rows without a value are filled with nulls when the next value comes.
+pub(crate) enum Values {
+    Number(Float64Builder),
+    Integer(Int64Builder),
+    Boolean(BooleanBuilder),
+    Text(StringBuilder),
+}
+
+impl Values {
+    pub(crate) fn new(r#type: ColumnType) -> Values {
+        match r#type {
+            ColumnType::Number => Values::Number(Float64Builder::new()),
+            ColumnType::Integer => Values::Integer(Int64Builder::new()),
+            ColumnType::Boolean => Values::Boolean(BooleanBuilder::new()),
+            ColumnType::Text => Values::Text(StringBuilder::new()),
+        }
+    }
+
+    /// Whether the column is for values such as this one.
+    pub(crate) fn takes(&self, value: &Scalar<'_>) -> bool {
+        matches!(
+            (self, value),
+            (Values::Number(_) | Values::Integer(_), Scalar::Number(_))
+                | (Values::Boolean(_), Scalar::Bool(_))
+                | (Values::Text(_), Scalar::Text(_))
+        )
+    }
+
+    /// Puts the value at `row`. The contract has checked its type against the column's.
+    pub(crate) fn put(&mut self, row: usize, value: &Scalar<'_>) {
+        self.fill(row);
+        match (self, value) {
+            (Values::Number(column), Scalar::Number(value)) => column.append_value(*value),
+            (Values::Integer(column), Scalar::Number(value)) => column.append_value(*value as i64),
+            (Values::Boolean(column), Scalar::Bool(value)) => column.append_value(*value),
+            (Values::Text(column), Scalar::Text(value)) => column.append_value(value),
+            (column, _) => column.fill(row + 1),
+        }
+    }
+
+    /// Makes the column `rows` long.
+    fn fill(&mut self, rows: usize) {
+        if self.len() >= rows {
+            return;
+        }
+        match self {
+            Values::Number(column) => column.append_nulls(rows - column.len()),
+            Values::Integer(column) => column.append_nulls(rows - column.len()),
+            Values::Boolean(column) => column.append_nulls(rows - column.len()),
+            Values::Text(column) => (column.len()..rows).for_each(|_| column.append_null()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Values::Number(column) => column.len(),
+            Values::Integer(column) => column.len(),
+            Values::Boolean(column) => column.len(),
+            Values::Text(column) => column.len(),
+        }
+    }
+
+    pub(crate) fn finish(mut self, rows: usize) -> ArrayRef {
+        self.fill(rows);
+        match self {
+            Values::Number(mut column) => Arc::new(column.finish()),
+            Values::Integer(mut column) => Arc::new(column.finish()),
+            Values::Boolean(mut column) => Arc::new(column.finish()),
+            Values::Text(mut column) => Arc::new(column.finish()),
+        }
+    }
+}
