@@ -1,0 +1,153 @@
+//! The floor: the least that bulk ingest has to do, with nothing but library calls. Each body is
+//! checked to be text, each line read into a struct written for it, the lines compressed as packs
+//! are, and that written as base64.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::procfs;
+
+/// zstd's level in packs.
+const LEVEL: i32 = 1;
+
+/// Bytes of lines that are compressed at once: about what a pack of 64 KiB holds.
+const PACK_LINES: usize = 256 * 1024;
+
+/// What the floor is to be computed from.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct FloorArgs {
+    /// File of events, one a line.
+    #[arg(long)]
+    pub(crate) corpus: PathBuf,
+    /// Events of a body.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) batch: usize,
+    /// Events in all, at least; the corpus is gone through as often as that takes.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) events: u64,
+}
+
+/// What it took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FloorReport {
+    pub(crate) events: u64,
+    pub(crate) cpu_seconds: f64,
+    /// Bytes of base64 for each event.
+    pub(crate) bytes_per_event: f64,
+}
+
+/// A vehicle's event, as someone would write it who knows these signals and no others.
+#[derive(Debug, Deserialize)]
+#[allow(dead_code)]
+struct Vehicle<'a> {
+    timestamp: &'a str,
+    vehicle_id: &'a str,
+    can_id: &'a str,
+    payload: Payload,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code)]
+struct Payload {
+    engine_rpm: Option<f64>,
+    vehicle_speed_kmh: Option<f64>,
+    gear: Option<i64>,
+    throttle_pct: Option<f64>,
+    brake_status: Option<bool>,
+    coolant_temp_c: Option<f64>,
+    fuel_level_pct: Option<f64>,
+}
+
+/// Does the work on one thread.
+///
+/// # Errors
+///
+/// If the corpus cannot be read, or is not what the simulator makes.
+pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
+    let corpus = std::fs::read(&args.corpus)
+        .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
+    let bodies = bodies(&corpus, args.batch.max(1));
+    ensure!(!bodies.is_empty(), "the corpus is empty");
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    let mut lines = Vec::with_capacity(PACK_LINES * 2);
+    let (mut events, mut encoded) = (0, 0);
+    let pid = std::process::id();
+    let before = procfs::cpu_seconds(pid)?;
+    while events < args.events {
+        for body in &bodies {
+            let text = std::str::from_utf8(body).context("the corpus is not text")?;
+            for line in text.lines() {
+                let vehicle: Vehicle<'_> =
+                    serde_json::from_str(line).with_context(|| format!("not an event: {line}"))?;
+                black_box(&vehicle);
+                events += 1;
+            }
+            lines.extend_from_slice(body);
+            if lines.len() >= PACK_LINES {
+                encoded += black_box(STANDARD.encode(compressor.compress(&lines)?)).len();
+                lines.clear();
+            }
+        }
+    }
+    encoded += STANDARD.encode(compressor.compress(&lines)?).len();
+    Ok(FloorReport {
+        events,
+        cpu_seconds: procfs::cpu_seconds(pid)? - before,
+        bytes_per_event: encoded as f64 / events as f64,
+    })
+}
+
+/// Cuts the corpus into bodies of `batch` lines.
+fn bodies(corpus: &[u8], batch: usize) -> Vec<&[u8]> {
+    let mut bodies = Vec::new();
+    let (mut start, mut lines) = (0, 0);
+    for (at, byte) in corpus.iter().enumerate() {
+        if *byte == b'\n' {
+            lines += 1;
+            if lines == batch {
+                bodies.push(&corpus[start..=at]);
+                (start, lines) = (at + 1, 0);
+            }
+        }
+    }
+    if start < corpus.len() {
+        bodies.push(&corpus[start..]);
+    }
+    bodies
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::corpus::{Corpus, Recipe};
+
+    use super::*;
+
+    #[test]
+    fn every_event_of_the_simulator_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = Recipe {
+            events: 2_000,
+            vehicles: 50,
+        };
+        let corpus = Corpus::prepare(recipe, folder.path()).unwrap().path;
+        let args = FloorArgs {
+            corpus,
+            batch: 300,
+            events: 5_000,
+        };
+        let report = run(&args).unwrap();
+        assert_eq!(report.events, 6_000);
+        assert!((5.0..100.0).contains(&report.bytes_per_event), "{report:?}");
+    }
+
+    #[test]
+    fn bodies_hold_all_lines() {
+        assert_eq!(bodies(b"a\nb\nc\n", 2), [&b"a\nb\n"[..], b"c\n"]);
+        assert!(bodies(b"", 2).is_empty());
+    }
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod bare;
+mod bench;
+mod cli;
+mod corpus;
+mod floor;
+mod http;
+mod load;
+mod machine;
+mod process;
+mod procfs;
+mod report;
+mod run;
+mod scenarios;
+mod scrape;
+mod stand;
+mod stats;
+mod table;
+
+pub use cli::Cli;
+pub use run::run;

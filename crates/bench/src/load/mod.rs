@@ -1,0 +1,309 @@
+//! The load generator, a process of its own: posts events made beforehand over connections that
+//! stay open, as fast as they are answered or at a rate, and checks every answer.
+
+mod answer;
+mod posts;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::procfs;
+use crate::stats::{Latencies, latencies_ms};
+use answer::Answers;
+pub(crate) use posts::API_KEY;
+use posts::Posts;
+
+/// What the load generator is to do.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct LoadArgs {
+    /// Who is posted to.
+    #[arg(long)]
+    pub(crate) target: SocketAddr,
+    /// File of events, one a line.
+    #[arg(long)]
+    pub(crate) corpus: PathBuf,
+    /// Events of a post.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) batch: usize,
+    /// Connections.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) connections: usize,
+    /// Posts to send; all of the file where neither this nor `seconds` is given.
+    #[arg(long)]
+    pub(crate) posts: Option<u64>,
+    /// For how long new posts are begun.
+    #[arg(long)]
+    pub(crate) seconds: Option<f64>,
+    /// Posts a second; as fast as they are answered without it.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
+}
+
+impl LoadArgs {
+    /// As the arguments that give it.
+    pub(crate) fn to_arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            "load".to_owned(),
+            format!("--target={}", self.target),
+            format!("--corpus={}", self.corpus.display()),
+            format!("--batch={}", self.batch),
+            format!("--connections={}", self.connections),
+        ];
+        arguments.extend(self.posts.map(|posts| format!("--posts={posts}")));
+        arguments.extend(self.seconds.map(|seconds| format!("--seconds={seconds}")));
+        arguments.extend(self.rate.map(|rate| format!("--rate={rate}")));
+        arguments
+    }
+}
+
+/// What was sent and how it was answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoadReport {
+    /// Posts answered 202.
+    pub(crate) posts: u64,
+    /// Events accepted.
+    pub(crate) events: u64,
+    /// When the first post went out.
+    pub(crate) started_at: DateTime<Utc>,
+    /// From the first post to the last answer.
+    pub(crate) seconds: f64,
+    /// From when a post was due (or went out, without a rate) to its 202, refusals in between.
+    pub(crate) latency_ms: Latencies,
+    /// Answers by status.
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    /// CPU of the load generator while it sent.
+    pub(crate) cpu_seconds: f64,
+}
+
+/// Sends the load on one thread.
+///
+/// # Errors
+///
+/// If an answer is not what it must be, or the target goes away.
+pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<LoadReport> {
+    let events = std::fs::read(&args.corpus)
+        .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
+    let posts = Posts::new(&events, args.batch);
+    drop(events);
+    ensure!(!posts.is_empty(), "the corpus is empty");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(send(args, posts))
+}
+
+/// What the connections share.
+struct Shared {
+    posts: Posts,
+    /// Posts that have been begun.
+    begun: Cell<u64>,
+    most: u64,
+    end: Option<Instant>,
+    start: Instant,
+    rate: Option<f64>,
+    tally: RefCell<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    events: u64,
+    statuses: BTreeMap<u16, u64>,
+    latencies: Vec<u32>,
+}
+
+impl Shared {
+    /// The number of the next post, and when it is due.
+    fn next(&self) -> Option<(u64, Option<Instant>)> {
+        let number = self.begun.get();
+        let due = self
+            .rate
+            .map(|rate| self.start + Duration::from_secs_f64(number as f64 / rate));
+        let over = self
+            .end
+            .is_some_and(|end| due.unwrap_or_else(Instant::now) >= end);
+        if number >= self.most || over {
+            return None;
+        }
+        self.begun.set(number + 1);
+        Some((number, due))
+    }
+}
+
+async fn send(args: &LoadArgs, posts: Posts) -> anyhow::Result<LoadReport> {
+    let mut streams = Vec::new();
+    for _ in 0..args.connections {
+        let stream = TcpStream::connect(args.target).await;
+        let stream = stream.with_context(|| format!("cannot connect to {}", args.target))?;
+        stream.set_nodelay(true)?;
+        streams.push(stream);
+    }
+    let all = posts.len() as u64;
+    let pid = std::process::id();
+    let (started_at, start, cpu) = (Utc::now(), Instant::now(), procfs::cpu_seconds(pid)?);
+    let shared = Rc::new(Shared {
+        posts,
+        begun: Cell::new(0),
+        most: match (args.posts, args.seconds) {
+            (Some(posts), _) => posts,
+            (None, Some(_)) => u64::MAX,
+            (None, None) => all,
+        },
+        end: args
+            .seconds
+            .map(|seconds| start + Duration::from_secs_f64(seconds)),
+        start,
+        rate: args.rate,
+        tally: RefCell::default(),
+    });
+    let local = tokio::task::LocalSet::new();
+    let connections: Vec<_> = streams
+        .into_iter()
+        .map(|stream| local.spawn_local(connection(shared.clone(), stream)))
+        .collect();
+    local
+        .run_until(async {
+            for connection in connections {
+                connection.await.context("a connection failed")??;
+            }
+            anyhow::Ok(())
+        })
+        .await?;
+    let seconds = start.elapsed().as_secs_f64();
+    let mut tally = shared.tally.take();
+    Ok(LoadReport {
+        posts: tally.latencies.len() as u64,
+        events: tally.events,
+        started_at,
+        seconds,
+        latency_ms: latencies_ms(&mut tally.latencies),
+        statuses: tally.statuses,
+        cpu_seconds: procfs::cpu_seconds(pid)? - cpu,
+    })
+}
+
+/// One connection: a post after the other, each until it is accepted.
+async fn connection(shared: Rc<Shared>, mut stream: TcpStream) -> anyhow::Result<()> {
+    let mut answers = Answers::default();
+    while let Some((number, due)) = shared.next() {
+        if let Some(due) = due {
+            sleep_until(due).await;
+        }
+        let began = due.unwrap_or_else(Instant::now);
+        let (post, events) = shared.posts.get(number);
+        loop {
+            stream.write_all(post).await.context("cannot send")?;
+            let answer = answers.next(&mut stream).await?;
+            let mut tally = shared.tally.borrow_mut();
+            *tally.statuses.entry(answer.status).or_default() += 1;
+            match answer.status {
+                202 => {
+                    ensure!(
+                        answer.accepted == Some(events),
+                        "{events} events were sent, and the answer is {}",
+                        answer.text
+                    );
+                    tally.events += events;
+                    let micros = began.elapsed().as_micros();
+                    tally
+                        .latencies
+                        .push(u32::try_from(micros).unwrap_or(u32::MAX));
+                    break;
+                }
+                429 | 503 => {}
+                status => bail!("answered {status}: {}", answer.text),
+            }
+            drop(tally);
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+
+    use super::*;
+
+    async fn served(router: Router) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        address
+    }
+
+    async fn load(router: Router, args: impl Fn(&mut LoadArgs)) -> anyhow::Result<LoadReport> {
+        let folder = tempfile::tempdir().unwrap();
+        let corpus = folder.path().join("events");
+        std::fs::write(&corpus, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n").unwrap();
+        let mut all = LoadArgs {
+            target: served(router).await,
+            corpus,
+            batch: 2,
+            connections: 3,
+            posts: None,
+            seconds: None,
+            rate: None,
+        };
+        args(&mut all);
+        let done = tokio::task::spawn_blocking(move || run(&all)).await;
+        drop(folder);
+        done.unwrap()
+    }
+
+    fn counting() -> Router {
+        Router::new().route(
+            "/v1/events/vehicle",
+            post(async |body: String| {
+                let accepted = body.lines().count();
+                (StatusCode::ACCEPTED, format!("{{\"accepted\":{accepted}}}"))
+            }),
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_event_of_the_corpus_is_sent_once() {
+        let report = load(counting(), |_| {}).await.unwrap();
+        assert_eq!((report.posts, report.events), (2, 3));
+        assert_eq!(report.statuses, BTreeMap::from([(202, 2)]));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_rate_is_kept_and_the_corpus_begun_anew_where_it_ends() {
+        let report = load(counting(), |args| {
+            args.rate = Some(100.0);
+            args.seconds = Some(0.5);
+        });
+        let report = report.await.unwrap();
+        assert_eq!((report.posts, report.events), (50, 75));
+        assert!(report.seconds >= 0.48, "{report:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_answer_that_is_not_what_it_must_be_fails_the_load() {
+        for (status, body, expected) in [
+            (StatusCode::ACCEPTED, "{\"accepted\":1}", "2 events"),
+            (StatusCode::UNAUTHORIZED, "who are you", "who are you"),
+        ] {
+            let router =
+                Router::new().route("/v1/events/vehicle", post(async move || (status, body)));
+            let failed = load(router, |args| args.posts = Some(1)).await;
+            let error = format!("{:#}", failed.unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
