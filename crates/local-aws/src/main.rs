@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use local_aws::LocalAws;
+use local_aws::{Faults, LocalAws};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,11 @@ struct Config {
     /// memory and gone at the end.
     #[arg(long = "data", env = "DATA_DIR", value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// How long each request waits before it is looked at, as if the service
+    /// were further away.
+    #[arg(long, env, default_value = "0ms", value_parser = humantime::parse_duration)]
+    latency: Duration,
 }
 
 #[tokio::main]
@@ -37,6 +43,10 @@ async fn main() -> anyhow::Result<()> {
     let mut builder = LocalAws::builder();
     if let Some(folder) = &config.data {
         builder = builder.folder(folder);
+    }
+    if !config.latency.is_zero() {
+        let always = Faults::seeded(0).slow("*", 1.0, config.latency..config.latency);
+        builder = builder.faults(always);
     }
     let cloud = builder.build().context("cannot use the data folder")?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {

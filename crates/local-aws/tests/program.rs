@@ -32,9 +32,14 @@ impl Drop for Program {
 
 /// Starts the program on a free port; its endpoint is in a line it prints.
 fn start(data: Option<&Path>) -> Program {
+    start_with(data, &[])
+}
+
+fn start_with(data: Option<&Path>, arguments: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-aws"));
     command
         .args(["--listen", "127.0.0.1:0"])
+        .args(arguments)
         .stdout(Stdio::piped());
     if let Some(folder) = data {
         command.arg("--data").arg(folder);
@@ -173,4 +178,14 @@ fn a_port_in_use_is_named_and_exits_with_one() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(errors.contains(&address), "{errors}");
+}
+
+#[tokio::test]
+async fn with_a_latency_every_request_takes_that_long() {
+    let program = start_with(None, &["--latency", "80ms"]);
+    let (sqs, s3) = (sqs(&program.endpoint), s3(&program.endpoint));
+    let started = tokio::time::Instant::now();
+    sqs.list_queues().send().await.unwrap();
+    s3.list_buckets().send().await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(160));
 }
