@@ -12,11 +12,11 @@ use crate::cli::RunArgs;
 use crate::corpus::{Corpus, Recipe};
 use crate::floor::{FloorArgs, FloorReport};
 use crate::load::{LoadArgs, LoadReport};
-use crate::process::{Process, own_program};
+use crate::process::{Finished, Process, own_program};
 use crate::stand::Service;
 
 /// How much smaller a small try is.
-const QUICK: u64 = 20;
+const QUICK: u64 = 10;
 
 /// Longest that a load, a floor or an aggregation may take.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -76,7 +76,7 @@ impl Bench {
         self.args.runs()
     }
 
-    /// That many, or a twentieth in a small try.
+    /// That many, or a tenth in a small try.
     pub(crate) fn scaled(&self, events: u64) -> u64 {
         match self.args.quick {
             true => (events / QUICK).max(1),
@@ -184,7 +184,7 @@ impl Bench {
         let args = FloorArgs {
             corpus: corpus.path.clone(),
             batch,
-            events: self.scaled(1_000_000),
+            events: 1_000_000,
         };
         let arguments = [
             "floor".to_owned(),
@@ -213,6 +213,14 @@ impl Bench {
 ///
 /// If it fails.
 pub(crate) async fn read<T: serde::de::DeserializeOwned>(process: Process) -> anyhow::Result<T> {
-    let printed = process.finish(LONGEST).await?.out;
-    serde_json::from_str(&printed).with_context(|| format!("cannot read `{printed}`"))
+    read_finished(&process.finish(LONGEST).await?)
+}
+
+/// What a process printed as JSON.
+///
+/// # Errors
+///
+/// If it is something else.
+pub(crate) fn read_finished<T: serde::de::DeserializeOwned>(done: &Finished) -> anyhow::Result<T> {
+    serde_json::from_str(&done.out).with_context(|| format!("cannot read `{}`", done.out))
 }

@@ -58,7 +58,7 @@ pub(crate) struct RunArgs {
     /// Runs of each scenario, of which the median counts (5; 1 with --quick).
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     runs: Option<u16>,
-    /// A small try: a twentieth of the events, one run, no tables written.
+    /// A small try: a tenth of the events, one run, no tables written.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Let `all` measure on LocalStack too.

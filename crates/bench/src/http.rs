@@ -156,11 +156,21 @@ impl Cloud {
     ///
     /// If S3 refuses.
     pub(crate) async fn delete_bucket(&self, bucket: &str) -> anyhow::Result<()> {
-        for key in self.keys(bucket, "").await? {
-            self.s3(self.http.delete(self.object(bucket, &key))).await?;
-        }
+        self.delete_all(bucket, "").await?;
         let request = self.http.delete(format!("{}/{bucket}", self.endpoint));
         self.s3(request).await.map(drop)
+    }
+
+    /// Deletes all objects with that prefix.
+    ///
+    /// # Errors
+    ///
+    /// If S3 refuses.
+    pub(crate) async fn delete_all(&self, bucket: &str, prefix: &str) -> anyhow::Result<()> {
+        for key in self.keys(bucket, prefix).await? {
+            self.s3(self.http.delete(self.object(bucket, &key))).await?;
+        }
+        Ok(())
     }
 
     fn object(&self, bucket: &str, key: &str) -> String {

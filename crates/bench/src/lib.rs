@@ -6,6 +6,7 @@ mod cli;
 mod corpus;
 mod floor;
 mod http;
+mod lake;
 mod load;
 mod machine;
 mod process;
