@@ -2,6 +2,7 @@
 
 mod bare;
 mod bench;
+mod chart;
 mod cli;
 mod corpus;
 mod floor;
