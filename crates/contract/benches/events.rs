@@ -16,8 +16,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use contract::{
-    CODEC, Event, Kinds, Packer, SentReader, VERSION, decode, derive_event_id, parse_line,
-    write_line,
+    CODEC, Event, Format, Kinds, Packer, SentReader, Unpacker, VERSION, decode, derive_event_id,
+    each_text, parse_line, write_line,
 };
 use criterion::{Criterion, Throughput};
 use rand::rngs::StdRng;
@@ -139,6 +139,8 @@ fn main() {
         .clone();
     let mut floor_zstd = zstd::bulk::Compressor::new(1).expect("zstd sets itself up");
     let mut whole_zstd = zstd::bulk::Compressor::new(1).expect("zstd sets itself up");
+    let (array, ndjson) = (format!("[{}]", vehicles.join(",")), vehicles.join("\n"));
+    let mut unpacker = Unpacker::default();
     let mut line = Vec::new();
     let mut line_with_id = Vec::new();
     let mut way = Vec::new();
@@ -174,6 +176,24 @@ fn main() {
                 for line in text.lines() {
                     black_box(parse_line(&kinds, line).expect("valid"));
                 }
+            }),
+        ),
+        (
+            "each_text, array",
+            Box::new(|| {
+                each_text(array.as_bytes(), Format::Json, |text, _| {
+                    black_box(text);
+                })
+                .expect("an array");
+            }),
+        ),
+        (
+            "each_text, lines",
+            Box::new(|| {
+                each_text(ndjson.as_bytes(), Format::Ndjson, |text, _| {
+                    black_box(text);
+                })
+                .expect("lines");
             }),
         ),
         (
@@ -263,6 +283,12 @@ fn main() {
             "Packer::pack",
             Box::new(|| {
                 black_box(packer.pack(vehicle_lines.as_bytes()).expect("packs"));
+            }),
+        ),
+        (
+            "Unpacker::unpack",
+            Box::new(|| {
+                black_box(unpacker.unpack(&body, CODEC, VERSION).expect("decodes"));
             }),
         ),
         (
