@@ -58,13 +58,17 @@ pub struct Limits {
     pub max_wait: Duration,
     /// Before its lines would have more bytes than this; one message alone may have more.
     pub max_bytes: usize,
-    /// As soon as the queue is empty and nothing is being written.
+    /// As soon as the queue is empty and nothing is being written, five times a second at most.
     pub adaptive: bool,
 }
 
 /// How long after a full receive the queue is thought to hold more. By then the next receive has
 /// told, unless it is a long poll that waits, which says that there is nothing.
 const FULL_FOR: Duration = Duration::from_millis(100);
+
+/// How soon an adaptive batch may follow the one before. Each object costs as much as a dozen
+/// requests to the queue: without this a trickle would give one for nearly every message.
+const SPACING: Duration = Duration::from_millis(200);
 
 impl From<&Config> for Limits {
     fn from(config: &Config) -> Limits {
@@ -88,6 +92,8 @@ pub struct Batcher {
     coming: usize,
     /// When a receive last came back full.
     full_at: Option<Instant>,
+    /// When a batch last closed.
+    closed_at: Option<Instant>,
 }
 
 impl Batcher {
@@ -99,6 +105,7 @@ impl Batcher {
             deadline: None,
             coming: 0,
             full_at: None,
+            closed_at: None,
         }
     }
 
@@ -137,6 +144,9 @@ impl Batcher {
         if full || self.limits.max_wait.is_zero() {
             closed.extend(self.take());
         }
+        if !closed.is_empty() {
+            self.closed_at = Some(now);
+        }
         closed
     }
 
@@ -149,16 +159,22 @@ impl Batcher {
             return Some(latest);
         }
         let opened = latest - self.limits.max_wait;
-        let empty = self.full_at.map_or(opened, |full_at| full_at + FULL_FOR);
-        Some(latest.min(empty))
+        let empty = self.full_at.map(|full_at| full_at + FULL_FOR);
+        let spaced = self.closed_at.map(|closed_at| closed_at + SPACING);
+        let soonest = opened
+            .max(empty.unwrap_or(opened))
+            .max(spaced.unwrap_or(opened));
+        Some(latest.min(soonest))
     }
 
     /// The open batch, if its deadline has come.
     pub fn close_due(&mut self, now: Instant, writing: bool) -> Option<Batch> {
-        self.deadline(writing)
-            .is_some_and(|deadline| deadline <= now)
-            .then(|| self.take())
-            .flatten()
+        let due = self.deadline(writing)? <= now;
+        if !due {
+            return None;
+        }
+        self.closed_at = Some(now);
+        self.take()
     }
 
     /// The open batch, however full; none if it is empty.
@@ -310,6 +326,18 @@ mod tests {
         assert_eq!(batcher.close_due(at(180), false).unwrap().messages.len(), 3);
     }
 
+    #[test]
+    fn adaptive_batches_keep_a_distance_and_one_after_a_pause_goes_at_once() {
+        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        let at = |ms| now + Duration::from_millis(ms);
+        for (id, ms, due) in [("a", 0, 0), ("b", 30, 200), ("c", 1000, 1000)] {
+            batcher.expect(1, false, at(ms));
+            batcher.add(delivery(id, 1, &registry), at(ms));
+            assert_eq!(batcher.deadline(false), Some(at(due)), "{id}");
+            assert_eq!(batcher.close_due(at(due), false).unwrap().messages.len(), 1);
+        }
+    }
+
     proptest! {
         #[test]
         fn batching_neither_loses_nor_repeats_and_keeps_its_bounds(
@@ -369,7 +397,7 @@ mod tests {
                 adaptive: true,
             };
             let (mut batcher, registry) = (Batcher::new(limits), Registry::default());
-            let (mut now, mut full_at) = (Instant::now(), None);
+            let (mut now, mut full_at, mut closed_at) = (Instant::now(), None, None);
             let (mut batches, mut arrived) = (Vec::new(), 0);
             for (messages, full, writing, pause) in receives {
                 now += Duration::from_millis(pause);
@@ -377,11 +405,16 @@ mod tests {
                 full_at = full.then_some(now).or(full_at);
                 for (id, bytes) in messages {
                     prop_assert!(batcher.deadline(false) == batcher.deadline(true), "halfway through a receive");
-                    batches.extend(batcher.add(delivery(&id.to_string(), bytes, &registry), now));
+                    let closed = batcher.add(delivery(&id.to_string(), bytes, &registry), now);
+                    closed_at = (!closed.is_empty()).then_some(now).or(closed_at);
+                    batches.extend(closed);
                     arrived += 1;
                 }
-                batches.extend(batcher.close_due(now, writing));
-                let quiet = full_at.is_none_or(|at| now >= at + FULL_FOR);
+                let closed = batcher.close_due(now, writing);
+                closed_at = closed.is_some().then_some(now).or(closed_at);
+                batches.extend(closed);
+                let quiet = full_at.is_none_or(|at| now >= at + FULL_FOR)
+                    && closed_at.is_none_or(|at| now >= at + SPACING);
                 prop_assert!(writing || !quiet || batcher.deadline(false).is_none(), "waits for nothing");
             }
             batches.extend(batcher.take());

@@ -55,9 +55,9 @@ pub struct Config {
     /// Most bytes of JSONL of a batch; one message alone may hold more.
     #[arg(long, env, default_value = "5MB")]
     pub batch_max_bytes: ByteSize,
-    /// Close a batch as soon as the queue is empty and nothing is being written, rather than wait
-    /// for it to fill: events are in the lake sooner, in more and smaller objects. A flood fills
-    /// batches as ever.
+    /// Close a batch as soon as the queue is empty and nothing is being written, five times a
+    /// second at most, rather than wait for it to fill: events are in the lake sooner, in more and
+    /// smaller objects. A flood fills batches as ever.
     #[arg(long, env, num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     pub batch_adaptive: bool,
     /// Most receivers at once: one always polls, the others while receives come back full.

@@ -251,6 +251,8 @@ async fn consumer(process: Process, stop: CancellationToken) -> anyhow::Result<(
         config.poll_wait = Duration::from_secs(chance.one_of(&[2, 10, 20]));
         config.visibility_timeout = Duration::from_secs(chance.one_of(&[4, 10, 60]));
     });
+    // From a stream of its own: those of older seeds stay as they were.
+    config.batch_adaptive = Chance::new(process.world.plan.seed, "adaptive").hits(0.5);
     batch_consumer::run(config, process.aws(), stop).await
 }
 
