@@ -312,7 +312,7 @@ impl HttpConnector for Watched {
         if request.method() == "PUT" {
             let header = |name| request.headers().get(name).map(str::to_owned);
             let headers = ["x-amz-content-sha256", "x-amz-checksum-crc32"].map(header);
-            self.puts.lock().unwrap().push(headers);
+            self.puts.lock().expect("not poisoned").push(headers);
         }
         self.to.call(request)
     }

@@ -1,5 +1,10 @@
 //! What a stop does with what is held.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test's helpers may panic as the test itself may"
+)]
+
 mod support;
 
 use std::ops::Range;
