@@ -113,13 +113,19 @@ impl Listed {
             0 => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::ACCEPTED,
         };
-        let pieces = Pieces([
-            format!(r#"{{"accepted":{accepted},"rejected":["#).into(),
-            self.json.into_bytes(),
-            format!(r#"],"rejected_count":{rejected_count}}}"#).into(),
-        ]);
-        let headers = [(header::CONTENT_TYPE, "application/json")];
-        (status, headers, Body::new(pieces)).into_response()
+        let body = match rejected_count {
+            0 => format!(r#"{{"accepted":{accepted},"rejected":[],"rejected_count":0}}"#).into(),
+            _ => Body::new(Pieces([
+                format!(r#"{{"accepted":{accepted},"rejected":["#).into(),
+                self.json.into_bytes(),
+                format!(r#"],"rejected_count":{rejected_count}}}"#).into(),
+            ])),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
     }
 
     #[cfg(test)]

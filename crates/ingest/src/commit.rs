@@ -328,7 +328,7 @@ fn join(group: &mut [Submission]) -> std::io::Result<Memory> {
         return Ok(std::mem::take(&mut alone.lines));
     }
     let bytes = group.iter().map(|request| request.lines.len()).sum();
-    let mut lines = Memory::new();
+    let mut lines = Memory::with_room(bytes)?;
     for request in group {
         let own = std::mem::take(&mut request.lines);
         lines.append(&own, Expected::About(bytes))?;

@@ -129,7 +129,7 @@ pub(crate) async fn respond<B: EventsBody>(
                 seat.overloaded();
             }
             if !holds_body_back && !matches!(refusal, Refusal::BodyTooSlow(_)) {
-                body::drain(&mut body, app.max_body_bytes).await;
+                Box::pin(body::drain(&mut body, app.max_body_bytes)).await;
             }
             refusal.into_response()
         }
@@ -175,7 +175,9 @@ async fn take<B: EventsBody>(
                     }
                 };
                 let longest = app.body_timeout;
-                body::in_time(read, longest, called_off, || reading.give_up()).await?
+                let slow = body::in_time(read, longest, called_off, || reading.give_up());
+                // Boxed, as all that few requests need: each connection's future has room for all.
+                Box::pin(slow).await?
             }
         }
     };
@@ -192,7 +194,7 @@ async fn take<B: EventsBody>(
     };
     let mut intake = match inline {
         true => read()?,
-        false => off_the_runtime(app, read).await?,
+        false => Box::pin(off_the_runtime(app, read)).await?,
     };
 
     for (code, count) in &intake.reasons {

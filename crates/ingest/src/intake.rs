@@ -9,6 +9,9 @@ use crate::answer::{Listed, Refusal};
 use crate::budget::{Buffer, Exhausted};
 use crate::memory::Expected;
 
+/// Room for the line of a usual event, so that it need not grow.
+const LINE_BYTES: usize = 512;
+
 /// The events of a body.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -68,7 +71,7 @@ impl Reading<'_> {
         let mut reader = SentReader::new(self.kinds, self.expected);
         // What the server adds is about as long as three quarters of a small event.
         let expected = Expected::About(body.len() / 4 * 7);
-        let mut line = Vec::new();
+        let mut line = Vec::with_capacity(LINE_BYTES);
         let mut refused = None;
         let mut take = |text: &str, alone: bool| -> Result<(), Refusal> {
             match reader.read(text, self.now) {

@@ -47,6 +47,21 @@ impl Memory {
         Memory::Heap(Vec::new())
     }
 
+    /// None, with room for `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system has no more pages.
+    pub(crate) fn with_room(bytes: usize) -> io::Result<Memory> {
+        Ok(match bytes <= SHORT {
+            true => Memory::Heap(Vec::with_capacity(bytes)),
+            false => Memory::Pages {
+                pages: Pages::of(rounded(bytes))?,
+                length: 0,
+            },
+        })
+    }
+
     /// How much memory they take once there are `length`.
     pub(crate) fn taken_at(&self, length: usize, expected: Expected) -> usize {
         match length > self.capacity() {
