@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::cli::RunArgs;
 use crate::corpus::{Corpus, Recipe};
-use crate::floor::{FloorArgs, FloorReport};
+use crate::floor::FloorReport;
 use crate::load::{LoadArgs, LoadReport};
 use crate::process::{Finished, Process, own_program};
 use crate::stand::Service;
@@ -175,23 +175,26 @@ impl Bench {
         self.own("load", &args.to_arguments())
     }
 
-    /// The floor of bulk ingest for at least a million events of the corpus.
+    /// The floor of bulk ingest for at least a million events of the corpus: the lines as sent, or
+    /// as `written` by ingest.
     ///
     /// # Errors
     ///
     /// If it cannot be computed.
-    pub(crate) async fn floor(&self, corpus: &Corpus, batch: usize) -> anyhow::Result<FloorReport> {
-        let args = FloorArgs {
-            corpus: corpus.path.clone(),
-            batch,
-            events: 1_000_000,
-        };
-        let arguments = [
+    pub(crate) async fn floor(
+        &self,
+        corpus: &Corpus,
+        batch: usize,
+        written: bool,
+    ) -> anyhow::Result<FloorReport> {
+        let mut arguments = vec![
             "floor".to_owned(),
-            format!("--corpus={}", args.corpus.display()),
-            format!("--batch={}", args.batch),
-            format!("--events={}", args.events),
+            format!("--corpus={}", corpus.path.display()),
+            format!("--batch={batch}"),
         ];
+        if written {
+            arguments.push("--written".to_owned());
+        }
         read(self.own("floor", &arguments)?).await
     }
 

@@ -105,7 +105,7 @@ mod tests {
         let now = Utc::now();
         let of = lines(recipe, now, SPAN).unwrap().map(|line| {
             let event = contract::parse_sent(&kinds, None, &line, now).unwrap();
-            event.entity_id.to_string()
+            event.entity.to_string()
         });
         of.collect::<HashSet<_>>().len()
     }

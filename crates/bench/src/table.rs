@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    const DOCUMENT: &str = "# Benchmarks\n\nBefore.\n\n<!-- bench results begin -->\nold\n<!-- bench results end -->\n\nAfter.\n\
+    const DOCUMENT: &str = "# Benchmarks\n\nBefore.\n\n<!-- bench results begin -->\nstale\n<!-- bench results end -->\n\nAfter.\n\
         <!-- bench growth begin -->\nkept\n<!-- bench growth end -->\n";
 
     fn report() -> Report {
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), once);
         assert!(once.starts_with("# Benchmarks\n\nBefore.\n"));
         assert!(once.contains("After.\n<!-- bench growth begin -->\nkept\n"));
-        assert!(!once.contains("old"));
+        assert!(!once.contains("stale"));
         assert!(
             once.contains("| `bulk` | 3 | s | 2 to 4 | 2 | 1.50 | ratio <= 2 | yes |"),
             "{once}"

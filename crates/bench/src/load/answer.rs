@@ -77,7 +77,7 @@ mod tests {
     use super::parse;
 
     const WHOLE: &[u8] =
-        b"HTTP/1.1 202 Accepted\r\nContent-Length: 32\r\n\r\n{\"accepted\":500,\"rejected\":[ ]  }";
+        b"HTTP/1.1 202 Accepted\r\nContent-Length: 33\r\n\r\n{\"accepted\":500,\"rejected\":[ ]  }";
 
     #[test]
     fn an_answer_is_read_once_all_of_it_is_there() {

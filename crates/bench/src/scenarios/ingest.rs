@@ -8,8 +8,9 @@ use crate::bench::{Amount, Bench, Load};
 use crate::corpus::Corpus;
 use crate::load::LoadReport;
 use crate::process::free_port;
-use crate::report::{Bar, Row};
+use crate::report::{Bar, Row, rounded};
 use crate::stand::{Service, Stand};
+use crate::stats::median;
 
 /// Vehicles of the events that are sent.
 pub(crate) const VEHICLES: u32 = 2_000;
@@ -91,17 +92,26 @@ pub(crate) async fn fresh(bench: &Bench, corpus: &Corpus, load: &Load) -> anyhow
 pub(crate) async fn bulk(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let corpus = bench.corpus(bench.scaled(1_000_000), VEHICLES).await?;
     let (mut cpu, mut floors, mut peaks, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut written_floors, mut sent_bytes, mut written_bytes) = (Vec::new(), 0.0, 0.0);
     for run in 1..=bench.runs() {
         bench.say(format!("ingest-bulk, run {run}"));
-        let floor = bench.floor(&corpus, BATCH).await?;
-        floors.push(floor.cpu_seconds * 1e6 / floor.events as f64);
+        let floor = bench.floor(&corpus, BATCH, false).await?;
+        floors.push(floor.per_million());
+        sent_bytes = floor.bytes_per_event;
+        let floor = bench.floor(&corpus, BATCH, true).await?;
+        written_floors.push(floor.per_million());
+        written_bytes = floor.bytes_per_event;
         let measured = fresh(bench, &corpus, &bulk_load(Amount::Corpus)).await?;
         cpu.push(measured.per_million());
         peaks.push(measured.peak_mib);
         last = Some(measured);
     }
     let last = last.context("at least one run")?;
-    let row = Row::of("ingest-bulk", "CPU s per million", &cpu).against(&cpu, &floors);
+    let row = Row::of("ingest-bulk", "CPU s per million", &cpu)
+        .against(&cpu, &floors)
+        .with("floor_of_written_lines", rounded(median(&written_floors)))
+        .with("bytes_per_event_sent", rounded(sent_bytes))
+        .with("bytes_per_event_written", rounded(written_bytes));
     let limited = Row::of("ingest-bulk-cpu", "CPU s per million", &cpu).bar(Bar::AtMost, 2.5);
     let memory = Row::of("ingest-memory", "MiB at most, in bulk", &peaks).bar(Bar::AtMost, 64.0);
     Ok(vec![
