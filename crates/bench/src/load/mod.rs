@@ -20,9 +20,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::procfs;
 use crate::stats::{Latencies, latencies_ms};
-use answer::Answers;
+use answer::{Answer, Answers};
 pub(crate) use posts::API_KEY;
 use posts::Posts;
+
+/// When a post that was refused is sent again: ingest's `Retry-After`.
+const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// What the load generator is to do.
 #[derive(Debug, Clone, clap::Args)]
@@ -123,6 +126,19 @@ struct Tally {
     latencies: Vec<u32>,
 }
 
+impl Tally {
+    /// Counts an answer to a post that was due at `began`.
+    fn note(&mut self, answer: &Answer, began: Instant) {
+        *self.statuses.entry(answer.status).or_default() += 1;
+        if answer.status == 202 {
+            self.events += answer.accepted.unwrap_or_default();
+            let micros = began.elapsed().as_micros();
+            self.latencies
+                .push(u32::try_from(micros).unwrap_or(u32::MAX));
+        }
+    }
+}
+
 impl Shared {
     /// The number of the next post, and when it is due.
     fn next(&self) -> Option<(u64, Option<Instant>)> {
@@ -205,27 +221,20 @@ async fn connection(shared: Rc<Shared>, mut stream: TcpStream) -> anyhow::Result
         loop {
             stream.write_all(post).await.context("cannot send")?;
             let answer = answers.next(&mut stream).await?;
-            let mut tally = shared.tally.borrow_mut();
-            *tally.statuses.entry(answer.status).or_default() += 1;
             match answer.status {
-                202 => {
-                    ensure!(
-                        answer.accepted == Some(events),
-                        "{events} events were sent, and the answer is {}",
-                        answer.text
-                    );
-                    tally.events += events;
-                    let micros = began.elapsed().as_micros();
-                    tally
-                        .latencies
-                        .push(u32::try_from(micros).unwrap_or(u32::MAX));
-                    break;
-                }
+                202 => ensure!(
+                    answer.accepted == Some(events),
+                    "{events} events were sent, and the answer is {}",
+                    answer.text
+                ),
                 429 | 503 => {}
                 status => bail!("answered {status}: {}", answer.text),
             }
-            drop(tally);
-            sleep(Duration::from_secs(1)).await;
+            shared.tally.borrow_mut().note(&answer, began);
+            if answer.status == 202 {
+                break;
+            }
+            sleep(BACK_OFF).await;
         }
     }
     Ok(())
