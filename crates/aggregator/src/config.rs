@@ -183,6 +183,7 @@ mod tests {
             .map(|size| ObjectInfo {
                 key: String::new(),
                 size: *size,
+                etag: String::new(),
             })
             .collect();
         let sizes: Vec<_> = config

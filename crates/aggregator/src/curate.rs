@@ -1,11 +1,11 @@
 //! Finishes a commit: raw objects in, curated parts and aggregates out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
-use arrow::array::{Array, RecordBatch};
-use aws::{Condition, Lake, Outcome};
+use arrow::array::RecordBatch;
+use aws::{Condition, Lake, Object, Outcome};
 use bytes::Bytes;
 use contract::{Code, Event, Hour, Kind, Kinds, curated_key, curated_prefix, parse_line};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -16,6 +16,8 @@ use crate::aside::Aside;
 use crate::columns::{ColumnType, Columns};
 use crate::curated;
 use crate::group::{Added, Group, Span};
+use crate::ids::hash;
+use crate::known::KnownIds;
 use crate::summary::Summary;
 
 /// Raw objects that are read ahead, and hours that are written at once.
@@ -48,6 +50,8 @@ pub(crate) struct Work<'a> {
     pub(crate) kinds: &'a Kinds,
     pub(crate) commit: u64,
     pub(crate) inputs: &'a [String],
+    /// Ids that need not be read.
+    pub(crate) known: &'a Mutex<KnownIds>,
     /// Called with the number of objects read so far.
     pub(crate) progress: &'a (dyn Fn(u64) + Send + Sync),
 }
@@ -101,6 +105,7 @@ impl<'a> Work<'a> {
         self.drop_earlier(&mut groups, &inputs, summary, &mut aside)
             .await?;
         aside.write(self.lake, self.commit).await?;
+        drop(inputs);
 
         let mut signals: BTreeMap<&str, BTreeSet<(String, ColumnType)>> = BTreeMap::new();
         for ((kind, _), group) in &groups {
@@ -176,17 +181,14 @@ impl<'a> Work<'a> {
 
     /// Sorts the events of all inputs into their hours; of those with one id, the first to be
     /// received stays.
-    fn gather<'i>(
+    fn gather(
         &self,
-        inputs: &'i Inputs,
+        inputs: &Inputs,
         wanted: &impl Fn(&Kind, Hour) -> bool,
         summary: &mut Summary,
         aside: &mut Aside,
-    ) -> anyhow::Result<Groups<'i>>
-    where
-        'a: 'i,
-    {
-        let mut groups: Vec<((&'i str, Hour), Group<'i>)> = Vec::new();
+    ) -> anyhow::Result<Groups<'a>> {
+        let mut groups: Vec<((&str, Hour), Group<'a>)> = Vec::new();
         // Most events are of the kind and hour of the one before.
         let mut last = 0;
         for (input, body) in inputs.bodies.iter().enumerate() {
@@ -228,15 +230,14 @@ impl<'a> Work<'a> {
                     continue;
                 }
                 let id = event.event_id.as_deref().unwrap_or_default();
-                let at = (event.kind.name.as_str(), hour);
-                if groups.get(last).is_none_or(|(other, _)| *other != at) {
-                    last = groups
-                        .iter()
-                        .position(|(other, _)| *other == at)
-                        .unwrap_or(groups.len());
-                    if last == groups.len() {
-                        groups.push((at, Group::new(event.kind)));
-                    }
+                let is_its =
+                    |((kind, at), _): &((&str, Hour), _)| *at == hour && *kind == event.kind.name;
+                if !groups.get(last).is_some_and(is_its) {
+                    last = groups.iter().position(is_its).unwrap_or(groups.len());
+                }
+                if last == groups.len() {
+                    let kind = self.kind(&event.kind.name)?;
+                    groups.push(((&kind.name, hour), Group::new(kind)));
                 }
                 let group = &mut groups[last].1;
                 let Added::Seen(other) = group.add(&event, id, span) else {
@@ -297,31 +298,42 @@ impl<'a> Work<'a> {
             .try_collect()
             .await?;
         let mut reads = Vec::new();
-        for (at, keys) in listings {
-            for key in keys {
+        for (at, parts) in listings {
+            let Some(group) = groups.get(&at) else {
+                continue;
+            };
+            let found = self.known(|known| known.to_read(at.0, at.1, &parts, group.hashes()));
+            let unknown = found.unknown.into_iter().map(|(key, _)| (key, true));
+            let common = found.common.into_iter().map(|key| (key, false));
+            for (key, unknown) in unknown.chain(common) {
                 reads.push(async move {
                     let object = self
                         .lake
                         .get(&key)
                         .await?
                         .with_context(|| format!("`{key}` was listed and is gone"))?;
-                    anyhow::Ok((at, key, object.body))
+                    anyhow::Ok((at, key, object, unknown))
                 });
             }
         }
         let mut reads = stream::iter(reads).buffered(READ_AHEAD);
-        while let Some((at, key, body)) = reads.try_next().await? {
+        while let Some((at, key, Object { body, etag, .. }, unknown)) = reads.try_next().await? {
             let Some(group) = groups.get_mut(&at) else {
                 continue;
             };
             let unreadable = || format!("cannot read `{key}`");
             let ids = curated::ids(body.clone()).with_context(unreadable)?;
-            let seen: Vec<(u32, Span)> = (0..ids.len())
-                .filter_map(|row| {
-                    let id = ids.value(row);
-                    group
-                        .find(id, crate::ids::hash(id))
-                        .map(|span| (row as u32, span))
+            let hashes: Vec<u64> = ids.iter().flatten().map(hash).collect();
+            if unknown {
+                let hashes = hashes.iter().copied();
+                self.known(|known| known.add(at.0, at.1, (&key, &etag), hashes));
+            }
+            let seen: Vec<(u32, Span)> = hashes
+                .iter()
+                .enumerate()
+                .filter_map(|(row, hash)| {
+                    let span = group.find(ids.value(row), *hash)?;
+                    Some((row as u32, span))
                 })
                 .collect();
             if seen.is_empty() {
@@ -353,19 +365,24 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Keys of the hour's parts that commits before `commit` wrote.
+    /// Does something with what is known of ids.
+    fn known<T>(&self, with: impl FnOnce(&mut KnownIds) -> T) -> T {
+        with(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Key and ETag of the hour's parts that commits before `commit` wrote.
     pub(crate) async fn earlier_parts(
         &self,
         kind: &str,
         hour: Hour,
         commit: u64,
-    ) -> anyhow::Result<Vec<String>> {
+    ) -> anyhow::Result<Vec<(String, String)>> {
         let end = curated_key(kind, hour, commit);
         let parts = self.lake.list(&curated_prefix(kind, hour), None).await?;
         Ok(parts
             .into_iter()
-            .map(|object| object.key)
-            .filter(|key| key.ends_with(".parquet") && *key < end)
+            .map(|object| (object.key, object.etag))
+            .filter(|(key, _)| key.ends_with(".parquet") && *key < end)
             .collect())
     }
 
@@ -381,6 +398,7 @@ impl<'a> Work<'a> {
         if planted::has(Defect::FinishUnderNewNames) && self.lake.head(&key).await?.is_some() {
             key = key.replace("part-0", "part-9");
         }
+        let hashes: Vec<u64> = group.hashes().collect();
         let rows = group.finish(columns)?;
         // Sorted by entity and time: the second and third column.
         let file = curated::to_parquet(&rows, &[1, 2], &["event_id"])
@@ -396,7 +414,7 @@ impl<'a> Work<'a> {
                 condition,
             )
             .await?;
-        if put == Outcome::ConditionFailed {
+        let Outcome::Written(etag) = put else {
             let there = self
                 .lake
                 .get(&key)
@@ -404,7 +422,9 @@ impl<'a> Work<'a> {
                 .with_context(|| format!("`{key}` is there and cannot be read"))?;
             return curated::from_parquet(there.body, None)
                 .with_context(|| format!("cannot read `{key}`"));
-        }
+        };
+        let hashes = hashes.into_iter();
+        self.known(|known| known.add(&kind.name, hour, (&key, &etag), hashes));
         Ok(rows)
     }
 }

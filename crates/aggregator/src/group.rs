@@ -142,6 +142,11 @@ impl<'k> Group<'k> {
         Some(self.spans[row as usize])
     }
 
+    /// The hashes of the ids that are in.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
+        self.ids.hashes()
+    }
+
     /// Takes out the row that has this id.
     pub(crate) fn drop_id(&mut self, id: &str) {
         if let Some(row) = self.ids.take(id) {

@@ -66,9 +66,9 @@ impl Ids {
         at(&self.text, &self.ends, row)
     }
 
-    /// The hashes of all rows' ids.
-    pub(crate) fn hashes(&self) -> &[u64] {
-        &self.hashes
+    /// The hashes of the ids that rows have.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
+        self.rows.iter().map(|row| self.hashes[*row as usize])
     }
 
     /// The texts of those rows.

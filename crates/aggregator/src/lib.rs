@@ -12,6 +12,7 @@ mod discover;
 mod entities;
 mod group;
 mod ids;
+mod known;
 mod published;
 mod rebuild;
 mod run;

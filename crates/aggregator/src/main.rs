@@ -10,7 +10,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use service::metrics::Ready;
 use tokio_util::sync::CancellationToken;
 
-
 /// Longest time to finish what is under way after the stop signal. It can be dropped anywhere: who
 /// runs next finishes its commit.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);

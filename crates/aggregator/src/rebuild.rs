@@ -6,6 +6,7 @@
 //! it is. Then the hours' aggregates are counted anew from all their parts.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use anyhow::{Context, bail};
 use aws::{Aws, Condition};
@@ -63,6 +64,7 @@ pub async fn rebuild(
         .sum();
     let mut total = Summary::default();
     let mut hours = BTreeSet::new();
+    let known = Mutex::default();
     for intent in &intents {
         let before = total.objects;
         let read = move |objects: u64| progress.objects(before + objects, all);
@@ -71,6 +73,7 @@ pub async fn rebuild(
             kinds: &kinds,
             commit: intent.commit,
             inputs: &intent.inputs,
+            known: &known,
             progress: &read,
         };
         let mut present = Vec::new();
@@ -120,12 +123,13 @@ pub async fn rebuild(
             kinds: &kinds,
             commit: 0,
             inputs: &[],
+            known: &known,
             progress: &|_| {},
         };
         let recount = async |upto: u64| {
             let keys = work.earlier_parts(name, *hour, upto + 1).await?;
             let mut reads = Vec::new();
-            for key in keys {
+            for (key, _) in keys {
                 let lake = &lake;
                 reads.push(async move {
                     let object = lake

@@ -1,5 +1,6 @@
 //! One run, and runs one after the other.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use crate::commits::{Intent, Log};
 use crate::config::Config;
 use crate::curate::Work;
 use crate::discover::discover;
+use crate::known::KnownIds;
 use crate::summary::Summary;
 
 /// Told how far a run has come: raw objects read, and raw objects known to be read.
@@ -38,11 +40,23 @@ pub async fn once(
     stop: &CancellationToken,
     progress: &dyn Progress,
 ) -> anyhow::Result<Summary> {
+    run_once(config, aws, stop, progress, &Mutex::default()).await
+}
+
+/// The same with what earlier runs of this process know of ids.
+async fn run_once(
+    config: &Config,
+    aws: &Aws,
+    stop: &CancellationToken,
+    progress: &dyn Progress,
+    known: &Mutex<KnownIds>,
+) -> anyhow::Result<Summary> {
     let run = Run {
         kinds: config.kinds()?,
         lake: aws.lake(&config.lake.lake_bucket),
         clock: aws.clock(),
         progress,
+        known,
     };
     let (lake, clock) = (&run.lake, run.clock);
     let writer = Uuid::new_v4();
@@ -82,6 +96,7 @@ struct Run<'a> {
     lake: Lake,
     clock: Clock,
     progress: &'a dyn Progress,
+    known: &'a Mutex<KnownIds>,
 }
 
 impl Run<'_> {
@@ -100,6 +115,7 @@ impl Run<'_> {
             kinds: &self.kinds,
             commit: intent.commit,
             inputs: &intent.inputs,
+            known: self.known,
             progress: &read,
         };
         let summary = work
@@ -147,6 +163,7 @@ pub async fn watch(
     ran: impl Fn(bool),
 ) -> Summary {
     let mut total = Summary::default();
+    let known = Mutex::default();
     let mut interval = tokio::time::interval(config.interval.max(Duration::from_millis(100)));
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -155,7 +172,7 @@ pub async fn watch(
             () = stop.cancelled() => return total,
             _ = interval.tick() => {}
         }
-        let outcome = once(config, aws, stop, &()).await;
+        let outcome = run_once(config, aws, stop, &(), &known).await;
         ran(outcome.is_ok());
         match outcome {
             Ok(summary) => total.add(&summary),

@@ -260,6 +260,21 @@ async fn commits_are_cut_to_size_and_later_runs_read_only_what_is_new() {
 }
 
 #[tokio::test]
+async fn of_the_parts_that_a_run_wrote_only_those_with_an_id_in_common_are_read_again() {
+    let mut lake = TestLake::new().await;
+    lake.config.commit_max_objects = 1;
+    for id in ["a", "b", "c", "d", "b"] {
+        let event = vehicle(id, "2026-11-20T12:10:00Z", r#"{"engine_rpm":1}"#);
+        lake.land(NOON, &[event]).await;
+    }
+    let summary = lake.once().await;
+    assert_eq!((summary.events, summary.duplicates), (4, 1));
+    let gets = lake.aws.meter().usage()["s3:GetObject"].requests;
+    // The checkpoint, five raw objects, the types five times, an hour's aggregates four times.
+    assert_eq!(gets, 1 + 5 + 5 + 4 + 1, "and the part that has `b`");
+}
+
+#[tokio::test]
 async fn a_rebuild_brings_lost_objects_back_and_changes_nothing_else() {
     let mut lake = TestLake::new().await;
     for (at, hour) in ["12", "13", "12"].iter().enumerate() {

@@ -66,6 +66,8 @@ pub struct ObjectInfo {
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
+    /// Its ETag, with quotes.
+    pub etag: String,
 }
 
 /// The bucket.
@@ -245,6 +247,7 @@ impl Lake {
                         Some(ObjectInfo {
                             key: object.key?,
                             size: object.size.unwrap_or_default().max(0) as u64,
+                            etag: object.e_tag.unwrap_or_default(),
                         })
                     }),
             );
