@@ -108,7 +108,8 @@ def exported():
         text = "\n".join(file.read_text() for file in files)
         names |= set(re.findall(r'"(headwater_\w+)"', text))
         constants = dict(re.findall(r'const (\w+): &str\s*=\s*"(headwater_\w+)"', text))
-        for literal, constant in re.findall(r'(?:histogram!|latency::describe)\(\s*(?:"(headwater_\w+)"|(?:\w+::)*(\w+))', text):
+        named = r'(?:histogram!|latency::describe)\(\s*(?:"(headwater_\w+)"|(?:\w+::)*(\w+))'
+        for literal, constant in re.findall(named, text):
             histograms.add(literal or constants.get(constant))
         labels |= set(re.findall(r'(?:counter|gauge|histogram)!\([^;]*?"(\w+)" =>', text))
     return names, histograms, labels
