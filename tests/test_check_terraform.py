@@ -167,9 +167,9 @@ SPOILT = (
     ),
     (
         "a column of the aggregates",
-        "crates/aggregator/src/aggregates.rs",
-        "    p99: Option<f64>,\n}",
-        "    p99: Option<f64>,\n    p999: Option<f64>,\n}",
+        "crates/aggregator/src/published.rs",
+        '"p95", "p99"];',
+        '"p95", "p99", "p999"];',
         "table of aggregates",
     ),
     (
