@@ -314,8 +314,6 @@ def columns(repo):
     # For the aggregator alone: the lines do not have them.
     for name in ("texts", "sketch"):
         del wanted[name]
-    # The partition has the name `hour` in the tables.
-    wanted = {"event_hour" if name == "hour" else name: of for name, of in wanted.items()}
     there = dict(entry.findall(repo.block(path, r"^  aggregate_columns = \[")))
     if there != wanted:
         yield f"{path}: the table of aggregates has {there}, the lines {wanted}"

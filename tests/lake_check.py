@@ -33,11 +33,11 @@ LAYOUT = {
     "aggregates/": re.compile(rf"aggregates/{HOUR}/{KIND}\.(parquet|jsonl)"),
 }
 
-# An aggregate row, but for the `sketch` that Parquet has besides. `hour` is compared as a UTC timestamp.
+# An aggregate row, but for the `sketch` that Parquet has besides. `event_hour` is compared as a UTC timestamp.
 AGGREGATE_COLUMNS = {
     "kind": "VARCHAR",
     "entity_id": "VARCHAR",
-    "hour": "TIMESTAMP",
+    "event_hour": "TIMESTAMP",
     "signal": "VARCHAR",
     "unit": "VARCHAR",
     "messages": "BIGINT",
@@ -315,8 +315,8 @@ class Check:
 
     def load_aggregates(self):
         """`parquet` and `jsonl`: the rows of aggregates/ in either format, one table each, same columns."""
-        # `hour` with its zone at first, which is UTC but need not be spelt so.
-        shape = ", ".join(f"'{name}': '{type}'" for name, type in (AGGREGATE_COLUMNS | {"hour": "TIMESTAMPTZ"}).items())
+        # `event_hour` with its zone at first, which is UTC but need not be spelt so.
+        shape = ", ".join(f"'{name}': '{type}'" for name, type in (AGGREGATE_COLUMNS | {"event_hour": "TIMESTAMPTZ"}).items())
         options = "filename = true, hive_partitioning = false"
         for table, reader in (
             ("parquet", f"read_parquet($files, union_by_name = true, {options})"),
@@ -328,6 +328,7 @@ class Check:
             if files:
                 cast = ", ".join(f'"{name}"::{type}' for name, type in AGGREGATE_COLUMNS.items())
                 self.sql.execute(f"INSERT INTO {table} SELECT {cast}, filename FROM {reader}", {"files": files})
+            self.sql.execute(f"ALTER TABLE {table} RENAME event_hour TO hour")
             self.report(f"""
                 SELECT kind, 'a row of hour ' || hour || ' lies in ' || filename FROM {table}
                 WHERE NOT ends_with(filename, strftime(hour, 'year=%Y/month=%m/day=%d/hour=%H/')
@@ -383,7 +384,7 @@ class Check:
             WHERE p.count IS NULL OR e.count IS NULL OR concat_ws(', ', {wrong}) <> ''""")
 
         keys = ("kind", "hour", "entity_id", "signal")
-        differs = [f"p.{name} IS DISTINCT FROM j.{name}" for name in AGGREGATE_COLUMNS if name not in keys]
+        differs = [f"p.{name} IS DISTINCT FROM j.{name}" for name in AGGREGATE_COLUMNS if name not in (*keys, "event_hour")]
         self.report(f"""
             SELECT kind, concat_ws(' ', hour, entity_id, signal || ':', CASE
                 WHEN j.filename IS NULL THEN 'is in Parquet and not in JSONL'

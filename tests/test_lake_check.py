@@ -89,7 +89,7 @@ def aggregate_rows(events):
         row = {
             "kind": kind,
             "entity_id": entity,
-            "hour": text_of(hour),
+            "event_hour": text_of(hour),
             "signal": signal,
             "unit": None,
             "messages": messages[kind, entity, hour],
@@ -137,13 +137,13 @@ def write_parquet(file, rows, columns):
 def write_aggregates(folder, rows, formats=("parquet", "jsonl")):
     files = defaultdict(list)
     for row in rows:
-        hour = datetime.fromisoformat(row["hour"])
+        hour = datetime.fromisoformat(row["event_hour"])
         files[hour.strftime(f"aggregates/year=%Y/month=%m/day=%d/hour=%H/{row['kind']}")].append(row)
     for name, found in files.items():
         if "jsonl" in formats:
             write_lines(folder / f"{name}.jsonl", found)
         if "parquet" in formats:
-            columns = lake_check.AGGREGATE_COLUMNS | {"hour": "TIMESTAMPTZ", "sketch": "BLOB"}
+            columns = lake_check.AGGREGATE_COLUMNS | {"event_hour": "TIMESTAMPTZ", "sketch": "BLOB"}
             write_parquet(folder / f"{name}.parquet", found, columns)
 
 
@@ -200,7 +200,7 @@ class LakeCheck(unittest.TestCase):
         [row] = [
             row
             for row in self.rows
-            if row["hour"].startswith("2025-10-04T12") and (row["entity_id"], row["signal"]) == (entity, signal)
+            if row["event_hour"].startswith("2025-10-04T12") and (row["entity_id"], row["signal"]) == (entity, signal)
         ]
         return row
 

@@ -37,9 +37,8 @@ class Figure:
 
 
 def hour_of(row):
-    """A row's hour, whether its `hour` is a number or the hour's first instant."""
-    hour = row["hour"] if isinstance(row["hour"], int) else row["hour"].hour
-    return f"{row['year']}-{row['month']:02}-{row['day']:02}T{hour:02}"
+    """A row's hour by its partitions."""
+    return f"{row['year']}-{row['month']:02}-{row['day']:02}T{row['hour']:02}"
 
 
 def published(s3, bucket):
@@ -50,7 +49,7 @@ def published(s3, bucket):
             continue
         for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines():
             row = json.loads(line)
-            rows[row["kind"], row["hour"][:13], row["entity_id"], row["signal"]] = row
+            rows[row["kind"], row["event_hour"][:13], row["entity_id"], row["signal"]] = row
     return rows
 
 

@@ -9,7 +9,6 @@ import re
 from checkout import Repo
 
 KINDS = "terraform/modules/catalog/kinds.tf"
-TABLES = "terraform/modules/catalog/main.tf"
 
 # What a Parquet column is, by its Glue type: physical type, and logical type as PyArrow spells it.
 PARQUET = {
@@ -48,8 +47,6 @@ class Tables:
         # Fields other than signals: the table of raw/ has them too.
         for fields in re.findall(r"fields = \[(.*?)\]", built_in, re.S):
             self.raw |= {name: types[of] for name, of in ENTRY.findall(fields)}
-        # What the lines call otherwise than the table.
-        self.renamed = dict(re.findall(r'"mapping\.(\w+)" = "(\w+)"', self.repo.text(TABLES)))
 
 
 def curated_differs(kind, columns, undeclared, schemas):
@@ -72,17 +69,17 @@ def curated_differs(kind, columns, undeclared, schemas):
         yield f"{kind}: the table has a column {name}, which no file has"
 
 
-def lines_differ(table, columns, renamed, lines):
+def lines_differ(table, columns, lines):
     """A table over JSON lines against the lines: every column is met, and each value is of its type or null."""
     met = set()
     for line in lines:
         for name, of in columns.items():
-            value = line.get(renamed.get(name, name))
-            if renamed.get(name, name) in line:
+            value = line.get(name)
+            if name in line:
                 met.add(name)
             if value is not None and (not isinstance(value, JSON[of]) or isinstance(value, bool)):
                 yield f"{table}: {name} is {value!r} in a line, {of} in the table"
-        for name in sorted(line.keys() - {renamed.get(name, name) for name in columns}):
+        for name in sorted(line.keys() - columns.keys()):
             yield f"{table}: a line has {name}, which the table lacks"
     for name in sorted(columns.keys() - met):
         yield f"{table}: the table has a column {name}, which no line has"
@@ -122,6 +119,6 @@ def check(root, s3, s3fs, bucket, keys):
             for line in map(json.loads, s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines())
             if ours(line)
         ]
-        found += lines_differ(table, columns, tables.renamed, lines)
+        found += lines_differ(table, columns, lines)
         print(f"table {table:<12} {len(columns):>3} columns, held against {len(lines)} lines")
     return found

@@ -93,7 +93,7 @@ impl<'a> Published<'a> {
             let middle = match middles.get(row.signal) {
                 Some(middle) => middle,
                 None => middles.entry(row.signal).or_insert(format!(
-                    ",\"hour\":{},\"signal\":{},\"unit\":{},\"messages\":",
+                    ",\"event_hour\":{},\"signal\":{},\"unit\":{},\"messages\":",
                     json(&hour)?,
                     json(row.signal)?,
                     json(&row.unit)?
@@ -140,7 +140,7 @@ impl<'a> Published<'a> {
         let mut columns: Vec<(&str, bool, ArrayRef)> = vec![
             ("kind", false, Arc::new(kinds)),
             ("entity_id", false, Arc::new(entities)),
-            ("hour", false, Arc::new(hours)),
+            ("event_hour", false, Arc::new(hours)),
             ("signal", false, Arc::new(signals)),
             ("unit", true, Arc::new(units)),
             ("messages", false, whole(|row| row.entity.messages)),

@@ -59,7 +59,7 @@ async fn events_land_once_in_the_hour_they_happened_with_typed_columns() {
     let rpm = &aggregates["vehicle 2026-11-20T12:00:00Z veh-1 engine_rpm"];
     assert_eq!(
         rpm.to_string(),
-        r#"{"count":1,"entity_id":"veh-1","hour":"2026-11-20T12:00:00Z","kind":"vehicle","max":2150.0,"mean":2150.0,"messages":1,"min":2150.0,"p50":2150.0,"p95":2150.0,"p99":2150.0,"signal":"engine_rpm","stddev":null,"unit":"rpm"}"#
+        r#"{"count":1,"entity_id":"veh-1","event_hour":"2026-11-20T12:00:00Z","kind":"vehicle","max":2150.0,"mean":2150.0,"messages":1,"min":2150.0,"p50":2150.0,"p95":2150.0,"p99":2150.0,"signal":"engine_rpm","stddev":null,"unit":"rpm"}"#
     );
     assert_eq!(
         aggregates["vehicle 2026-11-20T12:00:00Z veh-1 mode"]["mean"],

@@ -151,7 +151,7 @@ fn parquet(rows: &[Row]) -> Vec<u8> {
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("kind", text(|_| Some("vehicle"))),
         ("entity_id", text(|row| Some(row.entity))),
-        ("hour", Arc::new(hours.with_timezone("UTC"))),
+        ("event_hour", Arc::new(hours.with_timezone("UTC"))),
         ("signal", text(|row| Some(row.signal))),
         ("unit", text(|row| row.unit)),
         ("messages", whole(|row| row.messages)),
@@ -173,7 +173,7 @@ fn jsonl(rows: &[Row]) -> Vec<u8> {
     let mut text = String::new();
     for row in rows {
         let mut line = serde_json::json!({
-            "kind": "vehicle", "entity_id": row.entity, "hour": "2025-10-04T12:00:00Z",
+            "kind": "vehicle", "entity_id": row.entity, "event_hour": "2025-10-04T12:00:00Z",
             "signal": row.signal, "unit": row.unit, "messages": row.messages, "count": row.count,
         });
         for (at, name) in FIGURES.into_iter().enumerate() {

@@ -150,8 +150,6 @@ resource "aws_glue_catalog_table" "aggregates" {
 
       parameters = {
         "ignore.malformed.json" = "true"
-        # The lines' own `hour` would be a second column of the partition's name.
-        "mapping.event_hour" = "hour"
       }
     }
 

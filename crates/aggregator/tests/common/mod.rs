@@ -155,7 +155,7 @@ impl TestLake {
         {
             for line in String::from_utf8(self.read(&key).await).unwrap().lines() {
                 let row: serde_json::Value = serde_json::from_str(line).unwrap();
-                let name = ["kind", "hour", "entity_id", "signal"]
+                let name = ["kind", "event_hour", "entity_id", "signal"]
                     .map(|name| row[name].as_str().unwrap().to_owned())
                     .join(" ");
                 assert!(

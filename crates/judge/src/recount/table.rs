@@ -87,7 +87,7 @@ pub(super) struct Row {
 struct Line {
     kind: String,
     entity_id: String,
-    hour: DateTime<Utc>,
+    event_hour: DateTime<Utc>,
     signal: String,
     unit: Option<String>,
     messages: u64,
@@ -148,7 +148,7 @@ fn jsonl_rows(body: &[u8]) -> Result<Vec<Row>, String> {
             Ok(Row {
                 kind: line.kind,
                 entity_id: line.entity_id,
-                hour: Some(line.hour),
+                hour: Some(line.event_hour),
                 signal: line.signal,
                 unit: line.unit,
                 messages: line.messages,
@@ -196,7 +196,7 @@ fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
     ];
     let units = text("unit", true)?;
     let millis = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let hours = column(batch, "hour", &millis, false)?;
+    let hours = column(batch, "event_hour", &millis, false)?;
     let hours = hours.as_primitive::<TimestampMillisecondType>();
     let [messages, counts, texts] = [whole("messages")?, whole("count")?, whole("texts")?];
     let mut figures: Vec<Float64Array> = Vec::with_capacity(FIGURES.len());
