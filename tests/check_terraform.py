@@ -320,6 +320,9 @@ def columns(repo):
     types = dict(re.findall(r'(\w+) = "(\w+)"', repo.block(path, r"^  glue_types = \{")))
     if types != GLUE_TYPES:
         yield f"{path}: glue_types are {types}, wanted {GLUE_TYPES}"
+    types = repo.block(path, r"^  signal_types = merge\(")
+    if 'integer = "double"' not in types:
+        yield f"{path}: signal_types are {types}, and whole numbers of signals are doubles"
 
 
 def permissions(repo):

@@ -77,10 +77,6 @@ def feed(services, sqs, folder, stage):
     services.stop("ingest")
     services.stop("batch-consumer")
     say(services.run("aggregator", "once").strip())
-    if stage == "retyped":
-        # The parts from before have the old type, which Spark refuses beside the new one.
-        hours = ("--from", growth.FIRST.isoformat(), "--to", growth.END.isoformat())
-        say(services.run("aggregator", "rebuild", *hours).strip())
 
 
 def compare(engine, kinds, fields, published):

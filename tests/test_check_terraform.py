@@ -173,6 +173,13 @@ SPOILT = (
         "table of aggregates",
     ),
     (
+        "a type of signals",
+        "terraform/modules/catalog/kinds.tf",
+        '{ integer = "double" }',
+        '{ integer = "bigint" }',
+        "signal_types",
+    ),
+    (
         "a permission too many",
         "terraform/policies.tf",
         'actions   = ["s3:PutObject"]',

@@ -31,14 +31,16 @@ class Tables:
     def __init__(self, root):
         self.repo = Repo(root)
         types = dict(re.findall(r'(\w+) = "(\w+)"', self.repo.block(KINDS, r"^  glue_types = \{")))
-        self.types = types
+        # Of signals.
+        self.types = types | dict(re.findall(r'(\w+) = "(\w+)"', self.repo.block(KINDS, r"^  signal_types = merge\(")))
         shared = dict(ENTRY.findall(self.repo.block(KINDS, r"^  curated_columns = \{")))
         built_in = self.repo.block(KINDS, r"^  built_in = \{")
         self.curated = {}
-        # Declared type in `type`; the table has it as `glue_types` says.
+        # Declared type in `type`; the table has it as `glue_types` and `signal_types` say.
         for kind in re.findall(r"^    (\w+) = \{", built_in, re.M):
-            body = self.repo.block(KINDS, rf"^    {kind} = \{{")
-            self.curated[kind] = shared | {name: types[of] for name, of in ENTRY.findall(body)}
+            fields, signals = self.repo.block(KINDS, rf"^    {kind} = \{{").split("signals = [")
+            self.curated[kind] = shared | {name: types[of] for name, of in ENTRY.findall(fields)}
+            self.curated[kind] |= {name: self.types[of] for name, of in ENTRY.findall(signals)}
         self.aggregates = dict(ENTRY.findall(self.repo.block(KINDS, r"^  aggregate_columns = \[")))
         self.raw = dict(ENTRY.findall(self.repo.block(KINDS, r"^  raw_columns = concat\(")))
         for name in ("entity_field", "time_field"):

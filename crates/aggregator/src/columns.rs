@@ -31,6 +31,7 @@ pub(crate) enum ColumnType {
 }
 
 impl ColumnType {
+    /// The type of a declared field's column.
     pub(crate) fn declared(scalar: ScalarType) -> ColumnType {
         match scalar {
             ScalarType::Number => ColumnType::Number,
@@ -40,10 +41,19 @@ impl ColumnType {
         }
     }
 
+    /// The type of a declared signal's column. Whole numbers are doubles: all that a contract takes
+    /// are exact in one, and a declaration that later says `number` changes no column.
+    pub(crate) fn signal(scalar: ScalarType) -> ColumnType {
+        match ColumnType::declared(scalar) {
+            ColumnType::Integer => ColumnType::Number,
+            other => other,
+        }
+    }
+
     /// The type of the signal's value: as declared, or else as it comes.
     pub(crate) fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
         match (kind.known.get(signal), value) {
-            (Some(rule), _) => ColumnType::declared(rule.scalar),
+            (Some(rule), _) => ColumnType::signal(rule.scalar),
             (None, Scalar::Number(_)) => ColumnType::Number,
             (None, Scalar::Bool(_)) => ColumnType::Boolean,
             (None, Scalar::Text(_)) => ColumnType::Text,
@@ -123,7 +133,7 @@ impl Columns {
                 .map(|rule| {
                     let column = Column {
                         name: rule.name.clone(),
-                        r#type: ColumnType::declared(rule.scalar),
+                        r#type: ColumnType::signal(rule.scalar),
                     };
                     (rule.name.to_ascii_lowercase(), column)
                 })

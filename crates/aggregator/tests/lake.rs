@@ -50,7 +50,7 @@ async fn events_land_once_in_the_hour_they_happened_with_typed_columns() {
             "can_id Utf8",
             "brake_status Boolean",
             "engine_rpm Float64",
-            "gear Int64",
+            "gear Float64",
             "mode Utf8",
         ]
     );

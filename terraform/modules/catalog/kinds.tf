@@ -55,6 +55,9 @@ locals {
   # A declaration's types, as Glue names them.
   glue_types = { number = "double", integer = "bigint", boolean = "boolean", string = "string" }
 
+  # Whole numbers among signals are doubles in the files.
+  signal_types = merge(local.glue_types, { integer = "double" })
+
   # In the order of the Parquet files: the server's columns, the kind's fields, the signals. Athena goes by name.
   curated_columns = {
     for name, kind in local.kinds : name => concat(
@@ -65,8 +68,8 @@ locals {
         { name = "ingest_received_at", type = "timestamp", comment = "When ingest had it, UTC." },
       ],
       [for field in kind.fields : { name = field.name, type = local.glue_types[field.type], comment = null }],
-      [for signal in kind.signals : { name = signal.name, type = local.glue_types[signal.type], comment = signal.unit }],
-      [for signal in lookup(var.undeclared_signals, name, []) : { name = signal.name, type = local.glue_types[signal.type], comment = null }],
+      [for signal in kind.signals : { name = signal.name, type = local.signal_types[signal.type], comment = signal.unit }],
+      [for signal in lookup(var.undeclared_signals, name, []) : { name = signal.name, type = local.signal_types[signal.type], comment = null }],
     )
   }
 
