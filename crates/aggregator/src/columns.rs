@@ -3,10 +3,11 @@
 //! A column's type must be the same in every file, or Spark and Athena cannot read the folder.
 //! Declared signals have the declared type. Of any other signal the type seen first is kept in
 //! `_schema/<kind>.json`, and values of another type go to a column of their own,
-//! `<signal>__<type>`. Engines ignore case in names, so spellings that differ in case alone share
+//! `<signal>__<type>`. An undeclared signal whose own name ends so always has its type put behind it,
+//! so that no two signals share a column. Engines ignore case in names, so spellings that differ in case alone share
 //! a column.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
@@ -81,7 +82,12 @@ impl ColumnType {
 
 /// The columns of one kind's signals.
 #[derive(Debug, Default)]
-pub(crate) struct Columns(BTreeMap<String, Column>);
+pub(crate) struct Columns {
+    /// By the signal's name in lower case.
+    plain: BTreeMap<String, Column>,
+    /// Which of them are declared.
+    declared: BTreeSet<String>,
+}
 
 /// The plain column of a signal, by the signal's name in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,12 +104,19 @@ struct Kept {
 impl Columns {
     /// The column for the signal's values of that type; the signal must be known to the columns.
     pub(crate) fn field(&self, signal: &str, r#type: ColumnType) -> Arc<Field> {
-        let plain = self.0.get(&signal.to_ascii_lowercase());
+        let lower = signal.to_ascii_lowercase();
+        let plain = self.plain.get(&lower);
         let signal = plain.map_or(signal, |column| column.name.as_str());
-        let name = match plain {
-            Some(column) if column.r#type != r#type => format!("{signal}__{}", r#type.suffix()),
-            _ => signal.to_owned(),
-        };
+        let is_plain = plain.is_none_or(|column| column.r#type == r#type);
+        let declared = |name: &String| self.declared.contains(&name.to_ascii_lowercase());
+        let mut name = signal.to_owned();
+        // Two signals must not share a column: `x` with texts, and one that is called `x__text`.
+        if !self.declared.contains(&lower) && (!is_plain || ends_in_a_type(&lower)) {
+            name = format!("{signal}__{}", r#type.suffix());
+            while declared(&name) {
+                name = format!("{name}__{}", r#type.suffix());
+            }
+        }
         let metadata = HashMap::from([(SIGNAL.to_owned(), signal.to_owned())]);
         Arc::new(Field::new(name, r#type.arrow(), true).with_metadata(metadata))
     }
@@ -169,8 +182,81 @@ impl Columns {
                 }
             }
             let mut columns = kept.signals;
+            let names = declared.keys().cloned().collect();
             columns.extend(declared);
-            return Ok(Columns(columns));
+            return Ok(Columns {
+                plain: columns,
+                declared: names,
+            });
         }
+    }
+}
+
+/// Whether a name in lower case ends as the columns of a second type do.
+fn ends_in_a_type(name: &str) -> bool {
+    ["__number", "__integer", "__bool", "__text"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(undeclared: &[(&str, ColumnType)], declared: &[(&str, ColumnType)]) -> Columns {
+        let column = |(name, r#type): &(&str, ColumnType)| {
+            let name = (*name).to_owned();
+            (
+                name.to_ascii_lowercase(),
+                Column {
+                    name,
+                    r#type: *r#type,
+                },
+            )
+        };
+        Columns {
+            plain: undeclared.iter().chain(declared).map(column).collect(),
+            declared: declared.iter().map(|one| column(one).0).collect(),
+        }
+    }
+
+    #[test]
+    fn no_two_signals_share_a_column() {
+        use ColumnType::{Boolean, Number, Text};
+        let columns = columns(
+            &[
+                ("x", Number),
+                ("X__Text", Number),
+                ("x__text__number", Text),
+                ("y", Number),
+            ],
+            &[("y__text", Number), ("z", Boolean)],
+        );
+        let of = |signal: &str, r#type| columns.field(signal, r#type).name().clone();
+        let names = [
+            of("x", Number),
+            of("x", Text),
+            of("x__text", Number),
+            of("x__text", Text),
+            of("x__text__number", Text),
+            of("y", Number),
+            of("y", Text),
+            of("y__text", Number),
+            of("z", Boolean),
+        ];
+        assert_eq!(
+            names,
+            [
+                "x",
+                "x__text",
+                "X__Text__number",
+                "X__Text__text",
+                "x__text__number__text",
+                "y",
+                "y__text__text",
+                "y__text",
+                "z",
+            ]
+        );
     }
 }
