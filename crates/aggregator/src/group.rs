@@ -238,6 +238,17 @@ impl<'k> Group<'k> {
             .into_iter()
             .map(|column| (columns.field(&column.name, column.r#type), column.values))
             .collect();
+        // Declared signals that no event here has: every part has their columns.
+        for rule in kind.known.values() {
+            let r#type = ColumnType::signal(rule.scalar);
+            let field = columns.field(&rule.name, r#type);
+            if !signals
+                .iter()
+                .any(|(other, _)| other.name() == field.name())
+            {
+                signals.push((field, Values::new(r#type)));
+            }
+        }
         signals.sort_by(|a, b| a.0.name().cmp(b.0.name()));
         for (field, values) in signals {
             schema.push(field);
