@@ -18,6 +18,9 @@ const DELETE: &str = "s3:DeleteObjects";
 /// Most keys of a `DeleteObjects` call (S3 API reference).
 const MAX_DELETE: usize = 1000;
 
+/// Most memory that is set aside for an object's content before it is there, in bytes.
+const MAX_RESERVED: usize = 64 * 1024 * 1024;
+
 /// When a put may take effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -166,17 +169,23 @@ impl Lake {
             }
             Err(error) => return Err(self.named(sort(GET, error), key)),
         };
-        let body = got
-            .body
-            .collect()
+        // One copy, and each piece is freed as soon as it is in its place.
+        let length = got.content_length.unwrap_or_default().max(0) as usize;
+        let mut body = Vec::with_capacity(length.min(MAX_RESERVED));
+        let mut pieces = got.body;
+        while let Some(piece) = pieces
+            .try_next()
             .await
             .map_err(|error| CallError::Transient {
                 operation: GET,
                 reason: format!("`{key}` broke off"),
                 source: error.into(),
-            })?;
+            })?
+        {
+            body.extend_from_slice(&piece);
+        }
         Ok(Some(Object {
-            body: body.into_bytes(),
+            body: body.into(),
             etag: got.e_tag.unwrap_or_default(),
             metadata: got.metadata.unwrap_or_default(),
         }))
