@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 use service::logging::LogFormat;
 
+use crate::cost::CostConfig;
+
 /// The key that everybody knows: good for an ingest that only this machine can reach.
 pub(crate) const DEV_KEY: &str = "local-dev-key";
 
@@ -33,6 +35,8 @@ pub enum Command {
     Demo(DemoConfig),
     /// Keep the pipeline running, fed by a simulated fleet, until Ctrl-C.
     Serve(ServeConfig),
+    /// Say what a month on AWS costs, beside other ways to do the same.
+    Cost(CostConfig),
 }
 
 /// Settings of the demo.
@@ -179,7 +183,7 @@ mod tests {
     fn the_key_that_everybody_knows_opens_nothing_to_the_network() {
         let check = |arguments: &[&str]| match parse(&[&["serve"], arguments].concat()) {
             Command::Serve(serve) => serve.check(),
-            Command::Demo(_) => panic!("not serve"),
+            other => panic!("not serve: {other:?}"),
         };
         check(&[]).unwrap();
         check(&["--listen", "0.0.0.0:3000", "--api-key", "a-key-of-my-own"]).unwrap();

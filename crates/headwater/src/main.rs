@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use headwater::{Cli, Command, DemoConfig, ServeConfig};
+use headwater::{Cli, Command, CostConfig, DemoConfig, ServeConfig, Table};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -13,6 +13,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let checked = match &command {
         Command::Demo(config) => config.check(),
         Command::Serve(config) => config.check(),
+        Command::Cost(config) => config.check(),
     };
     if let Err(error) = checked {
         eprintln!("headwater: {error:#}");
@@ -22,6 +23,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let done = match &command {
         Command::Demo(config) => demo(config, &stop).await,
         Command::Serve(config) => serve(config, &stop).await,
+        Command::Cost(config) => cost(config),
     };
     Ok(done.unwrap_or_else(|error| {
         eprintln!("headwater: {error:#}");
@@ -50,5 +52,26 @@ async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Result<E
 async fn serve(config: &ServeConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     service::logging::init(config.log_format);
     headwater::serve(config, stop, |_, _| {}).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cost(config: &CostConfig) -> anyhow::Result<ExitCode> {
+    let plans = headwater::compare(config);
+    match config.json {
+        true => println!("{}", serde_json::to_string_pretty(&plans)?),
+        false => {
+            println!(
+                "{} events/s of {} bytes, {} a post; curated/ kept {}, raw/ {}; us-east-1 list prices of {}\n",
+                config.rate,
+                config.bytes,
+                config.batch,
+                humantime::format_duration(config.retention),
+                humantime::format_duration(config.raw_retention),
+                aws::PRICES_AS_OF
+            );
+            print!("{}", Table(&plans));
+            println!("\nWhat is counted and what is not: docs/cost.md");
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }

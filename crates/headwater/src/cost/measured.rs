@@ -1,0 +1,48 @@
+//! What the pipeline itself takes, as measured by the harness: docs/benchmarks.md has the figures and how to
+//! measure them again. CPU seconds for an event on the machine named there.
+
+/// Ingest, by events in a post: of a post by itself, and of an event in bulk.
+pub(super) fn ingest_cpu(batch: f64) -> f64 {
+    INGEST_POST_CPU / batch + INGEST_EVENT_CPU
+}
+
+/// Of ingest for a post.
+const INGEST_POST_CPU: f64 = 24.4e-6;
+/// Of ingest for an event in a post of 500.
+const INGEST_EVENT_CPU: f64 = 1.9e-6;
+/// Of the consumer for an event in packs.
+pub(super) const CONSUMER_CPU: f64 = 0.97e-6;
+/// Of the aggregator for an event.
+pub(super) const AGGREGATOR_CPU: f64 = 1.96e-6;
+/// What ingest takes more for an event where each event is a message.
+pub(super) const PLAIN_MORE_CPU: f64 = 18e-6;
+/// Of the consumer for such an event.
+pub(super) const PLAIN_CONSUMER_CPU: f64 = 51e-6;
+
+/// Bytes of a pack for an event of `bytes` as sent, without an id of its own.
+pub(super) fn packed_bytes(bytes: f64) -> f64 {
+    0.123 * bytes + 27.6
+}
+
+/// Bytes of a line in `raw/`: what was sent, and the server's three fields.
+pub(super) fn line_bytes(bytes: f64) -> f64 {
+    bytes + 115.0
+}
+
+/// Bytes in `curated/` for an event of `bytes` as sent: an id hardly compresses.
+pub(super) fn curated_bytes(bytes: f64) -> f64 {
+    0.07 * bytes + 18.0
+}
+
+/// Bytes in `aggregates/` for an entity and hour, Parquet and JSONL together, with a handful of signals.
+pub(super) const AGGREGATE_BYTES: f64 = 1_600.0;
+
+/// A send to SQS and its answer, within a region.
+pub(super) const SEND_SECONDS: f64 = 0.015;
+/// The consumer's pause after a receive that was not full, and the receive.
+pub(super) const RECEIVE_ROUND_SECONDS: f64 = 0.112;
+/// BATCH_MAX_WAIT and BATCH_MAX_BYTES.
+pub(super) const BATCH_SECONDS: f64 = 2.0;
+pub(super) const OBJECT_BYTES: f64 = 5e6;
+/// Objects that an hourly run writes: parts, aggregates twice, log.
+pub(super) const AGGREGATOR_PUTS_PER_HOUR: f64 = 20.0;

@@ -1,0 +1,91 @@
+//! What a month costs: ours, the plain plan, and two of AWS's own services, side by side.
+//!
+//! Requests, bytes and CPU time follow from the rate of events by the rules in [`plans`], with what was
+//! measured in [`measured`] and AWS's prices in [`prices`].
+
+mod measured;
+mod plans;
+mod prices;
+mod table;
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::Args;
+
+pub use plans::{Plan, compare};
+pub use table::Table;
+
+/// Hours of a month, as AWS counts them in its price examples.
+const MONTH_HOURS: f64 = 730.0;
+
+/// What to reckon for.
+#[derive(Debug, Clone, Args)]
+pub struct CostConfig {
+    /// Events a second, all month.
+    #[arg(long, env, default_value_t = 100.0)]
+    pub rate: f64,
+    /// Bytes of an event's JSON as sent.
+    #[arg(long, env, default_value_t = 200.0)]
+    pub bytes: f64,
+    /// Vehicles, cells and others that send; as many as RATE unless given, each with an event a second.
+    #[arg(long, env)]
+    pub entities: Option<f64>,
+    /// How long `curated/` and `aggregates/` are kept; the month reckoned is the one after that time.
+    #[arg(long, env, default_value = "365d", value_parser = humantime::parse_duration)]
+    pub retention: Duration,
+    /// How long `raw/` is kept.
+    #[arg(long, env, default_value = "7d", value_parser = humantime::parse_duration)]
+    pub raw_retention: Duration,
+    /// Events in each post of a client.
+    #[arg(long, env, default_value_t = 1.0)]
+    pub batch: f64,
+    /// Ingest's LINGER: the longest that a post waits for others to share a message with.
+    #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]
+    pub linger: Duration,
+    /// Print JSON rather than a table.
+    #[arg(long, env)]
+    pub json: bool,
+}
+
+impl CostConfig {
+    /// Says what is wrong with the settings, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting and what it must be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let most = contract::MAX_EVENT_BYTES as f64;
+        for (name, value, least, most) in [
+            ("RATE", self.rate, 1e-3, 1e9),
+            ("BYTES", self.bytes, 40.0, most),
+            ("BATCH", self.batch, 1.0, 1e5),
+            ("ENTITIES", self.entities(), 1e-3, 1e9),
+        ] {
+            ensure!(
+                (least..=most).contains(&value),
+                "{name} ({value}) must be from {least} to {most}"
+            );
+        }
+        ensure!(
+            self.linger <= Duration::from_secs(5),
+            "LINGER ({}) must be at most 5s",
+            humantime::format_duration(self.linger)
+        );
+        Ok(())
+    }
+
+    fn entities(&self) -> f64 {
+        self.entities.unwrap_or(self.rate)
+    }
+
+    /// Events of a month.
+    fn events(&self) -> f64 {
+        self.rate * MONTH_HOURS * 3600.0
+    }
+}
+
+/// The length of time in days.
+fn days(time: Duration) -> f64 {
+    time.as_secs_f64() / 86_400.0
+}

@@ -1,0 +1,332 @@
+//! From the rate of events to requests, bytes, CPU time and dollars.
+
+use aws::price_per_request;
+use serde::Serialize;
+
+use super::prices::{
+    FARGATE_GB_HOUR, FARGATE_VCPU_HOUR, FIREHOSE_GB, FIREHOSE_PARQUET_GB, FIREHOSE_ROUNDS_TO, GB,
+    KINESIS_GB_IN, KINESIS_GB_OUT, KINESIS_ROUNDS_TO, KINESIS_STREAM_HOUR, S3_GB_MONTH,
+    SQS_ABOVE_100_BILLION,
+};
+use super::{CostConfig, MONTH_HOURS, days, measured};
+
+/// Events of one message batch call, and messages of one object, in the plain plan.
+const PLAIN_CALL: f64 = 10.0;
+const PLAIN_OBJECT: f64 = 100.0;
+
+/// Share of its vCPU that a task is to use: room for peaks until more tasks have started.
+const UTILISATION: f64 = 0.6;
+
+/// The smallest step and task of Fargate, in vCPU, and memory for each of them, in GB.
+const VCPU_STEP: f64 = 0.25;
+const GB_PER_VCPU: f64 = 2.0;
+
+/// Firehose's largest buffer, and the longest that it collects: 128 MiB or 15 minutes.
+const FIREHOSE_OBJECT: f64 = 128.0 * 1024.0 * 1024.0;
+const FIREHOSE_SECONDS: f64 = 900.0;
+
+/// A line of a bill.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Item {
+    /// What carries events from HTTP to S3: SQS requests, or the service in its place.
+    Transport,
+    /// Requests to S3.
+    S3Requests,
+    /// What lies in S3.
+    Storage,
+    /// Tasks on Fargate.
+    Compute,
+}
+
+impl Item {
+    /// All of them, in the order of the table.
+    pub(super) const ALL: [Item; 4] = [
+        Item::Transport,
+        Item::S3Requests,
+        Item::Storage,
+        Item::Compute,
+    ];
+
+    /// What the table calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Item::Transport => "queue or stream",
+            Item::S3Requests => "S3 requests",
+            Item::Storage => "S3 storage",
+            Item::Compute => "Fargate",
+        }
+    }
+}
+
+/// A way to bring the events into the lake, and its bill for a month.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Its name.
+    pub name: &'static str,
+    /// US dollars by item: queue or stream, S3 requests, S3 storage, Fargate.
+    pub dollars: [f64; 4],
+    /// Their sum.
+    pub total: f64,
+    /// US dollars of the requests alone, to the queue or stream and to S3, for a million events.
+    pub requests_per_million: f64,
+}
+
+/// The four plans' bills.
+pub fn compare(config: &CostConfig) -> [Plan; 4] {
+    [
+        headwater(config),
+        plain(config),
+        firehose(config),
+        kinesis(config),
+    ]
+}
+
+/// What a plan does in a second.
+#[derive(Default)]
+struct Use {
+    /// Dollars a second for what carries the events.
+    transport: f64,
+    puts: f64,
+    /// Raw objects that the aggregator reads.
+    gets: f64,
+    /// CPU seconds of each kind of task that runs all the time.
+    cpu: Vec<f64>,
+    /// Bytes of `raw/`.
+    raw: f64,
+}
+
+/// What ours asks of AWS in a second, as billed.
+#[derive(Debug)]
+struct Requests {
+    sends: f64,
+    receives: f64,
+    deletes: f64,
+    puts: f64,
+}
+
+fn requests(config: &CostConfig) -> Requests {
+    let (rate, posts) = (config.rate, config.rate / config.batch);
+    // A group goes once the one before it is back and the linger has passed; each task has groups of its own.
+    let round = measured::SEND_SECONDS + config.linger.as_secs_f64();
+    let tasks = vcpus(measured::ingest_cpu(config.batch) * rate).ceil();
+    let packs = rate * measured::packed_bytes(config.bytes) / contract::MAX_PACK_BYTES as f64;
+    let sends = posts.min(tasks / round).max(packs);
+    // A receive that is not full is followed by a pause; ten full packs are billed as ten requests.
+    let receives = packs
+        .max(sends / 10.0)
+        .max(1.0 / measured::RECEIVE_ROUND_SECONDS);
+    let puts = objects(sends, rate * measured::line_bytes(config.bytes)).min(rate);
+    let deletes = (sends / 10.0).max(puts);
+    Requests {
+        sends,
+        receives,
+        deletes,
+        puts,
+    }
+}
+
+fn headwater(config: &CostConfig) -> Plan {
+    let rate = config.rate;
+    let Requests {
+        sends,
+        receives,
+        deletes,
+        puts,
+    } = requests(config);
+    Use {
+        transport: sqs_dollars(sends + receives + deletes),
+        puts,
+        gets: puts,
+        cpu: vec![
+            measured::ingest_cpu(config.batch) * rate,
+            measured::CONSUMER_CPU * rate,
+        ],
+        raw: rate * measured::line_bytes(config.bytes),
+    }
+    .bill("Headwater", config)
+}
+
+/// One event a message, ten to a call, an object for each hundred: the pipeline without packs.
+fn plain(config: &CostConfig) -> Plan {
+    let rate = config.rate;
+    let line = measured::line_bytes(config.bytes);
+    // Each call carries ten events, or what ten events have in units of 64 KiB.
+    let calls = (rate / PLAIN_CALL).max(rate * line / 65_536.0);
+    let objects = (rate / PLAIN_OBJECT).max(rate.min(1.0 / measured::BATCH_SECONDS));
+    Use {
+        transport: sqs_dollars(2.0 * calls + rate / PLAIN_CALL),
+        puts: objects,
+        gets: objects,
+        cpu: vec![
+            (measured::ingest_cpu(config.batch) + measured::PLAIN_MORE_CPU) * rate,
+            measured::PLAIN_CONSUMER_CPU * rate,
+        ],
+        raw: rate * line,
+    }
+    .bill("plain plan", config)
+}
+
+/// Firehose with Direct PUT, converting to Parquet; something of ours still takes the posts.
+fn firehose(config: &CostConfig) -> Plan {
+    let rate = config.rate;
+    let line = measured::line_bytes(config.bytes);
+    let billed = (line / FIREHOSE_ROUNDS_TO).ceil() * FIREHOSE_ROUNDS_TO * rate / GB;
+    Use {
+        transport: billed * (FIREHOSE_GB + FIREHOSE_PARQUET_GB),
+        puts: (rate * line / FIREHOSE_OBJECT).max(1.0 / FIREHOSE_SECONDS),
+        gets: 0.0,
+        cpu: vec![measured::ingest_cpu(config.batch) * rate],
+        raw: 0.0,
+    }
+    .bill("Firehose", config)
+}
+
+/// Kinesis on demand in place of SQS; services as ours before and behind it.
+fn kinesis(config: &CostConfig) -> Plan {
+    let rate = config.rate;
+    let line = measured::line_bytes(config.bytes);
+    let billed = (line / KINESIS_ROUNDS_TO).ceil() * KINESIS_ROUNDS_TO * rate / GB;
+    let raw = rate * line;
+    let objects = objects(0.0, raw).min(rate);
+    Use {
+        transport: billed * KINESIS_GB_IN
+            + raw / GB * KINESIS_GB_OUT
+            + KINESIS_STREAM_HOUR / 3600.0,
+        puts: objects,
+        gets: objects,
+        cpu: vec![
+            measured::ingest_cpu(config.batch) * rate,
+            measured::CONSUMER_CPU * rate,
+        ],
+        raw,
+    }
+    .bill("Kinesis on demand", config)
+}
+
+/// Objects a second of the consumer: one at 100 messages, 5 MB or 2 s.
+fn objects(messages: f64, raw_bytes: f64) -> f64 {
+    (messages / PLAIN_OBJECT)
+        .max(raw_bytes / measured::OBJECT_BYTES)
+        .max(1.0 / measured::BATCH_SECONDS)
+}
+
+/// Dollars a second for that many billed requests a second.
+fn sqs_dollars(requests: f64) -> f64 {
+    let month = requests * MONTH_HOURS * 3600.0;
+    let first = month.min(100e9);
+    let dollars =
+        first * price_per_request("sqs:SendMessageBatch") + (month - first) * SQS_ABOVE_100_BILLION;
+    dollars / (MONTH_HOURS * 3600.0)
+}
+
+/// vCPUs for that many CPU seconds a second.
+fn vcpus(cpu: f64) -> f64 {
+    (cpu / UTILISATION / VCPU_STEP).ceil().max(1.0) * VCPU_STEP
+}
+
+impl Use {
+    fn bill(self, name: &'static str, config: &CostConfig) -> Plan {
+        let seconds = MONTH_HOURS * 3600.0;
+        let hour = FARGATE_VCPU_HOUR + GB_PER_VCPU * FARGATE_GB_HOUR;
+        // The aggregator runs for minutes of each hour, and is paid for those.
+        let aggregator = measured::AGGREGATOR_CPU * config.rate / UTILISATION;
+        let vcpus: f64 = self.cpu.iter().map(|cpu| vcpus(*cpu)).sum::<f64>() + aggregator;
+        let day = 86_400.0 / GB;
+        let aggregates = config.entities() * measured::AGGREGATE_BYTES / 3600.0;
+        let curated = config.rate * measured::curated_bytes(config.bytes) + aggregates;
+        let stored = curated * days(config.retention) + self.raw * days(config.raw_retention);
+        let s3 = self.puts * price_per_request("s3:PutObject")
+            + self.gets * price_per_request("s3:GetObject")
+            + measured::AGGREGATOR_PUTS_PER_HOUR / 3600.0 * price_per_request("s3:PutObject");
+        let dollars = [
+            self.transport * seconds,
+            s3 * seconds,
+            stored * day * S3_GB_MONTH,
+            vcpus * MONTH_HOURS * hour,
+        ];
+        Plan {
+            name,
+            dollars,
+            total: dollars.iter().sum(),
+            requests_per_million: (dollars[0] + dollars[1]) * 1e6 / config.events(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        cost: CostConfig,
+    }
+
+    fn config(arguments: &[&str]) -> CostConfig {
+        let config = Cli::parse_from([&["cost"], arguments].concat()).cost;
+        config.check().unwrap();
+        config
+    }
+
+    /// Counted on the embedded emulation with 12 ms on the way to it, 256 connections, 12 s each; 2026-11-21.
+    #[test]
+    fn single_posts_take_the_requests_that_were_counted() {
+        for (rate, sends, receives, deletes, puts) in [
+            ("100", 0.2492, 0.0875, 0.0292, 0.005),
+            ("1000", 0.0255, 0.0088, 0.0029, 0.0005),
+            ("4000", 0.0063, 0.0021, 0.0007, 0.0001),
+        ] {
+            let config = config(&["--rate", rate]);
+            let reckoned = requests(&config);
+            for (name, reckoned, counted) in [
+                ("sends", reckoned.sends, sends),
+                ("receives", reckoned.receives, receives),
+                ("deletes", reckoned.deletes, deletes),
+                ("puts", reckoned.puts, puts),
+            ] {
+                let off = reckoned / config.rate / counted;
+                // The last figure was rounded to one digit.
+                assert!((0.8..1.3).contains(&off), "{name} at {rate}/s: {off}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flood_costs_in_proportion_and_a_longer_linger_makes_a_trickle_cheaper() {
+        let bulk = ["--batch", "500", "--rate"];
+        let one = headwater(&config(&[&bulk[..], &["100000"]].concat()));
+        let ten = headwater(&config(&[&bulk[..], &["1000000"]].concat()));
+        assert!(
+            (ten.total / one.total / 10.0 - 1.0).abs() < 0.05,
+            "{one:?} {ten:?}"
+        );
+        let usual = headwater(&config(&["--rate", "100"]));
+        let patient = headwater(&config(&["--rate", "100", "--linger", "1s"]));
+        assert!(
+            patient.dollars[0] < usual.dollars[0] / 2.0,
+            "{patient:?} {usual:?}"
+        );
+    }
+
+    #[test]
+    fn each_rounding_up_of_the_streams_shows() {
+        let small = compare(&config(&["--bytes", "100"]));
+        let large = compare(&config(&["--bytes", "800"]));
+        for at in [2, 3] {
+            let (small, large) = (small[at].dollars[0], large[at].dollars[0]);
+            assert!((large / small - 1.0).abs() < 0.25, "{small} {large}");
+        }
+        assert!(large[0].dollars[2] > 2.0 * small[0].dollars[2]);
+    }
+
+    #[test]
+    fn requests_to_sqs_past_100_billion_a_month_are_cheaper() {
+        let month = MONTH_HOURS * 3600.0;
+        let price = |requests: f64| sqs_dollars(requests / month) * month;
+        assert!((price(100e9) - 40_000.0).abs() < 1e-3);
+        assert!((price(200e9) - 70_000.0).abs() < 1e-3);
+    }
+}

@@ -1,0 +1,88 @@
+//! The bills as a table, in Markdown.
+
+use std::fmt;
+
+use super::plans::{Item, Plan};
+
+/// Plans side by side, an item a row.
+#[derive(Debug)]
+pub struct Table<'p>(pub &'p [Plan]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rows: Vec<Vec<String>> = vec![self.row("$ a month", |plan| plan.name.to_owned())];
+        for (at, item) in Item::ALL.iter().enumerate() {
+            rows.push(self.row(item.name(), |plan| dollars(plan.dollars[at])));
+        }
+        rows.push(self.row("**sum**", |plan| format!("**{}**", dollars(plan.total))));
+        rows.push(self.row("requests, $ per million events", |plan| {
+            format!("{:.4}", plan.requests_per_million)
+        }));
+        let columns = self.0.len() + 1;
+        let widths: Vec<usize> = (0..columns)
+            .map(|at| rows.iter().map(|row| row[at].len()).max().unwrap_or(0))
+            .collect();
+        for (number, row) in rows.iter().enumerate() {
+            for (at, cell) in row.iter().enumerate() {
+                match at {
+                    0 => write!(f, "| {cell:<width$} |", width = widths[at])?,
+                    _ => write!(f, " {cell:>width$} |", width = widths[at])?,
+                }
+            }
+            writeln!(f)?;
+            if number == 0 {
+                for (at, width) in widths.iter().enumerate() {
+                    match at {
+                        0 => write!(f, "|{}|", "-".repeat(width + 2))?,
+                        _ => write!(f, "{}:|", "-".repeat(width + 1))?,
+                    }
+                }
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Table<'_> {
+    fn row(&self, name: &str, cell: impl Fn(&Plan) -> String) -> Vec<String> {
+        std::iter::once(name.to_owned())
+            .chain(self.0.iter().map(cell))
+            .collect()
+    }
+}
+
+/// An amount with separators of thousands, in cents below a hundred dollars.
+fn dollars(amount: f64) -> String {
+    if amount < 100.0 {
+        return format!("{amount:.2}");
+    }
+    let digits = format!("{amount:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_read_well() {
+        for (amount, expected) in [
+            (0.0, "0.00"),
+            (7.456, "7.46"),
+            (99.99, "99.99"),
+            (100.4, "100"),
+            (1_234.5, "1,234"),
+            (12_345_678.0, "12,345,678"),
+        ] {
+            assert_eq!(dollars(amount), expected);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The page on cost shows what the calculator says.
+
+use std::fmt::Write;
+
+use clap::Parser;
+use headwater::{Cli, Command, Plan, Table, compare};
+
+fn plans(rate: &str, batch: &str) -> [Plan; 4] {
+    let cli = Cli::parse_from(["headwater", "cost", "--rate", rate, "--batch", batch]);
+    let Command::Cost(config) = cli.command() else {
+        panic!("not the calculator")
+    };
+    config.check().unwrap();
+    compare(&config)
+}
+
+#[test]
+fn the_tables_of_the_page_are_the_calculators() {
+    let mut text = String::new();
+    for (rate, shown) in [
+        ("100", "100"),
+        ("10000", "10,000"),
+        ("1000000", "1,000,000"),
+    ] {
+        let single = plans(rate, "1");
+        writeln!(text, "\n### {shown} events a second\n\nOne event a post:\n").unwrap();
+        writeln!(
+            text,
+            "{}\n500 a post:\n\n{}",
+            Table(&single),
+            Table(&plans(rate, "500"))
+        )
+        .unwrap();
+    }
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cost.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let between = page.split_once("<!-- tables -->\n").unwrap().1;
+    let there = between.split_once("<!-- /tables -->").unwrap().0;
+    assert_eq!(
+        there.trim(),
+        text.trim(),
+        "docs/cost.md should hold\n{text}"
+    );
+}
