@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 fn demo_config(arguments: &[&str]) -> DemoConfig {
     match Cli::parse_from([&["headwater", "demo"], arguments].concat()).command() {
         Command::Demo(config) => config,
-        Command::Serve(_) => panic!("not the demo"),
+        other => panic!("not the demo: {other:?}"),
     }
 }
 
@@ -21,7 +21,7 @@ fn serve_config(arguments: &[&str]) -> ServeConfig {
     let any_ports = ["--listen", "127.0.0.1:0", "--aws-listen", "127.0.0.1:0"];
     match Cli::parse_from([&["headwater", "serve"], &any_ports[..], arguments].concat()).command() {
         Command::Serve(config) => config,
-        Command::Demo(_) => panic!("not serve"),
+        other => panic!("not serve: {other:?}"),
     }
 }
 
