@@ -302,7 +302,7 @@ impl<'a> Work<'a> {
             let Some(group) = groups.get(&at) else {
                 continue;
             };
-            let found = self.known(|known| known.to_read(at.0, at.1, &parts, group.hashes()));
+            let found = self.known(|known| known.parts_to_read(at.0, at.1, &parts, group.hashes()));
             let unknown = found.unknown.into_iter().map(|(key, _)| (key, true));
             let common = found.common.into_iter().map(|key| (key, false));
             for (key, unknown) in unknown.chain(common) {

@@ -68,7 +68,7 @@ pub(crate) struct ToRead {
 
 impl KnownIds {
     /// Which of the hour's earlier `parts` (key and ETag) must be read for new ids of these hashes.
-    pub(crate) fn to_read(
+    pub(crate) fn parts_to_read(
         &mut self,
         kind: &str,
         hour: Hour,
@@ -164,11 +164,11 @@ mod tests {
         known.add("k", hour(), ("a", "1"), hashes(0, 1000));
         known.add("k", hour(), ("b", "2"), hashes(1000, 1000));
         let parts = [part("a", "1"), part("b", "2"), part("c", "3")];
-        let new = known.to_read("k", hour(), &parts, hashes(5000, 100));
+        let new = known.parts_to_read("k", hour(), &parts, hashes(5000, 100));
         assert_eq!((new.unknown, new.common), (vec![part("c", "3")], vec![]));
-        let repeated = known.to_read("k", hour(), &parts, hashes(1999, 100));
+        let repeated = known.parts_to_read("k", hour(), &parts, hashes(1999, 100));
         assert_eq!(repeated.common, ["b"]);
-        let other_kind = known.to_read("x", hour(), &parts, hashes(0, 1));
+        let other_kind = known.parts_to_read("x", hour(), &parts, hashes(0, 1));
         assert_eq!((other_kind.unknown.len(), other_kind.common.len()), (3, 0));
     }
 
@@ -176,13 +176,13 @@ mod tests {
     fn a_part_that_was_replaced_is_read_anew() {
         let mut known = KnownIds::default();
         known.add("k", hour(), ("a", "1"), hashes(0, 10));
-        let found = known.to_read("k", hour(), &[part("a", "2")], hashes(0, 10));
+        let found = known.parts_to_read("k", hour(), &[part("a", "2")], hashes(0, 10));
         assert_eq!(
             (found.unknown, found.common),
             (vec![part("a", "2")], vec![])
         );
         known.add("k", hour(), ("a", "2"), hashes(20, 10));
-        let found = known.to_read("k", hour(), &[part("a", "2")], hashes(0, 10));
+        let found = known.parts_to_read("k", hour(), &[part("a", "2")], hashes(0, 10));
         assert_eq!(found, ToRead::default());
     }
 
@@ -196,7 +196,7 @@ mod tests {
         }
         let bytes: usize = known.hours.values().map(HourIds::bytes).sum();
         assert!(bytes <= MAX_BYTES && bytes > MAX_BYTES / 2, "{bytes}");
-        let first = known.to_read("k", hour(), &[part("a", "1")], hashes(0, 1));
+        let first = known.parts_to_read("k", hour(), &[part("a", "1")], hashes(0, 1));
         assert_eq!(first.unknown.len(), 1);
     }
 }

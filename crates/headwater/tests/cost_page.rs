@@ -10,7 +10,7 @@ fn plans(rate: &str, batch: &str) -> [Plan; 4] {
     let Command::Cost(config) = cli.command() else {
         panic!("not the calculator")
     };
-    config.check().unwrap();
+    config.check().expect("the defaults work");
     compare(&config)
 }
 
