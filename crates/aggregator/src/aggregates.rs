@@ -17,6 +17,7 @@ use planted::Defect;
 
 use crate::curated::{signal_of, text_column};
 use crate::published::{self, Published};
+use crate::sorted::merge;
 use crate::stats::Stats;
 
 /// Name of the metadata that names the last commit counted.
@@ -104,28 +105,6 @@ impl Aggregates {
             },
         );
     }
-}
-
-/// Adds `theirs` to `mine`, both in ascending `order`, by `add` where both have one.
-fn merge<T: Clone>(
-    mine: &mut Vec<T>,
-    theirs: &[T],
-    order: impl Fn(&T, &T) -> std::cmp::Ordering,
-    add: impl Fn(&mut T, &T),
-) {
-    let mut theirs = theirs.iter().peekable();
-    let mut out = Vec::with_capacity(mine.len());
-    for mut own in mine.drain(..) {
-        while let Some(other) = theirs.next_if(|other| order(other, &own).is_lt()) {
-            out.push(other.clone());
-        }
-        if let Some(other) = theirs.next_if(|other| order(other, &own).is_eq()) {
-            add(&mut own, other);
-        }
-        out.push(own);
-    }
-    out.extend(theirs.cloned());
-    *mine = out;
 }
 
 /// Appends the column's numbers in those rows to `values`; gives how many texts are there.

@@ -1,6 +1,7 @@
 //! Counts of values in bins whose bounds grow by a constant factor.
 
 use crate::sketch::ACCURACY;
+use crate::sorted::merge;
 
 /// Magnitudes below this are counted as zero; it is far below what any sensor resolves.
 const SMALLEST: f64 = 1e-300;
@@ -43,8 +44,13 @@ impl Bins {
     /// Adds what `other` counts.
     pub(crate) fn merge(&mut self, other: &Bins) {
         self.zero += other.zero;
-        self.negative = sum(&self.negative, &other.negative);
-        self.positive = sum(&self.positive, &other.positive);
+        let by_bin = |a: &(i32, u64), b: &(i32, u64)| a.0.cmp(&b.0);
+        for (mine, theirs) in [
+            (&mut self.negative, &other.negative),
+            (&mut self.positive, &other.positive),
+        ] {
+            merge(mine, theirs, by_bin, |mine, theirs| mine.1 += theirs.1);
+        }
     }
 
     /// The quantiles `qs` (0 to 1), interpolated between the two nearest ranks; zeros of no values.
@@ -93,27 +99,6 @@ fn counted(magnitudes: impl Iterator<Item = f64>) -> Vec<(i32, u64)> {
         below = (f64::from(bin) * log_gamma()).exp() * (1.0 - 1e-9);
     }
     bins
-}
-
-/// The counts of both, by bin.
-fn sum(one: &[(i32, u64)], two: &[(i32, u64)]) -> Vec<(i32, u64)> {
-    let mut out = Vec::with_capacity(one.len() + two.len());
-    let (mut one, mut two) = (one.iter().peekable(), two.iter().peekable());
-    while let (Some(a), Some(b)) = (one.peek(), two.peek()) {
-        let (low, count) = (
-            a.0.min(b.0),
-            (a.0 <= b.0) as u64 * a.1 + (b.0 <= a.0) as u64 * b.1,
-        );
-        if a.0 == low {
-            one.next();
-        }
-        if two.peek().is_some_and(|b| b.0 == low) {
-            two.next();
-        }
-        out.push((low, count));
-    }
-    out.extend(one.chain(two));
-    out
 }
 
 #[cfg(test)]

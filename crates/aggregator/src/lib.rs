@@ -17,6 +17,7 @@ mod published;
 mod rebuild;
 mod run;
 mod sketch;
+mod sorted;
 mod stats;
 mod summary;
 mod values;

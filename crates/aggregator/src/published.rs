@@ -41,11 +41,6 @@ const NUMBERS: [&str; 7] = ["min", "max", "mean", "stddev", "p50", "p95", "p99"]
 
 impl<'a> Published<'a> {
     pub(crate) fn of(aggregates: &'a Aggregates, kind: &'a Kind, hour: Hour) -> Published<'a> {
-        let units: BTreeMap<&str, Option<&str>> = kind
-            .known
-            .iter()
-            .map(|(name, rule)| (name.as_str(), rule.unit.as_deref()))
-            .collect();
         let mut rows = Vec::new();
         for entity in &aggregates.entities {
             for (signal, stats) in &entity.signals {
@@ -56,7 +51,10 @@ impl<'a> Published<'a> {
                 rows.push(Row {
                     entity,
                     signal,
-                    unit: units.get(&**signal).copied().flatten(),
+                    unit: kind
+                        .known
+                        .get(&**signal)
+                        .and_then(|rule| rule.unit.as_deref()),
                     // Where a signal is mostly a number, its stray texts are no values of it.
                     count: if stats.is_numeric() {
                         stats.count - stats.texts
