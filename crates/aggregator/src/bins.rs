@@ -1,5 +1,7 @@
 //! Counts of values in bins whose bounds grow by a constant factor.
 
+use std::sync::LazyLock;
+
 use crate::sketch::ACCURACY;
 use crate::sorted::merge;
 
@@ -14,8 +16,10 @@ pub(crate) struct Bins {
     pub(crate) positive: Vec<(i32, u64)>,
 }
 
+/// Logarithm of the factor by which bounds grow.
 fn log_gamma() -> f64 {
-    ((1.0 + ACCURACY) / (1.0 - ACCURACY)).ln()
+    static LOG_GAMMA: LazyLock<f64> = LazyLock::new(|| ((1.0 + ACCURACY) / (1.0 - ACCURACY)).ln());
+    *LOG_GAMMA
 }
 
 fn bin_of(magnitude: f64) -> i32 {
@@ -83,6 +87,7 @@ impl Bins {
 fn counted(magnitudes: impl Iterator<Item = f64>) -> Vec<(i32, u64)> {
     let mut bins: Vec<(i32, u64)> = Vec::new();
     // Values below it are in the last bin: a hair less than its bound, where rounding may err.
+    // It is worked out where a second value comes: mostly there is none, or there are many.
     let mut below = 0.0;
     for magnitude in magnitudes {
         if magnitude < below
@@ -93,10 +98,12 @@ fn counted(magnitudes: impl Iterator<Item = f64>) -> Vec<(i32, u64)> {
         }
         let bin = bin_of(magnitude);
         match bins.last_mut() {
-            Some((last, count)) if *last == bin => *count += 1,
+            Some((last, count)) if *last == bin => {
+                *count += 1;
+                below = (f64::from(bin) * log_gamma()).exp() * (1.0 - 1e-9);
+            }
             _ => bins.push((bin, 1)),
         }
-        below = (f64::from(bin) * log_gamma()).exp() * (1.0 - 1e-9);
     }
     bins
 }

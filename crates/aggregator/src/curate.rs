@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use arrow::array::RecordBatch;
 use aws::{Condition, Lake, Object, Outcome};
-use bytes::Bytes;
-use contract::{Code, Event, Hour, Kind, Kinds, curated_key, curated_prefix, parse_line};
+use contract::{Hour, Kind, Kinds, curated_key, curated_prefix};
 use futures::{StreamExt, TryStreamExt, stream};
 use planted::Defect;
 
@@ -15,7 +14,8 @@ use crate::aggregates::{self, Aggregates};
 use crate::aside::Aside;
 use crate::columns::{ColumnType, Columns};
 use crate::curated;
-use crate::group::{Added, Group, Span};
+use crate::gather::{Gathering, Groups};
+use crate::group::Group;
 use crate::ids::hash;
 use crate::known::KnownIds;
 use crate::summary::Summary;
@@ -23,26 +23,6 @@ use crate::summary::Summary;
 /// Raw objects that are read ahead, and hours that are written at once.
 const READ_AHEAD: usize = 4;
 const HOURS_AT_ONCE: usize = 4;
-
-/// The event groups of a commit: by kind and event hour.
-type Groups<'k> = BTreeMap<(&'k str, Hour), Group<'k>>;
-
-/// The inputs of a commit, read whole: spans point into them.
-struct Inputs {
-    keys: Vec<String>,
-    bodies: Vec<Bytes>,
-}
-
-impl Inputs {
-    fn line(&self, span: Span) -> &str {
-        let body = &self.bodies[span.input as usize];
-        std::str::from_utf8(&body[span.start as usize..span.end as usize]).unwrap_or_default()
-    }
-
-    fn key(&self, span: Span) -> &str {
-        &self.keys[span.input as usize]
-    }
-}
 
 /// A commit's work: which hours of it to make, and whether parts that are there are kept.
 pub(crate) struct Work<'a> {
@@ -99,13 +79,9 @@ impl<'a> Work<'a> {
         wanted: impl Fn(&Kind, Hour) -> bool,
         condition: Condition,
     ) -> anyhow::Result<Vec<Part<'a>>> {
-        let inputs = self.read(summary).await?;
-        let mut aside = Aside::default();
-        let mut groups = self.gather(&inputs, &wanted, summary, &mut aside)?;
-        self.drop_earlier(&mut groups, &inputs, summary, &mut aside)
-            .await?;
-        aside.write(self.lake, self.commit).await?;
-        drop(inputs);
+        let (mut groups, mut aside) = self.gather(&wanted, summary).await?;
+        self.drop_earlier(&mut groups, summary, &mut aside).await?;
+        aside.write(self.lake, self.commit, self.inputs).await?;
 
         let mut signals: BTreeMap<&str, BTreeSet<(String, ColumnType)>> = BTreeMap::new();
         for ((kind, _), group) in &groups {
@@ -152,22 +128,23 @@ impl<'a> Work<'a> {
             .with_context(|| format!("kind `{name}` is not declared"))
     }
 
-    async fn read(&self, summary: &mut Summary) -> anyhow::Result<Inputs> {
-        let mut inputs = Inputs {
-            keys: Vec::new(),
-            bodies: Vec::new(),
-        };
+    /// Sorts the events of all inputs into their hours, object by object: they are not held.
+    async fn gather(
+        &self,
+        wanted: &impl Fn(&Kind, Hour) -> bool,
+        summary: &mut Summary,
+    ) -> anyhow::Result<(Groups<'a>, Aside)> {
+        let mut gathering = Gathering::new(self.kinds);
         let mut reads = Vec::new();
-        for key in self.inputs {
-            reads.push(async move { anyhow::Ok((key, self.lake.get(key).await?)) });
+        for (at, key) in self.inputs.iter().enumerate() {
+            reads.push(async move { anyhow::Ok((at as u32, key, self.lake.get(key).await?)) });
         }
         let mut reads = stream::iter(reads).buffered(READ_AHEAD);
-        while let Some((key, object)) = reads.try_next().await? {
+        while let Some((at, key, object)) = reads.try_next().await? {
             match object {
                 Some(object) => {
                     summary.objects += 1;
-                    inputs.keys.push(key.clone());
-                    inputs.bodies.push(object.body);
+                    gathering.add((at, key), &object.body, wanted, summary)?;
                 }
                 None => {
                     summary.missing_objects += 1;
@@ -176,108 +153,13 @@ impl<'a> Work<'a> {
             }
             (self.progress)(summary.objects + summary.missing_objects);
         }
-        Ok(inputs)
-    }
-
-    /// Sorts the events of all inputs into their hours; of those with one id, the first to be
-    /// received stays.
-    fn gather(
-        &self,
-        inputs: &Inputs,
-        wanted: &impl Fn(&Kind, Hour) -> bool,
-        summary: &mut Summary,
-        aside: &mut Aside,
-    ) -> anyhow::Result<Groups<'a>> {
-        let mut groups: Vec<((&str, Hour), Group<'a>)> = Vec::new();
-        // Most events are of the kind and hour of the one before.
-        let mut last = 0;
-        for (input, body) in inputs.bodies.iter().enumerate() {
-            let mut start = 0;
-            let ends = memchr::memchr_iter(b'\n', body).map(|at| at + 1);
-            let rest = (!body.ends_with(b"\n")).then_some(body.len());
-            for end in ends.chain(rest) {
-                let span = Span {
-                    input: input as u32,
-                    start: start as u32,
-                    end: end as u32,
-                };
-                let line = &body[start..end];
-                start = end;
-                if !line.starts_with(b"{") && line.iter().all(u8::is_ascii_whitespace) {
-                    continue;
-                }
-                let text = inputs.line(span);
-                let event = match parse_line(self.kinds, text) {
-                    Ok(event) => event,
-                    Err(rejection) if rejection.code == Code::UnknownKind => bail!(
-                        "`{}` holds an event of a kind that is not declared here: {rejection}; set CONTRACTS to the folder that ingest has, and run again",
-                        inputs.key(span)
-                    ),
-                    Err(rejection) => {
-                        summary.refused += 1;
-                        let line = String::from_utf8_lossy(line);
-                        aside.keep(
-                            rejection.code.as_str(),
-                            &rejection.message,
-                            inputs.key(span),
-                            line.trim_end(),
-                        );
-                        continue;
-                    }
-                };
-                let hour = Hour::of(event.time);
-                if !wanted(event.kind, hour) {
-                    continue;
-                }
-                let id = event.event_id.as_deref().unwrap_or_default();
-                let is_its =
-                    |((kind, at), _): &((&str, Hour), _)| *at == hour && *kind == event.kind.name;
-                if !groups.get(last).is_some_and(is_its) {
-                    last = groups.iter().position(is_its).unwrap_or(groups.len());
-                }
-                if last == groups.len() {
-                    let kind = self.kind(&event.kind.name)?;
-                    groups.push(((&kind.name, hour), Group::new(kind)));
-                }
-                let group = &mut groups[last].1;
-                let Added::Seen(other) = group.add(&event, id, span) else {
-                    continue;
-                };
-                let Ok(first) = parse_line(self.kinds, inputs.line(other)) else {
-                    continue;
-                };
-                // The kept one is the one received first, in whatever order the objects are read.
-                let (stays, goes) = if event.received_at < first.received_at {
-                    group.replace(&event, id, span);
-                    (span, other)
-                } else {
-                    (other, span)
-                };
-                if same_content(&event, &first) {
-                    summary.duplicates += 1;
-                } else {
-                    summary.conflicts += 1;
-                    let detail = format!(
-                        "event_id `{id}` has other content in `{}`",
-                        inputs.key(stays)
-                    );
-                    aside.keep(
-                        "conflict",
-                        &detail,
-                        inputs.key(goes),
-                        inputs.line(goes).trim_end(),
-                    );
-                }
-            }
-        }
-        Ok(groups.into_iter().collect())
+        Ok(gathering.finish())
     }
 
     /// Takes out the events whose ids stand in parts of earlier commits.
     async fn drop_earlier(
         &self,
         groups: &mut Groups<'_>,
-        inputs: &Inputs,
         summary: &mut Summary,
         aside: &mut Aside,
     ) -> anyhow::Result<()> {
@@ -328,12 +210,12 @@ impl<'a> Work<'a> {
                 let hashes = hashes.iter().copied();
                 self.known(|known| known.add(at.0, at.1, (&key, &etag), hashes));
             }
-            let seen: Vec<(u32, Span)> = hashes
+            let seen: Vec<(u32, u32)> = hashes
                 .iter()
                 .enumerate()
                 .filter_map(|(row, hash)| {
-                    let span = group.find(ids.value(row), *hash)?;
-                    Some((row as u32, span))
+                    let own = group.find(ids.value(row), *hash)?;
+                    Some((row as u32, own))
                 })
                 .collect();
             if seen.is_empty() {
@@ -342,24 +224,15 @@ impl<'a> Work<'a> {
             let part = curated::from_parquet(body, None).with_context(unreadable)?;
             let part = curated::rows(&part, seen.iter().map(|(row, _)| *row).collect())
                 .with_context(unreadable)?;
-            for (row, (_, span)) in seen.into_iter().enumerate() {
-                let Ok(event) = parse_line(self.kinds, inputs.line(span)) else {
-                    continue;
-                };
-                let id = event.event_id.clone().unwrap_or_default();
-                group.drop_id(&id);
-                if curated::has_content(&part, row, &event) {
+            for (there, (row, own)) in seen.into_iter().enumerate() {
+                let id = ids.value(row as usize);
+                if curated::has_content(&part, there, &group.content(own)) {
                     summary.duplicates += 1;
                 } else {
                     summary.conflicts += 1;
-                    let detail = format!("event_id `{id}` has other content in `{key}`");
-                    aside.keep(
-                        "conflict",
-                        &detail,
-                        inputs.key(span),
-                        inputs.line(span).trim_end(),
-                    );
+                    aside.keep_conflict_with_part(id, &key, group.span(own));
                 }
+                group.drop_id(id);
             }
         }
         Ok(())
@@ -427,9 +300,4 @@ impl<'a> Work<'a> {
         self.known(|known| known.add(&kind.name, hour, (&key, &etag), hashes));
         Ok(rows)
     }
-}
-
-/// Whether two events with one id say the same; when they were received does not count.
-fn same_content(one: &Event<'_>, two: &Event<'_>) -> bool {
-    contract::derive_event_id(one) == contract::derive_event_id(two)
 }

@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
-use contract::{Event, Scalar};
+use contract::Scalar;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -18,6 +18,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::columns::SIGNAL;
+use crate::group::Content;
 
 /// The batch as a Parquet file: zstd, statistics for each page, its first columns' order noted.
 /// The columns of `distinct` hardly repeat a value: a dictionary of them would be built and
@@ -96,34 +97,24 @@ pub(crate) fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a 
         .ok_or_else(|| ParquetError::General(format!("the part has no text column `{name}`")))
 }
 
-/// Whether the row of a curated part has the content of the event: entity, time to the
-/// microsecond, fields and signals; when it was received does not count.
-pub(crate) fn has_content(batch: &RecordBatch, row: usize, event: &Event<'_>) -> bool {
-    let text = |name: &str| {
-        text_column(batch, name)
-            .ok()
-            .map(|column| column.value(row).to_owned())
-    };
+/// Whether the row of a curated part says the same: entity, time to the microsecond, fields and
+/// signals; when it was received does not count.
+pub(crate) fn has_content(batch: &RecordBatch, row: usize, content: &Content<'_>) -> bool {
+    let entity = text_column(batch, "entity_id").map(|column| column.value(row));
     let time = batch
         .column_by_name("event_time")
         .filter(|column| {
             *column.data_type() == DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
         })
         .map(|column| column.as_primitive::<TimestampMicrosecondType>().value(row));
-    if text("entity_id").as_deref() != Some(&*event.entity)
-        || time != Some(event.time.timestamp_micros())
-    {
+    if entity.ok() != Some(content.entity) || time != Some(content.micros) {
         return false;
     }
-    let mut expected: HashSet<String> = HashSet::new();
-    let fields = event
-        .fields
+    let expected: HashSet<String> = content
+        .values
         .iter()
-        .map(|(at, value)| (event.kind.fields[*at].name.as_str(), value));
-    let signals = event.signals.iter().map(|(name, value)| (&**name, value));
-    for (name, value) in fields.chain(signals) {
-        expected.insert(format!("{}={}", name.to_ascii_lowercase(), shown(value)));
-    }
+        .map(|(name, value)| format!("{}={}", name.to_ascii_lowercase(), shown(value)))
+        .collect();
     let schema = batch.schema();
     let stored = schema
         .fields()

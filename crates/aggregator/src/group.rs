@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use contract::{Event, Kind};
+use contract::{Event, Kind, Scalar};
 
 use crate::columns::{ColumnType, Columns};
 use crate::entities::Entities;
@@ -29,8 +29,15 @@ pub(crate) struct Span {
 pub(crate) enum Added {
     /// Its id is new here.
     New,
-    /// Its id is here already, at the row of that line.
-    Seen(Span),
+    /// Its id is here already, in that row.
+    Seen(u32),
+}
+
+/// What an event says, as it stands in `curated/`: fields and signals by name.
+pub(crate) struct Content<'g> {
+    pub(crate) entity: &'g str,
+    pub(crate) micros: i64,
+    pub(crate) values: Vec<(&'g str, Scalar<'g>)>,
 }
 
 /// The events of one kind and hour. Rows stay in the order in which they came until
@@ -39,7 +46,9 @@ pub(crate) struct Group<'k> {
     kind: &'k Kind,
     ids: Ids,
     entities: Entities,
+    /// Microseconds, and nanoseconds beyond them.
     times: Vec<i64>,
+    nanos: Vec<u16>,
     received: Vec<i64>,
     spans: Vec<Span>,
     dropped: Vec<bool>,
@@ -65,6 +74,7 @@ impl<'k> Group<'k> {
             ids: Ids::default(),
             entities: Entities::default(),
             times: Vec::new(),
+            nanos: Vec::new(),
             received: Vec::new(),
             spans: Vec::new(),
             dropped: Vec::new(),
@@ -80,7 +90,7 @@ impl<'k> Group<'k> {
                 self.push(event, span);
                 Added::New
             }
-            Err(row) => Added::Seen(self.spans[row as usize]),
+            Err(row) => Added::Seen(row),
         }
     }
 
@@ -96,9 +106,10 @@ impl<'k> Group<'k> {
     fn push(&mut self, event: &Event<'_>, span: Span) {
         let row = self.spans.len();
         self.entities.push(&event.entity);
-        self.times.push(event.time.timestamp_micros());
-        self.received
-            .push(event.received_at.unwrap_or_default().timestamp_millis());
+        let (micros, nanos) = time_of(event);
+        self.times.push(micros);
+        self.nanos.push(nanos);
+        self.received.push(received(event));
         self.spans.push(span);
         self.dropped.push(false);
         for (at, value) in &event.fields {
@@ -121,7 +132,7 @@ impl<'k> Group<'k> {
 
     /// The column for the signal's value; made where there is none. Spellings that differ in
     /// case alone share it.
-    fn column_of(&mut self, name: &str, value: &contract::Scalar<'_>) -> usize {
+    fn column_of(&mut self, name: &str, value: &Scalar<'_>) -> usize {
         let r#type = ColumnType::of(self.kind, name, value);
         let is_it = |column: &SignalColumn| {
             column.r#type == r#type && column.name.eq_ignore_ascii_case(name)
@@ -136,10 +147,65 @@ impl<'k> Group<'k> {
         })
     }
 
-    /// The line of the row that has this id, if one does; `hash` is the id's.
-    pub(crate) fn find(&self, id: &str, hash: u64) -> Option<Span> {
-        let row = self.ids.find(id, hash)?;
-        Some(self.spans[row as usize])
+    /// Whether the event says the same as the row; when they were received does not count.
+    pub(crate) fn is_same(&self, row: u32, event: &Event<'_>) -> bool {
+        let at = row as usize;
+        if (self.times[at], self.nanos[at]) != time_of(event)
+            || self.entities.name(row) != event.entity
+        {
+            return false;
+        }
+        let count = |columns: &mut dyn Iterator<Item = &Values>| {
+            columns.filter(|column| column.at(at).is_some()).count()
+        };
+        let fields = event
+            .fields
+            .iter()
+            .all(|(field, value)| self.fields[*field].at(at).as_ref() == Some(value));
+        let signals = event.signals.iter().all(|(name, value)| {
+            self.signals.iter().any(|column| {
+                column.name.eq_ignore_ascii_case(name)
+                    && column.values.at(at).as_ref() == Some(value)
+            })
+        });
+        fields
+            && signals
+            && count(&mut self.fields.iter()) == event.fields.len()
+            && count(&mut self.signals.iter().map(|column| &column.values)) == event.signals.len()
+    }
+
+    /// Whether the row's event was received after this one.
+    pub(crate) fn was_received_after(&self, row: u32, event: &Event<'_>) -> bool {
+        self.received[row as usize] > received(event)
+    }
+
+    /// What the row says.
+    pub(crate) fn content(&self, row: u32) -> Content<'_> {
+        let at = row as usize;
+        let fields = self.kind.fields.iter().map(|rule| rule.name.as_str());
+        let fields = fields.zip(&self.fields);
+        let signals = self
+            .signals
+            .iter()
+            .map(|column| (column.name.as_str(), &column.values));
+        Content {
+            entity: self.entities.name(row),
+            micros: self.times[at],
+            values: fields
+                .chain(signals)
+                .filter_map(|(name, values)| Some((name, values.at(at)?)))
+                .collect(),
+        }
+    }
+
+    /// The line of that row.
+    pub(crate) fn span(&self, row: u32) -> Span {
+        self.spans[row as usize]
+    }
+
+    /// The row that has this id, if one does; `hash` is the id's.
+    pub(crate) fn find(&self, id: &str, hash: u64) -> Option<u32> {
+        self.ids.find(id, hash)
     }
 
     /// The hashes of the ids that are in.
@@ -187,6 +253,7 @@ impl<'k> Group<'k> {
     pub(crate) fn finish(self, columns: &Columns) -> Result<RecordBatch, ArrowError> {
         let rows = self.spans.len();
         let order = self.order();
+        // What is done with is let go at once: an hour's rows are there twice for a while.
         let Group {
             kind,
             ids,
@@ -195,8 +262,11 @@ impl<'k> Group<'k> {
             received,
             fields,
             signals,
-            ..
+            nanos,
+            spans,
+            dropped,
         } = self;
+        drop((nanos, spans, dropped));
         let of = |row: &u32| *row as usize;
 
         let mut schema: Vec<Arc<Field>> = vec![
@@ -214,6 +284,7 @@ impl<'k> Group<'k> {
             )),
         ];
         let id = ids.column(&order);
+        drop(ids);
         let entity = StringArray::from_iter_values(order.iter().map(|row| entities.name(*row)));
         let time =
             TimestampMicrosecondArray::from_iter_values(order.iter().map(|row| times[of(row)]));
@@ -256,4 +327,15 @@ impl<'k> Group<'k> {
         }
         RecordBatch::try_new(Arc::new(Schema::new(schema)), arrays)
     }
+}
+
+/// The event's time: microseconds, and nanoseconds beyond them.
+fn time_of(event: &Event<'_>) -> (i64, u16) {
+    let nanos = event.time.timestamp_subsec_nanos() % 1000;
+    (event.time.timestamp_micros(), nanos as u16)
+}
+
+/// When the event was received, in milliseconds.
+fn received(event: &Event<'_>) -> i64 {
+    event.received_at.unwrap_or_default().timestamp_millis()
 }

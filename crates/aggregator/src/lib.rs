@@ -10,6 +10,7 @@ mod curate;
 mod curated;
 mod discover;
 mod entities;
+mod gather;
 mod group;
 mod ids;
 mod known;

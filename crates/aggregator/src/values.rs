@@ -49,6 +49,33 @@ impl Values {
         }
     }
 
+    /// The value at `row`, if there is one.
+    pub(crate) fn at(&self, row: usize) -> Option<Scalar<'_>> {
+        if row >= self.len() {
+            return None;
+        }
+        let set = |bits: &[u8]| bits[row / 8] >> (row % 8) & 1 == 1;
+        let valid = match self {
+            Values::Number(column) => column.validity_slice(),
+            Values::Integer(column) => column.validity_slice(),
+            Values::Boolean(column) => column.validity_slice(),
+            Values::Text(column) => column.validity_slice(),
+        };
+        if !valid.is_none_or(set) {
+            return None;
+        }
+        Some(match self {
+            Values::Number(column) => Scalar::Number(column.values_slice()[row]),
+            Values::Integer(column) => Scalar::Number(column.values_slice()[row] as f64),
+            Values::Boolean(column) => Scalar::Bool(set(column.values_slice())),
+            Values::Text(column) => {
+                let ends = column.offsets_slice();
+                let text = &column.values_slice()[ends[row] as usize..ends[row + 1] as usize];
+                Scalar::Text(std::str::from_utf8(text).unwrap_or_default().into())
+            }
+        })
+    }
+
     /// Makes the column `rows` long.
     fn fill(&mut self, rows: usize) {
         if self.len() >= rows {
@@ -79,5 +106,29 @@ impl Values {
             Values::Boolean(mut column) => Arc::new(column.finish()),
             Values::Text(mut column) => Arc::new(column.finish()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_in_the_rows_where_they_were_put() {
+        let of = |r#type, value: Scalar<'static>| {
+            let mut column = Values::new(r#type);
+            assert_eq!(column.at(0), None);
+            column.put(0, &value);
+            assert_eq!((column.at(0), column.at(1)), (Some(value.clone()), None));
+            column.put(9, &value);
+            assert_eq!((column.at(8), column.at(9)), (None, Some(value.clone())));
+            assert_eq!(column.at(0), Some(value));
+            assert_eq!(column.finish(12).null_count(), 10);
+        };
+        of(ColumnType::Number, Scalar::Number(1.5));
+        of(ColumnType::Integer, Scalar::Number(3.0));
+        of(ColumnType::Boolean, Scalar::Bool(true));
+        of(ColumnType::Boolean, Scalar::Bool(false));
+        of(ColumnType::Text, Scalar::Text("on".into()));
     }
 }

@@ -139,17 +139,28 @@ async fn duplicates_conflicts_and_late_events_are_told_apart_within_and_across_r
 async fn of_conflicting_events_the_first_received_stays_whatever_the_order_of_objects() {
     let mut lake = TestLake::new().await;
     let (one, two) = (r#"{"engine_rpm":1}"#, r#"{"engine_rpm":2}"#);
-    lake.land(
-        "2026-11-20T12:30:00.002Z",
-        &[vehicle("a", "2026-11-20T12:10:00Z", two)],
-    )
-    .await;
+    let first_read = lake
+        .land(
+            "2026-11-20T12:30:00.002Z",
+            &[vehicle("a", "2026-11-20T12:10:00Z", two)],
+        )
+        .await;
     lake.land(
         "2026-11-20T12:30:00.001Z",
         &[vehicle("a", "2026-11-20T12:10:00Z", one)],
     )
     .await;
     assert_eq!(lake.once().await.conflicts, 1);
+    let aside = String::from_utf8(lake.read(&lake.keys("_aside/")[0]).await).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&aside).unwrap();
+    assert_eq!(kept["object"], *first_read, "{aside}");
+    assert!(
+        kept["line"]
+            .as_str()
+            .unwrap()
+            .ends_with("\"payload\":{\"engine_rpm\":2}}"),
+        "{aside}"
+    );
     assert!(
         lake.curated().await[0].contains("engine_rpm=1"),
         "{:?}",
