@@ -6,7 +6,7 @@ use aws::Message;
 use chrono::{DateTime, Utc};
 use contract::{
     ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, Code, Event, Format, Hour, Kinds,
-    Rejection, SentReader,
+    Rejection, SentReader, Unpacker,
 };
 use memchr::memchr;
 
@@ -70,9 +70,9 @@ impl Contents {
 /// A message with a `codec` attribute is a pack of lines that ingest wrote. One without is JSON or
 /// NDJSON: events as a client would send them to ingest, received when the message was sent, or
 /// lines that have the server's fields already.
-pub fn decode(kinds: &Kinds, message: &Message) -> Contents {
+pub fn decode(kinds: &Kinds, unpacker: &mut Unpacker, message: &Message) -> Contents {
     let read = match message.attributes.get(ATTRIBUTE_CODEC) {
-        Some(codec) => read_pack(kinds, message, codec),
+        Some(codec) => read_pack(kinds, unpacker, message, codec),
         None => read_plain(kinds, message),
     };
     read.unwrap_or_else(|detail| Contents {
@@ -81,10 +81,17 @@ pub fn decode(kinds: &Kinds, message: &Message) -> Contents {
     })
 }
 
-fn read_pack(kinds: &Kinds, message: &Message, codec: &str) -> Result<Contents, String> {
+fn read_pack(
+    kinds: &Kinds,
+    unpacker: &mut Unpacker,
+    message: &Message,
+    codec: &str,
+) -> Result<Contents, String> {
     let version = message.attributes.get(ATTRIBUTE_VERSION);
     let version = version.map(String::as_str).unwrap_or_default();
-    let text = contract::decode(&message.body, codec, version).map_err(|error| causes(&error))?;
+    let text = unpacker
+        .unpack(&message.body, codec, version)
+        .map_err(|error| causes(&error))?;
     let (mut events, mut broken, mut cut) = (Vec::new(), Broken::default(), Vec::new());
     events.reserve_exact(told_events(message).min(text.len() / SHORTEST_LINE));
     let mut start = 0;
@@ -239,6 +246,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn decode(kinds: &Kinds, message: &Message) -> Contents {
+        super::decode(kinds, &mut Unpacker::default(), message)
+    }
 
     const SENT: &str = r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"veh-1","can_id":"0x1F0","payload":{"engine_rpm":2150}}"#;
     const BROKEN: &str = r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":7,"can_id":"0x1F0","payload":{"engine_rpm":2150}}"#;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws::{CallError, MAX_ENTRIES, Message, Queue};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use contract::Kinds;
+use contract::{Kinds, Unpacker};
 use metrics::counter;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -73,6 +73,7 @@ impl Receiving {
             self.poll_wait.min(HELPERS_WAIT)
         };
         let mut streak = Streak::default();
+        let mut unpacker = Unpacker::default();
         let mut joined = always;
         while !self.halt.is_cancelled() {
             let ready = async {
@@ -116,7 +117,9 @@ impl Receiving {
                 messages: messages.len(),
                 full,
             };
-            if arrivals.send(receive).await.is_err() || !self.deliver(messages, &arrivals).await {
+            if arrivals.send(receive).await.is_err()
+                || !self.deliver(messages, &mut unpacker, &arrivals).await
+            {
                 break;
             }
             if !full && !empty {
@@ -127,7 +130,12 @@ impl Receiving {
     }
 
     /// Decodes the messages and passes them on, waiting for room; false if nobody takes them.
-    async fn deliver(&self, messages: Vec<Message>, arrivals: &mpsc::Sender<Arrival>) -> bool {
+    async fn deliver(
+        &self,
+        messages: Vec<Message>,
+        unpacker: &mut Unpacker,
+        arrivals: &mpsc::Sender<Arrival>,
+    ) -> bool {
         let redelivered = messages.iter().filter(|one| one.receive_count > 1).count();
         counter!(REDELIVERIES).increment(redelivered as u64);
         // All are held from now on, also those that wait for their turn here.
@@ -136,7 +144,7 @@ impl Receiving {
             .map(|message| (self.registry.hold(message.receipt_handle.clone()), message))
             .collect();
         for (hold, message) in held {
-            let contents = decode(&self.kinds, &message);
+            let contents = decode(&self.kinds, unpacker, &message);
             let delivery = Delivery {
                 id: message.id,
                 room: self.room.take(contents.size()).await,
