@@ -171,6 +171,7 @@ module "alarms" {
   target_group           = module.front.target_group_arn_suffix
   cluster_name           = local.cluster.name
   services               = [module.ingest.name, module.batch_consumer.name]
+  metrics_namespace      = var.name
   monthly_budget_usd     = var.monthly_budget_usd
   tags                   = local.tags
 

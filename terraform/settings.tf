@@ -13,6 +13,9 @@ locals {
       # Terraform makes queues and bucket; a wrong name is to stop a service, not to make another queue.
       CREATE     = "false"
       LOG_FORMAT = "json"
+      METRICS    = "emf"
+      # One for each deployment, or their figures would add up.
+      METRICS_NAMESPACE = var.name
     },
     var.contracts == null ? {} : { CONTRACTS = var.contracts },
   )

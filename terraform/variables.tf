@@ -128,8 +128,8 @@ variable "ingest" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "API_KEYS", "CREATE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, API_KEYS, CREATE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "API_KEYS", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, API_KEYS, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 
@@ -148,8 +148,8 @@ variable "batch_consumer" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.batch_consumer.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LAKE_BUCKET", "METRICS_LISTEN", "CREATE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "QUEUE_NAME, DLQ_NAME, LAKE_BUCKET, METRICS_LISTEN, CREATE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.batch_consumer.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LAKE_BUCKET", "METRICS_LISTEN", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "QUEUE_NAME, DLQ_NAME, LAKE_BUCKET, METRICS_LISTEN, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 
@@ -166,8 +166,8 @@ variable "aggregator" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.aggregator.settings) : !contains(["LAKE_BUCKET", "CREATE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "LAKE_BUCKET, CREATE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.aggregator.settings) : !contains(["LAKE_BUCKET", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "LAKE_BUCKET, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 

@@ -350,6 +350,14 @@ def metrics(repo):
         yield f"{readme} does not list {name}, which alarms or dashboard stand on"
     for name in sorted(listed - used):
         yield f"{readme} lists {name}, which neither alarms nor dashboard use"
+    exported = set()
+    for service in SERVICES:
+        code = repo.text(f"crates/{service}/src")
+        exported |= set(re.findall(r'Exported::\w+\(\s*"(\w+)"|Exported \{\s*name: "(\w+)"', code))
+        exported |= {("AwsDollars", "")} if "Exported::AWS_DOLLARS" in code else set()
+    exported = {one or other for one, other in exported}
+    for name in sorted(exported ^ listed):
+        yield f"{name} is {'exported and not listed in' if name in exported else 'not exported and listed in'} {readme}"
 
 
 def inputs(repo):

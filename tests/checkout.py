@@ -4,6 +4,10 @@ import re
 from pathlib import Path
 
 
+# Where settings stand that several services share.
+SHARED_SETTINGS = ("crates/aws/src/settings.rs", "crates/service/src/emf.rs")
+
+
 class Missing(Exception):
     """Something that is compared is not where it is looked for."""
 
@@ -73,8 +77,10 @@ class Repo:
         ):
             if kind == "command":
                 if "flatten" in said:
-                    shared = "crates/aws/src/settings.rs"
-                    settings |= self._settings(shared, self.block(shared, rf"^pub struct {of} \{{"))
+                    header = rf"^pub struct {of} \{{"
+                    holding = [file for file in SHARED_SETTINGS if re.search(header, self.text(file), re.M)]
+                    shared = (holding or SHARED_SETTINGS)[0]
+                    settings |= self._settings(shared, self.block(shared, header))
                 continue
             env = re.search(r'\benv(?: = "(\w+)")?', said)
             if env:

@@ -11,6 +11,7 @@ DuckDB. At last it makes dead letters of every reason, mends and replays them (d
 """
 
 import argparse
+import collections
 import datetime
 import http.client
 import json
@@ -52,6 +53,40 @@ def metrics(url):
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
 
 
+def cloudwatch(output):
+    """What the embedded metric lines add up to: sums of counters, and how many samples histograms have. By reason, where
+    there is one."""
+    sums = collections.Counter()
+    for line in output.splitlines():
+        if not line.startswith("{") or '"_aws"' not in line:
+            continue
+        line = json.loads(line)
+        [told] = line["_aws"]["CloudWatchMetrics"]
+        require(told["Namespace"] == "Headwater" and len(told["Dimensions"]) == 1, str(told))
+        for metric in told["Metrics"]:
+            value = line[metric["Name"]]
+            by = tuple(line[dimension] for dimension in told["Dimensions"][0])
+            sums[(metric["Name"], *by)] += sum(value["Counts"]) if isinstance(value, dict) else value
+    return sums
+
+
+def same_to_cloudwatch(services, counted):
+    """CloudWatch is told what the services counted, each event once."""
+    ingest = cloudwatch(services.log("ingest"))
+    accepted = counted["headwater_ingest_events_accepted_total"]
+    require(ingest["EventsAccepted",] == accepted > 0, f"{ingest} of {accepted} accepted")
+    for name, value in counted.items():
+        if found := re.fullmatch(r'headwater_ingest_events_rejected_total{code="(\w+)"}', name):
+            require(ingest["EventsRejected", found[1]] == value > 0, f"{ingest} for {name} {value}")
+    require(ingest["EventsRejected", "wrong_type"] > 0, f"no event was refused for its type: {ingest}")
+    consumer = cloudwatch(services.log("batch-consumer"))
+    # Once at least: what SQS delivers twice is written twice, and counted so.
+    for name in ("EventsWritten", "QueueLatencySeconds", "LatencySeconds"):
+        require(consumer[name,] >= accepted, f"{consumer} of {accepted} accepted")
+    require(ingest["AwsDollars",] > 0 and consumer["AwsDollars",] > 0, f"{ingest} {consumer}")
+    say(f"CloudWatch: {accepted:.0f} accepted, {consumer['EventsWritten',]:.0f} written")
+
+
 def sqs_usage():
     """SQS requests of ingest and consumer for the events themselves: calls, and requests as billed."""
     calls = billed = 0
@@ -80,7 +115,7 @@ def single_posts(services, folder, count, rate):
     say(f"{count} events, one a post, {rate}/s")
     print(services.run(
         "judge", "run", "--count", count, "--batch", 1, "--rate", rate, "--seed", 11, "--raw-only",
-        "--ledger", folder / "single.ledger", "--metrics", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
+        "--ledger", folder / "single.ledger", "--metrics-urls", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
     ))
 
 
@@ -88,7 +123,7 @@ def bulk(services, folder, count):
     say(f"{count} events, 500 a post, 16 connections")
     print(services.run(
         "judge", "run", "--count", count, "--batch", 500, "--connections", 16, "--seed", 12, "--raw-only",
-        "--ledger", folder / "bulk.ledger", "--metrics", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
+        "--ledger", folder / "bulk.ledger", "--metrics-urls", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
     ))
 
 
@@ -215,9 +250,11 @@ def pipeline(arguments, services, sqs, s3):
     refusals(now)
     if arguments.recorded:
         replay(services, arguments.recorded)
+    counted = metrics(f"{INGEST}/metrics")
     services.stop("ingest")
     queue.drained()
     services.stop("batch-consumer")
+    same_to_cloudwatch(services, counted)
 
     batches = re.findall(
         r"^INFO time=\S+ event=write_batch size=(\d+) latency_p50=\d+ms latency_p95=\d+ms",
@@ -228,9 +265,14 @@ def pipeline(arguments, services, sqs, s3):
     say(f"{len(batches)} raw objects or more, the largest of {max(map(int, batches))} events")
 
     say("aggregate, twice")
-    print(services.run("aggregator", "once"), end="")
+    first = services.run("aggregator", "once")
+    print(first.splitlines()[0])
     again = services.run("aggregator", "once")
     require(again.startswith("commits 0,"), again)
+    told = cloudwatch(first + again)
+    require(told["EventsCurated",] >= counted["headwater_ingest_events_accepted_total"], str(told))
+    runs = (first + again).count('"AggregatorFailedRuns":0.0')
+    require(runs == 2, f"{runs} runs of 2 were told of as good ones")
     for ledger in ("single.ledger", "bulk.ledger"):
         print(services.run("judge", "check", "--shared", "--ledger", folder / ledger))
     require(keys(s3, bucket, "raw/") and keys(s3, bucket, "aggregates/"), "raw/ and aggregates/ can be listed")
@@ -266,7 +308,7 @@ def main():
         "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "API_KEYS": f"a-key-on-its-way-out,{KEY}", "API_KEY": KEY, "INGEST_URL": INGEST,
-        "LISTEN": "127.0.0.1:13000", "METRICS_LISTEN": CONSUMER, "CONTRACTS": str(ROOT / "docs/examples"),
+        "METRICS": "emf", "LISTEN": "127.0.0.1:13000", "METRICS_LISTEN": CONSUMER, "CONTRACTS": str(ROOT / "docs/examples"),
     }
     with tempfile.TemporaryDirectory(prefix="headwater-e2e-") as temporary:
         folder = pathlib.Path(temporary)

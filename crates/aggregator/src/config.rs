@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand};
 use contract::{Hour, Kinds};
+use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
 /// Turns raw events into deduplicated Parquet and hourly aggregates.
@@ -74,6 +75,9 @@ pub struct Config {
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t = LogFormat::Logfmt, global = true)]
     pub log_format: LogFormat,
+    /// Metrics for CloudWatch.
+    #[command(flatten)]
+    pub emf: EmfSettings,
 }
 
 impl Config {

@@ -3,6 +3,7 @@
 mod aggregates;
 mod aside;
 mod bins;
+mod cloudwatch;
 mod columns;
 mod commits;
 mod config;
@@ -23,6 +24,7 @@ mod stats;
 mod summary;
 mod values;
 
+pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config};
 pub use rebuild::rebuild;
 pub use run::{Progress, once, watch};

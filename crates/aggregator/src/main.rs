@@ -1,12 +1,14 @@
 //! `aggregator`: wires settings, log, lake and runs.
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aggregator::{Cli, Command, Config, Progress};
+use aggregator::{Cli, Command, Config, EXPORTED, Progress};
 use anyhow::Context;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use service::emf::Emf;
 use service::metrics::Ready;
 use tokio_util::sync::CancellationToken;
 
@@ -76,17 +78,26 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
             Ok(())
         }
         Command::Once | Command::Health => {
+            let mut emf = emf(config, &aws)?;
             let bar = Bar::new();
-            let summary = aggregator::once(config, &aws, stop, &bar).await?;
+            let summary = aggregator::once(config, &aws, stop, &bar).await;
             bar.0.finish_and_clear();
-            println!("{summary}");
-            Ok(())
+            if let Ok(summary) = &summary {
+                println!("{summary}");
+            }
+            emf.print();
+            summary.map(|_| ())
         }
     }
 }
 
 async fn watch(config: &Config, aws: &aws::Aws, stop: &CancellationToken) -> anyhow::Result<()> {
     let ready = Ready::default();
+    let emf = RefCell::new(emf(config, aws)?);
+    let ran = |succeeded| {
+        ready.set(succeeded);
+        emf.borrow_mut().print();
+    };
     let meter = aws.meter().clone();
     // Served until the last run has ended, so that a scrape shows it.
     let server = service::metrics::serve(
@@ -99,11 +110,18 @@ async fn watch(config: &Config, aws: &aws::Aws, stop: &CancellationToken) -> any
     tracing::info!(event = "start", interval = %humantime::format_duration(config.interval), bucket = config.lake.lake_bucket);
     tokio::select! {
         result = server => result,
-        summary = aggregator::watch(config, aws, stop, |succeeded| ready.set(succeeded)) => {
+        summary = aggregator::watch(config, aws, stop, ran) => {
             tracing::info!(event = "stop", summary = %summary);
             Ok(())
         }
     }
+}
+
+/// What tells CloudWatch, after each run.
+fn emf(config: &Config, aws: &aws::Aws) -> anyhow::Result<Emf<impl Fn() + use<>>> {
+    let (recorder, meter) = (service::metrics::install()?, aws.meter().clone());
+    let update = move || meter.publish();
+    Ok(Emf::new(&config.emf, EXPORTED, recorder, update))
 }
 
 /// A progress bar of raw objects, shown on a terminal only.

@@ -16,6 +16,9 @@ use crate::discover::discover;
 use crate::known::KnownIds;
 use crate::summary::Summary;
 
+/// Counts the runs that failed; with 0 where one succeeded, so that it is there.
+pub(crate) const FAILED_RUNS: &str = "headwater_aggregator_failed_runs_total";
+
 /// Told how far a run has come: raw objects read, and raw objects known to be read.
 pub trait Progress: Send + Sync {
     /// `done` of `all` raw objects are read.
@@ -45,6 +48,18 @@ pub async fn once(
 
 /// The same with what earlier runs of this process know of ids.
 async fn run_once(
+    config: &Config,
+    aws: &Aws,
+    stop: &CancellationToken,
+    progress: &dyn Progress,
+    known: &Mutex<KnownIds>,
+) -> anyhow::Result<Summary> {
+    let outcome = take_in(config, aws, stop, progress, known).await;
+    metrics::counter!(FAILED_RUNS).increment(outcome.is_err().into());
+    outcome
+}
+
+async fn take_in(
     config: &Config,
     aws: &Aws,
     stop: &CancellationToken,
@@ -177,7 +192,6 @@ pub async fn watch(
         match outcome {
             Ok(summary) => total.add(&summary),
             Err(error) => {
-                metrics::counter!("headwater_aggregator_failed_runs_total").increment(1);
                 tracing::error!(
                     event = "run_failed",
                     error = format!("{error:#}"),

@@ -9,6 +9,7 @@ use aws::{CreateSettings, DlqSettings, LakeSettings, QueueSettings};
 use bytesize::ByteSize;
 use clap::{ArgAction, Parser};
 use contract::Kinds;
+use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
 /// Longest that a message may stay hidden (SQS API reference, `ReceiveMessage`, read 2026-11-21).
@@ -43,6 +44,9 @@ pub struct Config {
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// Metrics for CloudWatch.
+    #[command(flatten)]
+    pub emf: EmfSettings,
     /// Where `/metrics`, `/livez` and `/readyz` are served.
     #[arg(long, env, default_value_t = METRICS_LISTEN)]
     pub metrics_listen: SocketAddr,
@@ -99,6 +103,7 @@ impl Default for Config {
             create: CreateSettings::default(),
             contracts: None,
             log_format: LogFormat::default(),
+            emf: EmfSettings::default(),
             metrics_listen: METRICS_LISTEN,
             batch_max_messages: 100,
             batch_max_wait: Duration::from_secs(2),

@@ -8,8 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use aws::Aws;
+use batch_consumer::metrics::EXPORTED;
 use batch_consumer::{Config, Consumer};
 use clap::Parser;
+use service::emf::Emf;
 use service::{health, logging, metrics, stop};
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +48,10 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     let meter = aws.meter().clone();
+    let mut emf = Emf::new(&config.emf, EXPORTED, handle.clone(), {
+        let meter = meter.clone();
+        move || meter.publish()
+    });
     let consuming = async {
         let consumer = tokio::select! {
             connected = Consumer::connect(config.clone(), aws) => connected?,
@@ -67,10 +73,12 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
         ready.set(false);
         std::future::pending().await
     };
-    tokio::select! {
-        result = consuming => result?,
-        result = serving => result?,
-        () = stopping => {}
-    }
-    Ok(ExitCode::SUCCESS)
+    let result = tokio::select! {
+        result = consuming => result,
+        result = serving => result,
+        () = stopping => Ok(()),
+        () = emf.each_minute() => Ok(()),
+    };
+    emf.print();
+    result.map(|()| ExitCode::SUCCESS)
 }

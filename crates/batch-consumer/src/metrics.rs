@@ -2,6 +2,8 @@
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 
+use service::emf::Exported;
+
 use crate::latency;
 
 /// Events written.
@@ -42,6 +44,18 @@ pub const EXTENSIONS: &str = "headwater_consumer_visibility_extensions_total";
 pub const EXTENSION_FAILURES: &str = "headwater_consumer_visibility_extension_failures_total";
 /// Deliveries held now.
 pub const HELD: &str = "headwater_consumer_held_messages";
+
+/// What CloudWatch gets with `METRICS=emf`.
+pub const EXPORTED: &[Exported] = &[
+    Exported::count("EventsWritten", EVENTS),
+    Exported::samples("BatchEvents", BATCH_EVENTS, "Count"),
+    Exported::samples("LatencySeconds", LATENCY, "Seconds"),
+    Exported::samples("QueueLatencySeconds", QUEUE_LATENCY, "Seconds"),
+    Exported::count("DeadLetters", DEAD_LETTERS),
+    Exported::count("Redeliveries", REDELIVERIES),
+    Exported::count("WriteFailures", WRITE_FAILURES),
+    Exported::AWS_DOLLARS,
+];
 
 /// Gives each metric its help text, and shows the plain counters from the start.
 pub fn describe() {

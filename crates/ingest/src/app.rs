@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aws::{Aws, CallError, Clock, Meter, Queue};
 use contract::{Kind, Kinds};
+use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use service::metrics::Ready;
 use tokio::sync::Semaphore;
@@ -80,6 +81,13 @@ impl App {
             max_body_bytes: config.max_body_bytes.0 as usize,
             body_timeout: config.body_timeout,
         }))
+    }
+
+    /// Brings the metrics up to date that are counted elsewhere.
+    pub(crate) fn publish(&self) {
+        gauge!("headwater_ingest_pending_bytes").set(self.budget.used() as f64);
+        gauge!("headwater_ingest_pending_events").set(self.committer.pending_events() as f64);
+        self.meter.publish();
     }
 
     /// The kind that a route names; `pm`, performance management, is another name of `cell`.

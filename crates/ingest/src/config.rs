@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use contract::Kinds;
 use secrecy::{ExposeSecret, SecretString};
+use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
 /// Shortest API key that is taken: fewer characters can be guessed.
@@ -60,6 +61,10 @@ pub struct Config {
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
+
+    /// Metrics for CloudWatch.
+    #[command(flatten)]
+    pub emf: EmfSettings,
 
     /// Longest time that events wait for those of concurrent requests to share a message with.
     #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]

@@ -345,9 +345,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) 
     (status = 200, description = "Prometheus text.", body = String, content_type = "text/plain"),
 ))]
 pub(crate) async fn metrics_text(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
-    metrics::gauge!("headwater_ingest_pending_bytes").set(app.budget.used() as f64);
-    metrics::gauge!("headwater_ingest_pending_events").set(app.committer.pending_events() as f64);
-    app.meter.publish();
+    app.publish();
     let text = app.prometheus.render();
     // Held until it is sent, as all that is long.
     let mut held = app.lists.buffer();

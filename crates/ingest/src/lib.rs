@@ -5,6 +5,7 @@ mod app;
 mod auth;
 mod body;
 mod budget;
+mod cloudwatch;
 mod commit;
 mod config;
 mod connections;

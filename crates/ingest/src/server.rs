@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use service::emf::Emf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_io_timeout::TimeoutStream;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use crate::app::App;
+use crate::cloudwatch;
 use crate::config::Config;
 use crate::connections::{Connections, SLOW_BODY, Seat};
 use crate::open_files;
@@ -68,9 +70,19 @@ pub async fn run(
         let app = app.clone();
         tokio::spawn(async move { app.counts.log_each_minute(&app.prometheus).await })
     };
-    serve(&config, listener, &stop, &app).await;
+    let mut emf = Emf::new(
+        &config.emf,
+        cloudwatch::EXPORTED,
+        app.prometheus.clone(),
+        || app.publish(),
+    );
+    tokio::select! {
+        () = serve(&config, listener, &stop, &app) => {}
+        () = emf.each_minute() => {}
+    }
     minutes.abort();
     app.counts.log();
+    emf.print();
     Ok(())
 }
 

@@ -104,7 +104,7 @@ async fn run_and_judge(
 ) -> anyhow::Result<bool> {
     let (config, stop) = (&run.common, &sender.stop);
     let (lake, queue) = connect(config).await?;
-    let before = Cost::of_services(&config.metrics).await?;
+    let before = Cost::of_services(&config.metrics_urls).await?;
     let scope = scoped(config, Scope::from_now(&lake).await?);
     let watch = CancellationToken::new();
     let _watching = watch.clone().drop_guard();
@@ -145,11 +145,15 @@ async fn run_and_judge(
         .aggregates(&lake, &sender.kinds, &ledger, &scope)
         .await?;
     watch.cancel();
-    let cost = match config.metrics.is_empty() {
+    let cost = match config.metrics_urls.is_empty() {
         true => None,
         false => {
             tokio::time::sleep(METRICS_EVERY).await;
-            Some(Cost::of_services(&config.metrics).await?.since(&before))
+            Some(
+                Cost::of_services(&config.metrics_urls)
+                    .await?
+                    .since(&before),
+            )
         }
     };
     let clean = pronounce(
@@ -196,9 +200,9 @@ async fn check_ledger(
         .await?;
     let aggregates = patience.aggregates(&lake, kinds, &ledger, &scope).await?;
     watch.cancel();
-    let cost = match config.metrics.is_empty() {
+    let cost = match config.metrics_urls.is_empty() {
         true => None,
-        false => Some(Cost::of_services(&config.metrics).await?),
+        false => Some(Cost::of_services(&config.metrics_urls).await?),
     };
     let added = Added { cost, aggregates };
     pronounce(config, &lake, kinds, &ledger, &scope, None, added).await

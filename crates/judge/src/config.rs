@@ -71,7 +71,7 @@ pub struct Config {
     /// Where the services serve their metrics, separated by commas, for requests and cost:
     /// http://127.0.0.1:3000/metrics,http://127.0.0.1:9101/metrics.
     #[arg(long, env, value_delimiter = ',')]
-    pub metrics: Vec<String>,
+    pub metrics_urls: Vec<String>,
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -204,10 +204,10 @@ impl Config {
             !(self.raw_only && self.wait_curated == Some(true)),
             "RAW_ONLY and WAIT_CURATED contradict each other: leave one out"
         );
-        for url in &self.metrics {
+        for url in &self.metrics_urls {
             ensure!(
                 url.starts_with("http://"),
-                "METRICS `{url}` is not an address: give http://host:port/metrics"
+                "METRICS_URLS: `{url}` is not an address: give http://host:port/metrics"
             );
         }
         Ok(())
@@ -315,7 +315,7 @@ mod tests {
             ("--connections=0", "CONNECTIONS"),
             ("--rate=-1", "RATE"),
             ("--poll=1ms", "POLL"),
-            ("--metrics=localhost:3000", "METRICS"),
+            ("--metrics-urls=localhost:3000", "METRICS_URLS"),
         ] {
             let Command::Run(run) = parse(&[wrong]) else {
                 panic!("not a run")

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod emf;
 pub mod health;
 pub mod logging;
 pub mod metrics;

@@ -27,6 +27,50 @@ locals {
       ]
     },
     {
+      title = "Seconds from an event's own time to the lake"
+      stat  = "p95"
+      lines = [
+        [local.own, "LatencySeconds", { stat = "p50", label = "p50" }],
+        [local.own, "LatencySeconds", { stat = "p95", label = "p95" }],
+      ]
+    },
+    {
+      title = "Events in the lake a minute, and in a batch"
+      stat  = "Sum"
+      lines = [
+        [local.own, "EventsWritten", { label = "written to raw/" }],
+        [local.own, "BatchEvents", { stat = "p50", label = "in a batch, p50", yAxis = "right" }],
+      ]
+    },
+    {
+      title = "Bytes of a pack, of 65,536 that are billed as one"
+      stat  = "Sum"
+      lines = [
+        [{ expression = "bytes / packs", id = "fill", label = "bytes of a pack" }],
+        [local.own, "PackBytes", { id = "bytes", visible = false }],
+        [local.own, "Packs", { id = "packs", visible = false }],
+      ]
+    },
+    {
+      title = "Bytes that wait for SQS in ingest, at most"
+      stat  = "Maximum"
+      lines = [[local.own, "PendingBytes"]]
+    },
+    {
+      title = "Failures a minute: these are tried again"
+      stat  = "Sum"
+      lines = [
+        [local.own, "SendFailures", { label = "messages that SQS did not take" }],
+        [local.own, "WriteFailures", { label = "objects that S3 did not take" }],
+        [local.own, "Redeliveries", { label = "messages that came again" }],
+      ]
+    },
+    {
+      title = "Dollars an hour for requests to SQS and S3"
+      stat  = "Sum"
+      lines = [[local.own, "AwsDollars", { period = 3600, label = "all services" }]]
+    },
+    {
       title = "Queue: messages and seconds of the oldest"
       stat  = "Maximum"
       lines = [
@@ -86,6 +130,16 @@ locals {
       lines = [
         [local.own, "AggregatorFailedRuns", { stat = "SampleCount", label = "ended", period = 3600 }],
         [local.own, "AggregatorFailedRuns", { stat = "Sum", label = "failed", period = 3600 }],
+      ]
+    },
+    {
+      title = "What the aggregator took in an hour"
+      stat  = "Sum"
+      lines = [
+        [local.own, "EventsCurated", { period = 3600, label = "events" }],
+        [local.own, "DuplicateEvents", { period = 3600, label = "dropped: there already" }],
+        [local.own, "ConflictingEvents", { period = 3600, label = "set aside: one id, two events" }],
+        [local.own, "RefusedLines", { period = 3600, label = "set aside: break their contract" }],
       ]
     },
   ]

@@ -59,9 +59,8 @@ variable "services" {
 }
 
 variable "metrics_namespace" {
-  description = "CloudWatch namespace of the services' own metrics."
+  description = "CloudWatch namespace of the services' own metrics (their METRICS_NAMESPACE)."
   type        = string
-  default     = "Headwater"
   nullable    = false
 }
 
