@@ -221,9 +221,8 @@ impl<'a> Work<'a> {
             if seen.is_empty() {
                 continue;
             }
-            let part = curated::from_parquet(body, None).with_context(unreadable)?;
-            let part = curated::rows(&part, seen.iter().map(|(row, _)| *row).collect())
-                .with_context(unreadable)?;
+            let rows: Vec<u32> = seen.iter().map(|(row, _)| *row).collect();
+            let part = curated::rows(body, &rows).with_context(unreadable)?;
             for (there, (row, own)) in seen.into_iter().enumerate() {
                 let id = ids.value(row as usize);
                 if curated::has_content(&part, there, &group.content(own)) {

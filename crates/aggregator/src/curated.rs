@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+    Array, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
 use contract::Scalar;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{PageIndexPolicy, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -72,6 +74,10 @@ pub(crate) fn from_parquet(file: Bytes, columns: Option<&[&str]>) -> Result<Reco
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);
     }
+    read(builder)
+}
+
+fn read(builder: ParquetRecordBatchReaderBuilder<Bytes>) -> Result<RecordBatch> {
     let reader = builder.build()?;
     let schema = arrow::array::RecordBatchReader::schema(&reader);
     let batches = reader.collect::<std::result::Result<Vec<_>, _>>()?;
@@ -84,9 +90,14 @@ pub(crate) fn ids(file: Bytes) -> Result<StringArray> {
     Ok(text_column(&batch, "event_id")?.clone())
 }
 
-/// Only those rows of the batch.
-pub(crate) fn rows(batch: &RecordBatch, rows: Vec<u32>) -> Result<RecordBatch> {
-    Ok(take_record_batch(batch, &UInt32Array::from(rows))?)
+/// These rows of a Parquet file, which ascend. Pages that hold none of them are not unpacked.
+pub(crate) fn rows(file: Bytes, rows: &[u32]) -> Result<RecordBatch> {
+    let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
+    let all = builder.metadata().file_metadata().num_rows() as usize;
+    let wanted = rows.iter().map(|row| *row as usize..*row as usize + 1);
+    let selection = RowSelection::from_consecutive_ranges(wanted, all);
+    read(builder.with_row_selection(selection))
 }
 
 /// The named column, which must hold text.
@@ -162,5 +173,23 @@ fn value_at(column: &dyn Array, row: usize) -> String {
         format!("{:?}", column.value(row))
     } else {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn some_rows_of_many_pages_are_those_of_the_whole() {
+        let ids: StringArray = (0..70_000).map(|row| Some(format!("id-{row}"))).collect();
+        let batch = RecordBatch::try_from_iter([("event_id", Arc::new(ids) as _)]).unwrap();
+        let file = to_parquet(&batch, &[0], &["event_id"]).unwrap();
+        let some = rows(file, &[0, 1, 20_000, 69_999]).unwrap();
+        let some = text_column(&some, "event_id").unwrap();
+        let some: Vec<_> = some.iter().flatten().collect();
+        assert_eq!(some, ["id-0", "id-1", "id-20000", "id-69999"]);
     }
 }
