@@ -72,7 +72,9 @@ resource "aws_ecs_task_definition" "task" {
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
   container_definitions    = jsonencode([local.container])
-  tags                     = var.tags
+  # Older revisions stay registered: where a release fails, ECS can take a service back to none that is not.
+  skip_destroy = true
+  tags         = var.tags
 
   runtime_platform {
     operating_system_family = "LINUX"
