@@ -181,4 +181,5 @@ module "alarms" {
   dead_letter_flood            = var.alarms.dead_letter_flood
   max_hours_without_run        = var.alarms.max_hours_without_run
   expect_events                = var.alarms.expect_events
+  runbook                      = var.alarms.runbook
 }

@@ -197,7 +197,7 @@ variable "alarm_emails" {
 }
 
 variable "alarms" {
-  description = "When alarms go off; the module `alarms` says what each means. Set `expect_events` to false where ten minutes without an event are nothing new."
+  description = "When alarms go off; the module `alarms` says what each means. Set `expect_events` to false where ten minutes without an event are nothing new, and `runbook` to the address at which you show docs/runbook.md, for links in the messages."
   type = object({
     max_queue_age_seconds        = optional(number, 300)
     max_queue_latency_seconds    = optional(number, 60)
@@ -205,6 +205,7 @@ variable "alarms" {
     dead_letter_flood            = optional(number, 100)
     max_hours_without_run        = optional(number, 2)
     expect_events                = optional(bool, true)
+    runbook                      = optional(string, "docs/runbook.md")
   })
   default  = {}
   nullable = false

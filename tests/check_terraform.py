@@ -2,8 +2,9 @@
 
 Compared are the names of queues and bucket, the queues' attributes, the lake's prefixes and partitions, the environment
 variables that each service is given against those that it knows, ports, paths and health commands, timeouts that must
-outlast each other, the columns of the Athena tables, what the roles allow against what the code calls, and the metrics
-that alarms stand on against their list. It prints what differs and exits 1 if anything does.
+outlast each other, the columns of the Athena tables, what the roles allow against what the code calls, the metrics that
+alarms stand on against their list, and the alarms against the runbook's headings. It prints what differs and exits 1 if
+anything does.
 
     tests/python check_terraform.py
 """
@@ -360,6 +361,31 @@ def metrics(repo):
         yield f"{name} is {'exported and not listed in' if name in exported else 'not exported and listed in'} {readme}"
 
 
+def runbook(repo):
+    """Whoever is woken by an alarm finds its name in the runbook, where its description says."""
+    path = "terraform/modules/alarms/main.tf"
+    alarms = set(re.findall(r"^    ([a-z][a-z-]*) = \{", repo.block(path, r"^  alarms = \{"), re.M))
+    if not alarms:
+        raise Missing(f"{path}: found no alarms")
+    named = r'^  {}\s*= "\$\{{var\.name\}}-([^"]+)"'
+    for resource in re.findall(r'^resource "aws_cloudwatch_metric_alarm" "(\w+)"', repo.text(path), re.M):
+        block = repo.block(path, rf'^resource "aws_cloudwatch_metric_alarm" "{resource}" \{{')
+        name = part(block, named.format("alarm_name"), path)
+        if not part(block, r"^  alarm_description\s*= \"([^\n]*)\"$", path).endswith(f" ${{var.runbook}}#{name}"):
+            yield f"{path}: the description of {name} does not end with its heading in the runbook"
+        # The resource of the list has its keys for names.
+        if name != "${each.key}":
+            alarms.add(name)
+    budget = repo.block(path, r'^resource "aws_budgets_budget" "\w+" \{')
+    alarms.add(part(budget, named.format("name"), path))
+    guide = repo.default("terraform/modules/alarms/variables.tf", "runbook")
+    headings = set(re.findall(r"^### (.+)$", part(repo.text(guide) + "\n## ", r"^## Alarms\n(.*?)^## ", guide), re.M))
+    for name in sorted(alarms - headings):
+        yield f"{guide} has no heading for the alarm {name}"
+    for name in sorted(headings - alarms):
+        yield f"{guide} has {name} among the alarms, which there is not"
+
+
 def inputs(repo):
     guide = repo.text("docs/deploy.md")
     for example in ("minimal", "production"):
@@ -385,6 +411,7 @@ CHECKS = (
     columns,
     permissions,
     metrics,
+    runbook,
     inputs,
 )
 

@@ -1,4 +1,5 @@
-# Whom to tell, and the alarms. Each says in its description what to do first; docs/operations.md says the rest.
+# Whom to tell, and the alarms. Each says in its description what to do first, and where the runbook says the rest: under a
+# heading of its own name.
 
 data "aws_caller_identity" "current" {}
 
@@ -157,7 +158,7 @@ locals {
 resource "aws_cloudwatch_metric_alarm" "alarm" {
   for_each            = { for name, alarm in local.alarms : name => alarm if name != "no-events" || var.expect_events }
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = each.value.description
+  alarm_description   = "${each.value.description} ${var.runbook}#${each.key}"
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
@@ -176,7 +177,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
 # 5xx of ingest (503 is SQS, 500 its own) and of the load balancer before it, together.
 resource "aws_cloudwatch_metric_alarm" "server_errors" {
   alarm_name          = "${var.name}-server-errors"
-  alarm_description   = "Clients are answered 5xx. 503 means SQS; 502 and 504 come from the load balancer, when tasks die or do not answer."
+  alarm_description   = "Clients are answered 5xx. 503 means SQS; 502 and 504 come from the load balancer, when tasks die or do not answer. ${var.runbook}#server-errors"
   evaluation_periods  = 5
   datapoints_to_alarm = 3
   comparison_operator = "GreaterThanThreshold"

@@ -111,6 +111,13 @@ variable "expect_events" {
   nullable    = false
 }
 
+variable "runbook" {
+  description = "Where the runbook is, for the alarms' descriptions: a path in this repository, or the address at which you show it."
+  type        = string
+  default     = "docs/runbook.md"
+  nullable    = false
+}
+
 variable "monthly_budget_usd" {
   description = "Budget of the account for a month, in US dollars: told of at 80 % spent and at 100 % forecast. Null for none."
   type        = number
