@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use anyhow::{Context, bail};
 use aws::{Condition, Lake, Outcome};
 use chrono::{DateTime, Utc};
-use contract::RAW;
+use contract::{CURATED, RAW};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,6 +19,10 @@ use crate::summary::Summary;
 
 const COMMITS: &str = "_commits/";
 const CHECKPOINT: &str = "_commits/checkpoint.json";
+
+/// What to do where the log has a hole. Its numbers must not come again: parts are named by them.
+const RESTORE: &str = "restore it (the bucket keeps deleted versions), or begin the log after the last commit \
+    (docs/runbook.md, `Objects deleted`)";
 
 /// What a commit is to take in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +87,8 @@ impl Log {
                     .extend(names.into_iter().map(|name| format!("{partition}/{name}")));
             }
         }
+        // Listed before the intents, for another run may begin the log meanwhile.
+        let has_parts = log.checkpoint_etag.is_none() && has_parts(lake).await?;
         // `~` sorts after the rest of both names of a commit.
         let after = format!("{COMMITS}{:010}.~", log.done);
         let mut intents = BTreeSet::new();
@@ -107,7 +113,7 @@ impl Log {
                 .with_context(|| format!("commit {commit} was listed and is gone"))?;
             if commit != log.done + 1 {
                 bail!(
-                    "commit {} is missing from `{COMMITS}`: it was deleted; restore it, or delete commit {commit} and those after it",
+                    "commit {} is missing from `{COMMITS}`: it was deleted; {RESTORE}",
                     log.done + 1
                 );
             }
@@ -116,6 +122,11 @@ impl Log {
                 break;
             }
             log.take(&intent);
+        }
+        if has_parts && log.done == 0 && log.unfinished.is_none() {
+            bail!(
+                "`{CURATED}` holds parts and `{COMMITS}` no commit: taking `raw/` in anew would write events a second time; {RESTORE}"
+            );
         }
         Ok(log)
     }
@@ -239,6 +250,12 @@ impl Log {
         .await?;
         Ok(())
     }
+}
+
+/// Whether any commit has left a part.
+async fn has_parts(lake: &Lake) -> anyhow::Result<bool> {
+    let listed = lake.list(CURATED, None).await?;
+    Ok(listed.iter().any(|object| object.key.ends_with(".parquet")))
 }
 
 /// All intents that are done, in order: what a rebuild goes by.

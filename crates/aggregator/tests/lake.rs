@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{TestLake, cell, vehicle, vehicle_of};
+use aws::Condition;
+use common::{BUCKET, TestLake, cell, once, vehicle, vehicle_of};
 use contract::Hour;
 
 const NOON: &str = "2026-11-20T12:30:00Z";
@@ -363,4 +364,36 @@ async fn a_rebuild_brings_lost_objects_back_and_changes_nothing_else() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn a_log_that_was_deleted_is_no_new_lake() {
+    let mut lake = TestLake::new().await;
+    let time = "2026-11-21T12:00:00Z";
+    lake.land(time, &[vehicle("a", time, r#"{"engine_rpm":1}"#)])
+        .await;
+    lake.once().await;
+    let curated = lake.curated().await;
+    let log = lake.keys("_commits/");
+    lake.aws.lake(BUCKET).delete(&log).await.unwrap();
+    let error = once(&lake.config, &lake.aws).await.unwrap_err();
+    assert!(error.to_string().contains("docs/runbook.md"), "{error}");
+    assert_eq!(lake.curated().await, curated);
+    // The runbook's remedy.
+    let body = r#"{"through":1,"swept_at":null,"committed":{}}"#;
+    let checkpoint = "_commits/checkpoint.json";
+    let lake_of_bucket = lake.aws.lake(BUCKET);
+    lake_of_bucket
+        .put(
+            checkpoint,
+            body.into(),
+            "application/json",
+            Default::default(),
+            Condition::Always,
+        )
+        .await
+        .unwrap();
+    let again = lake.once().await;
+    assert_eq!((again.events, again.duplicates), (0, 1));
+    assert_eq!(lake.curated().await, curated);
 }
