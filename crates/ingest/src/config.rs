@@ -119,7 +119,12 @@ pub enum Packing {
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Command {
     /// Ask the ingest that listens on LISTEN whether it is ready, for container health checks.
-    Health,
+    Health {
+        /// Only whether it answers, whatever SQS does: where an orchestrator ends what is unhealthy,
+        /// and a new process would find SQS no better.
+        #[arg(long)]
+        live: bool,
+    },
 }
 
 impl Config {

@@ -31,7 +31,10 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> ExitCode {
     let done = match config.command {
-        Some(Command::Health) => health::check(config.listen, "/readyz").await,
+        Some(Command::Health { live }) => {
+            let path = if live { "/livez" } else { "/readyz" };
+            health::check(config.listen, path).await
+        }
         None => {
             if let Err(error) = config.check() {
                 eprintln!("error: {error:#}");
