@@ -15,6 +15,7 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import policies
 from checkout import Missing, Repo, part, product, seconds
 
 SERVICES = ("ingest", "batch-consumer", "aggregator")
@@ -22,15 +23,8 @@ SERVICES = ("ingest", "batch-consumer", "aggregator")
 # Read by the AWS SDK and by the log's filter, not by a service's own settings.
 FOREIGN = re.compile(r"AWS_\w+|RUST_LOG")
 
-# Operations whose permission has another name (SQS and S3 API references, read 2026-11-21).
-PERMISSIONS = {
-    "sqs:SendMessageBatch": "sqs:SendMessage",
-    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
-    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "s3:HeadObject": "s3:GetObject",
-    "s3:DeleteObjects": "s3:DeleteObject",
-}
+# Operations of crates/aws that are for tests and tools: no role may call them.
+NOT_FOR_SERVICES = {"sqs:PurgeQueue", "s3:DeleteObject"}
 
 GLUE_TYPES = {"number": "double", "integer": "bigint", "boolean": "boolean", "string": "string"}
 
@@ -330,12 +324,18 @@ def permissions(repo):
     called = set()
     for path in ("crates/aws/src/queue.rs", "crates/aws/src/lake.rs"):
         called |= set(re.findall(r'"((?:sqs|s3):\w+)"', repo.text(path)))
-    called = {PERMISSIONS.get(operation, operation) for operation in called}
-    allowed = set(re.findall(r'"(\w+:[\w*]+)"', re.sub(r"#.*", "", repo.text("terraform/policies.tf")))) - {"s3:prefix"}
-    if not allowed:
-        raise Missing("terraform/policies.tf: found no permissions")
+    called = {policies.PERMISSIONS.get(operation, operation) for operation in called}
+    allowed = {one.action for document in policies.allowed(repo).values() for one in document}
     for permission in sorted(allowed - called):
-        yield f"terraform/policies.tf allows {permission}, which crates/aws never needs"
+        yield f"{policies.POLICIES} allows {permission}, which crates/aws never needs"
+    for permission in sorted(called - allowed - NOT_FOR_SERVICES):
+        yield f"crates/aws needs {permission}, which {policies.POLICIES} allows nobody"
+    for service in SERVICES:
+        module = service.replace("-", "_")
+        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        document = part(body, r"^\s*policy_json\s*= data\.aws_iam_policy_document\.(\w+)\.json$", "terraform/main.tf")
+        if document != module:
+            yield f"terraform/main.tf gives {service} the policy of {document}"
 
 
 def metrics(repo):

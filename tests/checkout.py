@@ -20,6 +20,21 @@ def part(text, pattern, place):
     return match.group(1)
 
 
+def blocks(text, header, place):
+    """Each match of `header` in a text, which stands at `place`, with what stands between the brackets that open at its
+    end."""
+    for match in re.finditer(header, text, re.M):
+        depth, start = 1, match.end()
+        for at in range(start, len(text)):
+            depth += text[at] in "([{"
+            depth -= text[at] in ")]}"
+            if depth == 0:
+                yield match, text[start:at]
+                break
+        else:
+            raise Missing(f"{place}: `{match.group().strip()}` does not end")
+
+
 class Settings(dict):
     """A service's settings: environment variable to default, none where there is none."""
 
@@ -48,17 +63,9 @@ class Repo:
 
     def block(self, path, header):
         """What stands between the brackets that open at the end of the first match of `header`."""
-        text = self.text(path)
-        match = re.search(header, text, re.M)
-        if not match:
-            raise Missing(f"{path}: found nothing like `{header}`")
-        depth, start = 1, match.end()
-        for at in range(start, len(text)):
-            depth += text[at] in "([{"
-            depth -= text[at] in ")]}"
-            if depth == 0:
-                return text[start:at]
-        raise Missing(f"{path}: `{header}` does not end")
+        for _, body in blocks(self.text(path), header, path):
+            return body
+        raise Missing(f"{path}: found nothing like `{header}`")
 
     def default(self, path, variable):
         """The default of a Terraform variable, as it stands there; texts without their quotes."""

@@ -196,6 +196,20 @@ SPOILT = (
         "allows s3:*",
     ),
     (
+        "an operation that no role may call",
+        "crates/aws/src/lake.rs",
+        '"s3:HeadObject"',
+        '"s3:GetObjectTagging"',
+        "needs s3:GetObjectTagging, which terraform/policies.tf allows nobody",
+    ),
+    (
+        "another's policy",
+        "terraform/main.tf",
+        "aws_iam_policy_document.ingest.json",
+        "aws_iam_policy_document.batch_consumer.json",
+        "gives ingest the policy of batch_consumer",
+    ),
+    (
         "a metric that is not listed",
         "terraform/modules/alarms/main.tf",
         '"DeadLetters"',
