@@ -2,18 +2,23 @@
 
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 use http_body_util::BodyExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::{BoxError, RequestBody, ResponseBody};
 use crate::cloud::{ENDPOINT, LocalAws, lock};
 use crate::faults::{Fate, FaultKind};
 use crate::s3::{self, S3Error};
 use crate::sqs::{self, Caller, SqsError};
 
 const DEFAULT_REGION: &str = "us-east-1";
+
+/// Where these stand in the scope of a signature.
+const ACCESS_KEY: usize = 0;
+const REGION: usize = 2;
 
 const HEALTH: &str = r#"{"status":"running","services":{"sqs":"available","s3":"available"}}"#;
 
@@ -25,9 +30,11 @@ pub(crate) struct Cut;
 /// Which service a request is for.
 enum Call {
     Health,
-    Sqs(&'static str),
+    /// The operation and the body, which names the queue.
+    Sqs(&'static str, Result<Bytes, SqsError>),
     UnknownSqs(String),
-    S3(Box<s3::Request>),
+    /// The body is read as it comes.
+    S3(Box<s3::Request>, RequestBody),
 }
 
 impl LocalAws {
@@ -39,7 +46,7 @@ impl LocalAws {
         stop: &CancellationToken,
     ) -> Result<Response<ResponseBody>, Cut> {
         let region = region(&parts);
-        let call = Call::of(&parts, &region);
+        let call = Call::read(&parts, body, &region).await;
         let Some(operation) = call.operation() else {
             return Ok(health());
         };
@@ -47,7 +54,11 @@ impl LocalAws {
         let fate = lock(&self.inner.faults).draw(operation, call.is_conditional_write());
         tracing::debug!(
             event = "request",
+            caller = credential(&parts, ACCESS_KEY),
+            service = call.service(),
             operation,
+            resource = call.resource(&region),
+            prefix = call.prefix(),
             fault = fate.fault.map(FaultKind::name)
         );
         if let Some(delay) = fate.delay {
@@ -58,7 +69,7 @@ impl LocalAws {
         }
         let mut response = match call.refusal(fate.fault) {
             Some(refusal) => refusal,
-            None => self.carry_out(call, &parts, body, region, fate, stop).await,
+            None => self.carry_out(call, &parts, region, fate, stop).await,
         };
         if fate.fault == Some(FaultKind::CutAfter) {
             return Err(Cut);
@@ -77,7 +88,6 @@ impl LocalAws {
         &self,
         call: Call,
         parts: &Parts,
-        body: RequestBody,
         region: String,
         fate: Fate,
         stop: &CancellationToken,
@@ -85,60 +95,81 @@ impl LocalAws {
         match call {
             Call::Health => health(),
             Call::UnknownSqs(name) => SqsError::unknown_operation(&name).into_response(),
-            Call::S3(request) => self.inner.s3.handle(&request, body).await,
-            Call::Sqs(operation) => {
+            Call::S3(request, body) => self.inner.s3.handle(&request, body).await,
+            Call::Sqs(operation, Ok(body)) => {
                 let caller = Caller {
                     base_url: base_url(parts),
                     region,
                     stop: stop.clone(),
                     duplicate: fate.duplicate,
                 };
-                match body.collect().await {
-                    Ok(body) => {
-                        self.inner
-                            .sqs
-                            .handle(operation, body.to_bytes(), &caller)
-                            .await
-                    }
-                    Err(error) => {
-                        SqsError::new("SerializationException", error.to_string()).into_response()
-                    }
-                }
+                self.inner.sqs.handle(operation, body, &caller).await
             }
+            Call::Sqs(_, Err(unreadable)) => unreadable.into_response(),
         }
     }
 }
 
 impl Call {
-    fn of(parts: &Parts, region: &str) -> Self {
+    async fn read(parts: &Parts, body: RequestBody, region: &str) -> Self {
         let target = parts
             .headers
             .get("x-amz-target")
             .and_then(|value| value.to_str().ok());
         if let Some(name) = target.and_then(|target| target.strip_prefix(sqs::TARGET_PREFIX)) {
-            return sqs::operation(name)
-                .map_or_else(|| Self::UnknownSqs(name.to_owned()), Self::Sqs);
+            let Some(operation) = sqs::operation(name) else {
+                return Self::UnknownSqs(name.to_owned());
+            };
+            let body = body.collect().await.map(|body| body.to_bytes());
+            let unreadable =
+                |error: BoxError| SqsError::new("SerializationException", error.to_string());
+            return Self::Sqs(operation, body.map_err(unreadable));
         }
         let path = parts.uri.path();
         if parts.method == Method::GET && matches!(path, "/_local/health" | "/_localstack/health") {
             return Self::Health;
         }
         let request = s3::Request::read(parts, base_url(parts), region.to_owned());
-        Self::S3(Box::new(request))
+        Self::S3(Box::new(request), body)
     }
 
     /// The operation's name in the API; none for what is not part of it.
     fn operation(&self) -> Option<&'static str> {
         match self {
             Self::Health => None,
-            Self::Sqs(operation) => Some(operation),
+            Self::Sqs(operation, _) => Some(operation),
             Self::UnknownSqs(_) => Some("Unknown"),
-            Self::S3(request) => Some(request.operation),
+            Self::S3(request, _) => Some(request.operation),
+        }
+    }
+
+    /// The service's name as permissions begin with it.
+    fn service(&self) -> &'static str {
+        match self {
+            Self::S3(..) => "s3",
+            _ => "sqs",
+        }
+    }
+
+    /// The ARN of the queue, bucket or object that the request names.
+    fn resource(&self, region: &str) -> Option<String> {
+        match self {
+            Self::Sqs(_, Ok(body)) => sqs::arn_of_queue(body, region),
+            Self::S3(request, _) => request.arn(),
+            _ => None,
+        }
+    }
+
+    /// The prefix that a listing is limited to.
+    fn prefix(&self) -> Option<&str> {
+        match self {
+            Self::S3(request, _) => request.parameter("prefix"),
+            _ => None,
         }
     }
 
     fn is_conditional_write(&self) -> bool {
-        matches!(self, Self::S3(request) if request.is_conditional_write())
+        matches!(self, Self::S3(request, _) if request.is_conditional_write())
     }
 
     /// The answer to a request that a fault keeps from having an effect.
@@ -146,7 +177,7 @@ impl Call {
         let fault = fault?;
         let internal = "An internal error, by the fault plan.";
         match self {
-            Self::S3(request) => {
+            Self::S3(request, _) => {
                 let error = match fault {
                     FaultKind::InternalError => S3Error::internal(internal),
                     FaultKind::ServiceUnavailable => S3Error::unavailable(),
@@ -189,17 +220,18 @@ fn base_url(parts: &Parts) -> String {
     }
 }
 
-/// The region a request was signed for:
-/// `Authorization: … Credential=<key>/<date>/<region>/<service>/aws4_request, …`.
+/// The region a request was signed for.
 fn region(parts: &Parts) -> String {
-    let header = parts
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let credential = header.and_then(|text| text.split_once("Credential="));
-    let region = credential.and_then(|(_, rest)| rest.split('/').nth(2));
-    region
-        .filter(|region| !region.is_empty())
+    credential(parts, REGION)
         .unwrap_or(DEFAULT_REGION)
         .to_owned()
+}
+
+/// A part of the scope that a request was signed in:
+/// `Authorization: … Credential=<key>/<date>/<region>/<service>/aws4_request, …`.
+fn credential(parts: &Parts, at: usize) -> Option<&str> {
+    let header = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (_, scope) = header.split_once("Credential=")?;
+    let scope = scope.split([',', ' ']).next()?;
+    scope.split('/').nth(at).filter(|part| !part.is_empty())
 }

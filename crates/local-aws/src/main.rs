@@ -1,5 +1,6 @@
 //! The embedded SQS and S3 as a server of its own, for development and tests.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +16,11 @@ use tracing_subscriber::EnvFilter;
 /// SQS and S3 on one port, for development and tests: no account, no
 /// signatures checked, no safety against power loss.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(
+    version,
+    after_help = "RUST_LOG=local_aws=debug writes a line for each request to stderr: the access key that it is signed with, \
+                  the operation, and the ARN of what it is on."
+)]
 struct Config {
     /// Address to listen on.
     #[arg(long, env, default_value = "127.0.0.1:4566")]
@@ -38,6 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter.from_env_lossy())
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let mut builder = LocalAws::builder();

@@ -37,13 +37,17 @@ fn start(data: Option<&Path>) -> Program {
 
 fn start_with(data: Option<&Path>, arguments: &[&str]) -> Program {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-aws"));
-    command
-        .args(["--listen", "127.0.0.1:0"])
-        .args(arguments)
-        .stdout(Stdio::piped());
+    command.args(arguments);
     if let Some(folder) = data {
         command.arg("--data").arg(folder);
     }
+    start_command(&mut command)
+}
+
+fn start_command(command: &mut Command) -> Program {
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut program = Program {
         output: BufReader::new(child.stdout.take().unwrap()),
@@ -188,4 +192,43 @@ async fn with_a_latency_every_request_takes_that_long() {
     sqs.list_queues().send().await.unwrap();
     s3.list_buckets().send().await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(160));
+}
+
+#[tokio::test]
+async fn its_log_says_who_calls_what_on_which_resource() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let program = start_command(
+        Command::new(env!("CARGO_BIN_EXE_local-aws"))
+            .env("RUST_LOG", "local_aws=debug")
+            .stderr(std::fs::File::create(&path).unwrap()),
+    );
+    let (sqs, s3) = (sqs(&program.endpoint), s3(&program.endpoint));
+    let queue = sqs.create_queue().queue_name("q").send().await.unwrap();
+    let purge = sqs.purge_queue().queue_url(queue.queue_url.unwrap());
+    purge.send().await.unwrap();
+    s3.list_buckets().send().await.unwrap();
+    s3.create_bucket().bucket("lake").send().await.unwrap();
+    let put = s3.put_object().bucket("lake").key("raw/a b");
+    put.send().await.unwrap();
+    let list = s3.list_objects_v2().bucket("lake").prefix("raw/");
+    list.send().await.unwrap();
+    let log = std::fs::read_to_string(&path).unwrap();
+    let requests: Vec<_> = log
+        .lines()
+        .filter_map(|line| line.split_once(r#"event="request" "#))
+        .map(|(_, fields)| fields)
+        .collect();
+    let queue = r#"resource="arn:aws:sqs:us-east-1:000000000000:q""#;
+    assert_eq!(
+        requests,
+        [
+            &format!(r#"caller="test" service="sqs" operation="CreateQueue" {queue}"#),
+            &format!(r#"caller="test" service="sqs" operation="PurgeQueue" {queue}"#),
+            r#"caller="test" service="s3" operation="ListBuckets""#,
+            r#"caller="test" service="s3" operation="CreateBucket" resource="arn:aws:s3:::lake""#,
+            r#"caller="test" service="s3" operation="PutObject" resource="arn:aws:s3:::lake/raw/a b""#,
+            r#"caller="test" service="s3" operation="ListObjectsV2" resource="arn:aws:s3:::lake" prefix="raw/""#,
+        ]
+    );
 }

@@ -117,6 +117,16 @@ impl Request {
         })
     }
 
+    /// The ARN of the object or the bucket; none where the request names neither.
+    pub(crate) fn arn(&self) -> Option<String> {
+        let (bucket, key) = (&self.bucket, &self.key);
+        match (bucket.is_empty(), key.is_empty()) {
+            (true, _) => None,
+            (_, true) => Some(format!("arn:aws:s3:::{bucket}")),
+            _ => Some(format!("arn:aws:s3:::{bucket}/{key}")),
+        }
+    }
+
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let mut named = self.query.iter().filter(|(known, _)| known == name);
         named.next().map(|(_, value)| value.as_str())

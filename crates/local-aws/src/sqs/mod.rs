@@ -247,6 +247,21 @@ fn queue_name(url: &str) -> Result<&str, SqsError> {
     }
 }
 
+/// The ARN of the queue that a request names by its URL, its name or its ARN.
+pub(crate) fn arn_of_queue(body: &[u8], region: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Named {
+        queue_url: Option<String>,
+        queue_name: Option<String>,
+        source_arn: Option<String>,
+    }
+    let named: Named = parse(body).ok()?;
+    let by_url = named.queue_url.as_deref().map(queue_name);
+    let name = by_url.and_then(Result::ok).or(named.queue_name.as_deref());
+    name.map(|name| arn(region, name)).or(named.source_arn)
+}
+
 fn arn(region: &str, name: &str) -> String {
     format!("arn:aws:sqs:{region}:{ACCOUNT}:{name}")
 }
