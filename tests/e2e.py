@@ -29,7 +29,7 @@ import urllib.request
 import boto3
 
 import dead_letters
-from processes import ROOT, Queue, Services, build, require, say
+from processes import ROOT, Queue, Services, build, metrics, require, say
 
 KEY = "e2e-test-key"
 INGEST = "http://127.0.0.1:13000"
@@ -44,13 +44,6 @@ def post(path, body, content_type="application/json", key=KEY):
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
-
-
-def metrics(url):
-    """Samples of a Prometheus page, by name with labels."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
 
 
 def cloudwatch(output):

@@ -40,6 +40,13 @@ def build(release):
     return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / ("release" if release else "debug")
 
 
+def metrics(url):
+    """Samples of a Prometheus page, by name with labels."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
+
+
 class Services:
     """Processes, their settings and their log files."""
 
