@@ -1,49 +1,85 @@
 # syntax=docker/dockerfile:1
 
-# One image per service, chosen by target: docker build --target ingest -t headwater/ingest .
-# Everything is built once, in the first stage; a service's image holds its binary and nothing to run beside it.
+# One image for each program, chosen by target: docker build --target ingest -t headwater/ingest .
+# Everything is built once, in the first stage; an image holds its program, the licences, and nothing to run beside it.
+# Where no Docker is, `tests/python images.py` performs these steps in a plain folder.
 
+# What all images stand on: glibc and CA certificates of Debian 13, no shell, no OpenSSL, a user 65532.
+# The tag moves as Debian mends things. To pin it, give the digest, which is one for all processors, behind the tag:
+#   docker buildx imagetools inspect gcr.io/distroless/base-nossl-debian13:nonroot      (the line `Digest:`)
+#   docker build --build-arg BASE=gcr.io/distroless/base-nossl-debian13:nonroot@sha256:<digest> …
+# A release looks it up once and builds all its images on that: .github/workflows/images.yml.
+ARG BASE=gcr.io/distroless/base-nossl-debian13:nonroot
+
+# Debian 12, older than the base: what is linked against its glibc runs on every newer one.
 FROM rust:1.95.0-slim-bookworm AS builder
 # gcc, which zstd and ring are compiled with, is part of the image.
 WORKDIR /src
 COPY . .
-# The caches outlive a build, and with it the binaries in them: hence the copy to /out in the same step.
+# The caches outlive a build, and with it the programs in them: hence the copy to out/ in the same step.
+# libgcc, which unwinds the stack of a panic, is the one library of the programs that the base does not have.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked \
+    cargo build --profile dist --locked \
         -p ingest -p batch-consumer -p aggregator -p simulator -p judge -p local-aws \
-    && mkdir /out \
-    && cp target/release/ingest target/release/batch-consumer target/release/aggregator \
-        target/release/simulator target/release/judge target/release/local-aws /out/
+    && mkdir out \
+    && cp target/dist/ingest target/dist/batch-consumer target/dist/aggregator \
+        target/dist/simulator target/dist/judge target/dist/local-aws out/ \
+    && cp "$(gcc -print-file-name=libgcc_s.so.1)" out/libgcc_s.so.1 \
+    && cp /usr/share/doc/gcc-12-base/copyright out/libgcc.copyright
 
-# glibc and CA certificates of the same Debian as the builder's, no shell, user 65532.
-FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
+FROM ${BASE} AS runtime
+# The base's own user, said again so that no other base makes it root.
+USER 65532:65532
+COPY --from=builder /src/out/libgcc_s.so.1 /usr/lib/libgcc_s.so.1
+COPY --from=builder /src/out/libgcc.copyright /usr/share/doc/libgcc-s1/copyright
+# Of Headwater, and of the crates that are part of its programs.
+COPY LICENSE licences/third-party.txt /usr/share/doc/headwater/
+
+# No program writes to its file system but where its settings say (judge: --ledger; local-aws: --data), /tmp included: run
+# them with --read-only. Health checks are the program itself, as there is nothing else that could ask. They are Docker's;
+# compose has its own, and ECS knows none but those of the task definition (tests/check_terraform.py holds them together).
 
 FROM runtime AS ingest
-COPY --from=builder /out/ingest /usr/local/bin/ingest
+COPY --from=builder /src/out/ingest /usr/local/bin/ingest
+ENV LISTEN=0.0.0.0:3000
 EXPOSE 3000
+HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/ingest", "health"]
 ENTRYPOINT ["/usr/local/bin/ingest"]
 
 FROM runtime AS batch-consumer
-COPY --from=builder /out/batch-consumer /usr/local/bin/batch-consumer
+COPY --from=builder /src/out/batch-consumer /usr/local/bin/batch-consumer
+ENV METRICS_LISTEN=0.0.0.0:9101
 EXPOSE 9101
+HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/batch-consumer", "health"]
 ENTRYPOINT ["/usr/local/bin/batch-consumer"]
 
 FROM runtime AS aggregator
-COPY --from=builder /out/aggregator /usr/local/bin/aggregator
+COPY --from=builder /src/out/aggregator /usr/local/bin/aggregator
+ENV METRICS_LISTEN=0.0.0.0:9102
 EXPOSE 9102
+# Bare it runs once and ends, and only `watch` listens: an orchestrator that restarts what is unhealthy would kill a long
+# `once` or `rebuild`. Whoever starts `watch` gives it the check `aggregator health`, as compose does.
+HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/aggregator"]
 
 FROM runtime AS simulator
-COPY --from=builder /out/simulator /usr/local/bin/simulator
+COPY --from=builder /src/out/simulator /usr/local/bin/simulator
+# It serves nothing that could be asked.
+HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/simulator"]
 
 # Not services: the check of what was accepted against the lake, and the emulation for development.
 FROM runtime AS judge
-COPY --from=builder /out/judge /usr/local/bin/judge
+COPY --from=builder /src/out/judge /usr/local/bin/judge
+# It runs once and ends.
+HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/judge"]
 
 FROM runtime AS local-aws
-COPY --from=builder /out/local-aws /usr/local/bin/local-aws
+COPY --from=builder /src/out/local-aws /usr/local/bin/local-aws
+ENV LISTEN=0.0.0.0:4566
 EXPOSE 4566
+# Nothing in production waits for it, and it has no command that asks.
+HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/local-aws"]

@@ -16,6 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import policies
+import recipe
 from checkout import Missing, Repo, part, product, seconds
 
 SERVICES = ("ingest", "batch-consumer", "aggregator")
@@ -163,6 +164,7 @@ def ports(repo):
         values = {
             "crates": code,
             "Dockerfile": part(image(repo, service), r"^EXPOSE (\d+)", "Dockerfile"),
+            "the image's setting": part(image(repo, service), r"^ENV \w*LISTEN=0\.0\.0\.0:(\d+)$", "Dockerfile"),
             "compose.yaml": listen and listen.group(1),
         }
         in_terraform = re.search(rf"^\s*{service.replace('-', '_')}\s*= (\d+)", local, re.M)
@@ -189,6 +191,54 @@ def commands(repo):
         rf"^    {command.capitalize()},", repo.block("crates/aggregator/src/config.rs", r"^pub enum Command \{"), re.M
     ):
         yield f"the schedule runs `aggregator {command}`, which there is not"
+
+
+def health(repo):
+    """Docker, compose and ECS ask the same command, and none of them gives up before it does."""
+    stages = recipe.read(repo.text("Dockerfile"))
+    task = "terraform/modules/task/main.tf"
+    for service in SERVICES:
+        asked = recipe.health(stages[service])
+        # Bare it runs once and ends, and does not listen.
+        wanted = None if service == "aggregator" else [*stages[service].last("ENTRYPOINT").words(), "health"]
+        if asked != wanted:
+            yield f"Dockerfile asks {asked} whether {service} is ready, wanted {wanted}"
+    if service_command(repo, "aggregator") != "watch":
+        yield "compose.yaml asks for the health of an aggregator that does not run `watch`"
+    own = int(repo.found("crates/service/src/health.rs", r"timeout\(Duration::from_secs\((\d+)\), ask\)"))
+    waits = {
+        "compose.yaml": seconds(repo.found("localstack/compose.yaml", r"^x-health:.*?^  timeout: (\w+)")),
+        task: int(repo.found(task, r"healthCheck = \{.*?timeout\s*= (\d+)")),
+    }
+    for stage in stages.values():
+        check = stage.last("HEALTHCHECK")
+        if recipe.health(stage):
+            waits[f"Dockerfile ({stage.name})"] = seconds(check.flags.get("timeout", [""])[0])
+            for flag, pattern in (("interval", r"interval"), ("retries", r"retries"), ("start-period", r"startPeriod")):
+                there = check.flags.get(flag, [""])[0].removesuffix("s")
+                there_too = repo.found(task, rf"healthCheck = \{{.*?{pattern}\s*= (\d+)")
+                yield from same(f"health checks' {flag}", {f"Dockerfile ({stage.name})": there, task: there_too})
+    for place, wait in waits.items():
+        if wait <= own:
+            yield f"{place}: the health check is ended after {wait} s, `health` gives up by itself after {own} s"
+
+
+def service_command(repo, service):
+    return part(compose_service(repo, service), r"^    command: \[(\w+)\]", f"compose.yaml: {service}")
+
+
+def containers(repo):
+    """Who the programs run as, and what they may write to."""
+    stages = recipe.read(repo.text("Dockerfile"))
+    task = "terraform/modules/task/main.tf"
+    users = {"Dockerfile": stages["runtime"].last("USER").rest, task: repo.found(task, r'^\s*user\s*= "([^"]+)"')}
+    yield from same("users of the images", users)
+    for stage in recipe.programs(stages):
+        if stage.last("USER"):
+            yield f"Dockerfile: {stage.name} has another user than the others"
+    for place, text in (("localstack/compose.yaml", "  read_only: true"), (task, "readonlyRootFilesystem = true")):
+        if text not in repo.text(place):
+            yield f"{place} lets the services write to their images: no `{text.strip()}`"
 
 
 def routes(repo):
@@ -405,6 +455,8 @@ CHECKS = (
     environment,
     ports,
     commands,
+    health,
+    containers,
     routes,
     timeouts,
     prefixes,
@@ -423,7 +475,7 @@ def complaints(root):
     for check in CHECKS:
         try:
             found += check(repo)
-        except Missing as missing:
+        except (Missing, recipe.NotUnderstood) as missing:
             found.append(f"{check.__name__}: {missing}")
     return found
 
