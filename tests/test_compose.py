@@ -262,6 +262,13 @@ class Workflows(unittest.TestCase):
         built = re.search(r"^  SERVICES: (.*)$", WORKFLOWS["images.yml"], re.M).group(1)
         self.assertEqual(set(built.split()), programs)
 
+    def test_a_release_finds_the_base_that_it_pins(self):
+        bases = re.findall(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.M)
+        self.assertEqual(len(bases), 1)
+        self.assertRegex(bases[0], PINNED)
+        for part in (r"sed -n 's/^ARG BASE=//p' Dockerfile", '--build-arg "BASE=$BASE"'):
+            self.assertIn(part, WORKFLOWS["images.yml"])
+
 
 if __name__ == "__main__":
     unittest.main()
