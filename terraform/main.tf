@@ -71,10 +71,11 @@ module "front" {
 }
 
 module "ingest" {
-  source             = "./modules/service"
-  name               = local.names.ingest
-  image              = var.images.ingest
-  health_command     = ["/usr/local/bin/ingest", "health"]
+  source = "./modules/service"
+  name   = local.names.ingest
+  image  = var.images.ingest
+  # Not whether it is ready: while SQS is down a new task would be no better, and would not even start.
+  health_command     = ["/usr/local/bin/ingest", "health", "--live"]
   cpu                = var.ingest.cpu
   memory             = var.ingest.memory
   cpu_architecture   = var.cpu_architecture

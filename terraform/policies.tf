@@ -7,7 +7,7 @@ data "aws_iam_policy_document" "ingest" {
   statement {
     sid = "Send"
     actions = [
-      "sqs:GetQueueAttributes", # the depth, for /health and /readyz
+      "sqs:GetQueueAttributes", # the depth, for /health
       "sqs:GetQueueUrl",
       "sqs:SendMessage",
     ]

@@ -9,6 +9,7 @@ anything does.
     tests/python check_terraform.py
 """
 
+import json
 import re
 import sys
 import tomllib
@@ -184,8 +185,9 @@ def commands(repo):
         if service == "aggregator":
             continue
         body = repo.block("terraform/main.tf", rf'^module "{service.replace("-", "_")}" \{{')
-        if f'health_command     = ["{program}", "health"]' not in body:
-            yield f"terraform/main.tf does not ask `{program} health` whether {service} is ready"
+        asked = [program, "health"] + (["--live"] if service == "ingest" else [])
+        if f"health_command     = {json.dumps(asked)}" not in body:
+            yield f"terraform/main.tf does not ask `{' '.join(asked)}` whether {service} is well"
     command = repo.found("terraform/modules/schedule/main.tf", r'^  command\s*= \["(\w+)"\]')
     if not re.search(
         rf"^    {command.capitalize()},", repo.block("crates/aggregator/src/config.rs", r"^pub enum Command \{"), re.M

@@ -55,8 +55,9 @@ resource "aws_lb_target_group" "ingest" {
   load_balancing_algorithm_type = "least_outstanding_requests"
   tags                          = var.tags
 
+  # Not /readyz: ECS ends a task that the load balancer calls unhealthy, and while SQS is down a new one would not even start.
   health_check {
-    path                = "/readyz"
+    path                = "/livez"
     matcher             = "200"
     interval            = 10
     timeout             = 5
