@@ -98,7 +98,7 @@ SPOILT = (
         "Dockerfile",
         '["/usr/local/bin/ingest"]',
         '["/ingest"]',
-        "terraform/main.tf does not ask `/ingest health`",
+        "terraform/main.tf does not ask `/ingest health --live`",
     ),
     (
         "a health check of an image",
@@ -200,7 +200,7 @@ SPOILT = (
         "lets /metrics through",
     ),
     ("a path that is not served", "terraform/modules/front/variables.tf", '"/v1/*"', '"/v2/*"', "lets /v2/* through"),
-    ("the health check's path", "terraform/modules/front/main.tf", '"/readyz"', '"/ready"', "asks for /ready,"),
+    ("the health check's path", "terraform/modules/front/main.tf", '"/livez"', '"/ready"', "asks for /ready,"),
     (
         "the idle timeout",
         "terraform/modules/front/main.tf",
