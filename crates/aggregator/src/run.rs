@@ -18,6 +18,14 @@ use crate::summary::Summary;
 
 /// Counts the runs that failed; with 0 where one succeeded, so that it is there.
 pub(crate) const FAILED_RUNS: &str = "headwater_aggregator_failed_runs_total";
+/// Events that are new in `curated/`.
+pub(crate) const EVENTS: &str = "headwater_aggregator_events_total";
+/// Events dropped, for they were there.
+pub(crate) const DUPLICATES: &str = "headwater_aggregator_duplicates_total";
+/// Events set aside, for their id was there with other content.
+pub(crate) const CONFLICTS: &str = "headwater_aggregator_conflicts_total";
+/// Lines set aside, for they break their contract.
+pub(crate) const REFUSED: &str = "headwater_aggregator_refused_total";
 
 /// Told how far a run has come: raw objects read, and raw objects known to be read.
 pub trait Progress: Send + Sync {
@@ -159,10 +167,10 @@ fn count(summary: &Summary) {
     for (name, value) in [
         ("headwater_aggregator_commits_total", summary.commits),
         ("headwater_aggregator_objects_total", summary.objects),
-        ("headwater_aggregator_events_total", summary.events),
-        ("headwater_aggregator_duplicates_total", summary.duplicates),
-        ("headwater_aggregator_conflicts_total", summary.conflicts),
-        ("headwater_aggregator_refused_total", summary.refused),
+        (EVENTS, summary.events),
+        (DUPLICATES, summary.duplicates),
+        (CONFLICTS, summary.conflicts),
+        (REFUSED, summary.refused),
         ("headwater_aggregator_hours_total", summary.hours),
     ] {
         metrics::counter!(name).increment(value);

@@ -19,6 +19,9 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::probe::Probe;
 
+/// Memory taken by bodies, and by lines on their way to SQS.
+pub(crate) const PENDING_BYTES: &str = "headwater_ingest_pending_bytes";
+
 /// The state of one ingest service.
 pub struct App {
     pub(crate) kinds: Kinds,
@@ -85,7 +88,7 @@ impl App {
 
     /// Brings the metrics up to date that are counted elsewhere.
     pub(crate) fn publish(&self) {
-        gauge!("headwater_ingest_pending_bytes").set(self.budget.used() as f64);
+        gauge!(PENDING_BYTES).set(self.budget.used() as f64);
         gauge!("headwater_ingest_pending_events").set(self.committer.pending_events() as f64);
         self.meter.publish();
     }

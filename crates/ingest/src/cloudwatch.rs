@@ -2,31 +2,35 @@
 
 use service::emf::{Exported, Tell};
 
+use crate::app::PENDING_BYTES;
+use crate::counts::{EVENTS_ACCEPTED, EVENTS_REJECTED};
+use crate::send::{PACK_BYTES, PACKS, SEND_FAILURES};
+
 /// What `METRICS=emf` exports.
 pub(crate) const EXPORTED: &[Exported] = &[
-    Exported::count("EventsAccepted", "headwater_ingest_events_accepted_total"),
+    Exported::count("EventsAccepted", EVENTS_ACCEPTED),
     Exported {
         name: "EventsRejected",
-        source: "headwater_ingest_events_rejected_total",
+        source: EVENTS_REJECTED,
         unit: "Count",
         tell: Tell::GrowthBy {
             label: "code",
             dimension: "reason",
         },
     },
-    Exported::count("Packs", "headwater_ingest_packs_total"),
+    Exported::count("Packs", PACKS),
     Exported {
         name: "PackBytes",
-        source: "headwater_ingest_pack_bytes_total",
+        source: PACK_BYTES,
         unit: "Bytes",
         tell: Tell::Growth,
     },
     Exported {
         name: "PendingBytes",
-        source: "headwater_ingest_pending_bytes",
+        source: PENDING_BYTES,
         unit: "Bytes",
         tell: Tell::Level,
     },
-    Exported::count("SendFailures", "headwater_ingest_send_failures_total"),
+    Exported::count("SendFailures", SEND_FAILURES),
     Exported::AWS_DOLLARS,
 ];

@@ -8,6 +8,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::info;
 
+/// Events that SQS has.
+pub(crate) const EVENTS_ACCEPTED: &str = "headwater_ingest_events_accepted_total";
+/// Events refused, by `code`.
+pub(crate) const EVENTS_REJECTED: &str = "headwater_ingest_events_rejected_total";
+
 /// Counts since the last line, and the metrics that requests touch: looked up by name once.
 pub(crate) struct Counts {
     accepted: AtomicU64,
@@ -40,7 +45,7 @@ impl Default for Counts {
             accepted: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             requests: AtomicU64::new(0),
-            accepted_total: counter!("headwater_ingest_events_accepted_total"),
+            accepted_total: counter!(EVENTS_ACCEPTED),
             accepted_requests_total: requests_total(ACCEPTED),
             request_seconds: histogram!("headwater_ingest_request_seconds"),
             body_bytes: counter!("headwater_ingest_body_bytes_total"),
@@ -60,7 +65,7 @@ impl Counts {
     /// `events` were refused for the reason `code`.
     pub(crate) fn rejected(&self, code: &'static str, events: u64) {
         self.rejected.fetch_add(events, Relaxed);
-        counter!("headwater_ingest_events_rejected_total", "code" => code).increment(events);
+        counter!(EVENTS_REJECTED, "code" => code).increment(events);
     }
 
     /// A request was answered with `status` after `took`.

@@ -21,6 +21,13 @@ const PACK_INLINE_BYTES: usize = 64 * 1024;
 /// Packs that teach how well events compress; smaller ones compress worse than full ones do.
 const TELLING_BYTES: usize = contract::MAX_PACK_BYTES / 2;
 
+/// Packs sent.
+pub(crate) const PACKS: &str = "headwater_ingest_packs_total";
+/// What they held, in bytes.
+pub(crate) const PACK_BYTES: &str = "headwater_ingest_pack_bytes_total";
+/// Messages that SQS did not take.
+pub(crate) const SEND_FAILURES: &str = "headwater_ingest_send_failures_total";
+
 /// Where packs go.
 pub(crate) trait Sink: Send + Sync + 'static {
     /// Sends the messages; the results are in their order.
@@ -158,8 +165,8 @@ impl<S: Sink> Sender<S> {
     async fn send(&self, packs: Vec<Pack>, deadline: Instant) -> Vec<Outcome> {
         let events: Vec<usize> = packs.iter().map(|pack| pack.events).collect();
         let bytes: usize = packs.iter().map(|pack| pack.body.len()).sum();
-        metrics::counter!("headwater_ingest_packs_total").increment(packs.len() as u64);
-        metrics::counter!("headwater_ingest_pack_bytes_total").increment(bytes as u64);
+        metrics::counter!(PACKS).increment(packs.len() as u64);
+        metrics::counter!(PACK_BYTES).increment(bytes as u64);
         for events in &events {
             metrics::histogram!("headwater_ingest_pack_events").record(*events as f64);
         }
@@ -175,14 +182,13 @@ impl<S: Sink> Sender<S> {
                 "no answer from the queue within {:?}",
                 started.elapsed()
             );
-            metrics::counter!("headwater_ingest_send_failures_total")
-                .increment(messages.len() as u64);
+            metrics::counter!(SEND_FAILURES).increment(messages.len() as u64);
             let lost = |events| (events, Err(CommitError::TimedOut(self.send_timeout)));
             return events.into_iter().map(lost).collect();
         };
         let failed = results.iter().filter(|result| result.is_err()).count();
         if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
-            metrics::counter!("headwater_ingest_send_failures_total").increment(failed as u64);
+            metrics::counter!(SEND_FAILURES).increment(failed as u64);
             match error.is_transient() {
                 true => warn!(event = "send_failed", messages = failed, %error),
                 false => error!(event = "send_failed", messages = failed, %error),

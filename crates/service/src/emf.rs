@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 /// Time between two lines: CloudWatch keeps a minute as its finest ordinary period.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The namespace unless set.
+const NAMESPACE: &str = "Headwater";
+
 /// Where metrics go beside `/metrics`.
 #[derive(Debug, Clone, Args)]
 pub struct EmfSettings {
@@ -25,7 +28,7 @@ pub struct EmfSettings {
     #[arg(long, env, value_enum, default_value_t)]
     pub metrics: Metrics,
     /// Namespace of the metrics in CloudWatch: one for each deployment of an account.
-    #[arg(long, env, default_value = "Headwater", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, env, default_value = NAMESPACE, value_parser = NonEmptyStringValueParser::new())]
     pub metrics_namespace: String,
 }
 
@@ -33,7 +36,7 @@ impl Default for EmfSettings {
     fn default() -> EmfSettings {
         EmfSettings {
             metrics: Metrics::default(),
-            metrics_namespace: "Headwater".to_owned(),
+            metrics_namespace: NAMESPACE.to_owned(),
         }
     }
 }
@@ -358,9 +361,7 @@ mod tests {
     fn told(before: &mut Before, text: &str) -> Vec<Value> {
         let now = "2026-11-21T12:00:00Z".parse().unwrap();
         let told = tell(EXPORTED, before, text);
-        told.iter()
-            .map(|told| told.line("Headwater", now))
-            .collect()
+        told.iter().map(|told| told.line(NAMESPACE, now)).collect()
     }
 
     #[test]
