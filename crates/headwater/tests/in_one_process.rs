@@ -61,8 +61,9 @@ async fn the_demo_loses_nothing_and_can_be_run_again() {
     }
 }
 
-/// Serves until `lake` has this many objects under the prefix, then stops; gives back their keys.
-async fn serve_until(config: ServeConfig, prefix: &str, objects: usize) -> Vec<String> {
+/// Serves until the lake's keys under `aggregates/` are `enough`, then stops; gives back those keys.
+/// An hour's files are put side by side, so that a listing may meet any of them first.
+async fn serve_until(config: ServeConfig, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
     let stop = CancellationToken::new();
     let (started, addresses) = oneshot::channel();
     let until = stop.clone();
@@ -76,17 +77,14 @@ async fn serve_until(config: ServeConfig, prefix: &str, objects: usize) -> Vec<S
     let lake = Aws::emulated(http, &format!("http://{aws_listen}")).lake("headwater-lake");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
-        let found = lake.list(prefix, None).await.unwrap();
-        if found.len() >= objects {
+        let listed = lake.list("aggregates/", None).await.unwrap();
+        let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
+        if enough(&keys) {
             stop.cancel();
             server.await.unwrap().unwrap();
-            return found.into_iter().map(|object| object.key).collect();
+            return keys;
         }
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "{} objects",
-            found.len()
-        );
+        assert!(tokio::time::Instant::now() < deadline, "{keys:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -107,12 +105,16 @@ async fn serve_fills_the_lake_stops_when_told_and_goes_on_where_it_was() {
         "--interval",
         "1s",
     ];
-    let first = serve_until(serve_config(&arguments), "aggregates/", 2).await;
-    assert!(
-        first.iter().any(|key| key.ends_with("vehicle.jsonl")),
-        "{first:?}"
-    );
+    let both_formats = ["vehicle.jsonl", "vehicle.parquet"];
+    let first = serve_until(serve_config(&arguments), |keys| {
+        let there = |name: &&str| keys.iter().any(|key| key.ends_with(*name));
+        both_formats.iter().all(there)
+    })
+    .await;
+    // What was there before is all that the second start, which has no fleet, can find.
     let without_fleet = ["--data", data.to_str().unwrap(), "--rate", "0"];
-    let second = serve_until(serve_config(&without_fleet), "aggregates/", first.len()).await;
-    assert!(first.iter().all(|key| second.contains(key)), "{second:?}");
+    serve_until(serve_config(&without_fleet), |keys| {
+        first.iter().all(|key| keys.contains(key))
+    })
+    .await;
 }
