@@ -115,10 +115,11 @@ impl Declaration {
                 "field",
                 "1 to 64 letters, digits and _, no digit first",
             )?;
-            if canonical_order[..at].contains(name) {
+            // Engines that read the columns ignore case.
+            if is_in(name, canonical_order[..at].iter().map(String::as_str)) {
                 return Err(format!("field `{name}` is declared twice"));
             }
-            if ["event_id", "kind", "ingest_received_at"].contains(&name.as_str()) {
+            if is_in(name, ["event_id", "kind", "ingest_received_at"]) {
                 return Err(format!("field `{name}` is the server's own: leave it out"));
             }
         }
@@ -137,7 +138,7 @@ impl Declaration {
         let fields = rules(self.fields, "field")?;
         // A column of `curated/` is named after it; the built-in columns and partitions are taken.
         for rule in &fields {
-            if RESERVED.contains(&rule.name.as_str()) {
+            if is_in(&rule.name, RESERVED.iter().copied()) {
                 return Err(format!(
                     "field `{}` would hide a column of the same name",
                     rule.name
@@ -150,6 +151,17 @@ impl Declaration {
                 "signal `{}` is `required`: only fields can be",
                 rule.name
             ));
+        }
+        for (at, rule) in known.iter().enumerate() {
+            if is_in(
+                &rule.name,
+                known[..at].iter().map(|rule| rule.name.as_str()),
+            ) {
+                return Err(format!(
+                    "signal `{}` is declared twice: its names differ in case alone",
+                    rule.name
+                ));
+            }
         }
         let open = self.signals.open.unwrap_or(true);
         if !open && known.is_empty() {
@@ -209,6 +221,12 @@ impl Declaration {
     }
 }
 
+/// Whether one of `others` is this name when case is ignored.
+fn is_in<'a>(name: &str, others: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut others = others.into_iter();
+    others.any(|other| other.eq_ignore_ascii_case(name))
+}
+
 fn rules(tables: BTreeMap<String, FieldTable>, what: &str) -> Result<Vec<FieldRule>, String> {
     tables
         .into_iter()
@@ -233,6 +251,13 @@ impl FieldTable {
             return Err(format!(
                 "`min` and `max` do not go with type {}",
                 self.r#type
+            ));
+        }
+        if let (Some(min), Some(max)) = (self.min, self.max)
+            && min > max
+        {
+            return Err(format!(
+                "`min` ({min}) is above `max` ({max}): no value could be valid"
             ));
         }
         if self.r#type != ScalarType::String

@@ -23,9 +23,10 @@ pub const AGGREGATES: &str = "aggregates/";
 pub struct Hour(i64);
 
 impl Hour {
-    /// The hour in which `time` lies.
+    /// The hour in which `time` lies. A leap second lies in the hour after it, as where time is counted
+    /// in microseconds.
     pub fn of(time: DateTime<Utc>) -> Hour {
-        Hour(time.timestamp().div_euclid(3600))
+        Hour(time.timestamp_micros().div_euclid(3_600_000_000))
     }
 
     /// Its first instant.
@@ -102,4 +103,20 @@ pub fn curated_key(kind: &str, hour: Hour, commit: u64) -> String {
 /// Key of an hour's aggregates: `aggregates/year=YYYY/month=MM/day=DD/hour=HH/<kind>.<extension>`.
 pub fn aggregate_key(hour: Hour, kind: &str, extension: &str) -> String {
     format!("{AGGREGATES}{hour}/{kind}.{extension}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leap_second_lies_where_its_microseconds_are_counted() {
+        let time: DateTime<Utc> = "2016-12-31T23:59:60.5Z".parse().unwrap();
+        let counted = DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap();
+        assert_eq!(Hour::of(time), Hour::of(counted));
+        assert_eq!(
+            Hour::of(time).to_string(),
+            "year=2017/month=01/day=01/hour=00"
+        );
+    }
 }

@@ -200,6 +200,15 @@ impl Kind {
             || self.fields.iter().any(|rule| rule.name == name)
     }
 
+    /// The declared signal that differs from `name` in case alone. Names become columns, and most
+    /// engines that read them ignore case.
+    pub(crate) fn known_in_other_case(&self, name: &str) -> Option<&str> {
+        let known = self.known_rules.iter().map(|rule| rule.name.as_str());
+        known
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(name) && *known != name)
+    }
+
     /// Whether a signal of that name would hide a column of `curated/`: one of the built-in ones
     /// or one of the kind's fields.
     pub(crate) fn is_reserved_signal(&self, name: &str) -> bool {

@@ -211,6 +211,32 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_taken_as_far_as_each_has_a_double() {
+        let folder = tempfile::tempdir().unwrap();
+        let counted = STATION.replace(
+            "known.temp_c",
+            "known.total = { type = \"integer\" }, known.temp_c",
+        );
+        std::fs::write(folder.path().join("station.toml"), counted).unwrap();
+        let kinds = Kinds::load(Some(folder.path())).unwrap();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let read = |total: &str| {
+            let text = format!(
+                r#"{{"station_id":"s","observed_at":"2026-01-01T00:00:00Z","readings":{{"total":{total}}}}}"#
+            );
+            crate::parse_sent(&kinds, None, &text, now).map_err(|rejection| rejection.code)?;
+            Ok(())
+        };
+        for sound in ["-3", "9007199254740992", "4e2"] {
+            assert_eq!(read(sound), Ok(()), "{sound}");
+        }
+        for wrong in ["1e19", "-1e300", "9007199254740993", "18446744073709551617"] {
+            assert_eq!(read(wrong), Err(crate::Code::OutOfRange), "{wrong}");
+        }
+        assert_eq!(read("1.5"), Err(crate::Code::WrongType));
+    }
+
+    #[test]
     fn a_wrong_declaration_is_refused_with_its_file_and_reason() {
         let cases = [
             (
@@ -237,6 +263,22 @@ mod tests {
                 STATION.replace("temp_c", "event_time"),
                 "would hide a column",
             ),
+            (
+                STATION.replace("station_id", "Event_ID"),
+                "the server's own",
+            ),
+            (
+                STATION.replace("observed_at", "Station_ID"),
+                "declared twice",
+            ),
+            (
+                STATION.replace(
+                    "known.temp_c",
+                    "known.Temp_C = { type = \"string\" }, known.temp_c",
+                ),
+                "in case alone",
+            ),
+            (STATION.replace("max = 60", "max = -91"), "is above `max`"),
             (format!("{STATION}\nextra = 1"), "unknown field"),
             (STATION.replace("version = 1", ""), "missing field"),
         ];

@@ -90,7 +90,11 @@ fn read_signals<'a>(json: &mut Cursor<'a>, kind: &Kind) -> Option<Signals<'a>> {
         marks |= mark;
         let value = match kind.known_rule(name) {
             Some(rule) => read_checked(json, rule)?,
-            None if kind.open && is_signal_name(name) && !kind.is_reserved_signal(name) => {
+            None if kind.open
+                && is_signal_name(name)
+                && !kind.is_reserved_signal(name)
+                && kind.known_in_other_case(name).is_none() =>
+            {
                 let value = json.scalar()?;
                 let too_long = matches!(&value, Scalar::Text(text) if text.len() > MAX_TEXT_BYTES);
                 (!too_long).then_some(value)?

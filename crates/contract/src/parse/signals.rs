@@ -91,6 +91,15 @@ impl<'de> Visitor<'de> for SignalsSeed<'_> {
                             "is a reserved name: rename the signal",
                         ));
                     }
+                    if let Some(known) = kind.known_in_other_case(&name) {
+                        return Err(refuse(
+                            Code::InvalidFormat,
+                            &name,
+                            &format!(
+                                "differs from `{known}`, which is declared, in case alone: spell it so"
+                            ),
+                        ));
+                    }
                     let value = map.next_value_seed(ScalarSeed { path, fault })?;
                     if let Scalar::Text(text) = &value
                         && text.len() > MAX_TEXT_BYTES

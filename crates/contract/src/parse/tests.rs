@@ -62,6 +62,12 @@ fn each_fault_has_its_own_code_and_names_its_field() {
             OutOfRange,
             Some("payload.odometer"),
         ),
+        // Columns are told apart without regard to case: it would share the declared signal's.
+        (
+            swap("engine_rpm\":2150", "Engine_RPM\":-1"),
+            InvalidFormat,
+            Some("payload.Engine_RPM"),
+        ),
         ("[1]".into(), NotAnObject, None),
         ("17".into(), NotAnObject, None),
         ("null".into(), NotAnObject, None),
