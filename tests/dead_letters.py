@@ -6,6 +6,7 @@ declaration can mend is exported, corrected by hand and posted to ingest. In the
 the judge finds each event once, in `curated/` and in `aggregates/`.
 """
 
+import asyncio
 import base64
 import collections
 import dataclasses
@@ -18,7 +19,7 @@ import time
 
 import boto3
 
-from processes import ROOT, Queue, Services, require, say, wait_until
+from processes import ROOT, Proxy, Queue, Services, require, say, wait_until
 
 # What the consumer is started with at first, and after the mending: file, text.
 STRICT = {
@@ -109,6 +110,8 @@ NOT_QUEUED = {"kind_mismatch"}
 MANY = 1001
 # Letters of a replay that is killed, and how many are sent before the kill.
 MASS = 600
+# Where the replay that is killed finds its endpoint.
+SLOW = 19102
 KILL_AFTER = 150
 
 
@@ -301,7 +304,7 @@ class Run:
         found = {}
         while True:
             answer = self.sqs.receive_message(
-                QueueUrl=self.dlq.url, MaxNumberOfMessages=10, VisibilityTimeout=60, WaitTimeSeconds=1,
+                QueueUrl=self.dlq.url, MaxNumberOfMessages=10, VisibilityTimeout=600, WaitTimeSeconds=1,
                 MessageAttributeNames=["All"],
             )
             messages = answer.get("Messages", [])
@@ -371,10 +374,24 @@ def listed_and_shown(run, expected):
     say(f"{len(listed)} letters of {len(must)} reasons listed, one of each shown")
 
 
+class Slow(Proxy):
+    """A way on which each request waits, so that there is time to be killed in the middle."""
+
+    async def before(self, data, is_answer):
+        if not is_answer:
+            await asyncio.sleep(0.02)
+
+
 def killed_halfway(run):
     """A replay that dies halfway, while no consumer runs, and is run again. What it had received just then stays hidden
     for half a minute and is left for later."""
-    replay = run.services.begin("batch-consumer", "dlq", "replay", "--reason", "max_receives")
+    services = run.services
+    host, port = services.env["AWS_ENDPOINT_URL"].removeprefix("http://").split(":")
+    Slow(SLOW, (host, int(port)))
+    slowly = services.env | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{SLOW}"}
+    replay = Services(services.binaries, services.folder, slowly).begin(
+        "batch-consumer", "dlq", "replay", "--reason", "max_receives"
+    )
     while run.queue.depth() < KILL_AFTER:
         require(replay.poll() is None, "the replay runs until it is killed")
         time.sleep(0.005)

@@ -34,6 +34,8 @@ from processes import ROOT, Queue, Services, build, metrics, require, say
 KEY = "e2e-test-key"
 INGEST = "http://127.0.0.1:13000"
 CONSUMER = "127.0.0.1:19101"
+# Most SQS calls for a million events in bulk. What they are on a machine that does nothing else, docs/benchmarks.md says.
+FLOOD_CALLS = 800
 
 
 def post(path, body, content_type="application/json", key=KEY):
@@ -235,9 +237,9 @@ def pipeline(arguments, services, sqs, s3):
     bulk(services, folder, arguments.bulk)
     # How full groups and receives are hangs on who gets the processor when: one slow moment is no failure.
     calls = flood(queue, now, arguments.flood)
-    if calls > 400:
+    if calls > FLOOD_CALLS:
         calls = min(calls, flood(queue, now + datetime.timedelta(milliseconds=1), arguments.flood))
-    require(calls <= 400, f"{calls:.0f} SQS calls per million events, twice; at most 400")
+    require(calls <= FLOOD_CALLS, f"{calls:.0f} SQS calls per million events, twice; at most {FLOOD_CALLS}")
     broken_among_many(now)
     third_kind(now)
     refusals(now)

@@ -46,7 +46,7 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 BASE_ENVIRONMENT = {"SSL_CERT_FILE": CERTIFICATES}
 
 # How long a service may take to be ready.
-PATIENCE = 30
+PATIENCE = 120
 
 # What the checks of the services need of each other, besides free ports.
 AWS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

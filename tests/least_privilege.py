@@ -62,9 +62,9 @@ class Run:
         listed = self.s3.list_objects_v2(Bucket=NAMES["LAKE_BUCKET"], Prefix=prefix)
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
-    def start_consumer(self, visibility_timeout):
+    def start_consumer(self, visibility_timeout, batch_max_wait="3s"):
         address = f"127.0.0.1:{CONSUMER}"
-        arguments = ["--metrics-listen", address, "--poll-wait", "1s", "--batch-max-wait", "3s"]
+        arguments = ["--metrics-listen", address, "--poll-wait", "1s", "--batch-max-wait", batch_max_wait]
         arguments += ["--visibility-timeout", visibility_timeout]
         self.consumer.start("batch-consumer", *arguments, ready=f"http://{address}/readyz")
 
@@ -109,7 +109,7 @@ def accepted(run, now):
 
 def unwritten(run):
     """What the consumer cannot write it gives back at its stop. The bucket is away meanwhile."""
-    run.start_consumer("60s")
+    run.start_consumer("60s", batch_max_wait="20s")
     run.s3.delete_bucket(Bucket=NAMES["LAKE_BUCKET"])
     wait_until("a write fails", lambda: "event=write_failed" in run.consumer.log("batch-consumer"))
     run.consumer.stop("batch-consumer")

@@ -27,7 +27,7 @@ from processes import Proxy, Queue, Services, build, require, say
 KEY = "overload-test-key"
 LOCAL_AWS, PROXY, INGEST, CONSUMER, AGGREGATOR = 22001, 22002, 22003, 22004, 22005
 # What the proxy lets pass to the queue, in bytes a second.
-QUEUE_TAKES = 800_000
+QUEUE_TAKES = 400_000
 EVENTS = 500
 # The bar for ingest's resident memory, in KiB: what the settings allow for is in docs/operations.md.
 MOST_MEMORY = 128 * 1024

@@ -1,10 +1,11 @@
 //! Settings of the aggregator.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use aws::{CreateSettings, LakeSettings, ObjectInfo};
 use bytesize::ByteSize;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -13,9 +14,16 @@ use contract::{Hour, Kinds};
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
+/// Bytes of raw objects that a commit may hold: below, each object would be a commit of its own;
+/// above, the ids of an hour would outgrow the 31 bits of Arrow's offsets.
+const COMMIT_BYTES: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::gib(1);
+
 /// Turns raw events into deduplicated Parquet and hourly aggregates.
+///
+/// Each flag can be given as an environment variable. AWS is reached by the SDK's own variables,
+/// such as AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.
 #[derive(Debug, Parser)]
-#[command(name = "aggregator", version, about)]
+#[command(name = "aggregator", version, about, mut_args(|arg| arg.global(true)))]
 pub struct Cli {
     /// What to do; `once` where nothing is named.
     #[command(subcommand)]
@@ -80,6 +88,23 @@ pub struct Config {
     pub emf: EmfSettings,
 }
 
+impl Cli {
+    /// Says what is wrong with the settings or the command, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// Names what it is and what it must be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(Command::Rebuild { from, to }) = &self.command {
+            ensure!(
+                from < to,
+                "--from must be before --to: no hour lies between"
+            );
+        }
+        self.config.check()
+    }
+}
+
 impl Config {
     /// The defaults, for a lake in that bucket.
     pub fn for_bucket(bucket: &str) -> Config {
@@ -96,6 +121,14 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         if self.commit_max_objects == 0 {
             bail!("COMMIT_MAX_OBJECTS must be at least 1");
+        }
+        if !COMMIT_BYTES.contains(&self.commit_max_bytes) {
+            bail!(
+                "COMMIT_MAX_BYTES is {}: set it to {} at least and {} at most",
+                self.commit_max_bytes,
+                COMMIT_BYTES.start(),
+                COMMIT_BYTES.end()
+            );
         }
         if self.interval < Duration::from_millis(100) {
             bail!(
@@ -175,6 +208,47 @@ mod tests {
             "year=2026/month=11/day=21/hour=00"
         );
         assert!(parse_hour("noon").is_err());
+    }
+
+    #[test]
+    fn a_flag_may_stand_before_or_after_the_command() {
+        for line in [
+            ["aggregator", "--lake-bucket=other", "once"],
+            ["aggregator", "once", "--lake-bucket=other"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!(cli.config.lake.lake_bucket, "other");
+            cli.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        let hours = |from: &'static str| {
+            [
+                "aggregator",
+                "rebuild",
+                "--from",
+                from,
+                "--to=2026-11-21T05",
+            ]
+        };
+        for (line, named) in [
+            (
+                &["aggregator", "--commit-max-bytes=0"][..],
+                "COMMIT_MAX_BYTES",
+            ),
+            (
+                &["aggregator", "--commit-max-objects=0"],
+                "COMMIT_MAX_OBJECTS",
+            ),
+            (&hours("2026-11-21T05"), "--from"),
+        ] {
+            let error = Cli::try_parse_from(line).unwrap().check().unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        let sound = Cli::try_parse_from(hours("2026-11-21T04")).unwrap();
+        sound.check().unwrap();
     }
 
     #[test]

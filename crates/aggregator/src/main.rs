@@ -22,7 +22,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     service::logging::init(cli.config.log_format);
-    if let Err(error) = cli.config.check() {
+    if let Err(error) = cli.check() {
         eprintln!("aggregator: {error:#}");
         return ExitCode::from(2);
     }
@@ -58,7 +58,7 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
 }
 
 async fn work(command: Command, config: &Config, stop: &CancellationToken) -> anyhow::Result<()> {
-    let aws = aws::Aws::connect().await;
+    let aws = aws::Aws::connect().await?;
     if config.create.wanted(&aws) {
         aws::setup::create_bucket(&aws, &config.lake.lake_bucket)
             .await

@@ -12,7 +12,7 @@ use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::clock::Clock;
-use crate::error::CallError;
+use crate::error::{CallError, NotAnEndpoint};
 use crate::lake::Lake;
 use crate::meter::Meter;
 use crate::queue::Queue;
@@ -37,7 +37,12 @@ impl Aws {
     /// An endpoint on this machine needs neither region nor credentials: where none are set it
     /// gets `us-east-1` and `test`, for an emulation checks neither and the chain would look for
     /// an instance role first.
-    pub async fn connect() -> Aws {
+    ///
+    /// # Errors
+    ///
+    /// [`NotAnEndpoint`] where `AWS_ENDPOINT_URL` is not one: the SDK would leave it aside and talk to
+    /// AWS itself.
+    pub async fn connect() -> Result<Aws, NotAnEndpoint> {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
@@ -53,6 +58,7 @@ impl Aws {
             .region(Region::from_static("us-east-1"))
             .load()
             .await;
+        check_endpoint(endpoint_only.endpoint_url())?;
         let mut loader = chain();
         if endpoint_only.endpoint_url().is_some_and(is_loopback) {
             if !has_credentials() {
@@ -65,7 +71,8 @@ impl Aws {
                 .or_else(Region::from_static("us-east-1")),
             );
         }
-        Aws::from_config(&loader.load().await, Clock::system(), None)
+        let config = loader.load().await;
+        Ok(Aws::from_config(&config, Clock::system(), None))
     }
 
     /// Clients that talk through `http` to `endpoint`, with the credentials of an emulation: for
@@ -193,6 +200,28 @@ fn timeouts() -> TimeoutConfig {
 
 fn test_credentials() -> Credentials {
     Credentials::from_keys("test", "test", None)
+}
+
+/// Holds what the SDK took for the endpoint against what the environment says.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asks for the SDK's own variables, which clap does not read"
+)]
+fn check_endpoint(taken: Option<&str>) -> Result<(), NotAnEndpoint> {
+    let asked = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
+    let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_ok();
+    let wanted = match taken {
+        Some(taken) => taken,
+        None if ignored => return Ok(()),
+        None => asked.trim(),
+    };
+    let is_http = ["http://", "https://"]
+        .iter()
+        .any(|scheme| wanted.starts_with(scheme));
+    match wanted.is_empty() || taken.is_some() && is_http {
+        true => Ok(()),
+        false => Err(NotAnEndpoint(wanted.to_owned())),
+    }
 }
 
 /// Whether the user has named credentials: then they are used, whatever the endpoint.

@@ -7,6 +7,14 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 /// Any error, as the source of another.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// `AWS_ENDPOINT_URL` is set to something that is no address of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "AWS_ENDPOINT_URL is `{0}`, which is not an http or https URL: set it to one, such as http://127.0.0.1:4566, \
+     or unset it for AWS itself"
+)]
+pub struct NotAnEndpoint(pub String);
+
 /// A failed AWS call: the operation, such as `sqs:ReceiveMessage`, and its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {

@@ -12,7 +12,7 @@ pub mod setup;
 
 pub use clock::Clock;
 pub use connect::Aws;
-pub use error::{BoxError, CallError};
+pub use error::{BoxError, CallError, NotAnEndpoint};
 pub use lake::{Condition, Head, Lake, Object, ObjectInfo, Outcome};
 pub use message::{Depth, Message, Outgoing};
 pub use meter::{Meter, PRICES_AS_OF, Usage, price_per_request};

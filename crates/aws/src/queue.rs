@@ -52,7 +52,7 @@ impl Queue {
             .map_err(|error| match sort(GET, error) {
                 CallError::NotFound { operation, .. } => CallError::NotFound {
                     operation,
-                    reason: format!("there is no queue `{name}`: `--create` makes it"),
+                    reason: format!("there is no queue `{name}`"),
                 },
                 other => other,
             })?

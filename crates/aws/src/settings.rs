@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 pub struct QueueSettings {
     /// Name of the SQS queue of events.
-    #[arg(long, env, default_value = "headwater-events")]
+    #[arg(long, env, default_value = "headwater-events", value_parser = queue_name)]
     pub queue_name: String,
 }
 
@@ -14,22 +14,39 @@ pub struct QueueSettings {
 #[derive(Debug, Clone, Args)]
 pub struct DlqSettings {
     /// Name of the dead-letter queue.
-    #[arg(long, env, default_value = "headwater-events-dlq")]
+    #[arg(long, env, default_value = "headwater-events-dlq", value_parser = queue_name)]
     pub dlq_name: String,
+}
+
+impl DlqSettings {
+    /// Says so where the dead letters would go back to the queue that they come from.
+    ///
+    /// # Errors
+    ///
+    /// Names the settings and what they must be.
+    pub fn check(&self, events: &QueueSettings) -> Result<(), String> {
+        match self.dlq_name == events.queue_name {
+            true => Err(format!(
+                "DLQ_NAME and QUEUE_NAME are both `{}`: dead letters need a queue of their own",
+                self.dlq_name
+            )),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The lake.
 #[derive(Debug, Clone, Args)]
 pub struct LakeSettings {
     /// Name of the S3 bucket of the lake.
-    #[arg(long, env, default_value = "headwater-lake")]
+    #[arg(long, env, default_value = "headwater-lake", value_parser = bucket_name)]
     pub lake_bucket: String,
 }
 
 /// Whether missing queues and buckets are made.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CreateSettings {
-    /// Make queues and bucket where they are missing. Without it, they are made only at an
+    /// Make what the service needs of queues and bucket where it is missing. Without it, they are made only at an
     /// endpoint on this machine; `--create=false` makes them nowhere.
     #[arg(long, env, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub create: Option<bool>,
@@ -39,5 +56,70 @@ impl CreateSettings {
     /// Whether to make what is missing at this endpoint.
     pub fn wanted(&self, aws: &crate::Aws) -> bool {
         self.create.unwrap_or_else(|| aws.is_loopback())
+    }
+}
+
+/// A standard queue's name (SQS Developer Guide, "Amazon SQS standard queue quotas", read 2026-11-21).
+fn queue_name(name: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    match (1..=80).contains(&name.len()) && name.bytes().all(allowed) {
+        true => Ok(name.to_owned()),
+        false => {
+            Err("a queue's name is 1 to 80 letters, digits, hyphens and underscores".to_owned())
+        }
+    }
+}
+
+/// A bucket's name (S3 User Guide, "General purpose bucket naming rules", read 2026-11-21).
+fn bucket_name(name: &str) -> Result<String, String> {
+    let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = name.as_bytes();
+    let inside = |byte: &u8| letter_or_digit(byte) || matches!(byte, b'-' | b'.');
+    let is_one = (3..=63).contains(&bytes.len())
+        && bytes.iter().all(inside)
+        && [bytes.first(), bytes.last()]
+            .into_iter()
+            .flatten()
+            .all(letter_or_digit);
+    match is_one {
+        true => Ok(name.to_owned()),
+        false => Err(
+            "a bucket's name is 3 to 63 lower-case letters, digits, hyphens and dots, a letter or digit at either end"
+                .to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_aws_would_refuse_are_refused() {
+        let (long, longest) = ("q".repeat(81), "q".repeat(80));
+        for name in ["headwater-events", "A_1", &longest] {
+            queue_name(name).unwrap();
+        }
+        for name in ["", "bad name", "events.fifo", "ü", &long] {
+            queue_name(name).unwrap_err();
+        }
+        for name in ["headwater-lake", "a.b", "123"] {
+            bucket_name(name).unwrap();
+        }
+        for name in ["ab", "Bad_Bucket", "-ab", "ab-", "a b c", &"b".repeat(64)] {
+            bucket_name(name).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn dead_letters_have_a_queue_of_their_own() {
+        let dlq = DlqSettings {
+            dlq_name: "x".to_owned(),
+        };
+        let queue = |name: &str| QueueSettings {
+            queue_name: name.to_owned(),
+        };
+        dlq.check(&queue("y")).unwrap();
+        assert!(dlq.check(&queue("x")).unwrap_err().contains("DLQ_NAME"));
     }
 }

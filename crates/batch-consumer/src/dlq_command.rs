@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use aws::{Aws, Queue};
+use aws::{Aws, CallError, Queue};
 use batch_consumer::dlq::{self, Filter, Letter, Listing};
 use chrono::Utc;
 use contract::Kinds;
@@ -23,7 +23,11 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
             which,
             json,
         } => {
-            let (dlq, kinds) = (find(&queues).await?, kinds(&queues)?);
+            let kinds = match kinds(&queues) {
+                Ok(kinds) => kinds,
+                Err(code) => return Ok(code),
+            };
+            let dlq = find(&queues).await?;
             let listing = dlq::list(&dlq, &kinds, &which.filter(), &stop).await?;
             print_list(&listing, &dlq, json)
         }
@@ -32,7 +36,11 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
             message_id,
             json,
         } => {
-            let (dlq, kinds) = (find(&queues).await?, kinds(&queues)?);
+            let kinds = match kinds(&queues) {
+                Ok(kinds) => kinds,
+                Err(code) => return Ok(code),
+            };
+            let dlq = find(&queues).await?;
             match dlq::show(&dlq, &kinds, &message_id, &stop).await? {
                 Some(letter) => print_letter(&letter, json),
                 None => {
@@ -86,18 +94,27 @@ async fn find(queues: &Queues) -> anyhow::Result<Queue> {
 }
 
 async fn queue(name: &str) -> anyhow::Result<Queue> {
-    let aws = Aws::connect().await;
-    let queue = aws.queue(name).await;
-    queue.with_context(|| {
-        format!(
-            "cannot find `{name}` at {}",
-            aws.endpoint().unwrap_or("AWS")
-        )
+    let aws = Aws::connect().await?;
+    aws.queue(name).await.map_err(|error| {
+        let advice = match &error {
+            // The commands make no queue: letters are where the pipeline put them.
+            CallError::NotFound { .. } => "set DLQ_NAME and QUEUE_NAME as for the consumer".into(),
+            other => aws.advice(other),
+        };
+        let endpoint = aws.endpoint().unwrap_or("AWS");
+        anyhow::Error::new(error)
+            .context(advice)
+            .context(format!("cannot find `{name}` at {endpoint}"))
     })
 }
 
-fn kinds(queues: &Queues) -> anyhow::Result<Kinds> {
-    Kinds::load(queues.contracts.as_deref()).context("CONTRACTS cannot be read")
+/// The declared kinds; where they cannot be read it says why, and gives the exit code.
+fn kinds(queues: &Queues) -> Result<Kinds, ExitCode> {
+    Kinds::load(queues.contracts.as_deref()).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        eprintln!("batch-consumer: CONTRACTS cannot be read: {error:#}");
+        ExitCode::from(USAGE)
+    })
 }
 
 async fn replay(

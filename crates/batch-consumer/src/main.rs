@@ -44,7 +44,7 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
     let handle = metrics::install()?;
     let ready = metrics::Ready::default();
     let aws = tokio::select! {
-        aws = Aws::connect() => aws,
+        aws = Aws::connect() => aws?,
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     let meter = aws.meter().clone();

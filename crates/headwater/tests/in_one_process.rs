@@ -75,7 +75,7 @@ async fn serve_until(config: ServeConfig, enough: impl Fn(&[String]) -> bool) ->
     // Through the port, as any other client would.
     let http = local_http();
     let lake = Aws::emulated(http, &format!("http://{aws_listen}")).lake("headwater-lake");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(180);
     loop {
         let listed = lake.list("aggregates/", None).await.unwrap();
         let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();

@@ -65,7 +65,7 @@ async fn each_event_is_a_plain_message_and_stands_in_raw() {
         batch_consumer::Config::parse_from(["batch-consumer", "--create", "--poll-wait=1s"]);
     let consumer = tokio::spawn(batch_consumer::run(config, aws.clone(), stop.clone()));
     let lake = aws.lake("headwater-lake");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let mut landed = Vec::new();
     while landed.len() < sent.len() {
         assert!(Instant::now() < deadline, "{} lines landed", landed.len());

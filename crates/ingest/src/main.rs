@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => runtime.block_on(run(config)),
         Err(error) => {
-            eprintln!("error: cannot start: {error}");
+            eprintln!("ingest: cannot start: {error}");
             ExitCode::FAILURE
         }
     }
@@ -37,7 +37,7 @@ async fn run(config: Config) -> ExitCode {
         }
         None => {
             if let Err(error) = config.check() {
-                eprintln!("error: {error:#}");
+                eprintln!("ingest: {error:#}");
                 return ExitCode::from(2);
             }
             serve(config).await
@@ -46,7 +46,7 @@ async fn run(config: Config) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("ingest: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -61,6 +61,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             config.listen
         )
     })?;
-    let aws = aws::Aws::connect().await;
+    let aws = aws::Aws::connect().await?;
     ingest::run(config, aws, listener, stop).await
 }

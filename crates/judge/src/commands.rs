@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use aws::{Aws, CallError, Lake, Queue};
 use chrono::{DateTime, Utc};
 use contract::Kinds;
@@ -43,8 +43,8 @@ impl Outcome {
     }
 }
 
-/// Does what the settings say. The first stop ends the sending or the waiting, and what was accepted
-/// until then is judged.
+/// Does what the settings say. The first stop ends the sending or the waiting, and there is no
+/// verdict: what was accepted may still be on its way.
 pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
     let result = match command {
         Command::Run(run) => match prepare(run, stop) {
@@ -138,6 +138,7 @@ async fn run_and_judge(
         wait_curated: config.wait_curated.unwrap_or(!config.raw_only),
         drain: true,
     };
+    patience.unless_stopped()?;
     patience
         .wait(&lake, &queue, &sender.kinds, &ledger, &scope, &arrivals)
         .await?;
@@ -210,7 +211,7 @@ async fn check_ledger(
 
 /// Queue and lake, or what to do where they cannot be found.
 async fn connect(config: &Config) -> anyhow::Result<(Lake, Queue)> {
-    let aws = Aws::connect().await;
+    let aws = Aws::connect().await?;
     let advice = |error: &CallError| match error {
         CallError::NotFound { .. } => {
             "start the pipeline first: ingest and batch-consumer make queue and bucket with --create"
@@ -259,29 +260,46 @@ impl Patience<'_> {
         let within = humantime::format_duration(self.config.timeout);
         if self.drain && self.config.shared {
             // A queue that others fill need never be empty: the ledger's own events tell.
-            if !self.all(Places::Raw, lake, kinds, ledger, scope).await? {
+            let complete = self.all(Places::Raw, lake, kinds, ledger, scope).await?;
+            self.unless_stopped()?;
+            if !complete {
                 eprintln!(
                     "judge: raw/ was not complete within {within}: is batch-consumer running?"
                 );
             }
-        } else if self.drain
-            && let Drained::No { messages } = self.drained(queue, arrivals).await?
-        {
-            eprintln!(
-                "judge: the queue did not drain within {within}: {messages} messages are left; is batch-consumer running?"
-            );
+        } else if self.drain {
+            let drained = self.drained(queue, arrivals).await?;
+            self.unless_stopped()?;
+            if let Drained::No { messages } = drained {
+                eprintln!(
+                    "judge: the queue did not drain within {within}: {messages} messages are left; is batch-consumer running?"
+                );
+            }
         }
-        if self.wait_curated
-            && !self
+        if self.wait_curated {
+            let complete = self
                 .all(Places::Curated, lake, kinds, ledger, scope)
-                .await?
-        {
-            eprintln!(
-                "judge: curated/ was not complete within {within}: run `aggregator once`, or judge raw/ alone with --raw-only"
-            );
-            // Nor will the aggregates be, however long they are waited for.
-            self.wait_curated = false;
+                .await?;
+            self.unless_stopped()?;
+            if !complete {
+                eprintln!(
+                    "judge: curated/ was not complete within {within}: run `aggregator once`, or judge raw/ alone with --raw-only"
+                );
+                // Nor will the aggregates be, however long they are waited for.
+                self.wait_curated = false;
+            }
         }
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// If it was stopped: what was not waited for would be called lost.
+    fn unless_stopped(&self) -> anyhow::Result<()> {
+        ensure!(
+            !self.stop.is_cancelled(),
+            "stopped before a verdict; `judge check` gives one of a ledger that was kept (--ledger)"
+        );
         Ok(())
     }
 
@@ -308,6 +326,7 @@ impl Patience<'_> {
         let found = wait_for_aggregates(lake, kinds, &extent, timeout, self.stop)
             .await
             .context("no verdict")?;
+        self.unless_stopped()?;
         Ok(Some(found))
     }
 

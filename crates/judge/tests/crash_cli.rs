@@ -102,7 +102,7 @@ async fn told_to_stop_it_kills_its_processes_and_gives_no_verdict() {
         .spawn()
         .unwrap();
     // One ingest, three consumers, two aggregators, local-aws and the judge itself.
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     while running_from(&folder).len() < 8 {
         assert!(
             tokio::time::Instant::now() < deadline,

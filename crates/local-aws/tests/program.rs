@@ -127,16 +127,20 @@ async fn a_killed_program_has_lost_nothing_that_it_answered() {
             answered.store(n + 1, std::sync::atomic::Ordering::Relaxed);
         }
     };
+    let enough = async {
+        while answered.load(std::sync::atomic::Ordering::Relaxed) < 50 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
     // The kill comes in the middle of writing; what is not answered may go either way.
     tokio::select! {
         () = write => panic!("the program should not have failed"),
-        () = tokio::time::sleep(Duration::from_millis(400)) => {
+        () = enough => {
             program.child.kill().unwrap();
             program.child.wait().unwrap();
         }
     }
     let answered = answered.into_inner();
-    assert!(answered > 5);
     let cloud = local_aws::LocalAws::builder()
         .folder(folder.path())
         .build()

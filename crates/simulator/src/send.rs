@@ -222,6 +222,17 @@ impl<P: Fn(u64)> Run<P> {
             Ok(answer) => self.summary.add_answer(&classes, &answer),
             Err(error) => {
                 self.summary.add_failure(&classes);
+                let refused = matches!(
+                    &error,
+                    PostError::Refused {
+                        status: 400..=499,
+                        ..
+                    }
+                );
+                let message = error.to_string();
+                if refused {
+                    self.summary.refuse(&classes, &message);
+                }
                 if self.over.is_cancelled() {
                     // Stopped while it was waiting to try again: not worth a fuss.
                     return;
@@ -234,11 +245,8 @@ impl<P: Fn(u64)> Run<P> {
                         ..
                     }
                 );
-                let message = error.to_string();
                 error!(event = "post_failed", events = events.len(), "{message}");
-                if about_this_body {
-                    self.summary.refuse(&classes, &message);
-                } else {
+                if !about_this_body {
                     self.summary.fail(SendError::Post(error));
                     self.over.cancel();
                 }

@@ -141,7 +141,9 @@ async fn a_wrong_key_ends_the_run_at_once() {
         matches!(&summary.failure, Some(SendError::Post(error)) if error.to_string().contains("wrong key"))
     );
     assert!(fake.received().len() < 20, "{}", fake.received().len());
-    assert_eq!(summary.unanswered, summary.total_sent());
+    // ingest has answered: they are refused, not unknown.
+    assert_eq!(summary.total_rejected(), summary.total_sent());
+    assert_eq!(summary.unanswered, 0);
 }
 
 #[tokio::test]
@@ -176,14 +178,12 @@ async fn a_stop_finishes_the_posts_under_way_and_sends_no_more() {
     let stop = CancellationToken::new();
     let endless = (0..).map(|n| event(n, Class::Good, Some(Duration::from_millis(n))));
     let (summary, ()) = tokio::join!(run(&url, endless, SendOptions::default(), &stop), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while fake.events().len() < 50 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         stop.cancel();
     });
     assert!(summary.stopped && summary.is_fine());
-    assert!(
-        (50..=400).contains(&summary.total_sent()),
-        "{}",
-        summary.total_sent()
-    );
+    assert!(summary.total_sent() >= 50, "{}", summary.total_sent());
     assert_eq!(summary.total_accepted(), fake.events().len() as u64);
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aggregator::{Config, Summary};
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
-use aws::{Aws, Condition};
+use aws::{Aws, Clock, Condition};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -27,6 +27,11 @@ use uuid::Uuid;
 
 pub const BUCKET: &str = "lake";
 
+/// A day after what the tests land: a run looks back two days.
+fn clock() -> Clock {
+    Clock::starting_at("2026-11-21T12:30:00Z".parse().unwrap())
+}
+
 /// A lake, the settings to aggregate it, and how many parts were put into `raw/`.
 pub struct TestLake {
     pub cloud: LocalAws,
@@ -38,7 +43,7 @@ pub struct TestLake {
 impl TestLake {
     pub async fn new() -> TestLake {
         let cloud = LocalAws::in_process();
-        let aws = Aws::emulated(cloud.http_client(), cloud.endpoint());
+        let aws = Aws::emulated_at(cloud.http_client(), cloud.endpoint(), clock());
         aws::setup::create_bucket(&aws, BUCKET).await.unwrap();
         TestLake {
             cloud,
@@ -108,8 +113,9 @@ impl TestLake {
             .unwrap()
             .build()
             .unwrap();
+        let schema = arrow::array::RecordBatchReader::schema(&reader);
         let batches: Vec<_> = reader.map(Result::unwrap).collect();
-        arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
+        arrow::compute::concat_batches(&schema, &batches).unwrap()
     }
 
     /// Every row of `curated/` as text, by key and place: what a reader sees.
@@ -213,7 +219,7 @@ impl Gate {
 
     pub fn aws(&self, cloud: &LocalAws) -> Aws {
         use aws_smithy_runtime_api::shared::IntoShared;
-        Aws::emulated(self.clone().into_shared(), cloud.endpoint())
+        Aws::emulated_at(self.clone().into_shared(), cloud.endpoint(), clock())
     }
 }
 

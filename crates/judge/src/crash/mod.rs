@@ -46,7 +46,7 @@ pub use reader::Reader;
 pub use settings::CrashConfig;
 
 /// Longest time for all processes to answer after a start.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(120);
 
 /// Pause between two looks of the reader: it must not be the load.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);

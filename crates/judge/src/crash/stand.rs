@@ -16,7 +16,7 @@ use super::proxy::Proxy;
 use super::settings::CrashConfig;
 
 /// Longest time for local-aws to answer.
-const EMULATION_START: Duration = Duration::from_secs(10);
+const EMULATION_START: Duration = Duration::from_secs(60);
 
 /// Everything of one run. Dropped in this order: the processes first.
 pub(crate) struct Stand {
@@ -74,7 +74,7 @@ impl Stand {
         let run = format!("crash-{}", &Uuid::new_v4().simple().to_string()[..12]);
         let connected = match config.local_aws {
             true => None,
-            false => Some(Aws::connect().await),
+            false => Some(Aws::connect().await?),
         };
         // Before anything is made.
         connected.as_ref().map(loopback).transpose()?;
