@@ -21,7 +21,7 @@ use crate::sorted::merge;
 use crate::stats::Stats;
 
 /// Name of the metadata that names the last commit counted.
-const COMMIT: &str = "commit";
+pub(crate) const COMMIT: &str = "commit";
 
 /// The statistics of one kind and hour.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -143,8 +143,10 @@ pub(crate) async fn apply(
     part: &Aggregates,
 ) -> anyhow::Result<()> {
     let key = aggregate_key(hour, &kind.name, "parquet");
+    let mut anew = false;
     loop {
         let stored = lake.get(&key).await?;
+        let mut state = stored.as_ref().map(|object| object.etag.clone());
         let counted = stored
             .as_ref()
             .map(|object| commit_of(&object.metadata))
@@ -168,12 +170,19 @@ pub(crate) async fn apply(
                 true => Condition::Always,
                 false => condition,
             };
-            let put = put(lake, &key, published.to_parquet()?, commit, condition).await?;
-            if put == Outcome::ConditionFailed {
-                continue;
+            let body = published.to_parquet(commit)?;
+            match put(lake, &key, body, commit, condition).await? {
+                Outcome::Written(etag) => state = Some(etag),
+                Outcome::ConditionFailed => continue,
             }
         }
-        return publish_jsonl(lake, counted.max(commit), &published, false).await;
+        publish_jsonl(lake, counted.max(commit), &published, anew).await?;
+        // A rebuild may have replaced both meanwhile, and its lines may have been, byte for byte, those
+        // that were there before: an ETag does not tell then that ours are out of date.
+        if lake.head(&key).await?.map(|head| head.etag) == state {
+            return Ok(());
+        }
+        anew = true;
     }
 }
 
@@ -197,7 +206,7 @@ pub(crate) async fn replace(
         };
         let aggregates = recount(upto).await?;
         let published = Published::of(&aggregates, kind, hour);
-        if put(lake, &key, published.to_parquet()?, upto, condition).await?
+        if put(lake, &key, published.to_parquet(upto)?, upto, condition).await?
             == Outcome::ConditionFailed
         {
             continue;

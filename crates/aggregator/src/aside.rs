@@ -1,9 +1,13 @@
-//! Lines that a commit cannot take in, kept with their reason: `_aside/<commit>.jsonl`.
+//! Lines that a commit cannot take in, kept with their reason: `_aside/<commit>-<hash>.jsonl`.
+//!
+//! The hash is the content's: finishing a commit again writes the same object, and under other
+//! declarations, or for some of its hours alone, another one beside it. Nothing that was kept is lost.
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws::{CallError, Condition, Lake};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::group::Span;
 
@@ -67,8 +71,7 @@ impl Aside {
         conflicts.push((Conflict { id, stays }, goes));
     }
 
-    /// Writes them, if there are any; `inputs` are the commit's objects. Finishing a commit again
-    /// writes the same.
+    /// Writes them, if there are any; `inputs` are the commit's objects.
     pub(crate) async fn write(
         mut self,
         lake: &Lake,
@@ -98,7 +101,8 @@ impl Aside {
         if self.kept.is_empty() {
             return Ok(());
         }
-        let key = format!("_aside/{commit:010}.jsonl");
+        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &self.kept).as_fields().0;
+        let key = format!("_aside/{commit:010}-{hash:08x}.jsonl");
         lake.put(
             &key,
             self.kept.into(),

@@ -111,7 +111,7 @@ impl Columns {
         let declared = |name: &String| self.declared.contains(&name.to_ascii_lowercase());
         let mut name = signal.to_owned();
         // Two signals must not share a column: `x` with texts, and one that is called `x__text`.
-        if !self.declared.contains(&lower) && (!is_plain || ends_in_a_type(&lower)) {
+        if !is_plain || (!self.declared.contains(&lower) && ends_in_a_type(&lower)) {
             name = format!("{signal}__{}", r#type.suffix());
             while declared(&name) {
                 name = format!("{name}__{}", r#type.suffix());

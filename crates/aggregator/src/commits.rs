@@ -6,6 +6,7 @@
 //! whoever writes number `n` has read all up to `n − 1`, for S3 lets only one writer have it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use anyhow::{Context, bail};
 use aws::{Condition, Lake, Outcome};
@@ -55,7 +56,8 @@ pub(crate) struct Log {
     /// When all of `raw/` was last listed.
     pub(crate) swept_at: Option<DateTime<Utc>>,
     checkpoint_etag: Option<String>,
-    checkpoint_through: u64,
+    /// What the checkpoint in the lake says of `done` and `swept_at`.
+    saved: (u64, Option<DateTime<Utc>>),
 }
 
 /// The log up to a commit, in one object.
@@ -79,8 +81,8 @@ impl Log {
                     )
                 })?;
             log.done = checkpoint.through;
-            log.checkpoint_through = checkpoint.through;
             log.swept_at = checkpoint.swept_at;
+            log.saved = (log.done, log.swept_at);
             log.checkpoint_etag = Some(object.etag);
             for (partition, names) in checkpoint.committed {
                 log.committed
@@ -219,7 +221,7 @@ impl Log {
     /// Sums the log up for the next run, unless nothing is new. If another process was first, its
     /// checkpoint is as good.
     pub(crate) async fn save(&self, lake: &Lake) -> anyhow::Result<()> {
-        if self.done == self.checkpoint_through {
+        if self.saved == (self.done, self.swept_at) {
             return Ok(());
         }
         let mut committed: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -258,12 +260,12 @@ async fn has_parts(lake: &Lake) -> anyhow::Result<bool> {
     Ok(listed.iter().any(|object| object.key.ends_with(".parquet")))
 }
 
-/// All intents that are done, in order: what a rebuild goes by.
-pub(crate) async fn finished_intents(lake: &Lake, done: u64) -> anyhow::Result<Vec<Intent>> {
-    let mut reads = Vec::new();
-    for commit in 1..=done {
-        reads.push(read_intent(lake, commit));
-    }
+/// The intents of those commits, in order: what a rebuild goes by.
+pub(crate) async fn finished_intents(
+    lake: &Lake,
+    commits: RangeInclusive<u64>,
+) -> anyhow::Result<Vec<Intent>> {
+    let reads: Vec<_> = commits.map(|commit| read_intent(lake, commit)).collect();
     // A log cut short at its beginning has nothing to say of the hours before.
     stream::iter(reads)
         .buffered(8)

@@ -1,9 +1,10 @@
 //! Finishes a commit: raw objects in, curated parts and aggregates out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
 use aws::{Condition, Lake, Object, Outcome};
 use contract::{Hour, Kind, Kinds, curated_key, curated_prefix};
@@ -34,6 +35,8 @@ pub(crate) struct Work<'a> {
     pub(crate) known: &'a Mutex<KnownIds>,
     /// Called with the number of objects read so far.
     pub(crate) progress: &'a (dyn Fn(u64) + Send + Sync),
+    /// The hours to make anew; none where the commit is finished, which leaves parts that are there.
+    pub(crate) anew: Option<Range<Hour>>,
 }
 
 /// A part that stands in `curated/`.
@@ -51,9 +54,7 @@ impl<'a> Work<'a> {
             commits: 1,
             ..Summary::default()
         };
-        let parts = self
-            .write_parts(&mut summary, |_, _| true, Condition::IfAbsent)
-            .await?;
+        let parts = self.write_parts(&mut summary).await?;
         summary.hours = parts.len() as u64;
         // A loop rather than a closure over the parts: the compiler cannot see that such a
         // closure's future may be sent to another thread.
@@ -71,15 +72,10 @@ impl<'a> Work<'a> {
         Ok(summary)
     }
 
-    /// Writes the parts of the hours that are wanted; with [`Condition::IfAbsent`] a part that is
-    /// there stays and is read back.
-    pub(crate) async fn write_parts(
-        &self,
-        summary: &mut Summary,
-        wanted: impl Fn(&Kind, Hour) -> bool,
-        condition: Condition,
-    ) -> anyhow::Result<Vec<Part<'a>>> {
-        let (mut groups, mut aside) = self.gather(&wanted, summary).await?;
+    /// Writes the parts of the commit's hours. Those that are made anew are overwritten; else a part
+    /// that is there stays and is read back.
+    pub(crate) async fn write_parts(&self, summary: &mut Summary) -> anyhow::Result<Vec<Part<'a>>> {
+        let (mut groups, mut aside) = self.gather(summary).await?;
         self.drop_earlier(&mut groups, summary, &mut aside).await?;
         aside.write(self.lake, self.commit, self.inputs).await?;
 
@@ -102,12 +98,9 @@ impl<'a> Work<'a> {
                 continue;
             }
             let columns = columns[name].clone();
-            let condition = condition.clone();
             writes.push(async move {
                 let kind = self.kind(name)?;
-                let rows = self
-                    .write_part(kind, hour, group, &columns, condition)
-                    .await?;
+                let rows = self.write_part(kind, hour, group, &columns).await?;
                 anyhow::Ok(Part { kind, hour, rows })
             });
         }
@@ -129,11 +122,11 @@ impl<'a> Work<'a> {
     }
 
     /// Sorts the events of all inputs into their hours, object by object: they are not held.
-    async fn gather(
-        &self,
-        wanted: &impl Fn(&Kind, Hour) -> bool,
-        summary: &mut Summary,
-    ) -> anyhow::Result<(Groups<'a>, Aside)> {
+    async fn gather(&self, summary: &mut Summary) -> anyhow::Result<(Groups<'a>, Aside)> {
+        let wanted = |hour: Hour| {
+            let anew = self.anew.as_ref();
+            anew.is_none_or(|hours| hours.contains(&hour))
+        };
         let mut gathering = Gathering::new(self.kinds);
         let mut reads = Vec::new();
         for (at, key) in self.inputs.iter().enumerate() {
@@ -146,6 +139,8 @@ impl<'a> Work<'a> {
                     summary.objects += 1;
                     gathering.add((at, key), &object.body, wanted, summary)?;
                 }
+                // What was there a moment ago: without it the parts would lose its events.
+                None if self.anew.is_some() => bail!("`{key}` was deleted meanwhile: run it again"),
                 None => {
                     summary.missing_objects += 1;
                     tracing::warn!(event = "raw_missing", object.key = %key, "the object was deleted before it was taken in");
@@ -171,7 +166,7 @@ impl<'a> Work<'a> {
             listings.push(async move {
                 anyhow::Ok((
                     (kind, hour),
-                    self.earlier_parts(kind, hour, self.commit).await?,
+                    earlier_parts(self.lake, kind, hour, self.commit).await?,
                 ))
             });
         }
@@ -242,29 +237,12 @@ impl<'a> Work<'a> {
         with(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Key and ETag of the hour's parts that commits before `commit` wrote.
-    pub(crate) async fn earlier_parts(
-        &self,
-        kind: &str,
-        hour: Hour,
-        commit: u64,
-    ) -> anyhow::Result<Vec<(String, String)>> {
-        let end = curated_key(kind, hour, commit);
-        let parts = self.lake.list(&curated_prefix(kind, hour), None).await?;
-        Ok(parts
-            .into_iter()
-            .map(|object| (object.key, object.etag))
-            .filter(|(key, _)| key.ends_with(".parquet") && *key < end)
-            .collect())
-    }
-
     async fn write_part(
         &self,
         kind: &Kind,
         hour: Hour,
         group: Group<'_>,
         columns: &Columns,
-        condition: Condition,
     ) -> anyhow::Result<RecordBatch> {
         let mut key = curated_key(&kind.name, hour, self.commit);
         if planted::has(Defect::FinishUnderNewNames) && self.lake.head(&key).await?.is_some() {
@@ -272,20 +250,7 @@ impl<'a> Work<'a> {
         }
         let hashes: Vec<u64> = group.hashes().collect();
         let rows = group.finish(columns)?;
-        // Sorted by entity and time: the second and third column.
-        let file = curated::to_parquet(&rows, &[1, 2], &["event_id"])
-            .with_context(|| format!("cannot write `{key}`"))?;
-        let metadata = HashMap::from([("events".to_owned(), rows.num_rows().to_string())]);
-        let put = self
-            .lake
-            .put(
-                &key,
-                file,
-                "application/vnd.apache.parquet",
-                metadata,
-                condition,
-            )
-            .await?;
+        let put = self.put_part(&key, &rows).await?;
         let Outcome::Written(etag) = put else {
             let there = self
                 .lake
@@ -299,4 +264,46 @@ impl<'a> Work<'a> {
         self.known(|known| known.add(&kind.name, hour, (&key, &etag), hashes));
         Ok(rows)
     }
+
+    /// Overwrites a part whose commit has no events for its hour any more by one without rows: left
+    /// as it is, it would hold events that other parts have now.
+    pub(crate) async fn empty_part(&self, key: &str) -> anyhow::Result<()> {
+        let unreadable = || format!("cannot read `{key}`");
+        let object = self.lake.get(key).await?.with_context(unreadable)?;
+        let rows = curated::from_parquet(object.body, None).with_context(unreadable)?;
+        self.put_part(key, &rows.slice(0, 0)).await?;
+        Ok(())
+    }
+
+    async fn put_part(&self, key: &str, rows: &RecordBatch) -> anyhow::Result<Outcome> {
+        // Sorted by entity and time: the second and third column.
+        let file = curated::to_parquet(rows, &[1, 2], &["event_id"], Vec::new())
+            .with_context(|| format!("cannot write `{key}`"))?;
+        let metadata = HashMap::from([("events".to_owned(), rows.num_rows().to_string())]);
+        let condition = match self.anew.is_some() {
+            true => Condition::Always,
+            false => Condition::IfAbsent,
+        };
+        let content_type = "application/vnd.apache.parquet";
+        Ok(self
+            .lake
+            .put(key, file, content_type, metadata, condition)
+            .await?)
+    }
+}
+
+/// Key and ETag of the hour's parts that commits before `commit` wrote.
+pub(crate) async fn earlier_parts(
+    lake: &Lake,
+    kind: &str,
+    hour: Hour,
+    commit: u64,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let end = curated_key(kind, hour, commit);
+    let parts = lake.list(&curated_prefix(kind, hour), None).await?;
+    Ok(parts
+        .into_iter()
+        .map(|object| (object.key, object.etag))
+        .filter(|(key, _)| key.ends_with(".parquet") && *key < end)
+        .collect())
 }

@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{PageIndexPolicy, SortingColumn};
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -24,11 +24,12 @@ use crate::group::Content;
 
 /// The batch as a Parquet file: zstd, statistics for each page, its first columns' order noted.
 /// The columns of `distinct` hardly repeat a value: a dictionary of them would be built and
-/// thrown away.
+/// thrown away. `notes` stand in the file's own metadata.
 pub(crate) fn to_parquet(
     batch: &RecordBatch,
     sorted_by: &[i32],
     distinct: &[&str],
+    notes: Vec<KeyValue>,
 ) -> Result<Bytes> {
     let sorting = sorted_by
         .iter()
@@ -41,6 +42,7 @@ pub(crate) fn to_parquet(
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_sorting_columns(Some(sorting))
+        .set_key_value_metadata(Some(notes))
         .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned());
     for field in batch.schema().fields() {
         let path = ColumnPath::from(field.name().as_str());
@@ -186,7 +188,7 @@ mod tests {
     fn some_rows_of_many_pages_are_those_of_the_whole() {
         let ids: StringArray = (0..70_000).map(|row| Some(format!("id-{row}"))).collect();
         let batch = RecordBatch::try_from_iter([("event_id", Arc::new(ids) as _)]).unwrap();
-        let file = to_parquet(&batch, &[0], &["event_id"]).unwrap();
+        let file = to_parquet(&batch, &[0], &["event_id"], Vec::new()).unwrap();
         let some = rows(file, &[0, 1, 20_000, 69_999]).unwrap();
         let some = text_column(&some, "event_id").unwrap();
         let some: Vec<_> = some.iter().flatten().collect();

@@ -1,9 +1,11 @@
 //! Sorts the events of raw objects into their hours.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::bail;
-use contract::{Code, Hour, Kind, Kinds, parse_line};
+use contract::{Code, Hour, Kinds, parse_line};
+use serde::Deserialize;
 
 use crate::aside::Aside;
 use crate::group::{Added, Group, Span};
@@ -12,10 +14,16 @@ use crate::summary::Summary;
 /// The event groups of a commit: by kind and event hour.
 pub(crate) type Groups<'k> = BTreeMap<(&'k str, Hour), Group<'k>>;
 
+/// Why a line is set aside whose signals would be more columns than an hour may have.
+const TOO_MANY_COLUMNS: &str = "too_many_columns";
+const TOO_MANY_COLUMNS_DETAIL: &str = "the hour has its most columns of undeclared signals, and this event would bring more: declare the signals";
+
 /// Groups that grow, object by object.
 pub(crate) struct Gathering<'k> {
     kinds: &'k Kinds,
     groups: Vec<((&'k str, Hour), Group<'k>)>,
+    /// Where each group is.
+    places: HashMap<(&'k str, Hour), usize>,
     /// The group of the last event: most are of the kind and hour of the one before.
     last: usize,
     /// Lines that cannot be taken in.
@@ -27,6 +35,7 @@ impl<'k> Gathering<'k> {
         Gathering {
             kinds,
             groups: Vec::new(),
+            places: HashMap::new(),
             last: 0,
             aside: Aside::default(),
         }
@@ -38,7 +47,7 @@ impl<'k> Gathering<'k> {
         &mut self,
         (input, key): (u32, &str),
         body: &[u8],
-        wanted: &impl Fn(&Kind, Hour) -> bool,
+        wanted: impl Fn(Hour) -> bool,
         summary: &mut Summary,
     ) -> anyhow::Result<()> {
         let mut start = 0;
@@ -58,9 +67,11 @@ impl<'k> Gathering<'k> {
             let text = std::str::from_utf8(line).unwrap_or_default();
             let event = match parse_line(self.kinds, text) {
                 Ok(event) => event,
-                Err(rejection) if rejection.code == Code::UnknownKind => bail!(
-                    "`{key}` holds an event of a kind that is not declared here: {rejection}; set CONTRACTS to the folder that ingest has, and run again"
-                ),
+                Err(rejection) if rejection.code == Code::UnknownKind && names_a_kind(text) => {
+                    bail!(
+                        "`{key}` holds an event of a kind that is not declared here: {rejection}; set CONTRACTS to the folder that ingest has, and run again"
+                    )
+                }
                 Err(rejection) => {
                     summary.refused += 1;
                     let line = String::from_utf8_lossy(line);
@@ -74,13 +85,23 @@ impl<'k> Gathering<'k> {
                 }
             };
             let hour = Hour::of(event.time);
-            if !wanted(event.kind, hour) {
+            if !wanted(hour) {
                 continue;
             }
             let id = event.event_id.as_deref().unwrap_or_default();
             let Some(group) = self.group(&event.kind.name, hour) else {
                 continue;
             };
+            if !group.has_room(&event) {
+                summary.refused += 1;
+                self.aside.keep(
+                    TOO_MANY_COLUMNS,
+                    TOO_MANY_COLUMNS_DETAIL,
+                    key,
+                    text.trim_end(),
+                );
+                continue;
+            }
             let Added::Seen(row) = group.add(&event, id, span) else {
                 continue;
             };
@@ -108,11 +129,13 @@ impl<'k> Gathering<'k> {
     fn group(&mut self, kind: &str, hour: Hour) -> Option<&mut Group<'k>> {
         let is_it = |((name, at), _): &((&str, Hour), _)| *at == hour && *name == kind;
         if !self.groups.get(self.last).is_some_and(is_it) {
-            self.last = match self.groups.iter().position(is_it) {
-                Some(at) => at,
+            self.last = match self.places.get(&(kind, hour)) {
+                Some(at) => *at,
                 None => {
                     let kind = self.kinds.get(kind)?;
-                    self.groups.push(((&kind.name, hour), Group::new(kind)));
+                    let at = (kind.name.as_str(), hour);
+                    self.groups.push((at, Group::new(kind)));
+                    self.places.insert(at, self.groups.len() - 1);
                     self.groups.len() - 1
                 }
             };
@@ -124,4 +147,14 @@ impl<'k> Gathering<'k> {
     pub(crate) fn finish(self) -> (Groups<'k>, Aside) {
         (self.groups.into_iter().collect(), self.aside)
     }
+}
+
+/// Whether the text is an object that says which kind it is of.
+fn names_a_kind(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        kind: Option<Cow<'a, str>>,
+    }
+    serde_json::from_str::<Named<'_>>(text).is_ok_and(|named| named.kind.is_some())
 }

@@ -1,5 +1,6 @@
 //! The events of one kind and event hour, gathered into columns.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,11 +11,19 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use contract::{Event, Kind, Scalar};
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 
 use crate::columns::{ColumnType, Columns};
 use crate::entities::Entities;
 use crate::ids::Ids;
 use crate::values::Values;
+
+/// Most columns of undeclared signals that the events of a kind and hour have in one commit.
+const MAX_UNDECLARED_COLUMNS: usize = 512;
+
+/// How many columns are looked at before the hash is asked.
+const LOOK_ON: usize = 8;
 
 /// Where an event's line stands: which of the commit's inputs, and the bytes of the line in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +63,9 @@ pub(crate) struct Group<'k> {
     dropped: Vec<bool>,
     fields: Vec<Values>,
     signals: Vec<SignalColumn>,
+    /// Where the columns of a signal are, by the hash of its name as events spell it.
+    columns: HashTable<(Box<str>, u32)>,
+    key: RandomState,
 }
 
 struct SignalColumn {
@@ -80,6 +92,21 @@ impl<'k> Group<'k> {
             dropped: Vec::new(),
             fields,
             signals: Vec::new(),
+            columns: HashTable::new(),
+            key: RandomState::default(),
+        }
+    }
+
+    /// Whether the event's signals find columns, or room for more of them. A column has a place for
+    /// each row: that many bound the memory that senders can make an hour take.
+    pub(crate) fn has_room(&self, event: &Event<'_>) -> bool {
+        let most = self.kind.known.len() + MAX_UNDECLARED_COLUMNS;
+        self.signals.len() + event.signals.len() <= most || {
+            let new = event
+                .signals
+                .iter()
+                .filter(|(name, value)| self.column(name, value).is_none());
+            self.signals.len() + new.count() <= most
         }
     }
 
@@ -120,10 +147,10 @@ impl<'k> Group<'k> {
         let mut next = 0;
         for (name, value) in &event.signals {
             let is_it = |column: &SignalColumn| column.name == *name && column.values.takes(value);
-            let onwards = self.signals[next..].iter().position(is_it);
-            let found = onwards
+            let near = self.signals[next..].iter().take(LOOK_ON).position(is_it);
+            let found = near
                 .map(|at| next + at)
-                .or_else(|| self.signals[..next].iter().position(is_it));
+                .or_else(|| self.column(name, value));
             let at = found.unwrap_or_else(|| self.column_of(name, value));
             self.signals[at].values.put(row, value);
             next = at + 1;
@@ -137,14 +164,27 @@ impl<'k> Group<'k> {
         let is_it = |column: &SignalColumn| {
             column.r#type == r#type && column.name.eq_ignore_ascii_case(name)
         };
-        self.signals.iter().position(is_it).unwrap_or_else(|| {
+        let at = self.signals.iter().position(is_it).unwrap_or_else(|| {
             self.signals.push(SignalColumn {
                 name: name.to_owned(),
                 r#type,
                 values: Values::new(r#type),
             });
             self.signals.len() - 1
-        })
+        });
+        let entry = (name.into(), at as u32);
+        let hash = |(name, _): &(Box<str>, u32)| self.key.hash_one(&**name);
+        self.columns.insert_unique(hash(&entry), entry, hash);
+        at
+    }
+
+    /// The column that took such a value of that signal before.
+    fn column(&self, name: &str, value: &Scalar<'_>) -> Option<usize> {
+        let is_it = |(other, at): &(Box<str>, u32)| {
+            **other == *name && self.signals[*at as usize].values.takes(value)
+        };
+        let found = self.columns.find(self.key.hash_one(name), is_it);
+        found.map(|(_, at)| *at as usize)
     }
 
     /// Whether the event says the same as the row; when they were received does not count.
@@ -265,8 +305,10 @@ impl<'k> Group<'k> {
             nanos,
             spans,
             dropped,
+            columns: places,
+            key: _,
         } = self;
-        drop((nanos, spans, dropped));
+        drop((nanos, spans, dropped, places));
         let of = |row: &u32| *row as usize;
 
         let mut schema: Vec<Arc<Field>> = vec![

@@ -11,9 +11,10 @@ use arrow::array::{
 use arrow::datatypes::{Field, Float64Type, Int64Type, Schema};
 use bytes::Bytes;
 use contract::{Hour, Kind};
+use parquet::file::metadata::KeyValue;
 use serde::Serialize;
 
-use crate::aggregates::{Aggregates, Entity};
+use crate::aggregates::{Aggregates, COMMIT, Entity};
 use crate::curated::{from_parquet, text_column, to_parquet};
 use crate::sketch::Sketch;
 use crate::stats::Stats;
@@ -114,7 +115,9 @@ impl<'a> Published<'a> {
         Ok(out.into())
     }
 
-    pub(crate) fn to_parquet(&self) -> anyhow::Result<Bytes> {
+    /// The rows as Parquet that say themselves which commit is the last they count: what a later
+    /// commit comes to is another object then, with another ETag, even where the numbers are the same.
+    pub(crate) fn to_parquet(&self, commit: u64) -> anyhow::Result<Bytes> {
         let rows = &self.rows;
         let whole = |of: fn(&Row<'_>) -> u64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(
@@ -159,7 +162,13 @@ impl<'a> Published<'a> {
             columns.into_iter().map(|(.., column)| column).collect(),
         )?;
         // Sorted by entity and signal.
-        Ok(to_parquet(&batch, &[1, 3], &["mean", "stddev"])?)
+        let commit = KeyValue::new(COMMIT.to_owned(), commit.to_string());
+        Ok(to_parquet(
+            &batch,
+            &[1, 3],
+            &["mean", "stddev"],
+            vec![commit],
+        )?)
     }
 }
 

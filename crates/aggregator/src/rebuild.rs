@@ -3,30 +3,37 @@
 //!
 //! Each commit is finished again, in order, for those hours alone, and overwrites its own parts:
 //! a reader sees each part as it was or as it is. A part whose raw objects have expired stays as
-//! it is. Then the hours' aggregates are counted anew from all their parts.
+//! it is, and one without events any more is left without rows. Then the hours' aggregates are
+//! counted anew from all their parts.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use anyhow::{Context, bail};
-use aws::{Aws, Condition};
+use aws::{Aws, Lake};
 use chrono::TimeDelta;
-use contract::{CURATED, Hour, raw_hour_of};
+use contract::{CURATED, Hour, Kinds, curated_key, raw_hour_of};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::aggregates::{self, Aggregates};
-use crate::commits::{Log, finished_intents};
+use crate::commits::{Intent, Log, finished_intents};
 use crate::config::Config;
-use crate::curate::Work;
+use crate::curate::{Part, Work, earlier_parts};
 use crate::curated;
+use crate::known::KnownIds;
 use crate::run::Progress;
 use crate::summary::Summary;
 
 /// Makes the event hours from `from` on and before `to` anew.
 ///
+/// Runs of other processes may go on meanwhile: a commit that appears is finished and made anew too,
+/// for it may have dropped, or taken in, events by parts as they were before.
+///
 /// # Errors
 ///
-/// As for [`once`](crate::once); running it again goes over all the hours again.
+/// As for [`once`](crate::once), and if a raw object is deleted meanwhile; running it again goes over
+/// all the hours again.
 pub async fn rebuild(
     config: &Config,
     aws: &Aws,
@@ -39,117 +46,175 @@ pub async fn rebuild(
     }
     let kinds = config.kinds()?;
     let lake = aws.lake(&config.lake.lake_bucket);
-    let log = Log::read(&lake).await?;
-    // No event arrives before it happened, a wrong clock aside.
-    let ahead = kinds
-        .iter()
-        .map(|kind| kind.time.max_future)
-        .max()
-        .unwrap_or_default()
-        + TimeDelta::hours(1);
-    let earliest = Hour::of(from.start() - ahead);
-    let intents: Vec<_> = finished_intents(&lake, log.done)
-        .await?
-        .into_iter()
-        .filter(|intent| {
-            intent
-                .inputs
-                .iter()
-                .any(|key| raw_hour_of(key).is_none_or(|hour| hour >= earliest))
-        })
-        .collect();
-    let all: u64 = intents
-        .iter()
-        .map(|intent| intent.inputs.len() as u64)
-        .sum();
-    let mut total = Summary::default();
-    let mut hours = BTreeSet::new();
-    let known = Mutex::default();
-    for intent in &intents {
-        let before = total.objects;
-        let read = move |objects: u64| progress.objects(before + objects, all);
-        let work = Work {
-            lake: &lake,
-            kinds: &kinds,
+    let mut rebuild = Rebuild {
+        lake: &lake,
+        kinds: &kinds,
+        hours: from..to,
+        earliest: earliest_arrival(&kinds, from),
+        known: Mutex::default(),
+        progress,
+        total: Summary::default(),
+    };
+    let mut through = 0;
+    loop {
+        let mut log = Log::read(&lake).await?;
+        if let Some(intent) = log.unfinished.clone() {
+            let summary = rebuild.work(&intent, None, &|_| {}).finish().await?;
+            log.finish(&lake, &intent, &summary, aws.clock().now())
+                .await?;
+        }
+        if log.done == through {
+            break;
+        }
+        let intents = finished_intents(&lake, through + 1..=log.done).await?;
+        rebuild.commits(&intents).await?;
+        through = log.done;
+    }
+    rebuild.aggregates(through).await?;
+    Ok(rebuild.total)
+}
+
+/// The first arrival hour whose raw objects can hold events of the hour: no event arrives before it
+/// happened, a wrong clock aside.
+fn earliest_arrival(kinds: &Kinds, hour: Hour) -> Hour {
+    let ahead = kinds.iter().map(|kind| kind.time.max_future).max();
+    Hour::of(hour.start() - ahead.unwrap_or_default() - TimeDelta::hours(1))
+}
+
+/// What hours are made anew with, and what came of it so far.
+struct Rebuild<'a> {
+    lake: &'a Lake,
+    kinds: &'a Kinds,
+    hours: Range<Hour>,
+    earliest: Hour,
+    known: Mutex<KnownIds>,
+    progress: &'a dyn Progress,
+    total: Summary,
+}
+
+impl Rebuild<'_> {
+    fn work<'w>(
+        &'w self,
+        intent: &'w Intent,
+        anew: Option<Range<Hour>>,
+        progress: &'w (dyn Fn(u64) + Send + Sync),
+    ) -> Work<'w> {
+        Work {
+            lake: self.lake,
+            kinds: self.kinds,
             commit: intent.commit,
             inputs: &intent.inputs,
-            known: &known,
-            progress: &read,
-        };
-        let mut present = Vec::new();
-        for key in &intent.inputs {
-            present.extend(lake.head(key).await?.map(|_| key));
+            known: &self.known,
+            progress,
+            anew,
         }
-        if present.len() < intent.inputs.len() {
-            total.missing_objects += (intent.inputs.len() - present.len()) as u64;
-            tracing::warn!(
-                event = "commit_kept",
-                commit = intent.commit,
-                "its raw objects have expired: its parts stay as they are"
-            );
-            continue;
+    }
+
+    /// Makes the commits' parts anew, in order.
+    async fn commits(&mut self, intents: &[Intent]) -> anyhow::Result<()> {
+        let may_have = |key: &String| raw_hour_of(key).is_none_or(|hour| hour >= self.earliest);
+        let intents: Vec<_> = intents
+            .iter()
+            .filter(|intent| intent.inputs.iter().any(may_have))
+            .collect();
+        let inputs: usize = intents.iter().map(|intent| intent.inputs.len()).sum();
+        let all = self.total.objects + inputs as u64;
+        let there = self.parts().await?;
+        for intent in intents {
+            let mut present = Vec::new();
+            for key in &intent.inputs {
+                present.extend(self.lake.head(key).await?.map(|_| key));
+            }
+            if present.len() < intent.inputs.len() {
+                self.total.missing_objects += (intent.inputs.len() - present.len()) as u64;
+                tracing::warn!(
+                    event = "commit_kept",
+                    commit = intent.commit,
+                    "its raw objects have expired: its parts stay as they are"
+                );
+                continue;
+            }
+            let summary = self.commit(intent, &there, all).await?;
+            self.total.add(&summary);
         }
+        Ok(())
+    }
+
+    /// Makes the commit's parts anew; `there` are those of the hours, of this commit and of others.
+    async fn commit(
+        &self,
+        intent: &Intent,
+        there: &[(String, Hour, String)],
+        all: u64,
+    ) -> anyhow::Result<Summary> {
         let mut summary = Summary {
             commits: 1,
             ..Summary::default()
         };
-        let wanted = |_: &contract::Kind, hour: Hour| (from..to).contains(&hour);
-        let parts = work
-            .write_parts(&mut summary, wanted, Condition::Always)
-            .await?;
-        hours.extend(parts.iter().map(|part| (part.kind.name.clone(), part.hour)));
-        total.add(&summary);
-    }
-    // Hours whose parts stay as they are may have lost their aggregates.
-    for object in lake.list(CURATED, None).await? {
-        let Some((kind, rest)) = object
-            .key
-            .trim_start_matches(CURATED)
-            .trim_start_matches("kind=")
-            .split_once('/')
-        else {
-            continue;
-        };
-        if let Some(hour) = Hour::parse(rest).filter(|hour| (from..to).contains(hour)) {
-            hours.insert((kind.to_owned(), hour));
+        let before = self.total.objects;
+        let read = move |objects: u64| self.progress.objects(before + objects, all);
+        let work = self.work(intent, Some(self.hours.clone()), &read);
+        let parts = work.write_parts(&mut summary).await?;
+        for (kind, hour, key) in there {
+            let is_it = |part: &Part<'_>| part.kind.name == *kind && part.hour == *hour;
+            if *key == curated_key(kind, *hour, intent.commit) && !parts.iter().any(is_it) {
+                work.empty_part(key).await?;
+            }
         }
+        Ok(summary)
     }
-    for (name, hour) in &hours {
-        let kind = kinds
-            .get(name)
-            .with_context(|| format!("kind `{name}` is not declared: set CONTRACTS"))?;
-        let work = Work {
-            lake: &lake,
-            kinds: &kinds,
-            commit: 0,
-            inputs: &[],
-            known: &known,
-            progress: &|_| {},
-        };
-        let recount = async |upto: u64| {
-            let keys = work.earlier_parts(name, *hour, upto + 1).await?;
-            let mut reads = Vec::new();
-            for (key, _) in keys {
-                let lake = &lake;
-                reads.push(async move {
-                    let object = lake
-                        .get(&key)
-                        .await?
-                        .with_context(|| format!("`{key}` was listed and is gone"))?;
-                    let rows = curated::from_parquet(object.body, None)
-                        .with_context(|| format!("cannot read `{key}`"))?;
-                    Aggregates::of(&rows)
-                });
-            }
-            let mut reads = stream::iter(reads).buffered(4);
-            let mut sum = Aggregates::default();
-            while let Some(part) = reads.try_next().await? {
-                sum.merge(&part);
-            }
-            anyhow::Ok(sum)
-        };
-        aggregates::replace(&lake, kind, *hour, log.done, recount).await?;
+
+    /// Kind, hour and key of the parts that the hours have.
+    async fn parts(&self) -> anyhow::Result<Vec<(String, Hour, String)>> {
+        let listed = self.lake.list(CURATED, None).await?;
+        let parts = listed.into_iter().filter_map(|object| {
+            let rest = object.key.strip_prefix(CURATED)?.strip_prefix("kind=")?;
+            let (kind, rest) = rest.split_once('/')?;
+            let hour = Hour::parse(rest).filter(|hour| self.hours.contains(hour))?;
+            Some((kind.to_owned(), hour, object.key.clone()))
+        });
+        Ok(parts.collect())
     }
-    total.hours = hours.len() as u64;
-    Ok(total)
+
+    /// Counts the hours' aggregates anew, also of those whose parts have stayed as they are.
+    async fn aggregates(&mut self, done: u64) -> anyhow::Result<()> {
+        let parts = self.parts().await?;
+        let hours: BTreeSet<_> = parts
+            .into_iter()
+            .map(|(kind, hour, _)| (kind, hour))
+            .collect();
+        for (name, hour) in &hours {
+            let kind = self
+                .kinds
+                .get(name)
+                .with_context(|| format!("kind `{name}` is not declared: set CONTRACTS"))?;
+            let recount = async |upto: u64| self.recount(name, *hour, upto).await;
+            aggregates::replace(self.lake, kind, *hour, done, recount).await?;
+        }
+        self.total.hours = hours.len() as u64;
+        Ok(())
+    }
+
+    /// The statistics of the hour's parts up to that commit.
+    async fn recount(&self, kind: &str, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
+        let mut reads = Vec::new();
+        for (key, _) in earlier_parts(self.lake, kind, hour, upto + 1).await? {
+            reads.push(async move {
+                let object = self
+                    .lake
+                    .get(&key)
+                    .await?
+                    .with_context(|| format!("`{key}` was listed and is gone"))?;
+                let rows = curated::from_parquet(object.body, None)
+                    .with_context(|| format!("cannot read `{key}`"))?;
+                Aggregates::of(&rows)
+            });
+        }
+        let mut reads = stream::iter(reads).buffered(4);
+        let mut sum = Aggregates::default();
+        while let Some(part) = reads.try_next().await? {
+            sum.merge(&part);
+        }
+        Ok(sum)
+    }
 }

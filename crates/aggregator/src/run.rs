@@ -140,6 +140,7 @@ impl Run<'_> {
             inputs: &intent.inputs,
             known: self.known,
             progress: &read,
+            anew: None,
         };
         let summary = work
             .finish()

@@ -20,10 +20,11 @@ pub(crate) enum Values {
 impl Values {
     pub(crate) fn new(r#type: ColumnType) -> Values {
         match r#type {
-            ColumnType::Number => Values::Number(Float64Builder::new()),
-            ColumnType::Integer => Values::Integer(Int64Builder::new()),
-            ColumnType::Boolean => Values::Boolean(BooleanBuilder::new()),
-            ColumnType::Text => Values::Text(StringBuilder::new()),
+            // Empty: a year of late hours has many thousands of columns with few values each.
+            ColumnType::Number => Values::Number(Float64Builder::with_capacity(0)),
+            ColumnType::Integer => Values::Integer(Int64Builder::with_capacity(0)),
+            ColumnType::Boolean => Values::Boolean(BooleanBuilder::with_capacity(0)),
+            ColumnType::Text => Values::Text(StringBuilder::with_capacity(0, 0)),
         }
     }
 
