@@ -1,6 +1,7 @@
 //! Settings; each flag can be given as an environment variable of the same name.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +19,14 @@ const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
 /// Longest long poll (SQS API reference, `ReceiveMessage`, read 2026-11-21).
 const MAX_POLL: Duration = Duration::from_secs(20);
 
+/// Bytes of JSONL that a batch may hold: below, hardly an event fits; above, memory for a
+/// few batches would be more than a small machine has.
+const BATCH_BYTES: RangeInclusive<ByteSize> = ByteSize::kb(1)..=ByteSize::gib(1);
+
 /// Settings of the batch consumer.
+///
+/// Each flag can be given as an environment variable. AWS is reached by the SDK's own variables,
+/// such as AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "batch-consumer",
@@ -126,13 +134,17 @@ impl Config {
     /// Says which setting to change, and to what.
     pub fn check(&self) -> anyhow::Result<()> {
         let shown = humantime::format_duration;
+        self.dlq.check(&self.queue).map_err(anyhow::Error::msg)?;
         ensure!(
             self.batch_max_messages >= 1,
             "BATCH_MAX_MESSAGES is 0: set it to 1 or more"
         );
         ensure!(
-            self.batch_max_bytes.as_u64() >= 1,
-            "BATCH_MAX_BYTES is 0: set it to 1 or more"
+            BATCH_BYTES.contains(&self.batch_max_bytes),
+            "BATCH_MAX_BYTES is {}: set it to {} at least and {} at most",
+            self.batch_max_bytes,
+            BATCH_BYTES.start(),
+            BATCH_BYTES.end()
         );
         ensure!(self.receivers >= 1, "RECEIVERS is 0: set it to 1 or more");
         ensure!(
@@ -201,7 +213,9 @@ mod tests {
             (["--poll-wait=1500ms", ""], "whole seconds"),
             (["--visibility-timeout=13h", ""], "12 h"),
             (["--batch-max-messages=0", ""], "BATCH_MAX_MESSAGES"),
-            (["--batch-max-bytes=0", ""], "BATCH_MAX_BYTES"),
+            (["--batch-max-bytes=5", ""], "BATCH_MAX_BYTES"),
+            (["--batch-max-bytes=100GB", ""], "BATCH_MAX_BYTES"),
+            (["--dlq-name=headwater-events", ""], "QUEUE_NAME"),
             (["--receivers=0", ""], "RECEIVERS"),
             (["--contracts=/does/not/exist", ""], "CONTRACTS"),
         ] {

@@ -98,6 +98,12 @@ fn read_pack(
     while start < text.len() {
         let end = memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at);
         let line = &text[start..end];
+        let whole = start..text.len().min(end + 1);
+        start = end + 1;
+        if !line.starts_with('{') && line.trim().is_empty() {
+            cut_out(&mut cut, whole);
+            continue;
+        }
         match contract::parse_line(kinds, line) {
             // A line that parses has its time of receipt.
             Ok(event) => events.push(EventMark::new(
@@ -105,13 +111,10 @@ fn read_pack(
                 event.received_at.unwrap_or(message.sent_at),
             )),
             Err(rejection) => {
-                if !line.trim().is_empty() {
-                    broken.add(message, line, rejection);
-                }
-                cut.push(start..text.len().min(end + 1));
+                broken.add(message, line, rejection);
+                cut_out(&mut cut, whole);
             }
         }
-        start = end + 1;
     }
     let contents = Contents {
         lines: without(text.into_bytes(), &cut),
@@ -119,6 +122,15 @@ fn read_pack(
         letters: Vec::new(),
     };
     broken.finish(message, contents)
+}
+
+/// Adds a range that comes after all others: to the last where they touch, so that a pack of blank
+/// lines is one range.
+fn cut_out(cut: &mut Vec<Range<usize>>, range: Range<usize>) {
+    match cut.last_mut().filter(|last| last.end == range.start) {
+        Some(last) => last.end = range.end,
+        None => cut.push(range),
+    }
 }
 
 /// How many events the message says that it has.
@@ -317,6 +329,15 @@ mod tests {
             format!("{}\n{}\n", stored("a"), stored("b"))
         );
         assert_eq!((contents.events.len(), contents.letters.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_is_cut_in_a_row_is_cut_as_one() {
+        let mut cut = Vec::new();
+        [0..1, 1..2, 4..5, 5..9]
+            .into_iter()
+            .for_each(|range| cut_out(&mut cut, range));
+        assert_eq!(cut, [0..2, 4..9]);
     }
 
     #[test]

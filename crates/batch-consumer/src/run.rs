@@ -143,7 +143,13 @@ impl Consumer {
             queue = self.queue.name(),
             lake = self.lake.bucket(),
             endpoint = self.aws.endpoint().unwrap_or("AWS"),
-            settings = ?config,
+            dead_letters = self.dead_letters.name(),
+            batch_max_messages = config.batch_max_messages,
+            batch_max_wait = %humantime::format_duration(config.batch_max_wait),
+            batch_max_bytes = %config.batch_max_bytes,
+            batch_adaptive = config.batch_adaptive,
+            receivers = config.receivers,
+            visibility_timeout = %humantime::format_duration(config.visibility_timeout),
         );
         let work = work(receiving, committer, Limits::from(config), config.receivers);
         let overdue = async {

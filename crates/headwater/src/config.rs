@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 use service::logging::LogFormat;
@@ -61,7 +62,7 @@ pub struct DemoConfig {
     #[arg(long, env)]
     pub seed: Option<u64>,
     /// Show the services' log, not their warnings alone.
-    #[arg(long, env)]
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub verbose: bool,
 }
 
@@ -153,6 +154,8 @@ impl ServeConfig {
             self.interval >= Duration::from_secs(1),
             "INTERVAL must be at least 1s"
         );
+        contract::Kinds::load(self.contracts.as_deref())
+            .context("cannot load the kinds from CONTRACTS")?;
         Ok(())
     }
 }

@@ -61,12 +61,12 @@ fn cost(config: &CostConfig) -> anyhow::Result<ExitCode> {
         true => println!("{}", serde_json::to_string_pretty(&plans)?),
         false => {
             println!(
-                "{} events/s of {} bytes, {} a post; curated/ kept {}, raw/ {}; us-east-1 list prices of {}\n",
+                "{} events/s of {} bytes, {} a post; curated/ kept {} days, raw/ {}; us-east-1 list prices of {}\n",
                 config.rate,
                 config.bytes,
                 config.batch,
-                humantime::format_duration(config.retention),
-                humantime::format_duration(config.raw_retention),
+                config.retention_days(),
+                config.raw_retention_days(),
                 aws::PRICES_AS_OF
             );
             print!("{}", Table(&plans));

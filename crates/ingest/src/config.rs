@@ -70,7 +70,8 @@ pub struct Config {
     #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]
     pub linger: Duration,
 
-    /// Most bytes that may wait for SQS; past it requests are answered 429.
+    /// Most bytes that may wait for SQS; past it requests are answered 429. At least four times
+    /// MAX_BODY_BYTES.
     #[arg(long, env, default_value = "32MiB")]
     pub max_pending_bytes: ByteSize,
 
@@ -135,6 +136,7 @@ impl Config {
     /// Says which setting is wrong and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
         self.check_keys()?;
+        self.dlq.check(&self.queue).map_err(anyhow::Error::msg)?;
         self.kinds()?;
         ensure!(
             self.max_body_bytes.0 > 0,

@@ -63,8 +63,17 @@ pub async fn run(
         () = stop.cancelled() => return Ok(()),
     };
     info!(
-        event = "started", %listen, endpoint = aws.endpoint().unwrap_or("AWS"), kinds = app.kinds.names(),
-        settings = ?config, "ingest listens on http://{listen}"
+        event = "started",
+        %listen,
+        endpoint = aws.endpoint().unwrap_or("AWS"),
+        queue = config.queue.queue_name,
+        kinds = app.kinds.names(),
+        packing = ?config.packing,
+        linger = %humantime::format_duration(config.linger),
+        max_pending_bytes = %config.max_pending_bytes,
+        max_body_bytes = %config.max_body_bytes,
+        max_connections = config.max_connections,
+        "ingest listens on http://{listen}"
     );
     let minutes = {
         let app = app.clone();

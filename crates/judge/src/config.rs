@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use aws::{LakeSettings, QueueSettings};
 use chrono::{DateTime, Utc};
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use contract::Kinds;
 use secrecy::SecretString;
@@ -56,7 +57,7 @@ pub struct Config {
     #[arg(long, env)]
     pub contracts: Option<PathBuf>,
     /// Judge raw/ alone.
-    #[arg(long, env)]
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub raw_only: bool,
     /// Wait until the aggregator has brought every accepted event to curated/. On unless it says
     /// false in a run, off unless given in a check.
@@ -66,7 +67,7 @@ pub struct Config {
     #[arg(long, env, default_value = "120s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
     /// Others write to the lake too: judge the ledger's events alone, call nothing invented.
-    #[arg(long, env)]
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub shared: bool,
     /// Where the services serve their metrics, separated by commas, for requests and cost:
     /// http://127.0.0.1:3000/metrics,http://127.0.0.1:9101/metrics.
@@ -146,7 +147,7 @@ pub struct CheckConfig {
     #[arg(long, env)]
     pub since: Option<DateTime<Utc>>,
     /// Judge the lake as it is, rather than wait until the queue is empty.
-    #[arg(long, env)]
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub no_drain: bool,
 }
 

@@ -1,5 +1,7 @@
 //! Log lines: logfmt for people, JSON for machines.
 
+use std::env::VarError;
+use std::error::Error;
 use std::fmt::{self, Write};
 
 use chrono::{SecondsFormat, Utc};
@@ -7,6 +9,7 @@ use clap::ValueEnum;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FromEnvError;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -21,10 +24,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends log lines to stderr from level info on, or as `RUST_LOG` says. A second call changes
-/// nothing.
+/// Sends log lines to stderr from level info on, or as `RUST_LOG` says; where that cannot be read, a
+/// line says so. A second call changes nothing.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let (filter, unreadable) = match EnvFilter::try_from_default_env() {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), unreadable(&error)),
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -33,6 +39,19 @@ pub fn init(format: LogFormat) {
         LogFormat::Logfmt => lines.with_ansi(false).event_format(Logfmt).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
+    if let Some(error) = unreadable {
+        tracing::warn!(
+            event = "rust_log_unreadable",
+            error,
+            "logging from level info on"
+        );
+    }
+}
+
+/// What is wrong with the filter, unless there is none.
+fn unreadable(error: &FromEnvError) -> Option<String> {
+    let absent = error.source().is_some_and(|source| source.is::<VarError>());
+    (!absent).then(|| error.to_string())
 }
 
 /// Writes `LEVEL time=… event=… name=value … msg="…"`.

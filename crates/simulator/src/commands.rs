@@ -41,7 +41,7 @@ pub async fn run(config: &Config, stop: &CancellationToken) -> Outcome {
         None => run_fleet(&config.fleet, &config.target, stop).await,
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("simulator: {error:#}");
         Outcome::Usage
     })
 }
@@ -156,7 +156,7 @@ where
             let written = match event {
                 Ok(event) => writeln!(out, "{}", event.body),
                 Err(error) => {
-                    eprintln!("error: {}", chain(&error));
+                    eprintln!("simulator: {}", chain(&error));
                     outcome = Outcome::Failed;
                     break;
                 }
@@ -182,7 +182,7 @@ fn report(summary: &Summary, read: Option<String>) -> Outcome {
     }
     println!("{summary}");
     if let Some(failure) = &summary.failure {
-        eprintln!("error: {}", chain(failure));
+        eprintln!("simulator: {}", chain(failure));
         if let Some(advice) = advice(failure) {
             eprintln!("{advice}");
         }

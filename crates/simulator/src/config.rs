@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use contract::Kinds;
 use secrecy::SecretString;
@@ -108,7 +109,7 @@ pub struct TargetConfig {
     #[arg(long, env, global = true, default_value = "60s", value_parser = humantime::parse_duration)]
     pub retry_for: Duration,
     /// Print the events as NDJSON rather than post them.
-    #[arg(long, env, global = true)]
+    #[arg(long, env, global = true, value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 pub use plans::{Plan, compare};
 pub use table::Table;
@@ -44,7 +45,7 @@ pub struct CostConfig {
     #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]
     pub linger: Duration,
     /// Print JSON rather than a table.
-    #[arg(long, env)]
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub json: bool,
 }
 
@@ -73,6 +74,16 @@ impl CostConfig {
             humantime::format_duration(self.linger)
         );
         Ok(())
+    }
+
+    /// Days that `curated/` and `aggregates/` are kept.
+    pub fn retention_days(&self) -> f64 {
+        days(self.retention)
+    }
+
+    /// Days that `raw/` is kept.
+    pub fn raw_retention_days(&self) -> f64 {
+        days(self.raw_retention)
     }
 
     fn entities(&self) -> f64 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use service::logging::LogFormat;
 
 use super::plan::Counts;
@@ -44,7 +45,7 @@ pub struct CrashConfig {
     #[arg(long, env)]
     pub logs: Option<PathBuf>,
     /// Start local-aws as the endpoint, rather than use the one that AWS_ENDPOINT_URL names.
-    #[arg(long, env)]
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub local_aws: bool,
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
