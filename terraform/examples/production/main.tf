@@ -42,6 +42,7 @@ module "headwater" {
   source              = "../.."
   name                = var.name
   images              = var.images
+  cpu_architecture    = var.cpu_architecture
   api_keys_secret_arn = var.api_keys_secret_arn
   domain              = var.domain
   access_logs_bucket  = var.access_logs_bucket

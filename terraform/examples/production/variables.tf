@@ -46,6 +46,13 @@ variable "images" {
   nullable = false
 }
 
+variable "cpu_architecture" {
+  description = "What the images were built for: ARM64 or X86_64."
+  type        = string
+  default     = "ARM64"
+  nullable    = false
+}
+
 variable "api_keys_secret_arn" {
   description = "ARN of the secret that holds the API keys."
   type        = string
