@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
 use aws::{Condition, Lake, Object, Outcome};
 use contract::{Hour, Kind, Kinds, curated_key, curated_prefix};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::stream::{self, FuturesOrdered};
+use futures::{StreamExt, TryStreamExt};
 use planted::Defect;
 
 use crate::aggregates::{self, Aggregates};
@@ -43,7 +44,7 @@ pub(crate) struct Work<'a> {
 pub(crate) struct Part<'k> {
     pub(crate) kind: &'k Kind,
     pub(crate) hour: Hour,
-    pub(crate) rows: RecordBatch,
+    events: u64,
 }
 
 impl<'a> Work<'a> {
@@ -56,24 +57,12 @@ impl<'a> Work<'a> {
         };
         let parts = self.write_parts(&mut summary).await?;
         summary.hours = parts.len() as u64;
-        // A loop rather than a closure over the parts: the compiler cannot see that such a
-        // closure's future may be sent to another thread.
-        let mut counted = Vec::new();
-        for part in parts {
-            counted.push(async move {
-                let aggregates = Aggregates::of(&part.rows)?;
-                aggregates::apply(self.lake, part.kind, part.hour, self.commit, &aggregates).await
-            });
-        }
-        stream::iter(counted)
-            .buffer_unordered(HOURS_AT_ONCE)
-            .try_collect::<()>()
-            .await?;
         Ok(summary)
     }
 
     /// Writes the parts of the commit's hours. Those that are made anew are overwritten; else a part
-    /// that is there stays and is read back.
+    /// that is there stays and is read back, and each is counted in its hour's aggregates as soon as
+    /// it is there: a commit of many hours is not held whole.
     pub(crate) async fn write_parts(&self, summary: &mut Summary) -> anyhow::Result<Vec<Part<'a>>> {
         let (mut groups, mut aside) = self.gather(summary).await?;
         self.drop_earlier(&mut groups, summary, &mut aside).await?;
@@ -92,26 +81,31 @@ impl<'a> Work<'a> {
                 Arc::new(Columns::with(self.lake, kind, &signals).await?),
             );
         }
-        let mut writes = Vec::new();
+        let (mut parts, mut writes) = (Vec::new(), FuturesOrdered::new());
         for ((name, hour), group) in groups {
             if group.len() == 0 {
                 continue;
             }
+            if writes.len() == HOURS_AT_ONCE {
+                parts.extend(writes.try_next().await?);
+            }
             let columns = columns[name].clone();
-            writes.push(async move {
+            writes.push_back(async move {
                 let kind = self.kind(name)?;
                 let rows = self.write_part(kind, hour, group, &columns).await?;
-                anyhow::Ok(Part { kind, hour, rows })
+                let events = rows.num_rows() as u64;
+                if self.anew.is_none() {
+                    let aggregates = Aggregates::of(&rows)?;
+                    drop(rows);
+                    aggregates::apply(self.lake, kind, hour, self.commit, &aggregates).await?;
+                }
+                anyhow::Ok(Part { kind, hour, events })
             });
         }
-        let parts: Vec<Part<'a>> = stream::iter(writes)
-            .buffered(HOURS_AT_ONCE)
-            .try_collect()
-            .await?;
-        summary.events += parts
-            .iter()
-            .map(|part| part.rows.num_rows() as u64)
-            .sum::<u64>();
+        while let Some(part) = writes.try_next().await? {
+            parts.push(part);
+        }
+        summary.events += parts.iter().map(|part| part.events).sum::<u64>();
         Ok(parts)
     }
 

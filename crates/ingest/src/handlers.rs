@@ -35,7 +35,7 @@ const INLINE_BYTES: usize = 16 * 1024;
     params(("atomic" = Option<bool>, Query, description = "Take all events or none.")),
     responses(
         (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
-        (status = 400, description = "Not JSON, not UTF-8, empty, or not in its content encoding.", body = ErrorBody),
+        (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is none.", body = ErrorBody),
         (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
         (status = 413, description = "The body or a single event is too large.", body = ErrorBody),
@@ -61,7 +61,7 @@ pub(crate) async fn post_events(State(app): State<Arc<App>>, request: Request) -
     ),
     responses(
         (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
-        (status = 400, description = "Not JSON, not UTF-8, empty, or not in its content encoding.", body = ErrorBody),
+        (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is none.", body = ErrorBody),
         (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
         (status = 404, description = "No such kind; the message names those that there are.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),

@@ -47,7 +47,8 @@ pub enum Metrics {
     /// To whoever asks at /metrics.
     #[default]
     Prometheus,
-    /// To CloudWatch too: embedded metric format on stdout, each minute and at the end.
+    /// To CloudWatch too: embedded metric format on stdout, each minute and at the end; of the
+    /// aggregator after each run.
     Emf,
 }
 
