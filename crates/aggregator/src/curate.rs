@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
 use aws::{Condition, Lake, Object, Outcome};
-use contract::{Hour, Kind, Kinds, curated_key, curated_prefix};
+use contract::{CURATED, Hour, Kind, Kinds, curated_key, curated_prefix};
 use futures::stream::{self, FuturesOrdered};
 use futures::{StreamExt, TryStreamExt};
 use planted::Defect;
@@ -38,6 +38,8 @@ pub(crate) struct Work<'a> {
     pub(crate) progress: &'a (dyn Fn(u64) + Send + Sync),
     /// The hours to make anew; none where the commit is finished, which leaves parts that are there.
     pub(crate) anew: Option<Range<Hour>>,
+    /// Whether another run, perhaps of another release, may have begun the commit.
+    pub(crate) taken_over: bool,
 }
 
 /// A part that stands in `curated/`.
@@ -57,6 +59,9 @@ impl<'a> Work<'a> {
         };
         let parts = self.write_parts(&mut summary).await?;
         summary.hours = parts.len() as u64;
+        if self.taken_over {
+            self.count_others(&parts).await?;
+        }
         Ok(summary)
     }
 
@@ -107,6 +112,23 @@ impl<'a> Work<'a> {
         }
         summary.events += parts.iter().map(|part| part.events).sum::<u64>();
         Ok(parts)
+    }
+
+    /// Counts parts of this commit that are none of `ours`: where it was begun under looser
+    /// declarations, all events of an hour may be refused now, and its part stands.
+    async fn count_others(&self, ours: &[Part<'_>]) -> anyhow::Result<()> {
+        for object in self.lake.list(CURATED, None).await? {
+            let Some((name, hour)) = kind_and_hour(&object.key) else {
+                continue;
+            };
+            let is_it = |part: &Part<'_>| part.kind.name == name && part.hour == hour;
+            if object.key != curated_key(name, hour, self.commit) || ours.iter().any(is_it) {
+                continue;
+            }
+            let aggregates = Aggregates::of(&read_part(self.lake, &object.key).await?)?;
+            aggregates::apply(self.lake, self.kind(name)?, hour, self.commit, &aggregates).await?;
+        }
+        Ok(())
     }
 
     fn kind(&self, name: &str) -> anyhow::Result<&'a Kind> {
@@ -246,13 +268,7 @@ impl<'a> Work<'a> {
         let rows = group.finish(columns)?;
         let put = self.put_part(&key, &rows).await?;
         let Outcome::Written(etag) = put else {
-            let there = self
-                .lake
-                .get(&key)
-                .await?
-                .with_context(|| format!("`{key}` is there and cannot be read"))?;
-            return curated::from_parquet(there.body, None)
-                .with_context(|| format!("cannot read `{key}`"));
+            return read_part(self.lake, &key).await;
         };
         let hashes = hashes.into_iter();
         self.known(|known| known.add(&kind.name, hour, (&key, &etag), hashes));
@@ -262,9 +278,7 @@ impl<'a> Work<'a> {
     /// Overwrites a part whose commit has no events for its hour any more by one without rows: left
     /// as it is, it would hold events that other parts have now.
     pub(crate) async fn empty_part(&self, key: &str) -> anyhow::Result<()> {
-        let unreadable = || format!("cannot read `{key}`");
-        let object = self.lake.get(key).await?.with_context(unreadable)?;
-        let rows = curated::from_parquet(object.body, None).with_context(unreadable)?;
+        let rows = read_part(self.lake, key).await?;
         self.put_part(key, &rows.slice(0, 0)).await?;
         Ok(())
     }
@@ -284,6 +298,20 @@ impl<'a> Work<'a> {
             .put(key, file, content_type, metadata, condition)
             .await?)
     }
+}
+
+/// All rows of a part that was listed.
+pub(crate) async fn read_part(lake: &Lake, key: &str) -> anyhow::Result<RecordBatch> {
+    let object = lake.get(key).await?;
+    let object = object.with_context(|| format!("`{key}` is there and cannot be read"))?;
+    curated::from_parquet(object.body, None).with_context(|| format!("cannot read `{key}`"))
+}
+
+/// The kind and the event hour of a key of `curated/`.
+pub(crate) fn kind_and_hour(key: &str) -> Option<(&str, Hour)> {
+    let rest = key.strip_prefix(CURATED)?.strip_prefix("kind=")?;
+    let (kind, rest) = rest.split_once('/')?;
+    Some((kind, Hour::parse(rest)?))
 }
 
 /// Key and ETag of the hour's parts that commits before `commit` wrote.

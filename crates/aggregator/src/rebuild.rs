@@ -19,8 +19,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::aggregates::{self, Aggregates};
 use crate::commits::{Intent, Log, finished_intents};
 use crate::config::Config;
-use crate::curate::{Part, Work, earlier_parts};
-use crate::curated;
+use crate::curate::{Part, Work, earlier_parts, kind_and_hour, read_part};
 use crate::known::KnownIds;
 use crate::run::Progress;
 use crate::summary::Summary;
@@ -106,6 +105,7 @@ impl Rebuild<'_> {
             inputs: &intent.inputs,
             known: &self.known,
             progress,
+            taken_over: anew.is_none(),
             anew,
         }
     }
@@ -168,10 +168,9 @@ impl Rebuild<'_> {
     async fn parts(&self) -> anyhow::Result<Vec<(String, Hour, String)>> {
         let listed = self.lake.list(CURATED, None).await?;
         let parts = listed.into_iter().filter_map(|object| {
-            let rest = object.key.strip_prefix(CURATED)?.strip_prefix("kind=")?;
-            let (kind, rest) = rest.split_once('/')?;
-            let hour = Hour::parse(rest).filter(|hour| self.hours.contains(hour))?;
-            Some((kind.to_owned(), hour, object.key.clone()))
+            let (kind, hour) = kind_and_hour(&object.key)?;
+            let wanted = self.hours.contains(&hour);
+            wanted.then(|| (kind.to_owned(), hour, object.key.clone()))
         });
         Ok(parts.collect())
     }
@@ -199,16 +198,7 @@ impl Rebuild<'_> {
     async fn recount(&self, kind: &str, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
         let mut reads = Vec::new();
         for (key, _) in earlier_parts(self.lake, kind, hour, upto + 1).await? {
-            reads.push(async move {
-                let object = self
-                    .lake
-                    .get(&key)
-                    .await?
-                    .with_context(|| format!("`{key}` was listed and is gone"))?;
-                let rows = curated::from_parquet(object.body, None)
-                    .with_context(|| format!("cannot read `{key}`"))?;
-                Aggregates::of(&rows)
-            });
+            reads.push(async move { Aggregates::of(&read_part(self.lake, &key).await?) });
         }
         let mut reads = stream::iter(reads).buffered(4);
         let mut sum = Aggregates::default();

@@ -89,7 +89,7 @@ async fn take_in(
     'discover: while !stop.is_cancelled() {
         if let Some(intent) = log.unfinished.clone() {
             all = all.max(total.objects + intent.inputs.len() as u64);
-            run.finish(&mut log, &intent, &mut total, all).await?;
+            run.finish(&mut log, &intent, true, &mut total, all).await?;
             continue;
         }
         // What lands from here on is for the next run: under load there would be no end.
@@ -105,7 +105,8 @@ async fn take_in(
                 log = Log::read(lake).await?;
                 continue 'discover;
             };
-            run.finish(&mut log, &intent, &mut total, all).await?;
+            run.finish(&mut log, &intent, false, &mut total, all)
+                .await?;
         }
         break;
     }
@@ -123,11 +124,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Finishes the intent and adds what that did to `total`; `all` are the raw objects known.
+    /// Finishes the intent, which may be another run's where it is `taken_over`, and adds what that
+    /// did to `total`; `all` are the raw objects known.
     async fn finish(
         &self,
         log: &mut Log,
         intent: &Intent,
+        taken_over: bool,
         total: &mut Summary,
         all: u64,
     ) -> anyhow::Result<()> {
@@ -141,6 +144,7 @@ impl Run<'_> {
             known: self.known,
             progress: &read,
             anew: None,
+            taken_over,
         };
         let summary = work
             .finish()
