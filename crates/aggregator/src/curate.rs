@@ -300,7 +300,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// All rows of a part that was listed.
+/// All rows of a part that is there.
 pub(crate) async fn read_part(lake: &Lake, key: &str) -> anyhow::Result<RecordBatch> {
     let object = lake.get(key).await?;
     let object = object.with_context(|| format!("`{key}` is there and cannot be read"))?;

@@ -1,11 +1,9 @@
 //! Sorts the events of raw objects into their hours.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::bail;
 use contract::{Code, Hour, Kinds, parse_line};
-use serde::Deserialize;
 
 use crate::aside::Aside;
 use crate::group::{Added, Group, Span};
@@ -67,7 +65,10 @@ impl<'k> Gathering<'k> {
             let text = std::str::from_utf8(line).unwrap_or_default();
             let event = match parse_line(self.kinds, text) {
                 Ok(event) => event,
-                Err(rejection) if rejection.code == Code::UnknownKind && names_a_kind(text) => {
+                // A line that names no kind is none of ours; one that does awaits its declaration.
+                Err(rejection)
+                    if rejection.code == Code::UnknownKind && rejection.field.is_some() =>
+                {
                     bail!(
                         "`{key}` holds an event of a kind that is not declared here: {rejection}; set CONTRACTS to the folder that ingest has, and run again"
                     )
@@ -147,14 +148,4 @@ impl<'k> Gathering<'k> {
     pub(crate) fn finish(self) -> (Groups<'k>, Aside) {
         (self.groups.into_iter().collect(), self.aside)
     }
-}
-
-/// Whether the text is an object that says which kind it is of.
-fn names_a_kind(text: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        kind: Option<Cow<'a, str>>,
-    }
-    serde_json::from_str::<Named<'_>>(text).is_ok_and(|named| named.kind.is_some())
 }

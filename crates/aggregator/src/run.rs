@@ -80,16 +80,16 @@ async fn take_in(
         clock: aws.clock(),
         progress,
         known,
+        writer: Uuid::new_v4(),
     };
     let (lake, clock) = (&run.lake, run.clock);
-    let writer = Uuid::new_v4();
     let mut total = Summary::default();
     let mut log = Log::read(lake).await?;
     let mut all = 0;
     'discover: while !stop.is_cancelled() {
         if let Some(intent) = log.unfinished.clone() {
             all = all.max(total.objects + intent.inputs.len() as u64);
-            run.finish(&mut log, &intent, true, &mut total, all).await?;
+            run.finish(&mut log, &intent, &mut total, all).await?;
             continue;
         }
         // What lands from here on is for the next run: under load there would be no end.
@@ -100,13 +100,12 @@ async fn take_in(
                 break;
             }
             let inputs = chunk.iter().map(|object| object.key.clone()).collect();
-            let Some(intent) = log.begin(lake, writer, inputs, clock.now()).await? else {
+            let Some(intent) = log.begin(lake, run.writer, inputs, clock.now()).await? else {
                 // Another run took the number: it may have taken the same objects.
                 log = Log::read(lake).await?;
                 continue 'discover;
             };
-            run.finish(&mut log, &intent, false, &mut total, all)
-                .await?;
+            run.finish(&mut log, &intent, &mut total, all).await?;
         }
         break;
     }
@@ -121,16 +120,16 @@ struct Run<'a> {
     clock: Clock,
     progress: &'a dyn Progress,
     known: &'a Mutex<KnownIds>,
+    /// Its name in the intents that it begins.
+    writer: Uuid,
 }
 
 impl Run<'_> {
-    /// Finishes the intent, which may be another run's where it is `taken_over`, and adds what that
-    /// did to `total`; `all` are the raw objects known.
+    /// Finishes the intent and adds what that did to `total`; `all` are the raw objects known.
     async fn finish(
         &self,
         log: &mut Log,
         intent: &Intent,
-        taken_over: bool,
         total: &mut Summary,
         all: u64,
     ) -> anyhow::Result<()> {
@@ -144,7 +143,7 @@ impl Run<'_> {
             known: self.known,
             progress: &read,
             anew: None,
-            taken_over,
+            taken_over: intent.writer != self.writer,
         };
         let summary = work
             .finish()

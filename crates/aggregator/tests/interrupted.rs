@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
 use common::{Gate, TestLake, cell, once, vehicle};
 
@@ -169,4 +170,46 @@ async fn two_runs_at_once_count_every_event_once() {
     two.unwrap();
     let (curated, aggregates, _) = seen(&lake).await;
     assert_eq!((curated, aggregates), (expected.0, expected.1));
+}
+
+#[tokio::test]
+async fn what_a_looser_release_began_a_stricter_one_finishes_and_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let vehicle_kind = include_str!("../../contract/kinds/vehicle.toml");
+    let strict = vehicle_kind.replace("max = 20000", "max = 8000");
+    assert_ne!(strict, vehicle_kind);
+    std::fs::write(folder.path().join("vehicle.toml"), strict).unwrap();
+    let mut held = 0;
+    for requests in 0.. {
+        let mut lake = TestLake::new().await;
+        let fast = vehicle("fast", "2026-11-20T11:10:00Z", r#"{"engine_rpm":9000}"#);
+        let slow = vehicle("slow", "2026-11-20T12:10:00Z", r#"{"engine_rpm":900}"#);
+        lake.land("2026-11-20T12:30:00Z", &[fast, slow]).await;
+        let gate = Gate::new(&lake.cloud, requests, false);
+        let aws = gate.aws(&lake.cloud);
+        {
+            let mut run = pin!(once(&lake.config, &aws));
+            tokio::select! {
+                _ = &mut run => break,
+                () = gate.held.notified() => held += 1,
+            }
+        }
+        // It died there; what it had sent arrives.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        lake.config.contracts = Some(folder.path().into());
+        let summary = lake.once().await;
+        let curated = lake.curated().await;
+        let counted: u64 = lake
+            .aggregates()
+            .await
+            .values()
+            .map(|row| row["messages"].as_u64().unwrap())
+            .sum();
+        assert_eq!(counted, curated.len() as u64, "{summary}: {curated:#?}");
+        // What stands in no part is kept aside.
+        assert!(curated.len() == 2 || lake.keys("_aside/").len() == 1);
+    }
+    assert!(held > 10, "{held}");
 }

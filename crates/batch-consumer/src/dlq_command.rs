@@ -23,10 +23,7 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
             which,
             json,
         } => {
-            let kinds = match kinds(&queues) {
-                Ok(kinds) => kinds,
-                Err(code) => return Ok(code),
-            };
+            let kinds = kinds(&queues)?;
             let dlq = find(&queues).await?;
             let listing = dlq::list(&dlq, &kinds, &which.filter(), &stop).await?;
             print_list(&listing, &dlq, json)
@@ -36,10 +33,7 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
             message_id,
             json,
         } => {
-            let kinds = match kinds(&queues) {
-                Ok(kinds) => kinds,
-                Err(code) => return Ok(code),
-            };
+            let kinds = kinds(&queues)?;
             let dlq = find(&queues).await?;
             match dlq::show(&dlq, &kinds, &message_id, &stop).await? {
                 Some(letter) => print_letter(&letter, json),
@@ -108,13 +102,8 @@ async fn queue(name: &str) -> anyhow::Result<Queue> {
     })
 }
 
-/// The declared kinds; where they cannot be read it says why, and gives the exit code.
-fn kinds(queues: &Queues) -> Result<Kinds, ExitCode> {
-    Kinds::load(queues.contracts.as_deref()).map_err(|error| {
-        let error = anyhow::Error::new(error);
-        eprintln!("batch-consumer: CONTRACTS cannot be read: {error:#}");
-        ExitCode::from(USAGE)
-    })
+fn kinds(queues: &Queues) -> anyhow::Result<Kinds> {
+    Kinds::load(queues.contracts.as_deref()).context("CONTRACTS cannot be read")
 }
 
 async fn replay(

@@ -30,7 +30,10 @@ async fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("batch-consumer: {error:#}");
-        ExitCode::FAILURE
+        match error.is::<contract::KindError>() {
+            true => ExitCode::from(cli::USAGE),
+            false => ExitCode::FAILURE,
+        }
     })
 }
 

@@ -328,6 +328,7 @@ async fn wrong_settings_exit_with_2_and_missing_queues_with_1() {
     for arguments in [
         ["--poll-wait", "30s"].as_slice(),
         &["--batch-max-bytes", "many"],
+        &["dlq", "list", "--contracts", "/does/not/exist"],
         &["--no-such-flag"],
         &["dlq", "forget"],
     ] {

@@ -200,13 +200,11 @@ impl Kind {
             || self.fields.iter().any(|rule| rule.name == name)
     }
 
-    /// The declared signal that differs from `name` in case alone. Names become columns, and most
-    /// engines that read them ignore case.
+    /// The declared signal that differs from `name`, which is not declared, in case alone. Names
+    /// become columns, and most engines that read them ignore case.
     pub(crate) fn known_in_other_case(&self, name: &str) -> Option<&str> {
-        let known = self.known_rules.iter().map(|rule| rule.name.as_str());
-        known
-            .into_iter()
-            .find(|known| known.eq_ignore_ascii_case(name) && *known != name)
+        let mut known = self.known_rules.iter().map(|rule| rule.name.as_str());
+        known.find(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// Whether a signal of that name would hide a column of `curated/`: one of the built-in ones

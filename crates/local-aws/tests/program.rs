@@ -106,7 +106,7 @@ async fn a_killed_program_has_lost_nothing_that_it_answered() {
         .await
         .unwrap();
     let url = created.queue_url.unwrap();
-    let answered = std::sync::atomic::AtomicU32::new(0);
+    let (answered, mut heard) = tokio::sync::watch::channel(0_u32);
     let write = async {
         for n in 0_u32.. {
             let put = s3_client
@@ -124,23 +124,18 @@ async fn a_killed_program_has_lost_nothing_that_it_answered() {
             if put.is_err() || send.send().await.is_err() {
                 return;
             }
-            answered.store(n + 1, std::sync::atomic::Ordering::Relaxed);
-        }
-    };
-    let enough = async {
-        while answered.load(std::sync::atomic::Ordering::Relaxed) < 50 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            answered.send_replace(n + 1);
         }
     };
     // The kill comes in the middle of writing; what is not answered may go either way.
     tokio::select! {
         () = write => panic!("the program should not have failed"),
-        () = enough => {
+        _ = heard.wait_for(|answered| *answered >= 50) => {
             program.child.kill().unwrap();
             program.child.wait().unwrap();
         }
     }
-    let answered = answered.into_inner();
+    let answered = *answered.borrow();
     let cloud = local_aws::LocalAws::builder()
         .folder(folder.path())
         .build()

@@ -154,14 +154,16 @@ pub(super) fn check(rule: &FieldRule, value: &Scalar<'_>, path: Path<'_>) -> Res
     match (rule.scalar, value) {
         (ScalarType::Boolean, Scalar::Bool(_)) => Ok(()),
         (ScalarType::Number | ScalarType::Integer, Scalar::Number(number)) => {
-            if rule.scalar == ScalarType::Integer && !is_whole(*number) {
-                return Err(wrong_type(path, rule.scalar, value));
-            }
-            if rule.scalar == ScalarType::Integer && number.abs() > MAX_EXACT as f64 {
-                return refuse(
-                    Code::OutOfRange,
-                    format!("is {number}: whole numbers past 2^53 are not exact"),
-                );
+            if rule.scalar == ScalarType::Integer {
+                if !is_whole(*number) {
+                    return Err(wrong_type(path, rule.scalar, value));
+                }
+                if number.abs() > MAX_EXACT as f64 {
+                    return refuse(
+                        Code::OutOfRange,
+                        format!("is {number}: whole numbers past 2^53 are not exact"),
+                    );
+                }
             }
             if let Some(min) = rule.min.filter(|min| number < min) {
                 return refuse(Code::OutOfRange, format!("is {number}, below {min}"));
