@@ -212,7 +212,7 @@ def post_lines(path, lines):
 
 
 def replay(services, recorded):
-    mappings = ROOT / "crates/simulator/mappings"
+    mappings = ROOT / "tools/simulator/mappings"
     for folder, mapping in (("vehicle-*", "obd2-kit.toml"), ("cells-*", "ucc-5g.toml")):
         files = sorted(recorded.glob(f"{folder}/**/*.csv.gz"))
         require(files, f"no recordings {folder} in {recorded}")
@@ -312,7 +312,7 @@ def main():
             if arguments.local_aws:
                 services.start("local-aws", "--listen", "127.0.0.1:14567", "--data", folder / "data", ready=f"{endpoint}/_local/health")
                 say("boto3 against local-aws")
-                subprocess.run([sys.executable, ROOT / "crates/local-aws/tests/boto3_check.py", endpoint], env=env, check=True)
+                subprocess.run([sys.executable, ROOT / "tools/local-aws/tests/boto3_check.py", endpoint], env=env, check=True)
             account = {"endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
             sqs = boto3.client("sqs", **account)
             s3 = boto3.client("s3", **account, config=boto3.session.Config(s3={"addressing_style": "path"}))

@@ -1,33 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 mod aggregates;
-mod aside;
-mod bins;
 mod cloudwatch;
-mod columns;
-mod commits;
+mod commit;
 mod config;
-mod curate;
-mod curated;
-mod discover;
-mod entities;
-mod gather;
-mod group;
-mod ids;
-mod known;
-mod published;
+mod log;
+mod parts;
 mod rebuild;
+mod rows;
 mod run;
-mod sketch;
-mod sorted;
-mod stats;
 mod summary;
-mod values;
 
+pub use aggregates::sketch::{ACCURACY, DamagedSketch, EXACT, Sketch};
+pub use aggregates::stats::Stats;
 pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config};
 pub use rebuild::rebuild;
 pub use run::{Progress, once, watch};
-pub use sketch::{ACCURACY, DamagedSketch, EXACT, Sketch};
-pub use stats::Stats;
 pub use summary::Summary;

@@ -16,11 +16,11 @@ use chrono::TimeDelta;
 use contract::{CURATED, Hour, Kinds, curated_key, raw_hour_of};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::aggregates::{self, Aggregates};
-use crate::commits::{Intent, Log, finished_intents};
+use crate::aggregates::fold::{self, Aggregates};
+use crate::commit::{Part, Work, earlier_parts, kind_and_hour, read_part};
 use crate::config::Config;
-use crate::curate::{Part, Work, earlier_parts, kind_and_hour, read_part};
-use crate::known::KnownIds;
+use crate::log::commits::{Intent, Log, finished_intents};
+use crate::parts::seen_ids::KnownIds;
 use crate::run::Progress;
 use crate::summary::Summary;
 
@@ -188,7 +188,7 @@ impl Rebuild<'_> {
                 .get(name)
                 .with_context(|| format!("kind `{name}` is not declared: set CONTRACTS"))?;
             let recount = async |upto: u64| self.recount(name, *hour, upto).await;
-            aggregates::replace(self.lake, kind, *hour, done, recount).await?;
+            fold::replace(self.lake, kind, *hour, done, recount).await?;
         }
         self.total.hours = hours.len() as u64;
         Ok(())

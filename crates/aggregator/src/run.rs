@@ -9,11 +9,11 @@ use contract::Kinds;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::commits::{Intent, Log};
+use crate::commit::Work;
 use crate::config::Config;
-use crate::curate::Work;
-use crate::discover::discover;
-use crate::known::KnownIds;
+use crate::log::commits::{Intent, Log};
+use crate::log::discover::discover;
+use crate::parts::seen_ids::KnownIds;
 use crate::summary::Summary;
 
 /// Counts the runs that failed; with 0 where one succeeded, so that it is there.

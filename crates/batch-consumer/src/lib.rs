@@ -3,16 +3,10 @@
 pub mod config;
 pub mod run;
 
-pub mod batcher;
-pub mod commit;
-pub mod decode;
-pub mod heartbeat;
+pub mod batch;
 mod latency;
-pub mod letter;
-pub mod object;
-pub mod outage;
 pub mod receive;
-pub mod room;
+pub mod write;
 
 pub mod dlq;
 pub mod metrics;

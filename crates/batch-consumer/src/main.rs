@@ -1,8 +1,6 @@
 //! The `batch-consumer` process: `run` (the default), `health`, `dlq`.
 
 mod cli;
-mod dlq_command;
-mod table;
 
 use std::process::ExitCode;
 
@@ -26,7 +24,7 @@ async fn main() -> ExitCode {
         Some(Command::Health(at)) => health::check(at.metrics_listen, "/readyz")
             .await
             .map(|()| ExitCode::SUCCESS),
-        Some(Command::Dlq(command)) => dlq_command::execute(command).await,
+        Some(Command::Dlq(command)) => cli::dlq::execute(command).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("batch-consumer: {error:#}");

@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::batcher::{Arrival, Batch, Batcher, Limits};
-use crate::commit::Committer;
+use crate::batch::batcher::{Arrival, Batch, Batcher, Limits};
+use crate::batch::room::Room;
 use crate::config::Config;
-use crate::heartbeat::Registry;
 use crate::metrics::{HELD, describe};
-use crate::outage::Outage;
-use crate::receive::{Receiving, give_back};
-use crate::room::Room;
+use crate::receive::held::Registry;
+use crate::receive::outage::Outage;
+use crate::receive::receivers::{Receiving, give_back};
+use crate::write::Committer;
 
 /// Batches that are written at once: a put is mostly waiting.
 const COMMITS_AT_ONCE: usize = 4;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
+use crate::declare::kind::Kind;
 use crate::id::EventId;
-use crate::kind::Kind;
 
 /// A field's or signal's value. JSON numbers are doubles here: a contract refuses integers that
 /// a double cannot hold (RFC 7493, section 2.2), so nothing is rounded.

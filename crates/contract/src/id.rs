@@ -7,8 +7,8 @@ use sha1::{Digest, Sha1};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
+use crate::declare::kind::Part;
 use crate::event::{Event, Scalar};
-use crate::kind::Part;
 use crate::scan::plain_end;
 use crate::time;
 

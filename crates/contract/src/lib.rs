@@ -1,44 +1,36 @@
 #![doc = include_str!("../README.md")]
 
-mod body;
-mod declaration;
-mod detect;
+mod declare;
 mod event;
 mod id;
 mod key;
-mod kind;
-mod kinds;
-mod letter;
 mod line;
-mod names;
-mod pack;
-mod parse;
-mod pattern;
 mod percentile;
+mod read;
 mod rejection;
 mod scan;
-mod schema;
 mod time;
+mod wire;
 
-pub use body::{Body, BodyError, Format, each_text, split};
+pub use declare::kind::{EntityRule, FieldRule, Kind, ScalarType, TimeRule};
+pub use declare::kinds::{KindError, Kinds};
 pub use event::{Event, Scalar};
 pub use id::{EventId, derive as derive_event_id};
 pub use key::{
     AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_hour_of,
     raw_key, raw_part_id,
 };
-pub use kind::{EntityRule, FieldRule, Kind, ScalarType, TimeRule};
-pub use kinds::{KindError, Kinds};
-pub use letter::{ATTRIBUTE_REASON, MAX_RECEIVES};
 pub use line::write_line;
-pub use pack::{
+pub use percentile::percentile;
+pub use read::body::{Body, BodyError, Format, each_text, split};
+pub use read::parse::{SentReader, parse_line, parse_sent};
+pub use rejection::{Code, Rejection};
+pub use time::{format_millis, now_millis_precision};
+pub use wire::letter::{ATTRIBUTE_REASON, MAX_RECEIVES};
+pub use wire::pack::{
     ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, DecodeError, MAX_PACK_BYTES, Pack,
     Packer, Unpacker, VERSION, decode,
 };
-pub use parse::{SentReader, parse_line, parse_sent};
-pub use percentile::percentile;
-pub use rejection::{Code, Rejection};
-pub use time::{format_millis, now_millis_precision};
 
 /// Longest event that is taken, in bytes of JSON as sent. At this size even text that does not
 /// compress fits one pack.

@@ -4,7 +4,7 @@ use chrono::{
     DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc,
 };
 
-use crate::kind::TimeRule;
+use crate::declare::kind::TimeRule;
 use crate::rejection::{Code, Rejection, excerpt};
 
 /// Reads an RFC 3339 timestamp with a zone, and holds it against the rule's bounds;

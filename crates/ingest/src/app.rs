@@ -11,13 +11,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use service::metrics::Ready;
 use tokio::sync::Semaphore;
 
-use crate::answer::LISTS_BYTES;
-use crate::auth::Keys;
-use crate::budget::Budget;
-use crate::commit::{Committer, Rules};
 use crate::config::Config;
 use crate::counts::Counts;
-use crate::probe::Probe;
+use crate::http::answer::LISTS_BYTES;
+use crate::http::auth::Keys;
+use crate::http::probe::Probe;
+use crate::memory::budget::Budget;
+use crate::queue::group_commit::{Committer, Rules};
 
 /// Memory taken by bodies, and by lines on their way to SQS.
 pub(crate) const PENDING_BYTES: &str = "headwater_ingest_pending_bytes";

@@ -4,7 +4,7 @@ use service::emf::{Exported, Tell};
 
 use crate::app::PENDING_BYTES;
 use crate::counts::{EVENTS_ACCEPTED, EVENTS_REJECTED};
-use crate::send::{PACK_BYTES, PACKS, SEND_FAILURES};
+use crate::queue::pack_sender::{PACK_BYTES, PACKS, SEND_FAILURES};
 
 /// What `METRICS=emf` exports.
 pub(crate) const EXPORTED: &[Exported] = &[

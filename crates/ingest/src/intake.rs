@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use contract::{Code, Format, Kind, Kinds, Rejection, SentReader};
 
-use crate::answer::{Listed, Refusal};
-use crate::budget::{Buffer, Exhausted};
-use crate::memory::Expected;
+use crate::http::answer::{Listed, Refusal};
+use crate::memory::budget::{Buffer, Exhausted};
+use crate::memory::pages::Expected;
 
 /// Room for the line of a usual event, so that it need not grow.
 const LINE_BYTES: usize = 512;
@@ -108,8 +108,8 @@ impl Reading<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::MAX_LISTED;
-    use crate::budget::Budget;
+    use crate::http::answer::MAX_LISTED;
+    use crate::memory::budget::Budget;
 
     const GOOD: &str = r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"veh-1","can_id":"0x1F0","payload":{"a":1}}"#;
 

@@ -5,7 +5,9 @@ use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON};
 use tokio_util::sync::CancellationToken;
 
 use super::sweep::{Filter, Sweep};
-use crate::letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, received_at};
+use crate::receive::letter::{
+    ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, received_at,
+};
 
 /// How a replay went.
 #[derive(Debug, Default)]

@@ -1,0 +1,288 @@
+//! A sketch's state as bytes.
+//!
+//! A version and a form, then numbers. Version 2 has varints (LEB128): readings mostly have one or
+//! two decimals, so that their values, as whole numbers in ascending order, differ by a byte or two
+//! each. Version 1 had each number in full, little-endian; it is still read.
+
+use super::{DamagedSketch, EXACT, Form, Sketch};
+use crate::aggregates::bins::Bins;
+
+/// Doubles, 8 bytes each.
+const DOUBLES: u8 = 0;
+/// Bins.
+const BINS: u8 = 1;
+/// Whole numbers to be divided by a power of ten.
+const DECIMALS: u8 = 2;
+
+const TENS: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
+
+/// Largest whole number up to which every one has a double of its own.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+impl Sketch {
+    /// Appends the state; [`from_bytes`](Sketch::from_bytes) reads it.
+    pub fn write_bytes(&self, out: &mut Vec<u8>) {
+        match &self.0 {
+            Form::Exact(values) => {
+                let start = out.len();
+                if (0..TENS.len()).any(|scale| {
+                    out.truncate(start);
+                    out.extend_from_slice(&[2, DECIMALS, scale as u8]);
+                    decimals(values, TENS[scale], out)
+                }) {
+                    return;
+                }
+                out.truncate(start);
+                out.extend_from_slice(&[2, DOUBLES]);
+                for value in values {
+                    out.extend_from_slice(&value.to_le_bytes());
+                }
+            }
+            Form::Bins(bins) => {
+                out.extend_from_slice(&[2, BINS]);
+                varint(bins.zero, out);
+                for half in [&bins.negative, &bins.positive] {
+                    varint(half.len() as u64, out);
+                    let mut before = 0;
+                    for (bin, count) in half {
+                        varint(zigzag(i64::from(*bin) - before), out);
+                        varint(*count, out);
+                        before = i64::from(*bin);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what [`write_bytes`](Sketch::write_bytes) wrote, now or in an earlier version.
+    ///
+    /// # Errors
+    ///
+    /// [`DamagedSketch`] for any other bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Sketch, DamagedSketch> {
+        match bytes {
+            [1 | 2, DOUBLES, rest @ ..] => {
+                let (values, odd) = rest.as_chunks::<8>();
+                let values = values.iter().map(|bytes| f64::from_le_bytes(*bytes));
+                exact(values.collect(), odd)
+            }
+            [2, DECIMALS, scale, rest @ ..] => {
+                let tens = TENS.get(usize::from(*scale));
+                let tens = *tens.ok_or(DamagedSketch("unknown scale"))?;
+                let mut rest = rest;
+                let count = read_varint(&mut rest)?;
+                let mut values = Vec::with_capacity(count.min(EXACT as u64) as usize);
+                let mut whole = 0_i64;
+                for _ in 0..count {
+                    whole = whole.wrapping_add(read_zigzag(&mut rest)?);
+                    values.push(whole as f64 / tens);
+                }
+                exact(values, rest)
+            }
+            [2, BINS, rest @ ..] => {
+                let mut rest = rest;
+                let zero = read_varint(&mut rest)?;
+                let negative = read_bins(&mut rest)?;
+                let positive = read_bins(&mut rest)?;
+                match rest.is_empty() {
+                    true => Ok(Sketch(Form::Bins(Bins {
+                        negative,
+                        zero,
+                        positive,
+                    }))),
+                    false => Err(DamagedSketch("wrong length")),
+                }
+            }
+            [1, BINS, rest @ ..] => bins_of_version_1(rest),
+            [1 | 2, ..] => Err(DamagedSketch("unknown form")),
+            _ => Err(DamagedSketch("unknown version")),
+        }
+    }
+}
+
+/// Appends the values as whole numbers of 1 / `tens`; false, with some of them appended, where one is no such.
+fn decimals(values: &[f64], tens: f64, out: &mut Vec<u8>) -> bool {
+    varint(values.len() as u64, out);
+    let mut before = 0;
+    values.iter().all(|value| {
+        let scaled = value * tens;
+        let whole = (scaled + 0.5_f64.copysign(scaled)) as i64;
+        if scaled.abs() >= MAX_EXACT || (whole as f64 / tens).to_bits() != value.to_bits() {
+            return false;
+        }
+        varint(zigzag(whole - before), out);
+        before = whole;
+        true
+    })
+}
+
+fn exact(mut values: Vec<f64>, odd: &[u8]) -> Result<Sketch, DamagedSketch> {
+    if !odd.is_empty() || values.len() > EXACT {
+        return Err(DamagedSketch("wrong length"));
+    }
+    // Version 1 kept them in the order in which they came.
+    values.sort_by(f64::total_cmp);
+    Ok(Sketch(Form::Exact(values)))
+}
+
+fn read_bins(rest: &mut &[u8]) -> Result<Vec<(i32, u64)>, DamagedSketch> {
+    let count = read_varint(rest)?;
+    let mut bins = Vec::new();
+    let mut bin = 0_i64;
+    for at in 0..count {
+        let step = read_zigzag(rest)?;
+        if at > 0 && step <= 0 {
+            return Err(DamagedSketch("bins out of order"));
+        }
+        bin = bin.wrapping_add(step);
+        let bin = i32::try_from(bin).map_err(|_| DamagedSketch("no such bin"))?;
+        bins.push((bin, read_varint(rest)?));
+    }
+    Ok(bins)
+}
+
+fn bins_of_version_1(bytes: &[u8]) -> Result<Sketch, DamagedSketch> {
+    let Some((zero, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(DamagedSketch("too short"));
+    };
+    let Some((negatives, rest)) = rest.split_first_chunk::<4>() else {
+        return Err(DamagedSketch("too short"));
+    };
+    let negatives = u32::from_le_bytes(*negatives) as usize;
+    let (pairs, odd) = rest.as_chunks::<12>();
+    if !odd.is_empty() || negatives > pairs.len() {
+        return Err(DamagedSketch("wrong length"));
+    }
+    let bins = |pairs: &[[u8; 12]]| {
+        let bins = pairs.iter().map(|pair| {
+            let (mut bin, mut count) = ([0; 4], [0; 8]);
+            bin.copy_from_slice(&pair[..4]);
+            count.copy_from_slice(&pair[4..]);
+            (i32::from_le_bytes(bin), u64::from_le_bytes(count))
+        });
+        let bins: Vec<_> = bins.collect();
+        match bins.is_sorted_by(|a, b| a.0 < b.0) {
+            true => Ok(bins),
+            false => Err(DamagedSketch("bins out of order")),
+        }
+    };
+    Ok(Sketch(Form::Bins(Bins {
+        negative: bins(&pairs[..negatives])?,
+        zero: u64::from_le_bytes(*zero),
+        positive: bins(&pairs[negatives..])?,
+    })))
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn read_varint(rest: &mut &[u8]) -> Result<u64, DamagedSketch> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first().ok_or(DamagedSketch("too short"))?;
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(DamagedSketch("a number has too many bytes"))
+}
+
+fn read_zigzag(rest: &mut &[u8]) -> Result<i64, DamagedSketch> {
+    let value = read_varint(rest)?;
+    Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(values: &[f64]) -> Sketch {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        Sketch::of_sorted(&sorted)
+    }
+
+    fn bytes(sketch: &Sketch) -> Vec<u8> {
+        let mut out = Vec::new();
+        sketch.write_bytes(&mut out);
+        out
+    }
+
+    /// As version 1 wrote it.
+    fn old_bytes(sketch: &Sketch) -> Vec<u8> {
+        let mut out = vec![1];
+        match &sketch.0 {
+            Form::Exact(values) => {
+                out.push(0);
+                values
+                    .iter()
+                    .rev()
+                    .for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+            }
+            Form::Bins(bins) => {
+                out.push(1);
+                out.extend_from_slice(&bins.zero.to_le_bytes());
+                out.extend_from_slice(&(bins.negative.len() as u32).to_le_bytes());
+                for (bin, count) in bins.negative.iter().chain(&bins.positive) {
+                    out.extend_from_slice(&bin.to_le_bytes());
+                    out.extend_from_slice(&count.to_le_bytes());
+                }
+            }
+        }
+        out
+    }
+
+    fn values() -> impl Strategy<Value = Vec<f64>> {
+        let value = prop_oneof![
+            4 => (-99_999..99_999_i32).prop_map(|value| f64::from(value) / 10.0),
+            1 => (-99_999..99_999_i32).prop_map(|value| f64::from(value) / 1000.0),
+            1 => prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::SUBNORMAL,
+            1 => Just(-0.0),
+        ];
+        prop_oneof![
+            prop::collection::vec(value, 0..300),
+            prop::collection::vec(
+                (-99_999..99_999_i32).prop_map(|value| f64::from(value) / 100.0),
+                0..200
+            ),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn state_reads_back_the_same_and_damage_is_an_error(values in values(), noise in prop::collection::vec(any::<u8>(), 0..60)) {
+            let sketch = of(&values);
+            let bytes = bytes(&sketch);
+            let read = Sketch::from_bytes(&bytes).unwrap();
+            prop_assert_eq!(&read, &sketch);
+            if let (Form::Exact(one), Form::Exact(two)) = (&read.0, &sketch.0) {
+                let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(one), bits(two));
+            }
+            prop_assert_eq!(&Sketch::from_bytes(&old_bytes(&sketch)).unwrap(), &sketch);
+            prop_assert!(Sketch::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+            let _ = Sketch::from_bytes(&noise);
+        }
+    }
+
+    #[test]
+    fn readings_with_a_decimal_take_a_byte_or_two() {
+        let sketch = of(&(0..100)
+            .map(|n| 80.0 + f64::from(n) / 10.0)
+            .collect::<Vec<_>>());
+        assert!(bytes(&sketch).len() < 110);
+    }
+}

@@ -1,0 +1,161 @@
+//! The command line.
+
+pub(crate) mod dlq;
+mod table;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use aws::{DlqSettings, QueueSettings};
+use batch_consumer::Config;
+use batch_consumer::config::METRICS_LISTEN;
+use batch_consumer::dlq::Filter;
+use clap::{Args, Parser, Subcommand};
+
+/// Exit code of a command that was not understood, as clap's own.
+pub(crate) const USAGE: u8 = 2;
+
+/// SQS messages in, JSONL objects out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "batch-consumer",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Consume the queue until SIGTERM or Ctrl-C; this is what happens without a command too.
+    Run(Config),
+    /// Ask a running consumer on this machine whether it is ready.
+    Health(Health),
+    /// Look at dead letters, send them back, or delete them.
+    #[command(subcommand)]
+    Dlq(Dlq),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Where it serves its metrics.
+    #[arg(long, env, default_value_t = METRICS_LISTEN)]
+    pub(crate) metrics_listen: SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dlq {
+    /// List the letters, oldest first.
+    List {
+        #[command(flatten)]
+        queues: Queues,
+        #[command(flatten)]
+        which: Which,
+        /// One JSON object a line, with all that is known, instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one letter: attributes and body, a pack unfolded.
+    Show {
+        #[command(flatten)]
+        queues: Queues,
+        /// Its message id, as `list` shows it.
+        message_id: String,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send letters back to the queue of events; each is deleted once it is sent.
+    Replay {
+        #[command(flatten)]
+        queues: Queues,
+        #[command(flatten)]
+        which: Which,
+        /// Only those with this message id; may be given several times.
+        #[arg(long, value_name = "MESSAGE_ID")]
+        id: Vec<String>,
+        /// Only say how many would be sent.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Delete letters for good.
+    Purge {
+        #[command(flatten)]
+        queues: Queues,
+        #[command(flatten)]
+        which: Which,
+        /// Delete them; without it, only say how many would be.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Queues {
+    #[command(flatten)]
+    pub(crate) queue: QueueSettings,
+    #[command(flatten)]
+    pub(crate) dlq: DlqSettings,
+    /// Folder of further kinds' declarations (`*.toml`).
+    #[arg(long, env, value_name = "FOLDER")]
+    pub(crate) contracts: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Only those with this reason, such as `undecodable`, `wrong_type` or `max_receives`.
+    #[arg(long)]
+    reason: Option<String>,
+    /// At most this many.
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+impl Which {
+    pub(crate) fn filter(self) -> Filter {
+        Filter {
+            reason: self.reason,
+            limit: self.limit,
+            ..Filter::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_its_settings_with_or_without_the_command() {
+        for line in [
+            ["batch-consumer", "--receivers=2"].as_slice(),
+            &["batch-consumer", "run", "--receivers=2"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            let config = match cli.command {
+                Some(Command::Run(config)) => config,
+                _ => cli.config,
+            };
+            assert_eq!(config.receivers, 2);
+        }
+    }
+
+    #[test]
+    fn a_setting_before_another_command_is_refused_rather_than_ignored() {
+        let line = ["batch-consumer", "--dlq-name=x", "dlq", "list"];
+        assert!(Cli::try_parse_from(line).is_err());
+        let line = ["batch-consumer", "dlq", "list", "--dlq-name=x"];
+        assert!(Cli::try_parse_from(line).is_ok());
+    }
+}

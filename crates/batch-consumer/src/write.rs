@@ -1,0 +1,245 @@
+//! Writes a batch. In this order, for what a crash in between would do:
+//!
+//! 1. Dead letters are sent. A crash now sends them again.
+//! 2. One object per arrival hour is put. A crash now leaves events that come again.
+//! 3. Only then are the messages deleted, those whose letters and lines are all kept.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use aws::{Condition, Lake, Outgoing, Queue};
+use chrono::{DateTime, Utc};
+use contract::Hour;
+use futures::StreamExt;
+use metrics::{counter, histogram};
+use planted::Defect;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::batch::batcher::{Batch, Delivery};
+use crate::batch::objects::{CONTENT_TYPE, RawObject, objects};
+use crate::latency;
+use crate::metrics::{
+    BATCH_EVENTS, BATCH_MESSAGES, BYTES, DEAD_LETTER_FAILURES, DEAD_LETTERS, DELETE_FAILURES,
+    DUPLICATES, EVENTS, LATENCY, MESSAGES, OBJECTS, QUEUE_LATENCY, WRITE_FAILURES, WRITE_RETRIES,
+};
+use crate::receive::held::Hold;
+use crate::receive::outage::Outage;
+use crate::receive::receivers::give_back;
+
+/// Letters of one call to the dead-letter queue, and how many such calls run at once.
+const LETTERS_AT_ONCE: (usize, usize) = (10, 4);
+
+/// Writes batches.
+#[derive(Debug, Clone)]
+pub struct Committer {
+    /// The queue that the messages came from.
+    pub queue: Queue,
+    /// The dead-letter queue.
+    pub dead_letters: Queue,
+    /// The lake.
+    pub lake: Lake,
+    /// Told how writes go.
+    pub outage: Arc<Outage>,
+    /// Once cancelled, messages that cannot be written are given back to the queue.
+    pub halt: CancellationToken,
+}
+
+impl Committer {
+    /// Writes the batch and deletes its messages. Messages that are not wholly kept are left to
+    /// come again.
+    pub async fn commit(&self, mut batch: Batch) {
+        counter!(DUPLICATES).increment(batch.duplicates as u64);
+        histogram!(BATCH_MESSAGES).record(batch.messages.len() as f64);
+        let unsent = self.send_letters(&batch).await;
+        let objects = objects(&mut batch);
+        if planted::has(Defect::DeleteBeforePut) {
+            self.delete(&batch.messages.values().collect::<Vec<_>>())
+                .await;
+        }
+        let unwritten = self.write(&objects).await;
+        if objects.len() > unwritten.len() {
+            report(&batch, &objects, &unwritten, Utc::now());
+        }
+        if !objects.is_empty() {
+            self.outage.note(unwritten.is_empty());
+        }
+        let (kept, left): (Vec<&Delivery>, Vec<&Delivery>) =
+            batch.messages.values().partition(|delivery| {
+                let mut events = delivery.contents.events.iter();
+                !unsent.contains(&delivery.id)
+                    && (unwritten.is_empty()
+                        || events.all(|mark| !unwritten.contains(&mark.hour())))
+            });
+        self.delete(&kept).await;
+        if self.halt.is_cancelled() {
+            give_back(&self.queue, &receipt_handles(&left)).await;
+        } else {
+            left.iter()
+                .flat_map(|delivery| &delivery.holds)
+                .for_each(Hold::leave);
+        }
+    }
+
+    /// Sends the batch's dead letters; gives the ids of the messages with one that is not sent.
+    async fn send_letters(&self, batch: &Batch) -> HashSet<String> {
+        let (mut ids, mut reasons, mut letters) = (Vec::new(), Vec::new(), Vec::new());
+        for delivery in batch.messages.values() {
+            for letter in &delivery.contents.letters {
+                ids.push(&delivery.id);
+                reasons.push(letter.reason);
+                letters.push(letter.outgoing.clone());
+            }
+        }
+        if letters.is_empty() || planted::has(Defect::ForgetLetters) {
+            return HashSet::new();
+        }
+        let (size, calls) = LETTERS_AT_ONCE;
+        let calls_to_make: Vec<Vec<Outgoing>> = letters.chunks(size).map(<[_]>::to_vec).collect();
+        let results: Vec<_> = futures::stream::iter(calls_to_make)
+            .map(|call| {
+                let queue = self.dead_letters.clone();
+                async move { queue.send(&call).await }
+            })
+            .buffered(calls)
+            .concat()
+            .await;
+        let mut unsent = HashSet::new();
+        let mut sent: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut failure = None;
+        for ((id, reason), result) in ids.into_iter().zip(reasons).zip(results) {
+            match result {
+                Ok(()) => *sent.entry(reason).or_default() += 1,
+                Err(error) => {
+                    counter!(DEAD_LETTER_FAILURES).increment(1);
+                    unsent.insert(id.clone());
+                    failure = Some(error);
+                }
+            }
+        }
+        for (reason, count) in sent {
+            counter!(DEAD_LETTERS, "reason" => reason).increment(count);
+            warn!(
+                event = "dead_letters",
+                reason,
+                count,
+                queue = self.dead_letters.name()
+            );
+        }
+        if let Some(failure) = failure {
+            error!(
+                event = "dead_letters_failed",
+                messages = unsent.len(),
+                error = %failure,
+                "their messages are left to come again"
+            );
+        }
+        unsent
+    }
+
+    /// Puts the objects; gives the hours of those that could not be.
+    async fn write(&self, objects: &[RawObject]) -> HashSet<Hour> {
+        let mut unwritten = HashSet::new();
+        for object in objects {
+            if let Err(failure) = self.put(object).await {
+                counter!(WRITE_FAILURES).increment(1);
+                error!(
+                    event = "write_failed",
+                    key = object.key,
+                    events = object.events,
+                    error = %failure,
+                    "its messages are left to come again"
+                );
+                unwritten.insert(object.hour);
+            }
+        }
+        unwritten
+    }
+
+    /// Puts an object, and once more if that fails: the answer to the first may have been lost.
+    async fn put(&self, object: &RawObject) -> Result<(), aws::CallError> {
+        let put = || {
+            self.lake.put(
+                &object.key,
+                object.body.clone(),
+                CONTENT_TYPE,
+                object.metadata(),
+                Condition::Always,
+            )
+        };
+        if let Err(failure) = put().await {
+            counter!(WRITE_RETRIES).increment(1);
+            warn!(event = "write_retried", key = object.key, error = %failure);
+            put().await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, kept: &[&Delivery]) {
+        let handles = receipt_handles(kept);
+        if handles.is_empty() {
+            return;
+        }
+        let results = self.queue.delete(&handles).await;
+        let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+        counter!(MESSAGES).increment(kept.len() as u64);
+        counter!(DELETE_FAILURES).increment(failures.len() as u64);
+        if let Some(failure) = failures.last() {
+            warn!(
+                event = "delete_failed",
+                deliveries = failures.len(),
+                error = %failure,
+                "their messages come again, and their events stand twice in the lake's raw part"
+            );
+        }
+    }
+}
+
+fn receipt_handles(deliveries: &[&Delivery]) -> Vec<String> {
+    deliveries
+        .iter()
+        .flat_map(|delivery| &delivery.holds)
+        .map(|hold| hold.receipt_handle().to_owned())
+        .collect()
+}
+
+/// Logs and counts what was written at `now`.
+fn report(batch: &Batch, objects: &[RawObject], unwritten: &HashSet<Hour>, now: DateTime<Utc>) {
+    let (mut latencies, mut waits) = (Vec::new(), Vec::new());
+    let now_ms = now.timestamp_millis();
+    for delivery in batch.messages.values() {
+        for mark in &delivery.contents.events {
+            if unwritten.is_empty() || !unwritten.contains(&mark.hour()) {
+                latencies.push(now_ms - mark.time_ms);
+                waits.push(now_ms - mark.received_at_ms);
+            }
+        }
+    }
+    // Packs hold long runs that are in order already, which this sort makes use of.
+    latencies.sort();
+    waits.sort();
+    latency::record(LATENCY, &latencies);
+    latency::record(QUEUE_LATENCY, &waits);
+    let size = latencies.len();
+    let written = objects
+        .iter()
+        .filter(|object| !unwritten.contains(&object.hour));
+    let (count, bytes) = written.fold((0_u64, 0), |(count, bytes), object| {
+        (count + 1, bytes + object.body.len() as u64)
+    });
+    counter!(EVENTS).increment(size as u64);
+    counter!(OBJECTS).increment(count);
+    counter!(BYTES).increment(bytes);
+    histogram!(BATCH_EVENTS).record(size as f64);
+    info!(
+        event = "write_batch",
+        size,
+        latency_p50 = %latency::shown(&latencies, 0.5),
+        latency_p95 = %latency::shown(&latencies, 0.95),
+        queue_p50 = %latency::shown(&waits, 0.5),
+        queue_p95 = %latency::shown(&waits, 0.95),
+        objects = count,
+        messages = batch.messages.len(),
+        bytes,
+    );
+}

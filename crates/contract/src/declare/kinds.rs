@@ -1,0 +1,304 @@
+//! The declared kinds: the built-in ones and a user's own.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::declare::declaration;
+use crate::declare::kind::Kind;
+
+const BUILT_IN: [(&str, &str); 2] = [
+    (
+        "vehicle.toml (built in)",
+        include_str!("../../kinds/vehicle.toml"),
+    ),
+    (
+        "cell.toml (built in)",
+        include_str!("../../kinds/cell.toml"),
+    ),
+];
+
+/// A declaration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KindError {
+    /// The folder or a file in it cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The folder or file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML of the declared shape.
+    #[error("`{file}` is not a kind declaration: {message}")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// The parser's words, with line and column.
+        message: String,
+    },
+    /// The declaration contradicts itself or another.
+    #[error("`{file}`: {message}")]
+    Invalid {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The declared kinds: `vehicle`, `cell`, and a user's own.
+#[derive(Debug)]
+pub struct Kinds {
+    kinds: Vec<Kind>,
+}
+
+impl Kinds {
+    /// `vehicle` and `cell` alone.
+    pub fn builtin() -> Kinds {
+        Kinds::load(None).expect("without a folder nothing can be wrong")
+    }
+
+    /// The built-in kinds and each `*.toml` of `folder`; a file that declares a built-in name
+    /// takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`KindError`] names the file and what is wrong with it.
+    pub fn load(folder: Option<&Path>) -> Result<Kinds, KindError> {
+        // Read once in a process: their patterns take a millisecond to compile.
+        static READ: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+            let read = BUILT_IN.map(|(file, text)| declaration::read(file, text));
+            let valid = "the built-in declarations are valid: a test reads them";
+            read.into_iter().map(|kind| kind.expect(valid)).collect()
+        });
+        let mut kinds = READ.clone();
+        let built_in = kinds.len();
+        for (file, text) in folder.map(declarations).transpose()?.unwrap_or_default() {
+            let kind = declaration::read(&file, &text)?;
+            match kinds.iter().position(|other| other.name == kind.name) {
+                Some(at) if at < built_in => kinds[at] = kind,
+                Some(_) => {
+                    return Err(KindError::Invalid {
+                        file,
+                        message: format!(
+                            "kind `{}` is declared by another file of the folder too",
+                            kind.name
+                        ),
+                    });
+                }
+                None => kinds.push(kind),
+            }
+        }
+        mark_overlaps(&mut kinds);
+        Ok(Kinds { kinds })
+    }
+
+    /// The kind of that name.
+    pub fn get(&self, name: &str) -> Option<&Kind> {
+        self.kinds.iter().find(|kind| kind.name == name)
+    }
+
+    /// All kinds, the built-in ones first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Kind> {
+        self.kinds.iter()
+    }
+
+    /// The names of all kinds, for messages: `vehicle, cell`.
+    pub fn names(&self) -> String {
+        self.kinds
+            .iter()
+            .map(|kind| kind.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| KindError::Read { path, source }
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Marks the kinds whose required fields all fit another kind and the other way round, unless a
+/// required constant tells them apart.
+fn mark_overlaps(kinds: &mut [Kind]) {
+    for a in 0..kinds.len() {
+        for b in a + 1..kinds.len() {
+            let (one, two) = (&kinds[a], &kinds[b]);
+            if one.required().all(|name| two.has_field(name))
+                && two.required().all(|name| one.has_field(name))
+                && !told_apart(one, two)
+            {
+                kinds[a].overlaps = true;
+                kinds[b].overlaps = true;
+            }
+        }
+    }
+}
+
+fn told_apart(one: &Kind, two: &Kind) -> bool {
+    one.fields
+        .iter()
+        .filter(|rule| rule.required && !rule.texts.is_empty())
+        .any(|rule| {
+            two.fields.iter().any(|other| {
+                other.name == rule.name
+                    && !other.texts.is_empty()
+                    && other.texts.iter().all(|text| !rule.texts.contains(text))
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATION: &str = r#"
+        kind = "station"
+        version = 1
+        entity = { field = "station_id" }
+        time = { field = "observed_at" }
+        signals = { field = "readings", known.temp_c = { type = "number", unit = "Cel", min = -90, max = 60 } }
+    "#;
+
+    #[test]
+    fn built_in_kinds_load() {
+        let kinds = Kinds::builtin();
+        assert_eq!(kinds.names(), "vehicle, cell");
+        assert!(kinds.iter().all(|kind| !kind.overlaps));
+    }
+
+    #[test]
+    fn a_folder_adds_kinds_and_may_replace_built_in_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("station.toml"), STATION).unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "not read").unwrap();
+        let mine = include_str!("../../kinds/vehicle.toml").replace("version = 1", "version = 2");
+        std::fs::write(folder.path().join("vehicle.toml"), mine).unwrap();
+        let kinds = Kinds::load(Some(folder.path())).unwrap();
+        assert_eq!(kinds.names(), "vehicle, cell, station");
+        assert_eq!(kinds.get("vehicle").unwrap().version, 2);
+    }
+
+    #[test]
+    fn kinds_whose_fields_fit_each_other_are_marked() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.toml"), STATION).unwrap();
+        std::fs::write(
+            folder.path().join("b.toml"),
+            STATION.replace("\"station\"", "\"buoy\""),
+        )
+        .unwrap();
+        let kinds = Kinds::load(Some(folder.path())).unwrap();
+        let overlapping: Vec<_> = kinds
+            .iter()
+            .filter(|kind| kind.overlaps)
+            .map(|kind| &kind.name)
+            .collect();
+        assert_eq!(overlapping, ["station", "buoy"]);
+    }
+
+    #[test]
+    fn whole_numbers_are_taken_as_far_as_each_has_a_double() {
+        let folder = tempfile::tempdir().unwrap();
+        let counted = STATION.replace(
+            "known.temp_c",
+            "known.total = { type = \"integer\" }, known.temp_c",
+        );
+        std::fs::write(folder.path().join("station.toml"), counted).unwrap();
+        let kinds = Kinds::load(Some(folder.path())).unwrap();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let read = |total: &str| {
+            let text = format!(
+                r#"{{"station_id":"s","observed_at":"2026-01-01T00:00:00Z","readings":{{"total":{total}}}}}"#
+            );
+            crate::parse_sent(&kinds, None, &text, now).map_err(|rejection| rejection.code)?;
+            Ok(())
+        };
+        for sound in ["-3", "9007199254740992", "4e2"] {
+            assert_eq!(read(sound), Ok(()), "{sound}");
+        }
+        for wrong in ["1e19", "-1e300", "9007199254740993", "18446744073709551617"] {
+            assert_eq!(read(wrong), Err(crate::Code::OutOfRange), "{wrong}");
+        }
+        assert_eq!(read("1.5"), Err(crate::Code::WrongType));
+    }
+
+    #[test]
+    fn a_wrong_declaration_is_refused_with_its_file_and_reason() {
+        let cases = [
+            (
+                STATION.replace("\"station\"", "\"Weather Station\""),
+                "is not a name",
+            ),
+            (
+                STATION.replace("station_id", "event_id"),
+                "the server's own",
+            ),
+            (
+                STATION.replace("observed_at", "station_id"),
+                "declared twice",
+            ),
+            (
+                STATION.replace("type = \"number\"", "type = \"float\""),
+                "unknown variant",
+            ),
+            (
+                STATION.replace("min = -90", "pattern = '('"),
+                "do not go with",
+            ),
+            (
+                STATION.replace("temp_c", "event_time"),
+                "would hide a column",
+            ),
+            (
+                STATION.replace("station_id", "Event_ID"),
+                "the server's own",
+            ),
+            (
+                STATION.replace("observed_at", "Station_ID"),
+                "declared twice",
+            ),
+            (
+                STATION.replace(
+                    "known.temp_c",
+                    "known.Temp_C = { type = \"string\" }, known.temp_c",
+                ),
+                "in case alone",
+            ),
+            (STATION.replace("max = 60", "max = -91"), "is above `max`"),
+            (format!("{STATION}\nextra = 1"), "unknown field"),
+            (STATION.replace("version = 1", ""), "missing field"),
+        ];
+        for (text, reason) in cases {
+            let error = declaration::read("station.toml", &text)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("station.toml") && error.contains(reason),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error_that_names_it() {
+        let error = Kinds::load(Some(Path::new("/no/such/folder"))).unwrap_err();
+        assert!(error.to_string().contains("/no/such/folder"));
+    }
+}

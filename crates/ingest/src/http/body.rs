@@ -1,0 +1,291 @@
+//! Reads a request's body, within its bounds of size, time and memory.
+
+use std::fmt::Display;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use contract::Format;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::http::answer::Refusal;
+use crate::memory::budget::Buffer;
+use crate::memory::pages::Expected;
+
+/// Longest time to read on after a refusal, so that the client gets to see the answer.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A body that takes longer to arrive is not waited for by the requests that could share a send
+/// with it.
+const PROMPT: Duration = Duration::from_millis(100);
+
+/// How much room there must be for each byte that a body announces: for the body, and for the lines
+/// that it becomes.
+const ROOM_PER_BYTE: u64 = 3;
+
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+/// How the headers say that the events are written; a body without a content type is JSON.
+pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
+    let Some(sent) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(Format::Json);
+    };
+    let sent = String::from_utf8_lossy(sent.as_bytes());
+    let essence = sent
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    match essence.as_str() {
+        "" | "application/json" | "text/json" => Ok(Format::Json),
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines"
+        | "application/jsonlines" => Ok(Format::Ndjson),
+        other if other.starts_with("application/") && other.ends_with("+json") => Ok(Format::Json),
+        _ => Err(Refusal::UnsupportedType(shown(&sent))),
+    }
+}
+
+/// How the headers say that the body is compressed.
+pub(crate) fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
+    let mut sent = headers.get_all(header::CONTENT_ENCODING).iter();
+    let (one, more) = (sent.next(), sent.next());
+    let Some(one) = one else {
+        return Ok(Encoding::Identity);
+    };
+    let text = String::from_utf8_lossy(one.as_bytes());
+    match (text.trim().to_ascii_lowercase().as_str(), more) {
+        ("" | "identity", None) => Ok(Encoding::Identity),
+        ("gzip" | "x-gzip", None) => Ok(Encoding::Gzip),
+        ("zstd", None) => Ok(Encoding::Zstd),
+        _ => Err(Refusal::UnsupportedEncoding(shown(&text))),
+    }
+}
+
+/// At most 60 characters of what a client sent.
+fn shown(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// A body that events come in.
+pub(crate) trait EventsBody:
+    hyper::body::Body<Data = Bytes, Error: Display> + Unpin
+{
+}
+
+impl<B: hyper::body::Body<Data = Bytes, Error: Display> + Unpin> EventsBody for B {}
+
+/// Reads the whole body, at most `limit` bytes of it, into `bytes`, which takes its share of the
+/// byte budget as they arrive.
+pub(crate) async fn read(
+    body: &mut impl EventsBody,
+    limit: usize,
+    mut bytes: Buffer,
+) -> Result<Buffer, Refusal> {
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(Refusal::BodyTooLarge { limit });
+    }
+    // To read on would be to throw away what has arrived by the time that there is no more room.
+    if announced.saturating_mul(ROOM_PER_BYTE) > bytes.budget().free() as u64 {
+        return Err(Refusal::Overloaded);
+    }
+    let exact = body.size_hint().exact();
+    let expected = exact.map_or(Expected::Any, |exact| Expected::About(exact as usize));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refusal::BodyBroken(error.to_string()))?;
+        // Trailers carry nothing of the event.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limit {
+            return Err(Refusal::BodyTooLarge { limit });
+        }
+        bytes.append(&data, expected)?;
+    }
+    Ok(bytes)
+}
+
+/// What is read of a body that came with its head, as most small ones do: without the timers that
+/// others need. The connection looks for it once it has been asked for.
+pub(crate) async fn at_once<T>(mut read: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut asked = false;
+    poll_fn(|context| match read.as_mut().poll(context) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// What is read within `longest`; a body that is called off is refused as one that takes too long.
+/// `not_prompt` is called where nobody should wait for it.
+pub(crate) async fn in_time(
+    mut read: Pin<&mut impl Future<Output = Result<Buffer, Refusal>>>,
+    longest: Duration,
+    called_off: impl Future<Output = Duration>,
+    not_prompt: impl FnOnce(),
+) -> Result<Buffer, Refusal> {
+    let started = Instant::now();
+    let read = async {
+        if let Ok(read) = timeout(PROMPT, read.as_mut()).await {
+            return read;
+        }
+        not_prompt();
+        let read = timeout_at(started + longest, read).await;
+        read.unwrap_or(Err(Refusal::BodyTooSlow(longest)))
+    };
+    tokio::select! {
+        biased;
+        read = read => read,
+        after = called_off => Err(Refusal::BodyTooSlow(after)),
+    }
+}
+
+/// Reads what is left of a refused body and keeps none of it: a connection that is closed on a
+/// client in the middle of its upload shows it a reset instead of the answer.
+pub(crate) async fn drain(body: &mut impl EventsBody, limit: usize) {
+    let rest = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, |data| data.len());
+            if read > limit {
+                return;
+            }
+        }
+    };
+    // Out of time, the connection is closed on what is left.
+    let _ = timeout(DRAIN_TIMEOUT, rest).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use axum::body::Body;
+    use futures::StreamExt;
+
+    use super::*;
+    use crate::memory::budget::Budget;
+
+    fn with(name: header::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn content_types_are_told_apart() {
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/cloudevents+json",
+        ] {
+            assert_eq!(
+                format(&with(header::CONTENT_TYPE, json)).unwrap(),
+                Format::Json,
+                "{json}"
+            );
+        }
+        for lines in [
+            "application/x-ndjson",
+            "application/ndjson; a=b",
+            "application/jsonl",
+            "application/jsonlines",
+        ] {
+            assert_eq!(
+                format(&with(header::CONTENT_TYPE, lines)).unwrap(),
+                Format::Ndjson,
+                "{lines}"
+            );
+        }
+        assert_eq!(format(&HeaderMap::new()).unwrap(), Format::Json);
+        for other in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "image/png",
+        ] {
+            assert!(
+                matches!(
+                    format(&with(header::CONTENT_TYPE, other)),
+                    Err(Refusal::UnsupportedType(_))
+                ),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn encodings_are_told_apart() {
+        for (sent, expected) in [
+            ("gzip", Encoding::Gzip),
+            ("ZSTD", Encoding::Zstd),
+            ("identity", Encoding::Identity),
+        ] {
+            assert_eq!(
+                encoding(&with(header::CONTENT_ENCODING, sent)).unwrap(),
+                expected
+            );
+        }
+        for other in ["br", "gzip, zstd", "deflate"] {
+            assert!(
+                encoding(&with(header::CONTENT_ENCODING, other)).is_err(),
+                "{other}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_read_within_its_bounds() {
+        let read_all = async |text: &'static str, limit, free| {
+            let budget = Budget::new(free);
+            read(&mut Body::from(text), limit, budget.buffer()).await
+        };
+        let read = read_all("0123456789", 10, 30).await.unwrap();
+        assert_eq!((&read[..], read.budget().used()), (&b"0123456789"[..], 10));
+        assert!(matches!(
+            read_all("0123456789", 9, 100).await,
+            Err(Refusal::BodyTooLarge { limit: 9 })
+        ));
+        assert!(matches!(
+            read_all("0123456789", 10, 29).await,
+            Err(Refusal::Overloaded)
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_called_off_gives_back_what_it_holds() {
+        let budget = Budget::new(100);
+        let halves = futures::stream::once(async { Ok::<_, std::io::Error>("half") })
+            .chain(futures::stream::pending());
+        let called_off = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            assert_eq!(budget.used(), 4);
+            Duration::from_secs(5)
+        };
+        let mut body = Body::from_stream(halves);
+        let minute = Duration::from_secs(60);
+        let refused = {
+            let read = pin!(read(&mut body, 10, budget.buffer()));
+            in_time(read, minute, called_off, || ()).await
+        };
+        let after = Duration::from_secs(5);
+        assert!(matches!(refused, Err(Refusal::BodyTooSlow(time)) if time == after));
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,213 @@
+//! The bound on bytes that wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+use crate::memory::pages::{Expected, Memory};
+
+/// How many bytes may wait at a time, and how many do: what was read of bodies and what is on its
+/// way to SQS. Clones share the count.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+/// The bound is reached.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Exhausted;
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Budget {
+        Budget(Arc::new(Inner {
+            limit,
+            used: AtomicUsize::new(0),
+        }))
+    }
+
+    /// A reservation of nothing yet.
+    pub(crate) fn reserve(&self) -> Reservation {
+        Reservation {
+            budget: self.clone(),
+            bytes: 0,
+        }
+    }
+
+    /// Bytes that are reserved now.
+    pub(crate) fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that are not.
+    pub(crate) fn free(&self) -> usize {
+        self.0.limit.saturating_sub(self.used())
+    }
+
+    /// A buffer with nothing in it.
+    pub(crate) fn buffer(&self) -> Buffer {
+        Buffer {
+            bytes: Memory::new(),
+            share: self.reserve(),
+            free: 0,
+        }
+    }
+}
+
+/// One request's share; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Takes `bytes` more, or none where that would pass the bound.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
+        let Inner { limit, used } = &*self.budget.0;
+        let taken = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|used| used <= limit)
+        });
+        taken.map_err(|_| Exhausted)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives `bytes` of its share back.
+    pub(crate) fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.0.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+/// Bytes in memory whose share of the budget is what they take there.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Memory,
+    share: Reservation,
+    /// How much needs no share.
+    free: usize,
+}
+
+impl Buffer {
+    /// The same, but only what is beyond `free` bytes takes a share.
+    pub(crate) fn with_free(self, free: usize) -> Buffer {
+        Buffer { free, ..self }
+    }
+
+    /// The budget that its share is of.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.share.budget
+    }
+
+    /// Appends `data`.
+    pub(crate) fn append(&mut self, data: &[u8], expected: Expected) -> Result<(), Exhausted> {
+        let taken = self.bytes.taken_at(self.bytes.len() + data.len(), expected);
+        let share = taken.saturating_sub(self.free);
+        self.share.grow(share.saturating_sub(self.share.bytes))?;
+        self.bytes.append(data, expected).map_err(|_| Exhausted)
+    }
+
+    /// Gives back what is not used.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.bytes.shrink_to_fit();
+        let share = self.bytes.taken().saturating_sub(self.free);
+        self.share.shrink(self.share.bytes.saturating_sub(share));
+    }
+
+    /// The bytes, and their share of the budget.
+    pub(crate) fn into_parts(self) -> (Memory, Reservation) {
+        (self.bytes, self.share)
+    }
+
+    /// The bytes; the share is given back with the last of them.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl std::ops::Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    impl Budget {
+        /// A buffer that holds those bytes.
+        pub(crate) fn buffer_of(&self, bytes: &[u8]) -> Buffer {
+            let mut buffer = self.buffer();
+            buffer.append(bytes, Expected::About(bytes.len())).unwrap();
+            buffer
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reservations_stay_within_the_bound_and_are_given_back() {
+        let budget = Budget::new(10);
+        let (mut one, mut two) = (budget.reserve(), budget.reserve());
+        assert_eq!(one.grow(6), Ok(()));
+        assert_eq!(two.grow(5), Err(Exhausted));
+        assert_eq!(two.grow(4), Ok(()));
+        one.shrink(2);
+        assert_eq!(two.grow(2), Ok(()));
+        drop(two);
+        assert_eq!(budget.used(), 4);
+        drop(one);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_buffer_holds_the_share_of_its_memory() {
+        let budget = Budget::new(1000);
+        let mut buffer = budget.buffer();
+        for _ in 0..10 {
+            buffer.append(b"0123456789", Expected::Any).unwrap();
+            assert!((buffer.len()..=2 * buffer.len()).contains(&budget.used()));
+        }
+        buffer.shrink_to_fit();
+        assert_eq!((budget.used(), budget.free()), (100, 900));
+        assert_eq!(buffer.append(&[0; 1000], Expected::Any), Err(Exhausted));
+        assert_eq!((buffer.len(), budget.used()), (100, 100));
+        let mut other = budget.buffer().with_free(50);
+        other.append(&[0; 60], Expected::Any).unwrap();
+        assert_eq!(budget.used(), 110);
+        let bytes = other.into_bytes();
+        let last = bytes.slice(30..40);
+        drop(bytes);
+        assert_eq!(budget.used(), 110, "as long as any of them is there");
+        drop(last);
+        let (bytes, share) = buffer.into_parts();
+        drop(bytes);
+        assert_eq!(budget.used(), 100, "until the share is given back");
+        drop(share);
+        assert_eq!(budget.used(), 0);
+    }
+}

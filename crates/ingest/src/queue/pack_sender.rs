@@ -1,0 +1,412 @@
+//! Packs lines, or takes them one by one, and sends them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws::{CallError, Outgoing, Queue};
+use bytes::Bytes;
+use contract::{
+    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, Pack, Packer, VERSION,
+};
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, warn};
+
+use crate::config::Packing;
+use crate::memory::pages::Memory;
+
+/// Lines beyond which packing is moved off the runtime's own threads: about 1 ms of work.
+const PACK_INLINE_BYTES: usize = 64 * 1024;
+
+/// Packs that teach how well events compress; smaller ones compress worse than full ones do.
+const TELLING_BYTES: usize = contract::MAX_PACK_BYTES / 2;
+
+/// Packs sent.
+pub(crate) const PACKS: &str = "headwater_ingest_packs_total";
+/// What they held, in bytes.
+pub(crate) const PACK_BYTES: &str = "headwater_ingest_pack_bytes_total";
+/// Messages that SQS did not take.
+pub(crate) const SEND_FAILURES: &str = "headwater_ingest_send_failures_total";
+
+/// Where packs go.
+pub(crate) trait Sink: Send + Sync + 'static {
+    /// Sends the messages; the results are in their order.
+    fn send(
+        &self,
+        messages: &[Outgoing],
+    ) -> impl Future<Output = Vec<Result<(), CallError>>> + Send;
+}
+
+impl Sink for Queue {
+    fn send(
+        &self,
+        messages: &[Outgoing],
+    ) -> impl Future<Output = Vec<Result<(), CallError>>> + Send {
+        Queue::send(self, messages)
+    }
+}
+
+/// Why events are not known to be in SQS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// No answer within the time allowed.
+    #[error("the queue did not confirm within {}", humantime::format_duration(*.0))]
+    TimedOut(Duration),
+    /// The send failed.
+    #[error("the queue did not take the events")]
+    Failed,
+    /// The service is stopping.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// Events of a pack, and whether SQS has it.
+type Outcome = (usize, Result<(), CommitError>);
+
+/// What became of a delivery's packs, in the order of its lines.
+#[derive(Default)]
+pub(crate) struct Delivery {
+    packs: Vec<Outcome>,
+    /// Bytes of packs for each byte of lines, where there were enough to tell.
+    pub(crate) ratio: Option<f64>,
+}
+
+impl Delivery {
+    fn add(&mut self, outcomes: Vec<Outcome>) {
+        self.packs.extend(outcomes);
+    }
+
+    /// The events of those lines are not sent.
+    fn lose(&mut self, lines: &[u8], error: CommitError) {
+        let events = lines.iter().filter(|byte| **byte == b'\n').count();
+        self.packs.push((events, Err(error)));
+    }
+
+    /// What became of the events from `first` on, `count` of them: the worst of the packs that
+    /// hold any.
+    pub(crate) fn outcome(&self, first: usize, count: usize) -> Result<(), CommitError> {
+        let mut start = 0;
+        let mut held = 0;
+        for (events, result) in &self.packs {
+            let end = start + events;
+            let common = end.min(first + count).saturating_sub(start.max(first));
+            if common > 0 {
+                result.clone()?;
+            }
+            held += common;
+            start = end;
+        }
+        if held == count {
+            Ok(())
+        } else {
+            Err(CommitError::Failed)
+        }
+    }
+}
+
+/// Packs lines and sends them to a sink.
+pub(crate) struct Sender<S> {
+    sink: S,
+    /// Named where a deadline has passed: deadlines are that far from when a request came.
+    send_timeout: Duration,
+    /// Packers that no send uses now; each has learnt how well the events compress.
+    packers: Arc<Mutex<Vec<Packer>>>,
+    packing: Packing,
+}
+
+/// The packs of one call, and where the lines that are left begin.
+type Packed = (Vec<Pack>, usize);
+
+impl<S: Sink> Sender<S> {
+    pub(crate) fn new(sink: S, send_timeout: Duration, packing: Packing) -> Sender<S> {
+        Sender {
+            sink,
+            send_timeout,
+            packers: Arc::default(),
+            packing,
+        }
+    }
+
+    /// How long a request waits.
+    pub(crate) fn send_timeout(&self) -> Duration {
+        self.send_timeout
+    }
+
+    /// Packs the lines and sends them until `deadline`, one batch call after the other: the packs
+    /// of more than one are never in memory.
+    pub(crate) async fn deliver(&self, lines: Memory, deadline: Instant) -> Delivery {
+        let lines = Bytes::from_owner(lines);
+        let mut delivery = Delivery::default();
+        let (mut from, mut packed) = (0, 0);
+        while from < lines.len() {
+            if Instant::now() >= deadline {
+                delivery.lose(&lines[from..], CommitError::TimedOut(self.send_timeout));
+                break;
+            }
+            let (packs, to) = match self.pack(lines.slice(from..)).await {
+                Ok((packs, bytes)) => (packs, from + bytes),
+                Err(error) => {
+                    let size = lines.len() - from;
+                    error!(event = "pack_failed", %error, "cannot pack {size} bytes of events");
+                    delivery.lose(&lines[from..], CommitError::Failed);
+                    break;
+                }
+            };
+            from = to;
+            packed += packs.iter().map(|pack| pack.body.len()).sum::<usize>();
+            delivery.add(self.send(packs, deadline).await);
+        }
+        if packed >= TELLING_BYTES && self.packing == Packing::Zstd {
+            delivery.ratio = Some(packed as f64 / from as f64);
+        }
+        delivery
+    }
+
+    async fn send(&self, packs: Vec<Pack>, deadline: Instant) -> Vec<Outcome> {
+        let events: Vec<usize> = packs.iter().map(|pack| pack.events).collect();
+        let bytes: usize = packs.iter().map(|pack| pack.body.len()).sum();
+        metrics::counter!(PACKS).increment(packs.len() as u64);
+        metrics::counter!(PACK_BYTES).increment(bytes as u64);
+        for events in &events {
+            metrics::histogram!("headwater_ingest_pack_events").record(*events as f64);
+        }
+        let message = |pack| message(pack, self.packing);
+        let messages: Vec<Outgoing> = packs.into_iter().map(message).collect();
+        let started = Instant::now();
+        let sent = timeout_at(deadline, self.sink.send(&messages)).await;
+        metrics::histogram!("headwater_ingest_send_seconds").record(started.elapsed());
+        let Ok(results) = sent else {
+            warn!(
+                event = "send_failed",
+                messages = messages.len(),
+                "no answer from the queue within {:?}",
+                started.elapsed()
+            );
+            metrics::counter!(SEND_FAILURES).increment(messages.len() as u64);
+            let lost = |events| (events, Err(CommitError::TimedOut(self.send_timeout)));
+            return events.into_iter().map(lost).collect();
+        };
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+            metrics::counter!(SEND_FAILURES).increment(failed as u64);
+            match error.is_transient() {
+                true => warn!(event = "send_failed", messages = failed, %error),
+                false => error!(event = "send_failed", messages = failed, %error),
+            }
+        }
+        let results = results
+            .into_iter()
+            .map(|result| result.map_err(|_| CommitError::Failed));
+        events.into_iter().zip(results).collect()
+    }
+
+    async fn pack(&self, lines: Bytes) -> std::io::Result<Packed> {
+        if self.packing == Packing::None {
+            return one_by_one(&lines);
+        }
+        if lines.len() <= PACK_INLINE_BYTES {
+            return pack(&self.packers, &lines);
+        }
+        let packers = self.packers.clone();
+        tokio::task::spawn_blocking(move || pack(&packers, &lines)).await?
+    }
+}
+
+/// As many packs as a batch call takes.
+fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
+    let packer = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let mut packer = packer.map_or_else(Packer::new, Ok)?;
+    let (packs, rest) = packer.pack_some(lines, aws::MAX_ENTRIES)?;
+    let bytes = lines.len() - rest.len();
+    idle.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(packer);
+    Ok((packs, bytes))
+}
+
+/// As many lines as a batch call takes, each a message of its own: an event has at most
+/// [`contract::MAX_EVENT_BYTES`], so ten are far within the bytes of a call.
+fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
+    let (mut packs, mut bytes) = (Vec::new(), 0);
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        if packs.len() == aws::MAX_ENTRIES {
+            break;
+        }
+        bytes += line.len();
+        let line = std::str::from_utf8(line).map_err(std::io::Error::other)?;
+        packs.push(Pack {
+            body: line.trim_end_matches('\n').to_owned(),
+            events: 1,
+        });
+    }
+    Ok((packs, bytes))
+}
+
+/// The message of a pack; a line of plain JSON needs no attributes.
+fn message(pack: Pack, packing: Packing) -> Outgoing {
+    if packing == Packing::None {
+        return Outgoing {
+            body: pack.body,
+            attributes: BTreeMap::new(),
+        };
+    }
+    let attributes = [
+        (ATTRIBUTE_CODEC, CODEC.to_owned()),
+        (ATTRIBUTE_VERSION, VERSION.to_owned()),
+        (ATTRIBUTE_EVENTS, pack.events.to_string()),
+    ];
+    let attributes: BTreeMap<_, _> = attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    Outgoing {
+        body: pack.body,
+        attributes,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A sink that remembers.
+
+    use super::*;
+
+    /// Remembers what it was sent, and fails what it is told to.
+    #[derive(Clone, Default)]
+    pub(crate) struct Fake(Arc<Inner>);
+
+    #[derive(Default)]
+    struct Inner {
+        takes: Duration,
+        calls: Mutex<Vec<Vec<Outgoing>>>,
+        failing: Mutex<Option<usize>>,
+    }
+
+    impl Fake {
+        /// A sink whose every send takes that long.
+        pub(crate) fn taking(takes: Duration) -> Fake {
+            Fake(Arc::new(Inner {
+                takes,
+                ..Inner::default()
+            }))
+        }
+
+        /// From the next send on, the message at that place of a call fails.
+        pub(crate) fn fail_message(&self, at: usize) {
+            *self.0.failing.lock().unwrap() = Some(at);
+        }
+
+        pub(crate) fn calls(&self) -> usize {
+            self.0.calls.lock().unwrap().len()
+        }
+
+        /// Lines of all messages.
+        pub(crate) fn lines(&self) -> usize {
+            let calls = self.0.calls.lock().unwrap();
+            let text = |message: &Outgoing| match message.attributes.get(ATTRIBUTE_CODEC) {
+                Some(codec) => contract::decode(&message.body, codec, VERSION).unwrap(),
+                None => message.body.clone(),
+            };
+            calls
+                .iter()
+                .flatten()
+                .map(|message| text(message).lines().count())
+                .sum()
+        }
+    }
+
+    /// How many messages each send had.
+    pub(crate) fn sends(fake: &Fake) -> Vec<usize> {
+        fake.0.calls.lock().unwrap().iter().map(Vec::len).collect()
+    }
+
+    /// Messages of all sends.
+    pub(crate) fn message_count(fake: &Fake) -> usize {
+        fake.0.calls.lock().unwrap().iter().map(Vec::len).sum()
+    }
+
+    impl Sink for Fake {
+        async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
+            let failing = *self.0.failing.lock().unwrap();
+            self.0.calls.lock().unwrap().push(messages.to_vec());
+            tokio::time::sleep(self.0.takes).await;
+            let refused = || CallError::NotFound {
+                operation: "sqs:SendMessageBatch",
+                reason: "told to fail".into(),
+            };
+            (0..messages.len())
+                .map(|at| {
+                    if failing == Some(at) {
+                        Err(refused())
+                    } else {
+                        Ok(())
+                    }
+                })
+                .collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::pages::Expected;
+
+    #[test]
+    fn a_request_fails_with_any_pack_that_holds_its_events_and_with_no_other() {
+        let packs = vec![(3, Ok(())), (3, Err(CommitError::Failed)), (4, Ok(()))];
+        let delivery = Delivery { packs, ratio: None };
+        assert!(delivery.outcome(0, 3).is_ok());
+        assert!(delivery.outcome(2, 2).is_err());
+        assert!(delivery.outcome(3, 1).is_err());
+        assert!(delivery.outcome(5, 2).is_err());
+        assert!(delivery.outcome(6, 4).is_ok());
+        assert!(
+            delivery.outcome(8, 3).is_err(),
+            "events that no pack holds were not sent"
+        );
+    }
+
+    #[tokio::test]
+    async fn messages_say_codec_version_and_events() {
+        let fake = testing::Fake::default();
+        let mut lines = Memory::new();
+        lines.append(b"{}\n{}\n", Expected::Any).unwrap();
+        Sender::new(fake.clone(), Duration::from_secs(1), Packing::Zstd)
+            .deliver(lines, Instant::now() + Duration::from_secs(1))
+            .await;
+        let pack = Packer::new().unwrap().pack(b"{}\n{}\n").unwrap().remove(0);
+        let message = message(pack, Packing::Zstd);
+        assert_eq!(message.attributes["events"], "2");
+        assert_eq!(message.attributes["codec"], CODEC);
+        assert_eq!(message.attributes["version"], VERSION);
+        assert_eq!(fake.lines(), 2);
+    }
+
+    #[tokio::test]
+    async fn without_packing_each_event_is_a_message_and_ten_are_a_call() {
+        let fake = testing::Fake::default();
+        let mut lines = Memory::new();
+        for n in 0..25 {
+            let line = format!("{{\"n\":{n}}}\n");
+            lines.append(line.as_bytes(), Expected::Any).unwrap();
+        }
+        fake.fail_message(4);
+        let second = Duration::from_secs(1);
+        let delivery = Sender::new(fake.clone(), second, Packing::None)
+            .deliver(lines, Instant::now() + second)
+            .await;
+        assert_eq!(testing::sends(&fake), [10, 10, 5]);
+        assert_eq!(fake.lines(), 25);
+        assert!(delivery.outcome(5, 9).is_ok());
+        assert!(delivery.outcome(4, 1).is_err() && delivery.outcome(14, 1).is_err());
+        assert!(delivery.ratio.is_none());
+        let (packs, bytes) = one_by_one(b"{\"a\":1}\n{}\n").unwrap();
+        assert_eq!(bytes, 11);
+        let message = message(packs.into_iter().next().unwrap(), Packing::None);
+        assert_eq!(
+            (message.body.as_str(), message.attributes.len()),
+            ("{\"a\":1}", 0)
+        );
+    }
+}

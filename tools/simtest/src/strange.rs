@@ -1,0 +1,106 @@
+//! Messages in the queue that ingest did not make.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws::{Outgoing, Queue};
+use batch_consumer::receive::letter::UNDECODABLE;
+use contract::Code;
+use judge::Certainty;
+use judge::letters::Doomed;
+use tokio::time::sleep;
+
+use crate::attack::{Attack, STRANGE_MESSAGES};
+use crate::chance::Chance;
+use crate::clients::Clients;
+use crate::events::Events;
+use crate::world::World;
+
+/// Puts strange messages into the queue; gives what of them must become dead letters. Sound events
+/// among them go into the ledger as accepted: the queue has them.
+pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
+    let world = &clients.world;
+    let mut chance = Chance::new(world.plan.seed, "strange");
+    let mut events = Events::new(
+        Chance::new(world.plan.seed, "strange events"),
+        0.0,
+        "stranger",
+    );
+    let mut doomed = Vec::new();
+    for number in 0..world.plan.strange_messages {
+        sleep(chance.time(Duration::ZERO..Duration::from_secs(10))).await;
+        let now = world.clock.now();
+        let sound = events.next(now).text;
+        let broken = format!("{{\"kind\":\"vehicle\",\"number\":{number}}}");
+        let attack = chance.one_of(&STRANGE_MESSAGES);
+        let message = match attack {
+            Attack::UndecodableMessage => {
+                let text = format!("no pack, number {number}");
+                doomed.push(Doomed::new(&text, UNDECODABLE));
+                packed(text, 1)
+            }
+            Attack::PoisonedMessage => {
+                doomed.push(Doomed::new(&broken, Code::UnknownField.as_str()));
+                let Some(lines) = lines(clients, &sound, &broken) else {
+                    world.fail(format!("the contract refuses {sound}"));
+                    continue;
+                };
+                let Ok(mut packs) =
+                    contract::Packer::new().and_then(|mut packer| packer.pack(&lines))
+                else {
+                    world.fail("cannot pack a few lines".to_owned());
+                    continue;
+                };
+                packed(packs.remove(0).body, 2)
+            }
+            _ => Outgoing {
+                body: sound.clone(),
+                attributes: BTreeMap::new(),
+            },
+        };
+        world.fire(attack);
+        send(world, queue, &message).await;
+        if attack != Attack::UndecodableMessage {
+            clients.record(&sound, Certainty::Accepted);
+        }
+    }
+    doomed
+}
+
+/// Sends until SQS has said that it has the message, be it twice.
+async fn send(world: &World, queue: &Queue, message: &Outgoing) {
+    while !queue
+        .send(std::slice::from_ref(message))
+        .await
+        .iter()
+        .all(Result::is_ok)
+    {
+        sleep(Duration::from_secs(1)).await;
+    }
+    world.tell("stranger", format_args!("puts a message into the queue"));
+}
+
+fn packed(body: String, events: usize) -> Outgoing {
+    let attributes = [
+        (contract::ATTRIBUTE_CODEC, contract::CODEC.to_owned()),
+        (contract::ATTRIBUTE_VERSION, contract::VERSION.to_owned()),
+        (contract::ATTRIBUTE_EVENTS, events.to_string()),
+    ];
+    Outgoing {
+        body,
+        attributes: attributes
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+    }
+}
+
+/// A sound event and a broken one as the lines of a pack.
+fn lines(clients: &Clients, sound: &str, broken: &str) -> Option<Vec<u8>> {
+    let now = clients.world.clock.now();
+    let event = contract::parse_sent(&clients.kinds, None, sound, now).ok()?;
+    let mut lines = Vec::new();
+    contract::write_line(&mut lines, &event, &contract::format_millis(now), sound);
+    lines.extend_from_slice(broken.as_bytes());
+    lines.push(b'\n');
+    Some(lines)
+}
