@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod emf;
+pub mod errors;
 pub mod health;
 pub mod logging;
 pub mod metrics;

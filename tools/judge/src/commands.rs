@@ -7,6 +7,7 @@ use aws::{Aws, CallError, Lake, Queue};
 use chrono::{DateTime, Utc};
 use contract::Kinds;
 use indicatif::{ProgressBar, ProgressStyle};
+use service::errors::chain;
 use simulator::{Generator, PostError};
 use tokio_util::sync::CancellationToken;
 
@@ -444,16 +445,4 @@ fn what_to_do(failure: &PostError) -> &'static str {
             "ingest or its queue is overloaded: lower --rate or --connections, or raise --retry-for"
         }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

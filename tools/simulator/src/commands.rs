@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use chrono::{TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
+use service::errors::chain;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -219,19 +220,4 @@ fn advice(failure: &SendError) -> Option<&'static str> {
         ),
         _ => None,
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }

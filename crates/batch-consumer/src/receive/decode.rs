@@ -9,6 +9,7 @@ use contract::{
     Rejection, SentReader, Unpacker,
 };
 use memchr::memchr;
+use service::errors::chain;
 
 use crate::receive::letter::{DeadLetter, MANY_BROKEN, MAX_LETTERS, UNDECODABLE, received_at};
 
@@ -91,7 +92,7 @@ fn read_pack(
     let version = version.map(String::as_str).unwrap_or_default();
     let text = unpacker
         .unpack(&message.body, codec, version)
-        .map_err(|error| causes(&error))?;
+        .map_err(|error| chain(&error))?;
     let (mut events, mut broken, mut cut) = (Vec::new(), Broken::default(), Vec::new());
     events.reserve_exact(told_events(message).min(text.len() / SHORTEST_LINE));
     let mut start = 0;
@@ -164,7 +165,7 @@ fn read_plain(kinds: &Kinds, message: &Message) -> Result<Contents, String> {
     let now = received_at(message);
     let received_at = contract::format_millis(now);
     let body =
-        contract::split(message.body.as_bytes(), Format::Any).map_err(|error| causes(&error))?;
+        contract::split(message.body.as_bytes(), Format::Any).map_err(|error| chain(&error))?;
     let mut contents = Contents::default();
     contents
         .lines
@@ -237,18 +238,6 @@ impl Broken {
         }
         Ok(contents)
     }
-}
-
-/// The error's words and those of its causes.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
