@@ -85,7 +85,7 @@ pub struct ServeConfig {
     #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
     pub interval: Duration,
     /// What clients must send as `x-api-key`.
-    #[arg(long, env, default_value = DEV_KEY, hide_env_values = true, value_parser = secret)]
+    #[arg(long, env, default_value = DEV_KEY, hide_env_values = true)]
     pub api_key: SecretString,
     /// Folder with declarations of further kinds (*.toml).
     #[arg(long, env)]
@@ -93,10 +93,6 @@ pub struct ServeConfig {
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
-}
-
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(SecretString::from(text))
 }
 
 impl Cli {

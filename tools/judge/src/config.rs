@@ -88,7 +88,7 @@ pub struct RunConfig {
     #[arg(long, env, default_value = "http://127.0.0.1:3000")]
     pub ingest_url: String,
     /// One of ingest's API_KEYS.
-    #[arg(long, env, hide_env_values = true, value_parser = secret)]
+    #[arg(long, env, hide_env_values = true)]
     pub api_key: Option<SecretString>,
     /// Number of events to send in all.
     #[arg(long, env, default_value_t = 10_000)]
@@ -163,10 +163,6 @@ pub struct LettersConfig {
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
-}
-
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(SecretString::from(text))
 }
 
 impl Cli {

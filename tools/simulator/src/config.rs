@@ -91,7 +91,7 @@ pub struct TargetConfig {
     #[arg(long, env, global = true, default_value = "http://127.0.0.1:3000")]
     pub ingest_url: String,
     /// One of ingest's API_KEYS.
-    #[arg(long, env, global = true, hide_env_values = true, value_parser = secret)]
+    #[arg(long, env, global = true, hide_env_values = true)]
     pub api_key: Option<SecretString>,
     /// Events in one post; 1 sends each by itself, more sends NDJSON.
     #[arg(long, env, global = true, default_value_t = 1)]
@@ -129,10 +129,6 @@ pub struct ReplayConfig {
     /// Folder with declarations of further kinds.
     #[arg(long, env)]
     pub contracts: Option<PathBuf>,
-}
-
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(SecretString::from(text))
 }
 
 impl FleetConfig {
