@@ -16,5 +16,5 @@ pub use aggregates::stats::Stats;
 pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config};
 pub use rebuild::rebuild;
-pub use run::{Progress, once, watch};
+pub use run::{once, watch};
 pub use summary::Summary;

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aggregator::{Cli, Command, Config, EXPORTED, Progress};
+use aggregator::{Cli, Command, Config, EXPORTED};
 use anyhow::Context;
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
 use service::emf::Emf;
 use service::metrics::Ready;
+use service::terminal;
 use tokio_util::sync::CancellationToken;
 
 /// Longest time to finish what is under way after the stop signal. It can be dropped anywhere: who
@@ -71,17 +71,17 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
     match command {
         Command::Watch => watch(config, &aws, stop).await,
         Command::Rebuild { from, to } => {
-            let bar = Bar::new();
+            let bar = terminal::bar("aggregating", 0, "objects");
             let summary = aggregator::rebuild(config, &aws, from, to, &bar).await?;
-            bar.0.finish_and_clear();
+            bar.finish_and_clear();
             println!("rebuilt: {summary}");
             Ok(())
         }
         Command::Once | Command::Health => {
             let mut emf = emf(config, &aws)?;
-            let bar = Bar::new();
+            let bar = terminal::bar("aggregating", 0, "objects");
             let summary = aggregator::once(config, &aws, stop, &bar).await;
-            bar.0.finish_and_clear();
+            bar.finish_and_clear();
             if let Ok(summary) = &summary {
                 println!("{summary}");
             }
@@ -122,22 +122,4 @@ fn emf(config: &Config, aws: &aws::Aws) -> anyhow::Result<Emf<impl Fn() + use<>>
     let (recorder, meter) = (service::metrics::install()?, aws.meter().clone());
     let update = move || meter.publish();
     Ok(Emf::new(&config.emf, EXPORTED, recorder, update))
-}
-
-/// A progress bar of raw objects, shown on a terminal only.
-struct Bar(ProgressBar);
-
-impl Bar {
-    fn new() -> Bar {
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} objects, {elapsed} {msg}");
-        let bar = ProgressBar::new(0);
-        Bar(style.map_or(bar.clone(), |style| bar.with_style(style)))
-    }
-}
-
-impl Progress for Bar {
-    fn objects(&self, done: u64, all: u64) {
-        self.0.set_length(all);
-        self.0.set_position(done);
-    }
 }

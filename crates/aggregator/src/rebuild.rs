@@ -15,13 +15,13 @@ use aws::{Aws, Lake};
 use chrono::TimeDelta;
 use contract::{CURATED, Hour, Kinds, curated_key, raw_hour_of};
 use futures::{StreamExt, TryStreamExt, stream};
+use service::terminal::Progress;
 
 use crate::aggregates::fold::{self, Aggregates};
 use crate::commit::{Part, Work, earlier_parts, kind_and_hour, read_part};
 use crate::config::Config;
 use crate::log::commits::{Intent, Log, finished_intents};
 use crate::parts::seen_ids::KnownIds;
-use crate::run::Progress;
 use crate::summary::Summary;
 
 /// Makes the event hours from `from` on and before `to` anew.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aws::{Aws, Clock, Lake};
 use contract::Kinds;
+use service::terminal::Progress;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,17 +27,6 @@ pub(crate) const DUPLICATES: &str = "headwater_aggregator_duplicates_total";
 pub(crate) const CONFLICTS: &str = "headwater_aggregator_conflicts_total";
 /// Lines set aside, for they break their contract.
 pub(crate) const REFUSED: &str = "headwater_aggregator_refused_total";
-
-/// Told how far a run has come: raw objects read, and raw objects known to be read.
-pub trait Progress: Send + Sync {
-    /// `done` of `all` raw objects are read.
-    fn objects(&self, done: u64, all: u64);
-}
-
-/// For a caller who does not ask.
-impl Progress for () {
-    fn objects(&self, _: u64, _: u64) {}
-}
 
 /// Takes in all raw objects that are there and not committed, finishing first what another run
 /// left unfinished. Between commits it looks at `stop`, and then leaves the rest for the next run.

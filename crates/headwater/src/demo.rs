@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use contract::Kinds;
-use indicatif::{ProgressBar, ProgressStyle};
 use judge::recount::{Extent, recount};
 use judge::{
     Arrivals, Cost, Drained, EventsWithIds, Ledger, Question, Scope, SendOptions, Sender, Sent,
     Verdict,
 };
 use secrecy::SecretString;
+use service::terminal;
 use simulator::{Client, ClientConfig, Generator, Plan};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -161,7 +161,7 @@ impl Show<'_> {
         let cost = Cost::of_meters(&stage.meters);
         let second = self.aggregate(&stage.aggregator).await?;
         println!("once more         {second}");
-        let bar = bar(0, "reading the lake {wide_bar} {pos}/{len} objects");
+        let bar = terminal::bar("reading the lake", 0, "objects");
         let scope = Scope::everything();
         let question = Question {
             arrivals: Some(&arrivals),
@@ -199,8 +199,7 @@ impl Show<'_> {
             (0, singles, now - SPAN, 1, "single posts"),
             (1, self.config.count - singles, now, BULK, "posts of 500"),
         ] {
-            let template = format!("{words:<12} {{wide_bar}} {{pos}}/{{len}} events, {{per_sec}}");
-            let bar = bar(count, &template);
+            let bar = terminal::bar(words, count, "events");
             let seed = self.seed.wrapping_add(number);
             let generator = Generator::new(&self.plan(count, seed, end))?;
             let events = EventsWithIds::new(generator, self.kinds.clone(), seed);
@@ -238,13 +237,12 @@ impl Show<'_> {
     }
 
     async fn drain(&self, stage: &Stage, arrivals: &Arrivals) -> anyhow::Result<()> {
-        let bar = bar(0, "{spinner} {msg}");
+        let bar = terminal::spinner();
         let drained =
             judge::wait_for_drain(&stage.queue, arrivals, PATIENCE, self.stop, |messages| {
                 bar.set_message(format!(
                     "waiting for the queue to drain: {messages} messages"
                 ));
-                bar.tick();
             })
             .await?;
         bar.finish_and_clear();
@@ -256,31 +254,13 @@ impl Show<'_> {
     }
 
     async fn aggregate(&self, aggregator: &Aggregator) -> anyhow::Result<aggregator::Summary> {
-        let bar = Bar(bar(0, "aggregating {wide_bar} {pos}/{len} objects"));
+        let bar = terminal::bar("aggregating", 0, "objects");
         let summary =
             aggregator::once(&aggregator.config, &aggregator.aws, self.stop, &bar).await?;
-        bar.0.finish_and_clear();
+        bar.finish_and_clear();
         match self.stop.is_cancelled() {
             true => bail!("stopped"),
             false => Ok(summary),
         }
-    }
-}
-
-struct Bar(ProgressBar);
-
-impl aggregator::Progress for Bar {
-    fn objects(&self, done: u64, all: u64) {
-        self.0.set_length(all);
-        self.0.set_position(done);
-    }
-}
-
-/// A bar on stderr; hidden where that is no terminal.
-fn bar(length: u64, template: &str) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }

@@ -6,3 +6,4 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod stop;
+pub mod terminal;

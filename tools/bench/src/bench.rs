@@ -61,13 +61,11 @@ impl Bench {
         let folder = tempfile::Builder::new()
             .prefix("headwater-bench-")
             .tempdir();
-        let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(Duration::from_millis(200));
         Ok(Bench {
             args,
             folder: folder.context("cannot make a temporary folder")?,
             made: Cell::new(0),
-            bar,
+            bar: service::terminal::spinner(),
         })
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::{CURATED, Kinds, RAW};
 use futures::{StreamExt, TryStreamExt, stream};
-use indicatif::ProgressBar;
+use service::terminal::Progress;
 
 use crate::arrivals::Arrivals;
 use crate::content::Content;
@@ -39,24 +39,6 @@ pub enum Places {
     Raw,
     /// `curated/` alone.
     Curated,
-}
-
-/// Told how far the reading has come.
-pub trait Progress: Send + Sync {
-    /// `done` of `all` objects are read.
-    fn objects(&self, done: u64, all: u64);
-}
-
-/// For a caller who does not ask.
-impl Progress for () {
-    fn objects(&self, _: u64, _: u64) {}
-}
-
-impl Progress for ProgressBar {
-    fn objects(&self, done: u64, all: u64) {
-        self.set_length(all);
-        self.set_position(done);
-    }
 }
 
 /// What is asked of the judge.

@@ -6,8 +6,8 @@ use anyhow::{Context, bail, ensure};
 use aws::{Aws, CallError, Lake, Queue};
 use chrono::{DateTime, Utc};
 use contract::Kinds;
-use indicatif::{ProgressBar, ProgressStyle};
 use service::errors::chain;
+use service::terminal;
 use simulator::{Generator, PostError};
 use tokio_util::sync::CancellationToken;
 
@@ -115,10 +115,7 @@ async fn run_and_judge(
         None => Ledger::new(),
     };
     tracing::info!(event = "judge_start", seed, count = run.count, url = %run.ingest_url);
-    let bar = bar(
-        run.count,
-        "sending {wide_bar} {pos}/{len} events, {per_sec}, {eta} left",
-    );
+    let bar = terminal::bar("sending", run.count, "events");
     let sent = sender
         .send(events, &run.send_options(), &mut ledger, |done| {
             bar.inc(done)
@@ -332,13 +329,12 @@ impl Patience<'_> {
     }
 
     async fn drained(&self, queue: &Queue, arrivals: &Arrivals) -> anyhow::Result<Drained> {
-        let bar = bar(0, "{spinner} {msg}, {elapsed}");
+        let bar = terminal::spinner();
         let timeout = self.config.timeout;
         let drained = wait_for_drain(queue, arrivals, timeout, self.stop, |messages| {
             bar.set_message(format!(
                 "waiting for the queue to drain: {messages} messages"
             ));
-            bar.tick();
         })
         .await?;
         bar.finish_and_clear();
@@ -359,9 +355,7 @@ impl Patience<'_> {
             Places::Raw => "raw/",
             Places::Curated | Places::Both => "curated/",
         };
-        let template =
-            format!("waiting for {place} {{wide_bar}} {{pos}}/{{len}} events, {{elapsed}}");
-        let bar = bar(accepted, &template);
+        let bar = terminal::bar(&format!("waiting for {place}"), accepted, "events");
         let question = Question {
             places,
             ..Question::new(scope)
@@ -401,7 +395,7 @@ async fn pronounce(
     arrivals: Option<&Arrivals>,
     added: Added,
 ) -> anyhow::Result<bool> {
-    let bar = bar(0, "reading the lake {wide_bar} {pos}/{len} objects");
+    let bar = terminal::bar("reading the lake", 0, "objects");
     let question = Question {
         places: match config.raw_only {
             true => Places::Raw,
@@ -419,15 +413,6 @@ async fn pronounce(
     verdict.aggregates = added.aggregates;
     println!("{verdict}");
     Ok(verdict.clean())
-}
-
-/// A bar on stderr; hidden where that is no terminal.
-pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn what_to_do(failure: &PostError) -> &'static str {

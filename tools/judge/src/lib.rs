@@ -21,7 +21,7 @@ mod verdict;
 mod wait;
 
 pub use arrivals::Arrivals;
-pub use check::{Places, Progress, Question, judge};
+pub use check::{Places, Question, judge};
 pub use commands::{Outcome, run};
 pub use config::{CheckConfig, Cli, Command, Config, LettersConfig, RunConfig};
 pub use cost::Cost;

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
 use simtest::campaign::Campaign;
 use simtest::config::Config;
 use simtest::run::{note_panics, run};
@@ -28,8 +27,7 @@ fn attack(config: &Config) -> anyhow::Result<usize> {
         Some(threads) => usize::from(threads),
         None => std::thread::available_parallelism()?.get(),
     };
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left")?;
-    let bar = ProgressBar::new(config.seeds).with_style(style);
+    let bar = service::terminal::bar("simulating", config.seeds, "seeds");
     let campaign = Campaign::of(config.from, config.seeds, threads, &bar)?;
     bar.finish_and_clear();
     if config.attacks {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use chrono::{TimeDelta, Utc};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use service::errors::chain;
+use service::terminal;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -80,10 +81,7 @@ async fn run_fleet(
         plan.count.map_or("until stopped".into(), |count| format!("{count} events")),
         if interval.is_some() { format!("{} events/s", fleet.rate) } else { "full speed".into() });
     let bar = match plan.count {
-        Some(count) => progress_bar(
-            count,
-            "{elapsed} {wide_bar} {pos}/{len} events, {per_sec}, {eta} left",
-        ),
+        Some(count) => terminal::bar("sending", count, "events"),
         None => ProgressBar::hidden(),
     };
     let (summary, _) = send(Arc::new(client), events, &options, stop, |done| {
@@ -112,10 +110,7 @@ async fn run_replay(
         target.send_options()?,
     );
     info!(event = "replay_start", files = replay.files.len(), url = %target.ingest_url, "sending recorded events");
-    let bar = progress_bar(
-        total_bytes(&replay.files),
-        "{elapsed} {wide_bar} {bytes}/{total_bytes} of files, {eta} left",
-    );
+    let bar = terminal::bar_of_bytes("sending", total_bytes(&replay.files));
     let read = events.bytes_read();
     let (summary, events) = send(Arc::new(client), events, &options, stop, |_| {
         bar.set_position(read.load(Ordering::Relaxed))
@@ -134,12 +129,6 @@ fn total_bytes(files: &[PathBuf]) -> u64 {
         .filter_map(|path| path.metadata().ok())
         .map(|about| about.len())
         .sum()
-}
-
-/// A bar on stderr; hidden where that is no terminal.
-fn progress_bar(length: u64, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).expect("the templates above are valid");
-    ProgressBar::new(length).with_style(style)
 }
 
 /// Prints events as NDJSON, without pace, until the source or the reader ends.

@@ -8,8 +8,7 @@ use aws::{Aws, CallError, Queue};
 use batch_consumer::dlq::{self, Filter, Letter, Listing};
 use chrono::Utc;
 use contract::Kinds;
-use indicatif::{ProgressBar, ProgressStyle};
-use service::stop;
+use service::{stop, terminal};
 
 use crate::cli::table;
 use crate::cli::{Dlq, Queues, USAGE};
@@ -113,11 +112,7 @@ async fn replay(
     dry_run: bool,
     stop: &tokio_util::sync::CancellationToken,
 ) -> anyhow::Result<ExitCode> {
-    // Drawn on stderr, and only where that is a terminal.
-    let bar = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{bar:40} {pos}/{len} letters  {per_sec}  {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = terminal::bar("sending", 0, "letters");
     let replayed = dlq::replay(dlq, queue, filter, dry_run, stop, |done, all| {
         bar.set_length(all.max(done) as u64);
         bar.set_position(done as u64);

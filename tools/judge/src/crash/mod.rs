@@ -37,7 +37,7 @@ use self::plan::Service;
 use self::report::Report;
 use self::stand::Stand;
 use crate::check::{Question, judge};
-use crate::commands::{Outcome, bar, usage};
+use crate::commands::{Outcome, usage};
 use crate::ledger::Ledger;
 use crate::scope::Scope;
 
@@ -73,9 +73,10 @@ pub(crate) async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outco
         config.outages,
         humantime::format_duration(config.round_time)
     );
-    let bar = bar(
+    let bar = service::terminal::bar(
+        "testing",
         u64::from(config.rounds + config.outages),
-        "{wide_bar} {pos}/{len} rounds, {elapsed}, {msg}",
+        "rounds",
     );
     let worked = tokio::select! {
         biased;
