@@ -62,10 +62,7 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
     if config.create.wanted(&aws) {
         aws::setup::create_bucket(&aws, &config.lake.lake_bucket)
             .await
-            .map_err(|error| {
-                let advice = aws.advice(&error);
-                anyhow::Error::new(error).context(advice)
-            })
+            .map_err(|error| aws.explain(error))
             .context("cannot make the bucket of the lake")?;
     }
     match command {

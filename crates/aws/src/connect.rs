@@ -12,7 +12,7 @@ use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::clock::Clock;
-use crate::error::{CallError, NotAnEndpoint};
+use crate::error::{CallError, Explained, NotAnEndpoint};
 use crate::lake::Lake;
 use crate::meter::Meter;
 use crate::queue::Queue;
@@ -138,9 +138,9 @@ impl Aws {
         self.endpoint().is_some_and(is_loopback)
     }
 
-    /// What a user can do about a call that failed when a service started.
-    pub fn advice(&self, error: &CallError) -> String {
-        match (error, self.endpoint()) {
+    /// Adds to the error of a call what a user can do about it, when a program starts.
+    pub fn explain(&self, error: CallError) -> Explained {
+        let advice = match (&error, self.endpoint()) {
             (CallError::NotFound { .. }, _) => "make it first, or let --create make it".to_owned(),
             (CallError::Transient { .. }, Some(endpoint)) => format!(
                 "nothing answers at {endpoint}: is LocalStack or local-aws up, and AWS_ENDPOINT_URL right \
@@ -154,6 +154,10 @@ impl Aws {
             (CallError::Permanent { .. }, _) => {
                 "check AWS_REGION, the credentials and their permissions".to_owned()
             }
+        };
+        Explained {
+            advice,
+            source: error,
         }
     }
 

@@ -51,6 +51,24 @@ pub enum CallError {
     },
 }
 
+/// A failed call when a program started, with what its user can do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{advice}")]
+pub struct Explained {
+    pub(crate) advice: String,
+    pub(crate) source: CallError,
+}
+
+impl Explained {
+    /// Gives another advice where the queue, bucket or object is missing: for programs that make none.
+    pub fn if_missing(mut self, advice: &str) -> Explained {
+        if let CallError::NotFound { .. } = self.source {
+            advice.clone_into(&mut self.advice);
+        }
+        self
+    }
+}
+
 impl CallError {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {

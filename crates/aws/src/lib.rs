@@ -11,7 +11,7 @@ pub mod setup;
 
 pub use clock::Clock;
 pub use connect::Aws;
-pub use error::{BoxError, CallError, NotAnEndpoint};
+pub use error::{BoxError, CallError, Explained, NotAnEndpoint};
 pub use lake::{Condition, Head, Lake, Object, ObjectInfo, Outcome};
 pub use meter::{Meter, PRICES_AS_OF, Usage, price_per_request};
 pub use queue::message::{Depth, Message, Outgoing};

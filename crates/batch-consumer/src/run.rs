@@ -68,10 +68,7 @@ impl Consumer {
         let kinds = Arc::new(config.kinds()?);
         let (queue_name, dlq_name) = (&config.queue.queue_name, &config.dlq.dlq_name);
         let bucket = &config.lake.lake_bucket;
-        let explain = |error: CallError| {
-            let advice = aws.advice(&error);
-            anyhow::Error::new(error).context(advice)
-        };
+        let explain = |error| aws.explain(error);
         if config.create.wanted(&aws) {
             patiently(|| setup::create_queues(&aws, queue_name, dlq_name))
                 .await

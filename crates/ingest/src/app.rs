@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use aws::{Aws, CallError, Clock, Meter, Queue};
+use aws::{Aws, Clock, Meter, Queue};
 use contract::{Kind, Kinds};
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -103,10 +103,7 @@ impl App {
 
 async fn find_queue(config: &Config, aws: &Aws) -> anyhow::Result<Queue> {
     let name = &config.queue.queue_name;
-    let explain = |error: CallError| {
-        let advice = aws.advice(&error);
-        anyhow::Error::new(error).context(advice)
-    };
+    let explain = |error| aws.explain(error);
     if config.create.wanted(aws) {
         aws::setup::create_queues(aws, name, &config.dlq.dlq_name)
             .await

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use aws::{Aws, CallError, Lake, Queue};
+use anyhow::{Context, ensure};
+use aws::{Aws, Lake, Queue};
 use chrono::{DateTime, Utc};
 use contract::Kinds;
 use service::errors::chain;
@@ -25,6 +25,10 @@ use crate::wait::{Drained, wait_for_aggregates, wait_for_all, wait_for_drain};
 
 /// Services bring their count of AWS requests to their metrics at least this often.
 const METRICS_EVERY: Duration = Duration::from_secs(6);
+
+/// What to do where queue or bucket is missing: the judge makes neither.
+const START_FIRST: &str =
+    "start the pipeline first: ingest and batch-consumer make queue and bucket with --create";
 
 /// How a command ended, with its words for the user printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,23 +214,13 @@ async fn check_ledger(
 /// Queue and lake, or what to do where they cannot be found.
 async fn connect(config: &Config) -> anyhow::Result<(Lake, Queue)> {
     let aws = Aws::connect().await?;
-    let advice = |error: &CallError| match error {
-        CallError::NotFound { .. } => {
-            "start the pipeline first: ingest and batch-consumer make queue and bucket with --create"
-        }
-        _ => {
-            "is AWS_ENDPOINT_URL set? `cargo run -p local-aws` says how, `localstack/up` starts LocalStack"
-        }
-    };
+    let explain = |error| aws.explain(error).if_missing(START_FIRST);
     let lake = aws.lake(&config.lake.lake_bucket);
     // Asks for nothing: only whether the bucket answers.
-    if let Err(error) = lake.list("raw/year=0000/", None).await {
-        bail!("cannot read the lake: {error}\n{}", advice(&error));
-    }
-    let queue = match aws.queue(&config.queue.queue_name).await {
-        Ok(queue) => queue,
-        Err(error) => bail!("cannot find the queue: {error}\n{}", advice(&error)),
-    };
+    let answered = lake.list("raw/year=0000/", None).await;
+    answered.map_err(explain).context("cannot read the lake")?;
+    let queue = aws.queue(&config.queue.queue_name).await;
+    let queue = queue.map_err(explain).context("cannot find the queue")?;
     Ok((lake, queue))
 }
 

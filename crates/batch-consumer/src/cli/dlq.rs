@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use aws::{Aws, CallError, Queue};
+use aws::{Aws, Queue};
 use batch_consumer::dlq::{self, Filter, Letter, Listing};
 use chrono::Utc;
 use contract::Kinds;
@@ -88,17 +88,13 @@ async fn find(queues: &Queues) -> anyhow::Result<Queue> {
 
 async fn queue(name: &str) -> anyhow::Result<Queue> {
     let aws = Aws::connect().await?;
-    aws.queue(name).await.map_err(|error| {
-        let advice = match &error {
-            // The commands make no queue: letters are where the pipeline put them.
-            CallError::NotFound { .. } => "set DLQ_NAME and QUEUE_NAME as for the consumer".into(),
-            other => aws.advice(other),
-        };
-        let endpoint = aws.endpoint().unwrap_or("AWS");
-        anyhow::Error::new(error)
-            .context(advice)
-            .context(format!("cannot find `{name}` at {endpoint}"))
-    })
+    // The commands make no queue: letters are where the pipeline put them.
+    let missing = "set DLQ_NAME and QUEUE_NAME as for the consumer";
+    let endpoint = aws.endpoint().unwrap_or("AWS");
+    let found = aws.queue(name).await;
+    found
+        .map_err(|error| aws.explain(error).if_missing(missing))
+        .with_context(|| format!("cannot find `{name}` at {endpoint}"))
 }
 
 fn kinds(queues: &Queues) -> anyhow::Result<Kinds> {

@@ -91,10 +91,7 @@ impl Stand {
         };
         let endpoint = loopback(&aws)?.to_owned();
         let dlq = format!("{run}-dlq");
-        let failed = |error: aws::CallError| {
-            let advice = aws.advice(&error);
-            anyhow::Error::new(error).context(advice)
-        };
+        let failed = |error| aws.explain(error);
         aws::setup::create_queues(&aws, &run, &dlq)
             .await
             .map_err(failed)?;
