@@ -98,6 +98,17 @@ impl Lake {
         &self.bucket
     }
 
+    /// Asks whether the bucket answers, by listing a prefix without objects. The prefix lies in `raw/`, because
+    /// permissions to list may end there.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::NotFound`] where the bucket is missing; [`CallError::Permanent`] also where writing is allowed and
+    /// listing is not.
+    pub async fn probe(&self) -> Result<(), CallError> {
+        self.list("raw/year=0000/", None).await.map(|_| ())
+    }
+
     /// Writes an object whole; readers see the old one or the new one.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ impl Consumer {
         let lake = aws.lake(bucket);
         // Says now rather than at the first write that there is no bucket. Listing may be
         // forbidden where writing is not: other errors are for the writes to show.
-        if let Err(missing @ CallError::NotFound { .. }) = lake.list("raw/year=0000/", None).await {
+        if let Err(missing @ CallError::NotFound { .. }) = lake.probe().await {
             return Err(missing).context("cannot find the lake");
         }
         Ok(Consumer {

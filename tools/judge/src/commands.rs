@@ -216,8 +216,7 @@ async fn connect(config: &Config) -> anyhow::Result<(Lake, Queue)> {
     let aws = Aws::connect().await?;
     let explain = |error| aws.explain(error).if_missing(START_FIRST);
     let lake = aws.lake(&config.lake.lake_bucket);
-    // Asks for nothing: only whether the bucket answers.
-    let answered = lake.list("raw/year=0000/", None).await;
+    let answered = lake.probe().await;
     answered.map_err(explain).context("cannot read the lake")?;
     let queue = aws.queue(&config.queue.queue_name).await;
     let queue = queue.map_err(explain).context("cannot find the queue")?;
