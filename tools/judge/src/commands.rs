@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use contract::Kinds;
 use service::errors::chain;
 use service::terminal;
-use simulator::{Generator, PostError};
+use simulator::Generator;
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
@@ -129,7 +129,9 @@ async fn run_and_judge(
     println!("{sent}");
     if let Some(failure) = &sent.failure {
         eprintln!("judge: {}", chain(failure));
-        eprintln!("{}", what_to_do(failure));
+        if let Some(advice) = failure.advice() {
+            eprintln!("{advice}");
+        }
         if ledger.acceptances() == 0 {
             return Ok(false);
         }
@@ -406,21 +408,4 @@ async fn pronounce(
     verdict.aggregates = added.aggregates;
     println!("{verdict}");
     Ok(verdict.clean())
-}
-
-fn what_to_do(failure: &PostError) -> &'static str {
-    match failure {
-        PostError::Unreachable { .. } => {
-            "start it with `API_KEYS=… cargo run -p ingest`, or set INGEST_URL to where it is"
-        }
-        PostError::Refused {
-            status: 401 | 403, ..
-        } => "set API_KEY to one of the keys that ingest was started with (API_KEYS)",
-        PostError::Refused { .. } | PostError::Unreadable { .. } => {
-            "something else than ingest answers there: set INGEST_URL to where ingest is"
-        }
-        PostError::Overloaded { .. } => {
-            "ingest or its queue is overloaded: lower --rate or --connections, or raise --retry-for"
-        }
-    }
 }

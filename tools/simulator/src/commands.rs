@@ -12,10 +12,9 @@ use service::terminal;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::answer::PostError;
 use crate::config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig, ahead_of_clock};
 use crate::generator::Generator;
-use crate::send::{Outgoing, SendError, send};
+use crate::send::{Outgoing, send};
 use crate::summary::Summary;
 
 /// How a command ended, with its words for the user printed.
@@ -173,7 +172,7 @@ fn report(summary: &Summary, read: Option<String>) -> Outcome {
     println!("{summary}");
     if let Some(failure) = &summary.failure {
         eprintln!("simulator: {}", chain(failure));
-        if let Some(advice) = advice(failure) {
+        if let Some(advice) = failure.advice() {
             eprintln!("{advice}");
         }
     }
@@ -187,26 +186,5 @@ fn report(summary: &Summary, read: Option<String>) -> Outcome {
     match summary.is_fine() {
         true => Outcome::Fine,
         false => Outcome::Failed,
-    }
-}
-
-fn advice(failure: &SendError) -> Option<&'static str> {
-    match failure {
-        SendError::Post(PostError::Unreachable { .. }) => {
-            Some("start it with `API_KEYS=… cargo run -p ingest`, or set INGEST_URL to where it is")
-        }
-        SendError::Post(PostError::Refused {
-            status: 401 | 403, ..
-        }) => Some("set API_KEY to one of the keys that ingest was started with (API_KEYS)"),
-        SendError::Post(
-            PostError::Refused {
-                status: 404 | 405, ..
-            }
-            | PostError::Unreadable { .. },
-        ) => Some("something else than ingest answers there: set INGEST_URL to where ingest is"),
-        SendError::Post(PostError::Overloaded { .. }) => Some(
-            "ingest or its queue is overloaded: lower --rate or --connections, or raise --retry-for",
-        ),
-        _ => None,
     }
 }

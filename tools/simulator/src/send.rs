@@ -71,6 +71,16 @@ pub enum SendError {
     Task(#[source] tokio::task::JoinError),
 }
 
+impl SendError {
+    /// What a user can do about it; absent where the error says all.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        match self {
+            SendError::Post(error) => error.advice(),
+            SendError::Source(_) | SendError::Task(_) => None,
+        }
+    }
+}
+
 type PostResult = (Vec<(String, Class)>, Result<Answer, PostError>);
 
 /// Sends what `source` yields, until it ends, it fails, `stop` is cancelled, or a post fails in a way
