@@ -14,6 +14,7 @@ pub use connect::Aws;
 pub use error::{BoxError, CallError, Explained, NotAnEndpoint};
 pub use lake::{Condition, Head, Lake, Object, ObjectInfo, Outcome};
 pub use meter::{Meter, PRICES_AS_OF, Usage, price_per_request};
+pub use queue::Queue;
+pub use queue::batch::{MAX_BATCH_BYTES, MAX_ENTRIES, retry_delays};
 pub use queue::message::{Depth, Message, Outgoing};
-pub use queue::{MAX_BATCH_BYTES, MAX_ENTRIES, Queue, retry_delays};
 pub use settings::{CreateSettings, DlqSettings, LakeSettings, QueueSettings};

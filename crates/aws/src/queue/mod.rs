@@ -1,33 +1,27 @@
-//! An SQS standard queue: batches within SQS's limits, each entry's fate told apart.
+//! An SQS standard queue. Messages go in and come out in batches within SQS's limits; each entry of a batch has a result
+//! of its own. Delivery is at least once and in no order: callers must bear repeats.
 
+pub(crate) mod batch;
 pub(crate) mod message;
 
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
-    DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageSystemAttributeName, QueueAttributeName,
 };
-use aws_smithy_types::error::operation::BuildError;
-use backon::{BackoffBuilder, ExponentialBuilder};
-use planted::Defect;
 
 use crate::error::{CallError, sort};
 use crate::meter::Meter;
+use crate::queue::batch::{BatchAnswer, MAX_ENTRIES, built, chunks, each_entry, each_handle};
 use crate::queue::message::{Depth, Message, Outgoing};
-
-/// Most entries of a batch call (SQS API reference, read 2026-11-21).
-pub const MAX_ENTRIES: usize = 10;
-
-/// Most bytes of a message and of a batch call, attributes included (since August 2025).
-pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 const SEND: &str = "sqs:SendMessageBatch";
 const RECEIVE: &str = "sqs:ReceiveMessage";
 const DELETE: &str = "sqs:DeleteMessageBatch";
 const CHANGE: &str = "sqs:ChangeMessageVisibilityBatch";
 
-/// A queue.
+/// A queue that was there when it was looked for; clones share client and meter.
 #[derive(Debug, Clone)]
 pub struct Queue {
     sqs: aws_sdk_sqs::Client,
@@ -68,19 +62,19 @@ impl Queue {
         })
     }
 
-    /// Its name.
+    /// The name by which the queue was found.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its URL.
+    /// The URL that SQS gave for the name; calls name the queue by it.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Sends the messages, up to ten and 1 MiB a call, one call after the other; the results are
-    /// in the order of the messages. Entries that fail alone through no fault of theirs are sent
-    /// again, with backoff and jitter, for as long as [`retry_delays`] lasts.
+    /// Sends the messages, up to ten and 1 MiB a call, one call after the other; the results are in the order of the
+    /// messages. Entries that fail alone through no fault of their own are sent again, with backoff and jitter, for as
+    /// long as [`retry_delays`](crate::retry_delays) lasts.
     ///
     /// A message whose result is an error may be in the queue all the same.
     pub async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
@@ -108,10 +102,11 @@ impl Queue {
                 .send()
                 .await
                 .map_err(|error| sort(SEND, error))?;
-            Ok((
-                sent.successful.into_iter().map(|entry| entry.id).collect(),
-                sent.failed,
-            ))
+            let ids = sent.successful.into_iter().map(|entry| entry.id);
+            Ok(BatchAnswer {
+                successful: ids.collect(),
+                failed: sent.failed,
+            })
         })
         .await
     }
@@ -119,12 +114,16 @@ impl Queue {
     /// Receives up to `max` (1 to 10) messages, waiting at most `wait` (whole seconds, 0 to 20)
     /// for the first; none in time gives an empty vector, not an error.
     ///
-    /// Delivery is at least once: a message can come twice, and comes again if it is not deleted
-    /// within the visibility timeout, which is the queue's own unless `visibility` is given.
+    /// Delivery is at least once: a message can come twice, and comes again if it is not deleted within the visibility
+    /// timeout, which is the queue's own unless `visibility` (whole seconds, 0 to 12 h) is given. Past about 120,000
+    /// messages in flight a long poll gives nothing rather than an error.
     ///
     /// # Errors
     ///
-    /// [`CallError::Transient`] once the SDK's retries are spent, else [`CallError::Permanent`].
+    /// [`CallError::Transient`] once the SDK's retries are spent, [`CallError::NotFound`] if the queue is gone, else
+    /// [`CallError::Permanent`].
+    ///
+    /// Limits: SQS API reference, `ReceiveMessage`, and developer guide, queue quotas (read 2026-11-26).
     pub async fn receive(
         &self,
         max: usize,
@@ -157,8 +156,8 @@ impl Queue {
         Ok(messages)
     }
 
-    /// Deletes the deliveries; the results are in their order. An entry that fails leaves its
-    /// message to come again.
+    /// Deletes the deliveries; the results are in the order of the handles. A message whose entry fails comes again;
+    /// one whose entry succeeds comes again in rare cases.
     pub async fn delete(&self, receipt_handles: &[String]) -> Vec<Result<(), CallError>> {
         each_handle(receipt_handles, DELETE, async |handles| {
             let entry = |(id, handle)| {
@@ -178,13 +177,19 @@ impl Queue {
                 .await
                 .map_err(|error| sort(DELETE, error))?;
             let ids = deleted.successful.into_iter().map(|entry| entry.id);
-            Ok((ids.collect(), deleted.failed))
+            Ok(BatchAnswer {
+                successful: ids.collect(),
+                failed: deleted.failed,
+            })
         })
         .await
     }
 
-    /// Hides the deliveries for `timeout` (whole seconds, 0 to 12 h) from now; zero gives them
-    /// back to the queue at once. The results are in their order.
+    /// Hides the deliveries for `timeout` (whole seconds, 0 to 12 h) from now; zero gives them back to the queue at
+    /// once. The results are in the order of the handles. SQS refuses a timeout that would end more than 12 h after
+    /// the receipt.
+    ///
+    /// Limits: SQS API reference, `ChangeMessageVisibility` (read 2026-11-26).
     pub async fn change_visibility(
         &self,
         receipt_handles: &[String],
@@ -209,16 +214,19 @@ impl Queue {
                 .await
                 .map_err(|error| sort(CHANGE, error))?;
             let ids = changed.successful.into_iter().map(|entry| entry.id);
-            Ok((ids.collect(), changed.failed))
+            Ok(BatchAnswer {
+                successful: ids.collect(),
+                failed: changed.failed,
+            })
         })
         .await
     }
 
-    /// How many messages it holds; SQS counts approximately, and catches up within a minute.
+    /// Counts the messages of the queue, approximately: see [`Depth`].
     ///
     /// # Errors
     ///
-    /// [`CallError`] of the call.
+    /// [`CallError::NotFound`] if the queue is gone, else as [`Queue::receive`].
     pub async fn depth(&self) -> Result<Depth, CallError> {
         const GET: &str = "sqs:GetQueueAttributes";
         use QueueAttributeName::{
@@ -249,11 +257,14 @@ impl Queue {
         })
     }
 
-    /// Deletes all of its messages. SQS allows it once a minute.
+    /// Deletes all messages of the queue, in flight or not. It takes SQS up to a minute, in which also messages that are
+    /// sent may be deleted.
     ///
     /// # Errors
     ///
-    /// [`CallError`] of the call.
+    /// [`CallError::Permanent`] if the queue was purged less than a minute ago, else as [`Queue::receive`].
+    ///
+    /// Limits: SQS API reference, `PurgeQueue` (read 2026-11-26).
     pub async fn purge(&self) -> Result<(), CallError> {
         const PURGE: &str = "sqs:PurgeQueue";
         let purged = self
@@ -267,196 +278,5 @@ impl Queue {
             .await
             .map(|_| ())
             .map_err(|error| sort(PURGE, error))
-    }
-}
-
-/// The pauses between attempts at entries that failed alone: 50 ms doubling to 2 s, each with
-/// full jitter, six in all.
-pub fn retry_delays() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(2))
-        .with_max_times(6)
-        .with_jitter()
-        .build()
-}
-
-/// What a batch call says: the ids that succeeded and the entries that failed.
-type BatchAnswer = (Vec<String>, Vec<BatchResultErrorEntry>);
-
-/// Makes a batch call for entries `0..count`, and again for those that failed alone through no
-/// fault of their own. An entry that the answer does not mention has failed.
-///
-/// The call is a function that gives a future rather than an `AsyncFn`: only of the former can the
-/// compiler tell that the future is `Send`, which callers on a runtime of several threads need.
-async fn each_entry<F>(
-    count: usize,
-    operation: &'static str,
-    call: impl Fn(Vec<usize>) -> F,
-) -> Vec<Result<(), CallError>>
-where
-    F: Future<Output = Result<BatchAnswer, CallError>>,
-{
-    let mut results: Vec<Result<(), CallError>> = (0..count)
-        .map(|_| {
-            Err(CallError::transient(
-                operation,
-                "the answer does not mention the entry",
-            ))
-        })
-        .collect();
-    let mut pending: Vec<usize> = (0..count).collect();
-    let mut delays = retry_delays();
-    loop {
-        match call(pending.clone()).await {
-            Ok((successful, failed)) => {
-                for id in successful {
-                    if let Some(result) = id.parse().ok().and_then(|at: usize| results.get_mut(at))
-                    {
-                        *result = Ok(());
-                    }
-                }
-                for entry in failed {
-                    let reason = format!("{}: {}", entry.code, entry.message.unwrap_or_default());
-                    if let Some(result) = entry
-                        .id
-                        .parse()
-                        .ok()
-                        .and_then(|at: usize| results.get_mut(at))
-                    {
-                        if planted::has(Defect::IgnoreFailedEntries) {
-                            *result = Ok(());
-                            continue;
-                        }
-                        *result = Err(match entry.sender_fault {
-                            true => CallError::permanent(operation, reason),
-                            false => CallError::transient(operation, reason),
-                        });
-                    }
-                }
-            }
-            Err(error) => {
-                // The SDK has retried the call as a whole already.
-                for at in &pending {
-                    results[*at] = Err(match error.is_transient() {
-                        true => CallError::transient(operation, error.to_string()),
-                        false => CallError::permanent(operation, error.to_string()),
-                    });
-                }
-                return results;
-            }
-        }
-        pending.retain(|at| results[*at].as_ref().is_err_and(CallError::is_transient));
-        match delays.next() {
-            Some(delay) if !pending.is_empty() => tokio::time::sleep(delay).await,
-            _ => return results,
-        }
-    }
-}
-
-/// Makes a batch call for each ten receipt handles, each with its id in the call.
-async fn each_handle<F>(
-    receipt_handles: &[String],
-    operation: &'static str,
-    call: impl Fn(Vec<(String, String)>) -> F,
-) -> Vec<Result<(), CallError>>
-where
-    F: Future<Output = Result<BatchAnswer, CallError>>,
-{
-    let mut results = Vec::with_capacity(receipt_handles.len());
-    for chunk in receipt_handles.chunks(MAX_ENTRIES) {
-        let with_id = |at: usize| (at.to_string(), chunk[at].clone());
-        let called = each_entry(chunk.len(), operation, |pending| {
-            call(pending.into_iter().map(with_id).collect())
-        });
-        results.extend(called.await);
-    }
-    results
-}
-
-/// The entries, or why one of them cannot be one.
-fn built<T>(
-    operation: &'static str,
-    entries: impl Iterator<Item = Result<T, BuildError>>,
-) -> Result<Vec<T>, CallError> {
-    let entries = entries.collect::<Result<_, _>>();
-    entries.map_err(|error| CallError::permanent(operation, error.to_string()))
-}
-
-/// Cuts the messages into calls of at most ten entries and 1 MiB.
-fn chunks(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
-    let mut chunks = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (at, message) in messages.iter().enumerate() {
-        let size = message.size();
-        if at > start && (at - start == MAX_ENTRIES || bytes + size > MAX_BATCH_BYTES) {
-            chunks.push(&messages[start..at]);
-            (start, bytes) = (at, 0);
-        }
-        bytes += size;
-    }
-    if start < messages.len() {
-        chunks.push(&messages[start..]);
-    }
-    chunks
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn message(bytes: usize) -> Outgoing {
-        Outgoing {
-            body: "x".repeat(bytes),
-            attributes: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn calls_hold_at_most_ten_entries_and_one_mebibyte() {
-        let many: Vec<_> = (0..25).map(|_| message(10)).collect();
-        assert_eq!(
-            chunks(&many)
-                .iter()
-                .map(|chunk| chunk.len())
-                .collect::<Vec<_>>(),
-            [10, 10, 5]
-        );
-        let large: Vec<_> = (0..3).map(|_| message(600 * 1024)).collect();
-        assert_eq!(chunks(&large).len(), 3);
-        assert!(chunks(&[]).is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn entries_that_fail_alone_are_tried_again_and_their_neighbours_are_not() {
-        let calls = std::sync::Mutex::new(Vec::new());
-        let failed = |id: usize, sender_fault| {
-            BatchResultErrorEntry::builder()
-                .id(id.to_string())
-                .code("X")
-                .sender_fault(sender_fault)
-                .build()
-                .unwrap()
-        };
-        let results = each_entry(4, SEND, async |pending| {
-            let mut calls = calls.lock().unwrap();
-            calls.push(pending.clone());
-            Ok(match calls.len() {
-                1 => (vec!["0".into()], vec![failed(1, false), failed(2, true)]),
-                _ => (pending.iter().map(ToString::to_string).collect(), vec![]),
-            })
-        })
-        .await;
-        assert_eq!(*calls.lock().unwrap(), [vec![0, 1, 2, 3], vec![1, 3]]);
-        assert!(results[0].is_ok() && results[1].is_ok() && results[3].is_ok());
-        assert!(matches!(results[2], Err(CallError::Permanent { .. })));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn entries_that_go_on_failing_are_given_up() {
-        let results = each_entry(1, SEND, async |_| Ok((vec![], vec![]))).await;
-        assert!(results[0].as_ref().is_err_and(CallError::is_transient));
     }
 }
