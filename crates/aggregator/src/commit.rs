@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
-use aws::{Condition, Lake, Object, Outcome};
+use aws::{Condition, Lake, Object, PutOutcome};
 use contract::{CURATED, Hour, Kind, Kinds, curated_key, curated_prefix};
 use futures::stream::{self, FuturesOrdered};
 use futures::{StreamExt, TryStreamExt};
@@ -267,7 +267,7 @@ impl<'a> Work<'a> {
         let hashes: Vec<u64> = group.hashes().collect();
         let rows = group.finish(columns)?;
         let put = self.put_part(&key, &rows).await?;
-        let Outcome::Written(etag) = put else {
+        let PutOutcome::Written(etag) = put else {
             return read_part(self.lake, &key).await;
         };
         let hashes = hashes.into_iter();
@@ -283,7 +283,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    async fn put_part(&self, key: &str, rows: &RecordBatch) -> anyhow::Result<Outcome> {
+    async fn put_part(&self, key: &str, rows: &RecordBatch) -> anyhow::Result<PutOutcome> {
         // Sorted by entity and time: the second and third column.
         let file = part_file::to_parquet(rows, &[1, 2], &["event_id"], Vec::new())
             .with_context(|| format!("cannot write `{key}`"))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws::{Aws, CallError, Condition, Outcome, Outgoing, setup};
+use aws::{Aws, CallError, Condition, Outgoing, PutOutcome, setup};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
@@ -186,20 +186,20 @@ async fn conditional_puts_let_one_writer_through() {
             lake.get("a/b.json").await.unwrap().is_none()
                 && lake.head("a/b.json").await.unwrap().is_none()
         );
-        let Outcome::Written(etag) = put("one", Condition::IfAbsent).await else {
+        let PutOutcome::Written(etag) = put("one", Condition::IfAbsent).await else {
             panic!("the first put is let through")
         };
         assert_eq!(
             put("two", Condition::IfAbsent).await,
-            Outcome::ConditionFailed
+            PutOutcome::ConditionFailed
         );
         assert!(matches!(
             put("three", Condition::IfMatch(etag.clone())).await,
-            Outcome::Written(_)
+            PutOutcome::Written(_)
         ));
         assert_eq!(
             put("four", Condition::IfMatch(etag)).await,
-            Outcome::ConditionFailed
+            PutOutcome::ConditionFailed
         );
         let object = lake.get("a/b.json").await.unwrap().unwrap();
         let head = lake.head("a/b.json").await.unwrap().unwrap();
@@ -295,7 +295,7 @@ async fn a_put_whose_answer_was_lost_shows_as_a_failed_condition_and_is_there() 
         )
         .await
         .unwrap();
-    assert_eq!(put, Outcome::ConditionFailed);
+    assert_eq!(put, PutOutcome::ConditionFailed);
     assert_eq!(cloud.object("lake", "k").as_deref(), Some(&b"mine"[..]));
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, TimeUnit};
-use aws::{Condition, Lake, Outcome};
+use aws::{Condition, Lake, PutOutcome};
 use bytes::Bytes;
 use contract::{Hour, Kind, aggregate_key};
 use planted::Defect;
@@ -172,8 +172,8 @@ pub(crate) async fn apply(
             };
             let body = published.to_parquet(commit)?;
             match put(lake, &key, body, commit, condition).await? {
-                Outcome::Written(etag) => state = Some(etag),
-                Outcome::ConditionFailed => continue,
+                PutOutcome::Written(etag) => state = Some(etag),
+                PutOutcome::ConditionFailed => continue,
             }
         }
         publish_jsonl(lake, counted.max(commit), &published, anew).await?;
@@ -207,7 +207,7 @@ pub(crate) async fn replace(
         let aggregates = recount(upto).await?;
         let published = Published::of(&aggregates, kind, hour);
         if put(lake, &key, published.to_parquet(upto)?, upto, condition).await?
-            == Outcome::ConditionFailed
+            == PutOutcome::ConditionFailed
         {
             continue;
         }
@@ -231,7 +231,7 @@ async fn publish_jsonl(
             None => Condition::IfAbsent,
         };
         if put(lake, &key, published.to_jsonl()?, commit, condition).await?
-            != Outcome::ConditionFailed
+            != PutOutcome::ConditionFailed
         {
             return Ok(());
         }
@@ -244,7 +244,7 @@ async fn put(
     body: Bytes,
     commit: u64,
     condition: Condition,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<PutOutcome> {
     let content_type = match key.ends_with(".jsonl") {
         true => "application/x-ndjson",
         false => "application/vnd.apache.parquet",

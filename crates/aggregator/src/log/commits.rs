@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, bail};
-use aws::{Condition, Lake, Outcome};
+use aws::{Condition, Lake, PutOutcome};
 use chrono::{DateTime, Utc};
 use contract::{CURATED, RAW};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -164,7 +164,7 @@ impl Log {
                 Condition::IfAbsent,
             )
             .await?;
-        if put == Outcome::ConditionFailed {
+        if put == PutOutcome::ConditionFailed {
             // Perhaps it is ours, and the answer to the first attempt was lost.
             return Ok(read_intent(lake, intent.commit)
                 .await?

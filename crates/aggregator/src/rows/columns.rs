@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use aws::{CallError, Condition, Lake, Outcome};
+use aws::{CallError, Condition, Lake, PutOutcome};
 use contract::{Kind, Scalar, ScalarType};
 use serde::{Deserialize, Serialize};
 
@@ -177,7 +177,7 @@ impl Columns {
                         condition,
                     )
                     .await?;
-                if put == Outcome::ConditionFailed {
+                if put == PutOutcome::ConditionFailed {
                     continue;
                 }
             }

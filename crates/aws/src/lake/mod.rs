@@ -1,4 +1,7 @@
-//! The lake: one S3 bucket.
+//! The lake: one S3 bucket. Whole objects go in and come out; a put may depend on what is there. Since December 2020 S3
+//! reads after writes: whoever gets or lists after a put has succeeded sees it.
+
+pub(crate) mod object;
 
 use std::collections::HashMap;
 
@@ -7,6 +10,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 
 use crate::error::{CallError, sort};
+use crate::lake::object::{Condition, Head, Object, ObjectInfo, PutOutcome};
 use crate::meter::Meter;
 
 const PUT: &str = "s3:PutObject";
@@ -15,65 +19,13 @@ const HEAD: &str = "s3:HeadObject";
 const LIST: &str = "s3:ListObjectsV2";
 const DELETE: &str = "s3:DeleteObjects";
 
-/// Most keys of a `DeleteObjects` call (S3 API reference).
+/// Most keys of a `DeleteObjects` call (S3 API reference, read 2026-11-26).
 const MAX_DELETE: usize = 1000;
 
-/// Most memory that is set aside for an object's content before it is there, in bytes.
+/// Most bytes of memory that are set aside for an object's content before it arrives.
 const MAX_RESERVED: usize = 64 * 1024 * 1024;
 
-/// When a put may take effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
-    /// Always: what is there is replaced.
-    Always,
-    /// Only where there is no object of that key.
-    IfAbsent,
-    /// Only where the object has this ETag.
-    IfMatch(String),
-}
-
-/// How a put went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The object is written and has this ETag.
-    Written(String),
-    /// The condition did not hold. Where the answer to an earlier attempt was lost, that may be
-    /// because this very put took effect: read the object to know.
-    ConditionFailed,
-}
-
-/// An object's content.
-#[derive(Debug, Clone)]
-pub struct Object {
-    /// Its bytes.
-    pub body: Bytes,
-    /// Its ETag, with quotes.
-    pub etag: String,
-    /// Its own metadata.
-    pub metadata: HashMap<String, String>,
-}
-
-/// What is known of an object without reading it.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// Its ETag, with quotes.
-    pub etag: String,
-    /// Its own metadata.
-    pub metadata: HashMap<String, String>,
-}
-
-/// An object as a listing names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// Its key.
-    pub key: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its ETag, with quotes.
-    pub etag: String,
-}
-
-/// The bucket.
+/// A bucket, which need not be there; clones share client and meter.
 #[derive(Debug, Clone)]
 pub struct Lake {
     s3: aws_sdk_s3::Client,
@@ -83,7 +35,7 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// The lake in that bucket; `private` says that nobody can change a request on its way.
+    /// `private` says that nobody can change a request on its way.
     pub(crate) fn new(s3: aws_sdk_s3::Client, meter: Meter, bucket: &str, private: bool) -> Lake {
         Lake {
             s3,
@@ -93,7 +45,7 @@ impl Lake {
         }
     }
 
-    /// Its name.
+    /// The name of the bucket.
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
@@ -109,11 +61,16 @@ impl Lake {
         self.list("raw/year=0000/", None).await.map(|_| ())
     }
 
-    /// Writes an object whole; readers see the old one or the new one.
+    /// Writes an object whole, in one request; readers see the old one or the new one. `content_type` and `metadata`
+    /// stay with the object until it is written again.
     ///
     /// # Errors
     ///
-    /// [`CallError::Transient`] leaves open whether it took effect.
+    /// [`CallError::Transient`] leaves open whether the put took effect. [`CallError::NotFound`] where the bucket is
+    /// missing, or the object under [`Condition::IfMatch`].
+    ///
+    /// Limits: 5 GB of body, 2 KB of metadata, 1,024 bytes of key (S3 API reference, `PutObject`, and user guide,
+    /// "Naming Amazon S3 objects", read 2026-11-26).
     pub async fn put(
         &self,
         key: &str,
@@ -121,7 +78,7 @@ impl Lake {
         content_type: &str,
         metadata: HashMap<String, String>,
         condition: Condition,
-    ) -> Result<Outcome, CallError> {
+    ) -> Result<PutOutcome, CallError> {
         let put = self
             .s3
             .put_object()
@@ -137,28 +94,29 @@ impl Lake {
         };
         let mut put = put.customize().interceptor(self.meter.attempts(PUT, 0));
         if self.private {
-            // The signature holds the body's CRC32 all the same. Its SHA-256 costs more CPU than
-            // anything else of a put, and says nothing more where nobody is in between.
+            // The signature holds the body's CRC32 all the same. The body's SHA-256 costs more CPU than anything else
+            // of a put, and says nothing more where nobody is in between.
             put = put.disable_payload_signing();
         }
         match put.send().await {
-            Ok(written) => Ok(Outcome::Written(written.e_tag.unwrap_or_default())),
+            Ok(written) => Ok(PutOutcome::Written(written.e_tag.unwrap_or_default())),
             Err(error)
                 if error
                     .raw_response()
                     .is_some_and(|response| response.status().as_u16() == 412) =>
             {
-                Ok(Outcome::ConditionFailed)
+                Ok(PutOutcome::ConditionFailed)
             }
             Err(error) => Err(self.named(sort(PUT, error), key)),
         }
     }
 
-    /// The object of that key; none where there is none.
+    /// Reads an object whole into memory; `None` where no object has the key.
     ///
     /// # Errors
     ///
-    /// [`CallError`]; [`CallError::NotFound`] where the bucket itself is missing.
+    /// [`CallError::NotFound`] where the bucket itself is missing; [`CallError::Transient`] also where the content breaks
+    /// off.
     pub async fn get(&self, key: &str) -> Result<Option<Object>, CallError> {
         let got = self
             .s3
@@ -202,11 +160,12 @@ impl Lake {
         }))
     }
 
-    /// The ETag and metadata of the object of that key, without its content; none where there is none.
+    /// Reads ETag and metadata of an object, without its content; `None` where no object has the key, and where the bucket
+    /// is missing: S3 answers both alike.
     ///
     /// # Errors
     ///
-    /// [`CallError`] of the call. S3 answers a missing bucket and a missing key alike.
+    /// [`CallError::Transient`] or [`CallError::Permanent`].
     pub async fn head(&self, key: &str) -> Result<Option<Head>, CallError> {
         let head = self
             .s3
@@ -233,12 +192,13 @@ impl Lake {
         }
     }
 
-    /// The objects whose keys begin with `prefix` and stand after `start_after` in byte order,
-    /// in that order.
+    /// Lists the objects whose keys begin with `prefix` and stand after `start_after` in byte order, in that order. One
+    /// request for each 1,000 objects, one after the other, and all are held in memory. An object that is written or
+    /// deleted meanwhile may be in the list or not.
     ///
     /// # Errors
     ///
-    /// [`CallError`]; [`CallError::NotFound`] where the bucket is missing.
+    /// [`CallError::NotFound`] where the bucket is missing, else any other [`CallError`].
     pub async fn list(
         &self,
         prefix: &str,
@@ -278,11 +238,12 @@ impl Lake {
         }
     }
 
-    /// Deletes the objects of those keys; a key without an object is no error.
+    /// Deletes the objects of the keys; a key without an object is no error. One request for each 1,000 keys.
     ///
     /// # Errors
     ///
-    /// [`CallError`] of the call, or for the first object that could not be deleted.
+    /// [`CallError`] of the first call that fails, or [`CallError::Transient`] for the first object that could not be
+    /// deleted; others may be deleted all the same.
     pub async fn delete(&self, keys: &[String]) -> Result<(), CallError> {
         for chunk in keys.chunks(MAX_DELETE) {
             let mut objects = Vec::with_capacity(chunk.len());
@@ -317,7 +278,7 @@ impl Lake {
         Ok(())
     }
 
-    /// The error with what it was about: S3's own words do not name the key.
+    /// Adds bucket and key to the reason: S3's own words do not name them.
     fn named(&self, error: CallError, key: &str) -> CallError {
         let at = format!("s3://{}/{key}", self.bucket);
         match error {
