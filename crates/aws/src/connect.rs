@@ -1,4 +1,4 @@
-//! Makes the clients.
+//! The clients of SQS and S3: their endpoint, credentials, timeouts and retries.
 
 use std::time::Duration;
 
@@ -12,15 +12,18 @@ use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::clock::Clock;
-use crate::error::{CallError, Explained, NotAnEndpoint};
+use crate::endpoint::{NotAnEndpoint, check_endpoint, is_loopback, is_private};
+use crate::error::CallError;
+use crate::explain::Explained;
 use crate::lake::Lake;
 use crate::meter::Meter;
 use crate::queue::Queue;
 
-/// Longest that one attempt at a call may take: a long poll lasts up to 20 s.
+/// Longest time of one attempt at a call: a long poll lasts up to 20 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The clients of one process, the meter that counts what they send, and its clock.
+/// The clients of one service, the meter that counts what they send, and the clock of the service. Clones share the
+/// meter.
 #[derive(Debug, Clone)]
 pub struct Aws {
     sqs: aws_sdk_sqs::Client,
@@ -31,17 +34,15 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients by the SDK's own chain of settings: environment, profile, web identity, container
-    /// and instance roles. S3 is addressed by path where an endpoint is set.
+    /// Makes clients by the SDK's own chain of settings: environment, profile, web identity, container and instance
+    /// roles. Sends nothing but what the chain asks for. S3 is addressed by path where an endpoint is set.
     ///
-    /// An endpoint on this machine needs neither region nor credentials: where none are set it
-    /// gets `us-east-1` and `test`, for an emulation checks neither and the chain would look for
-    /// an instance role first.
+    /// An endpoint on this machine needs neither region nor credentials: without them it gets `us-east-1` and `test`,
+    /// because an emulation checks neither, and the chain would look for an instance role first.
     ///
     /// # Errors
     ///
-    /// [`NotAnEndpoint`] where `AWS_ENDPOINT_URL` is not one: the SDK would leave it aside and talk to
-    /// AWS itself.
+    /// [`NotAnEndpoint`] where `AWS_ENDPOINT_URL` is no URL: the SDK would leave it aside and talk to AWS itself.
     pub async fn connect() -> Result<Aws, NotAnEndpoint> {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -75,13 +76,13 @@ impl Aws {
         Ok(Aws::from_config(&config, Clock::system(), None))
     }
 
-    /// Clients that talk through `http` to `endpoint`, with the credentials of an emulation: for
-    /// one in the same process, or for tests.
+    /// Makes clients that talk through `http` to `endpoint`, with the credentials of an emulation: for an emulation
+    /// in the same process, or for tests.
     pub fn emulated(http: SharedHttpClient, endpoint: &str) -> Aws {
         Aws::emulated_at(http, endpoint, Clock::system())
     }
 
-    /// The same by that clock.
+    /// [`Aws::emulated`] with a clock of its own, for requests as well as for the service.
     pub fn emulated_at(http: SharedHttpClient, endpoint: &str, clock: Clock) -> Aws {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -96,8 +97,8 @@ impl Aws {
                 aws_smithy_async::rt::sleep::TokioSleep::new(),
             ))
             .build();
-        // The SDK has one allowance of retries for the whole process: the failures of one such
-        // cloud would end the retries at another.
+        // By default the SDK has one allowance of retries for the whole process: the failures of one emulation would
+        // end the retries at another.
         let retries = RetryPartition::custom("emulated")
             .token_bucket(TokenBucket::default())
             .build();
@@ -120,7 +121,7 @@ impl Aws {
         }
     }
 
-    /// The same clients with a meter of their own: what one of several services in a process uses.
+    /// The same clients with a new meter, so that each of several services in a process counts its own requests.
     pub fn with_own_meter(&self) -> Aws {
         Aws {
             meter: Meter::default(),
@@ -128,7 +129,7 @@ impl Aws {
         }
     }
 
-    /// The endpoint where one is set; none is AWS itself.
+    /// The endpoint, if one is set; `None` is AWS itself.
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
     }
@@ -140,47 +141,30 @@ impl Aws {
 
     /// Adds to the error of a call what a user can do about it, when a program starts.
     pub fn explain(&self, error: CallError) -> Explained {
-        let advice = match (&error, self.endpoint()) {
-            (CallError::NotFound { .. }, _) => "make it first, or let --create make it".to_owned(),
-            (CallError::Transient { .. }, Some(endpoint)) => format!(
-                "nothing answers at {endpoint}: is LocalStack or local-aws up, and AWS_ENDPOINT_URL right \
-                 (such as AWS_ENDPOINT_URL=http://127.0.0.1:4566)?"
-            ),
-            (CallError::Transient { .. }, None) => {
-                "AWS cannot be reached: for LocalStack or local-aws set AWS_ENDPOINT_URL=http://127.0.0.1:4566, \
-                 for AWS check AWS_REGION and the network"
-                    .to_owned()
-            }
-            (CallError::Permanent { .. }, _) => {
-                "check AWS_REGION, the credentials and their permissions".to_owned()
-            }
-        };
-        Explained {
-            advice,
-            source: error,
-        }
+        Explained::new(error, self.endpoint())
     }
 
-    /// The time of day as this process has it.
+    /// The clock of the service: the system's, unless [`Aws::emulated_at`] set another.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// What the clients have sent.
+    /// The meter that counts the requests of these clients.
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
 
-    /// The queue of that name.
+    /// Looks a queue up by its name.
     ///
     /// # Errors
     ///
-    /// [`CallError::NotFound`] where there is none.
+    /// [`CallError::NotFound`] where no queue has the name, else any other [`CallError`].
     pub async fn queue(&self, name: &str) -> Result<Queue, CallError> {
         Queue::find(self.sqs.clone(), self.meter.clone(), name).await
     }
 
-    /// The lake in that bucket; whether it is there shows at the first call.
+    /// The lake in a bucket. Sends nothing: whether the bucket is there shows at the first call, such as
+    /// [`Lake::probe`].
     pub fn lake(&self, bucket: &str) -> Lake {
         let private = self.endpoint().is_none_or(is_private);
         Lake::new(self.s3.clone(), self.meter.clone(), bucket, private)
@@ -206,29 +190,7 @@ fn test_credentials() -> Credentials {
     Credentials::from_keys("test", "test", None)
 }
 
-/// Holds what the SDK took for the endpoint against what the environment says.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "asks for the SDK's own variables, which clap does not read"
-)]
-fn check_endpoint(taken: Option<&str>) -> Result<(), NotAnEndpoint> {
-    let asked = std::env::var("AWS_ENDPOINT_URL").unwrap_or_default();
-    let ignored = std::env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_ok();
-    let wanted = match taken {
-        Some(taken) => taken,
-        None if ignored => return Ok(()),
-        None => asked.trim(),
-    };
-    let is_http = ["http://", "https://"]
-        .iter()
-        .any(|scheme| wanted.starts_with(scheme));
-    match wanted.is_empty() || taken.is_some() && is_http {
-        true => Ok(()),
-        false => Err(NotAnEndpoint(wanted.to_owned())),
-    }
-}
-
-/// Whether the user has named credentials: then they are used, whatever the endpoint.
+/// Whether the user has named credentials, which are then used at any endpoint.
 #[expect(
     clippy::disallowed_methods,
     reason = "asks for the SDK's own variables, which clap does not read"
@@ -241,54 +203,4 @@ fn has_credentials() -> bool {
     ]
     .iter()
     .any(|name| std::env::var(name).is_ok())
-}
-
-/// Whether what is sent there cannot be changed on its way: by TLS, or because it stays on this
-/// machine. AWS itself, which is no endpoint of ours, is reached by TLS.
-fn is_private(endpoint: &str) -> bool {
-    endpoint.starts_with("https://") || is_loopback(endpoint)
-}
-
-fn is_loopback(endpoint: &str) -> bool {
-    let host = endpoint.split("://").last().unwrap_or_default();
-    let host = host.split('/').next().unwrap_or_default();
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost"
-        || host
-            .parse()
-            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_loopback, is_private};
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        for local in [
-            "http://localhost:4566",
-            "http://127.0.0.1:4566/",
-            "http://[::1]:4566",
-            "http://127.9.9.9",
-        ] {
-            assert!(is_loopback(local), "{local}");
-        }
-        for remote in [
-            "https://sqs.us-east-1.amazonaws.com",
-            "http://localstack:4566",
-            "http://localhost.example.com",
-        ] {
-            assert!(!is_loopback(remote), "{remote}");
-        }
-    }
-
-    #[test]
-    fn what_goes_in_the_clear_to_another_machine_is_not_private() {
-        assert!(is_private("http://127.0.0.1:4566"));
-        assert!(is_private("https://s3.us-east-1.amazonaws.com"));
-        assert!(!is_private("http://localstack:4566"));
-    }
 }

@@ -5,68 +5,42 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// Any error, as the source of another.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// `AWS_ENDPOINT_URL` is set to something that is no address of a server.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "AWS_ENDPOINT_URL is `{0}`, which is not an http or https URL: set it to one, such as http://127.0.0.1:4566, \
-     or unset it for AWS itself"
-)]
-pub struct NotAnEndpoint(pub String);
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failed AWS call: the operation, such as `sqs:ReceiveMessage`, and its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Throttling, timeout or 5xx after the SDK's own retries: the same call may succeed later.
-    /// Whether it took effect is not known.
+    /// Throttling, timeout or 5xx after the SDK's own retries: the same call may succeed later. The call may have taken
+    /// effect all the same.
     #[error("{operation} failed and may be retried: {reason}")]
     Transient {
-        /// The operation.
+        /// Service and action, such as `sqs:ReceiveMessage`.
         operation: &'static str,
-        /// The service's or the network's words.
+        /// The words of the service or the network, after `s3://<bucket>/<key>` where it is about an object.
         reason: String,
-        /// The SDK's error.
+        /// The error of the SDK, or the same words where one entry of a batch failed.
         #[source]
         source: BoxError,
     },
     /// Bad request or missing permission: retrying repeats the failure.
     #[error("{operation} was refused: {reason}")]
     Permanent {
-        /// The operation.
+        /// Service and action, such as `s3:PutObject`.
         operation: &'static str,
-        /// The service's words.
+        /// The words of the service, after `s3://<bucket>/<key>` where it is about an object.
         reason: String,
-        /// The SDK's error.
+        /// The error of the SDK, or the same words where one entry of a batch failed.
         #[source]
         source: BoxError,
     },
     /// The queue, bucket or object is not there.
     #[error("{operation}: {reason}")]
     NotFound {
-        /// The operation.
+        /// Service and action, such as `sqs:GetQueueUrl`.
         operation: &'static str,
-        /// What is missing.
+        /// What is missing, and how it can be made.
         reason: String,
     },
-}
-
-/// A failed call when a program started, with what its user can do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{advice}")]
-pub struct Explained {
-    pub(crate) advice: String,
-    pub(crate) source: CallError,
-}
-
-impl Explained {
-    /// Gives another advice where the queue, bucket or object is missing: for programs that make none.
-    pub fn if_missing(mut self, advice: &str) -> Explained {
-        if let CallError::NotFound { .. } = self.source {
-            advice.clone_into(&mut self.advice);
-        }
-        self
-    }
 }
 
 impl CallError {
@@ -94,7 +68,8 @@ impl CallError {
     }
 }
 
-/// Sorts an SDK error; the codes are those of the SQS and S3 API references.
+/// Sorts an error of the SDK by its code and status. Source of the codes: SQS and S3 API references, common errors and
+/// each action's own.
 pub(crate) fn sort<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> CallError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -138,22 +113,25 @@ where
         SdkError::ConstructionFailure(_) => false,
         _ => true,
     };
-    match (missing, transient) {
-        (true, _) => CallError::NotFound { operation, reason },
-        (_, true) => CallError::Transient {
+    let source: BoxError = error.into();
+    if missing {
+        CallError::NotFound { operation, reason }
+    } else if transient {
+        CallError::Transient {
             operation,
             reason,
-            source: error.into(),
-        },
-        (_, false) => CallError::Permanent {
+            source,
+        }
+    } else {
+        CallError::Permanent {
             operation,
             reason,
-            source: error.into(),
-        },
+            source,
+        }
     }
 }
 
-/// The words of the innermost cause: where the SDK hides "connection refused".
+/// The words of the innermost cause, which is where the SDK hides "connection refused".
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {

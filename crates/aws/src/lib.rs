@@ -2,7 +2,9 @@
 
 mod clock;
 mod connect;
+mod endpoint;
 mod error;
+mod explain;
 mod lake;
 mod meter;
 mod queue;
@@ -11,7 +13,9 @@ pub mod setup;
 
 pub use clock::Clock;
 pub use connect::Aws;
-pub use error::{BoxError, CallError, Explained, NotAnEndpoint};
+pub use endpoint::NotAnEndpoint;
+pub use error::CallError;
+pub use explain::Explained;
 pub use lake::Lake;
 pub use lake::object::{Condition, Head, Object, ObjectInfo, PutOutcome};
 pub use meter::{Meter, PRICES_AS_OF, Usage, price_per_request};
