@@ -6,9 +6,9 @@ use aws_smithy_async::time::TimeSource;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-/// Tells the time of day: the system's, or one that starts where it is told and goes on with
-/// tokio's clock, so that a paused runtime decides how time passes. Two such clocks may differ, as
-/// those of two machines do.
+/// A clock for the time of day: the system's, or one that starts at a given time and goes on with tokio's clock, so
+/// that a paused runtime decides how time passes. Two clocks of one simulation may differ, as the clocks of two
+/// machines do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock(Option<(DateTime<Utc>, Instant)>);
 
@@ -18,12 +18,12 @@ impl Clock {
         Clock(None)
     }
 
-    /// A clock that says `start` now. It must be made within a runtime whose clock may be paused.
+    /// A clock that says `start` now. To be made within the runtime whose clock it follows.
     pub fn starting_at(start: DateTime<Utc>) -> Clock {
         Clock(Some((start, Instant::now())))
     }
 
-    /// What time it is.
+    /// The time of day.
     pub fn now(&self) -> DateTime<Utc> {
         match self.0 {
             Some((start, origin)) => start + origin.elapsed(),

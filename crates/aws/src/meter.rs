@@ -1,4 +1,4 @@
-//! Counts requests, and what AWS bills for them.
+//! Counts of requests, retries among them, and of what AWS bills for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +10,15 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use metrics::{counter, gauge};
 
-/// The day on which the prices were read, from the public price lists of us-east-1.
+/// The day on which the prices of [`price_per_request`] were read, from the public price lists of us-east-1.
 pub const PRICES_AS_OF: &str = "2026-11-21";
 
-/// Payload that SQS bills as one request, in bytes.
+/// Most bytes of payload that SQS bills as one request.
 const SQS_UNIT: usize = 64 * 1024;
 
-/// What one billed request of the operation (`sqs:SendMessageBatch`) costs in US dollars, in
-/// us-east-1 beyond the free tier: SQS standard $0.40 a million; S3 PUT, COPY, POST and LIST
-/// $0.005 a thousand, GET and the rest $0.0004 a thousand, DELETE nothing.
+/// US dollars for one billed request of an operation such as `sqs:SendMessageBatch`, in us-east-1 and beyond the free
+/// tier: SQS standard $0.40 a million; S3 PUT, COPY, POST and LIST $0.005 a thousand, GET and the rest $0.0004 a
+/// thousand, DELETE nothing. Any other operation is priced as SQS.
 pub fn price_per_request(operation: &str) -> f64 {
     match operation {
         "s3:DeleteObject" | "s3:DeleteObjects" => 0.0,
@@ -28,12 +28,12 @@ pub fn price_per_request(operation: &str) -> f64 {
     }
 }
 
-/// What was used of one operation.
+/// Requests of one operation since its meter was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Usage {
     /// Requests sent, retries among them.
     pub requests: u64,
-    /// Requests as billed: for SQS one for each 64 KiB of payload begun.
+    /// Requests as billed: one for each request; SQS bills one for each 64 KiB of payload begun.
     pub billed: u64,
 }
 
@@ -44,17 +44,17 @@ pub struct Meter(Arc<Mutex<Counts>>);
 #[derive(Debug, Default)]
 struct Counts {
     used: BTreeMap<&'static str, Usage>,
-    /// What [`Meter::publish`] has told already.
+    /// The part of `used` that [`Meter::publish`] has added to the process's metrics.
     published: BTreeMap<&'static str, Usage>,
 }
 
 impl Meter {
-    /// What has been used so far, by operation: `sqs:SendMessageBatch`.
+    /// Usage so far by operation, such as `sqs:SendMessageBatch`.
     pub fn usage(&self) -> BTreeMap<&'static str, Usage> {
         self.counts().used.clone()
     }
 
-    /// US dollars for all that has been used so far.
+    /// US dollars for the usage so far, by [`price_per_request`].
     pub fn dollars(&self) -> f64 {
         self.usage()
             .iter()
@@ -62,9 +62,9 @@ impl Meter {
             .sum()
     }
 
-    /// Brings the process's metrics up to date: `headwater_aws_requests_total` and
-    /// `headwater_aws_billed_requests_total` by operation, and `headwater_aws_dollars_total`.
-    /// Adds what is new since the last time, so that the meters of several services add up.
+    /// Adds the usage since the last call to the metrics of the process: `headwater_aws_requests_total` and
+    /// `headwater_aws_billed_requests_total` by operation, and `headwater_aws_dollars_total`. The meters of several
+    /// services in a process add up.
     pub fn publish(&self) {
         let counts = &mut *self.counts();
         for (operation, usage) in &counts.used {
@@ -82,8 +82,8 @@ impl Meter {
         }
     }
 
-    /// Counts each attempt at a call as it is sent; give it to the call by
-    /// `.customize().interceptor(..)`.
+    /// An interceptor that counts each attempt at a call as it is sent; to be given to the call by
+    /// `.customize().interceptor(..)`. `payload` is in bytes, 0 for S3.
     pub(crate) fn attempts(&self, operation: &'static str, payload: usize) -> CountAttempts {
         CountAttempts {
             meter: self.clone(),
@@ -92,7 +92,7 @@ impl Meter {
         }
     }
 
-    /// Adds what a received payload costs beyond the unit counted when the call was sent.
+    /// Adds what a received payload in bytes is billed beyond the request that was counted when it was sent.
     pub(crate) fn received(&self, operation: &'static str, payload: usize) {
         self.add(operation, 0, units(payload) - 1);
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// The queue of events.
+/// The setting that names the queue of events.
 #[derive(Debug, Clone, Args)]
 pub struct QueueSettings {
     /// Name of the SQS queue of events.
@@ -10,7 +10,7 @@ pub struct QueueSettings {
     pub queue_name: String,
 }
 
-/// The dead-letter queue.
+/// The setting that names the dead-letter queue.
 #[derive(Debug, Clone, Args)]
 pub struct DlqSettings {
     /// Name of the dead-letter queue.
@@ -19,23 +19,23 @@ pub struct DlqSettings {
 }
 
 impl DlqSettings {
-    /// Says so where the dead letters would go back to the queue that they come from.
+    /// Checks that dead letters do not go back to the queue of events.
     ///
     /// # Errors
     ///
-    /// Names the settings and what they must be.
+    /// Words for the user that name both settings and what they must be.
     pub fn check(&self, events: &QueueSettings) -> Result<(), String> {
-        match self.dlq_name == events.queue_name {
-            true => Err(format!(
+        if self.dlq_name == events.queue_name {
+            return Err(format!(
                 "DLQ_NAME and QUEUE_NAME are both `{}`: dead letters need a queue of their own",
                 self.dlq_name
-            )),
-            false => Ok(()),
+            ));
         }
+        Ok(())
     }
 }
 
-/// The lake.
+/// The setting that names the bucket of the lake.
 #[derive(Debug, Clone, Args)]
 pub struct LakeSettings {
     /// Name of the S3 bucket of the lake.
@@ -43,7 +43,7 @@ pub struct LakeSettings {
     pub lake_bucket: String,
 }
 
-/// Whether missing queues and buckets are made.
+/// The setting that lets a service make missing queues and buckets.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CreateSettings {
     /// Make what the service needs of queues and bucket where it is missing. Without it, they are made only at an
@@ -53,7 +53,7 @@ pub struct CreateSettings {
 }
 
 impl CreateSettings {
-    /// Whether to make what is missing at this endpoint.
+    /// Whether to make missing queues and buckets at the endpoint of `aws`: as the user says, else on this machine only.
     pub fn wanted(&self, aws: &crate::Aws) -> bool {
         self.create.unwrap_or_else(|| aws.is_loopback())
     }
@@ -62,11 +62,10 @@ impl CreateSettings {
 /// A standard queue's name (SQS Developer Guide, "Amazon SQS standard queue quotas", read 2026-11-21).
 fn queue_name(name: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    match (1..=80).contains(&name.len()) && name.bytes().all(allowed) {
-        true => Ok(name.to_owned()),
-        false => {
-            Err("a queue's name is 1 to 80 letters, digits, hyphens and underscores".to_owned())
-        }
+    if (1..=80).contains(&name.len()) && name.bytes().all(allowed) {
+        Ok(name.to_owned())
+    } else {
+        Err("a queue's name is 1 to 80 letters, digits, hyphens and underscores".to_owned())
     }
 }
 
@@ -81,12 +80,11 @@ fn bucket_name(name: &str) -> Result<String, String> {
             .into_iter()
             .flatten()
             .all(letter_or_digit);
-    match is_one {
-        true => Ok(name.to_owned()),
-        false => Err(
-            "a bucket's name is 3 to 63 lower-case letters, digits, hyphens and dots, a letter or digit at either end"
-                .to_owned(),
-        ),
+    if is_one {
+        Ok(name.to_owned())
+    } else {
+        Err("a bucket's name is 3 to 63 lower-case letters, digits, hyphens and dots, a letter or digit at either end"
+            .to_owned())
     }
 }
 

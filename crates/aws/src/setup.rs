@@ -1,4 +1,5 @@
-//! Makes what the pipeline stands on: queue, dead-letter queue with redrive, bucket.
+//! Makes what the pipeline needs: the queue of events, the dead-letter queue with its redrive policy, the bucket of
+//! the lake. What is there already stays as it is, but for the redrive policy.
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -6,21 +7,22 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use crate::connect::Aws;
 use crate::error::{CallError, sort};
 
-/// How often a message is delivered before the redrive policy moves it to the dead-letter queue.
+/// Deliveries of a message before the redrive policy moves it to the dead-letter queue.
 pub const MAX_RECEIVE_COUNT: u32 = 5;
 
-/// How long a message that was received stays hidden unless it is deleted or extended, in seconds.
+/// Seconds for which a received message stays hidden, unless it is deleted or its timeout is changed.
 pub const VISIBILITY_TIMEOUT_SECONDS: u32 = 60;
 
-/// How long messages are kept: the longest that SQS allows, 14 days, in seconds.
+/// Seconds for which messages are kept: 14 days, the longest that SQS allows (SQS API reference, `CreateQueue`, read
+/// 2026-11-26).
 const RETENTION_SECONDS: u32 = 14 * 24 * 3600;
 
-/// Makes the queue and its dead-letter queue where they are missing, and ties them by a redrive
-/// policy. Queues that are there keep their other attributes.
+/// Makes the queue and its dead-letter queue where they are missing, and ties them by a redrive policy. Queues that
+/// are there keep their other attributes. Two callers at once do no harm.
 ///
 /// # Errors
 ///
-/// [`CallError`] of the call that failed.
+/// [`CallError`] of the call that failed; queues that were made before it stay.
 pub async fn create_queues(aws: &Aws, queue: &str, dlq: &str) -> Result<(), CallError> {
     const SET: &str = "sqs:SetQueueAttributes";
     let dead_letters = create_queue(aws, dlq).await?;
@@ -42,7 +44,7 @@ pub async fn create_queues(aws: &Aws, queue: &str, dlq: &str) -> Result<(), Call
 
 async fn create_queue(aws: &Aws, name: &str) -> Result<String, CallError> {
     const CREATE: &str = "sqs:CreateQueue";
-    // Asked for first: creating one that is there with other attributes is an error.
+    // Looked up first: to create a queue that is there with other attributes is an error.
     match aws.queue(name).await {
         Ok(queue) => return Ok(queue.url().to_owned()),
         Err(CallError::NotFound { .. }) => {}
@@ -88,11 +90,11 @@ async fn queue_arn(aws: &Aws, url: &str) -> Result<String, CallError> {
         .ok_or_else(|| CallError::permanent(GET, "the answer names no QueueArn"))
 }
 
-/// Makes the bucket where it is missing.
+/// Makes the bucket where it is missing, in the region of `aws`.
 ///
 /// # Errors
 ///
-/// [`CallError`] of the call that failed, as where the name belongs to another account.
+/// [`CallError`] of the call: [`CallError::Permanent`] where the name belongs to another account.
 pub async fn create_bucket(aws: &Aws, bucket: &str) -> Result<(), CallError> {
     const CREATE: &str = "s3:CreateBucket";
     let region = aws

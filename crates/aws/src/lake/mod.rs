@@ -1,5 +1,5 @@
-//! The lake: one S3 bucket. Whole objects go in and come out; a put may depend on what is there. Since December 2020 S3
-//! reads after writes: whoever gets or lists after a put has succeeded sees it.
+//! The lake: one S3 bucket. Whole objects go in and come out; a put may depend on what is there. Since December 2020
+//! S3 reads after writes: whoever gets or lists after a put has succeeded sees it.
 
 pub(crate) mod object;
 
@@ -115,8 +115,8 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// [`CallError::NotFound`] where the bucket itself is missing; [`CallError::Transient`] also where the content breaks
-    /// off.
+    /// [`CallError::NotFound`] where the bucket itself is missing; [`CallError::Transient`] also where the content
+    /// breaks off.
     pub async fn get(&self, key: &str) -> Result<Option<Object>, CallError> {
         let got = self
             .s3
@@ -160,8 +160,8 @@ impl Lake {
         }))
     }
 
-    /// Reads ETag and metadata of an object, without its content; `None` where no object has the key, and where the bucket
-    /// is missing: S3 answers both alike.
+    /// Reads ETag and metadata of an object, without its content; `None` where no object has the key, and where the
+    /// bucket is missing: S3 answers both alike.
     ///
     /// # Errors
     ///
@@ -192,9 +192,9 @@ impl Lake {
         }
     }
 
-    /// Lists the objects whose keys begin with `prefix` and stand after `start_after` in byte order, in that order. One
-    /// request for each 1,000 objects, one after the other, and all are held in memory. An object that is written or
-    /// deleted meanwhile may be in the list or not.
+    /// Lists the objects whose keys begin with `prefix` and stand after `start_after` in byte order, in that order.
+    /// One request for each 1,000 objects, one after the other, and all are held in memory. An object that is written
+    /// or deleted meanwhile may be in the list or not.
     ///
     /// # Errors
     ///

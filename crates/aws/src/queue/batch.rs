@@ -1,5 +1,5 @@
-//! Batch calls: what goes into one call, and how each of its entries fares. Entries that fail alone through no fault of
-//! their own are sent again alone, so that one bad entry neither stops nor repeats its neighbours.
+//! Batch calls: what goes into one call, and how each of its entries fares. Entries that fail alone through no fault
+//! of their own are sent again alone, so that one bad entry neither stops nor repeats its neighbours.
 
 use std::time::Duration;
 

@@ -8,22 +8,26 @@ use aws_sdk_sqs::types::{
 use aws_smithy_types::error::operation::BuildError;
 use chrono::{DateTime, Utc};
 
-/// A message to send.
+/// A message to send. SQS takes the characters of XML 1.0 only, so not U+0000 or U+FFFE, for example (SQS API
+/// reference, `SendMessage`, read 2026-11-26).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The text.
+    /// The text, of at least one character.
     pub body: String,
-    /// Message attributes, sent as strings; at most 10.
+    /// Message attributes, sent as strings; at most 10, none empty.
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Outgoing {
-    /// Bytes that count towards SQS's limits and bill.
+    /// Bytes that count towards [`MAX_BATCH_BYTES`](crate::MAX_BATCH_BYTES) and SQS's bill: the body, and name, type
+    /// and value of each attribute.
     pub fn size(&self) -> usize {
         size(&self.body, &self.attributes)
     }
 
-    /// The entry of that id in a batch call.
+    /// # Errors
+    ///
+    /// If an attribute cannot be built.
     pub(crate) fn entry(&self, id: String) -> Result<SendMessageBatchRequestEntry, BuildError> {
         let mut entry = SendMessageBatchRequestEntry::builder()
             .id(id)
@@ -39,30 +43,29 @@ impl Outgoing {
     }
 }
 
-/// A delivery of a message.
+/// One delivery of a message; the same message may be delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The id that SQS gave the message; the same at each delivery.
     pub id: String,
-    /// What deletes or extends this delivery.
+    /// The handle by which this delivery is deleted or extended; each delivery has another.
     pub receipt_handle: String,
     /// The text.
     pub body: String,
-    /// Message attributes that are strings or numbers.
+    /// The message attributes that are strings or numbers; binary ones are left out.
     pub attributes: BTreeMap<String, String>,
-    /// When SQS took the message.
+    /// When SQS took the message, in milliseconds; 1970 where SQS does not say.
     pub sent_at: DateTime<Utc>,
-    /// How often it has been delivered, this delivery counted.
+    /// Deliveries of the message, this one counted; approximate, 1 where SQS does not say.
     pub receive_count: u32,
 }
 
 impl Message {
-    /// Bytes that SQS bills.
     pub(crate) fn size(&self) -> usize {
         size(&self.body, &self.attributes)
     }
 
-    /// The delivery as the SDK gives it; none without an id or a handle.
+    /// Takes over the SDK's message; `None` without an id or a receipt handle.
     pub(crate) fn received(message: aws_sdk_sqs::types::Message) -> Option<Message> {
         let system = message.attributes.unwrap_or_default();
         let number = |name| system.get(&name).and_then(|text| text.parse::<i64>().ok());
@@ -84,7 +87,6 @@ impl Message {
     }
 }
 
-/// Body, and name, type and value of each attribute.
 fn size(body: &str, attributes: &BTreeMap<String, String>) -> usize {
     let attributes = attributes
         .iter()
@@ -92,19 +94,21 @@ fn size(body: &str, attributes: &BTreeMap<String, String>) -> usize {
     body.len() + attributes.sum::<usize>()
 }
 
-/// How many messages a queue holds, as far as SQS knows.
+/// Messages in a queue, as SQS counts them: approximately, and not exact until at least a minute after the last send,
+/// so that a queue that counts zero may hold messages (SQS API reference, `GetQueueAttributes`, read 2026-11-26).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Ready to be received.
+    /// Messages that can be received now.
     pub visible: u64,
-    /// Received and neither deleted nor back yet.
+    /// Messages that are received, not deleted, and still hidden.
     pub in_flight: u64,
-    /// Not ready yet.
+    /// Messages that were sent with a delay that has not passed.
     pub delayed: u64,
 }
 
 impl Depth {
-    /// All of them.
+    /// Messages in all three states; a message that changes its state while SQS counts may be counted twice or not at
+    /// all.
     pub fn total(self) -> u64 {
         self.visible + self.in_flight + self.delayed
     }

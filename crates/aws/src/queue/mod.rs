@@ -1,5 +1,5 @@
-//! An SQS standard queue. Messages go in and come out in batches within SQS's limits; each entry of a batch has a result
-//! of its own. Delivery is at least once and in no order: callers must bear repeats.
+//! An SQS standard queue. Messages go in and come out in batches within SQS's limits; each entry of a batch has a
+//! result of its own. Delivery is at least once and in no order: callers must bear repeats.
 
 pub(crate) mod batch;
 pub(crate) mod message;
@@ -257,8 +257,8 @@ impl Queue {
         })
     }
 
-    /// Deletes all messages of the queue, in flight or not. It takes SQS up to a minute, in which also messages that are
-    /// sent may be deleted.
+    /// Deletes all messages of the queue, in flight or not. It takes SQS up to a minute, in which also messages that
+    /// are sent may be deleted.
     ///
     /// # Errors
     ///
