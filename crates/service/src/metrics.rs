@@ -29,9 +29,9 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How often the samples of histograms are folded into their buckets: until then each takes memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Makes the metrics of this process go to a Prometheus recorder, and gives the handle that
-/// renders them. Histograms whose names end in `_seconds`, `_events` or `_messages` have buckets for those. To be called
-/// within a runtime, which then keeps the recorder's memory bounded.
+/// Makes the metrics of this process go to a Prometheus recorder, and gives the handle that renders them. Histograms
+/// whose names end in `_seconds`, `_events` or `_messages` have buckets for those. To be called within a runtime,
+/// which then keeps the recorder's memory bounded.
 ///
 /// # Errors
 ///
