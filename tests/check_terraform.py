@@ -207,7 +207,7 @@ def health(repo):
             yield f"Dockerfile asks {asked} whether {service} is ready, wanted {wanted}"
     if service_command(repo, "aggregator") != "watch":
         yield "compose.yaml asks for the health of an aggregator that does not run `watch`"
-    own = int(repo.found("crates/service/src/health.rs", r"timeout\(Duration::from_secs\((\d+)\), ask\)"))
+    own = int(repo.found("crates/service/src/health.rs", r"PATIENCE: Duration = Duration::from_secs\((\d+)\)"))
     waits = {
         "compose.yaml": seconds(repo.found("localstack/compose.yaml", r"^x-health:.*?^  timeout: (\w+)")),
         task: int(repo.found(task, r"healthCheck = \{.*?timeout\s*= (\d+)")),
@@ -374,7 +374,7 @@ def columns(repo):
 
 def permissions(repo):
     called = set()
-    for path in ("crates/aws/src/queue.rs", "crates/aws/src/lake.rs"):
+    for path in ("crates/aws/src/queue/mod.rs", "crates/aws/src/lake/mod.rs"):
         called |= set(re.findall(r'"((?:sqs|s3):\w+)"', repo.text(path)))
     called = {policies.PERMISSIONS.get(operation, operation) for operation in called}
     allowed = {one.action for document in policies.allowed(repo).values() for one in document}

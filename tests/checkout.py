@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 # Where settings stand that several services share.
-SHARED_SETTINGS = ("crates/aws/src/settings.rs", "crates/service/src/emf.rs")
+SHARED_SETTINGS = ("crates/aws/src/settings.rs", "crates/service/src/emf/settings.rs")
 
 
 class Missing(Exception):

@@ -282,7 +282,7 @@ SPOILT = (
     ),
     (
         "an operation that no role may call",
-        "crates/aws/src/lake.rs",
+        "crates/aws/src/lake/mod.rs",
         '"s3:HeadObject"',
         '"s3:GetObjectTagging"',
         "needs s3:GetObjectTagging, which terraform/policies.tf allows nobody",
