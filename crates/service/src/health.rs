@@ -1,4 +1,4 @@
-//! The client side of health checks: `<service> health`, so that an image needs no shell or curl.
+//! The client side of health checks, `<service> health`: an image then needs neither shell nor curl.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +7,11 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Asks the service that listens on `listen` for `path`, such as `/readyz`.
+/// Longest wait for a whole answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks the service that listens on `listen` for `path`, such as `/readyz`, and prints the answer's body. A service
+/// that listens on all addresses is asked on the loopback address.
 ///
 /// # Errors
 ///
@@ -25,7 +29,7 @@ pub async fn check(listen: SocketAddr, path: &str) -> anyhow::Result<()> {
         stream.take(64 * 1024).read_to_string(&mut answer).await?;
         std::io::Result::Ok(answer)
     };
-    let answer = tokio::time::timeout(Duration::from_secs(5), ask)
+    let answer = tokio::time::timeout(PATIENCE, ask)
         .await
         .with_context(|| format!("http://{target}{path} did not answer within 5 s"))?
         .with_context(|| format!("cannot ask http://{target}{path}"))?;

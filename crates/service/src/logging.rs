@@ -1,4 +1,9 @@
-//! Log lines: logfmt for people, JSON for machines.
+//! Log lines on stderr: logfmt for people, JSON for machines.
+//!
+//! The logfmt lines are formatted here because their form is fixed, down to the order: `INFO time=… event=write_batch
+//! size=100 … msg="…"`. The level comes first and without a name, then the time in UTC with milliseconds, the event,
+//! the other fields in the order of the call, and the sentence last. Crates that write logfmt have names and an order
+//! of their own, such as `ts=… level=info target=…`.
 
 use std::env::VarError;
 use std::error::Error;
@@ -14,7 +19,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// How log lines are written.
+/// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {
     /// `INFO time=… event=… field=value …`
@@ -24,8 +29,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends log lines to stderr from level info on, or as `RUST_LOG` says; where that cannot be read, a
-/// line says so. A second call changes nothing.
+/// Sends log lines to stderr from level info on, or as `RUST_LOG` says. If `RUST_LOG` cannot be read, a line says so
+/// and level info holds. A second call in a process changes nothing.
 pub fn init(format: LogFormat) {
     let (filter, unreadable) = match EnvFilter::try_from_default_env() {
         Ok(filter) => (filter, None),
@@ -34,7 +39,7 @@ pub fn init(format: LogFormat) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    // An error says that a subscriber is there already, as in tests: that one stays.
+    // An error means that a subscriber is there already, as in tests: the first one stays.
     let _ = match format {
         LogFormat::Logfmt => lines.with_ansi(false).event_format(Logfmt).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
@@ -43,12 +48,12 @@ pub fn init(format: LogFormat) {
         tracing::warn!(
             event = "rust_log_unreadable",
             error,
-            "logging from level info on"
+            "cannot read RUST_LOG: logging from level info on"
         );
     }
 }
 
-/// What is wrong with the filter, unless there is none.
+/// What is wrong with `RUST_LOG`; `None` if it is not set.
 fn unreadable(error: &FromEnvError) -> Option<String> {
     let absent = error.source().is_some_and(|source| source.is::<VarError>());
     (!absent).then(|| error.to_string())
@@ -75,7 +80,7 @@ where
     }
 }
 
-/// The fields of one line, `event` and the message apart.
+/// The parts of one line.
 #[derive(Default)]
 struct Line {
     event: Option<String>,
@@ -114,7 +119,7 @@ impl Visit for Line {
     }
 }
 
-/// Appends ` name=value`, quoted where a reader of logfmt would need it.
+/// Appends ` name=value`, in quotes where the value would not be read as one word.
 fn append(line: &mut String, name: &str, value: &str) {
     let plain = !value.is_empty()
         && !value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '=');

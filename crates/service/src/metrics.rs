@@ -1,4 +1,4 @@
-//! Prometheus metrics and probes of a service that has no HTTP front of its own.
+//! Prometheus metrics of a process, and the port that serves them together with the probes `/livez` and `/readyz`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,14 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Upper bounds of latency histograms, in seconds: from a cached answer to a batch that waited
-/// for its visibility timeout.
+/// Upper bounds of latency histograms, in seconds: from an answer out of a cache to a batch that waited for its
+/// visibility timeout.
 pub const LATENCY_BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0,
 ];
@@ -26,16 +25,16 @@ const COUNT_BUCKETS: [f64; 7] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 /// The content type of the Prometheus text format, version 0.0.4.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How often the samples of histograms are folded into their buckets: until then each takes memory.
+/// Time between two folds of the histograms' samples into their buckets; until then each sample takes memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Makes the metrics of this process go to a Prometheus recorder, and gives the handle that renders them. Histograms
-/// whose names end in `_seconds`, `_events` or `_messages` have buckets for those. To be called within a runtime,
-/// which then keeps the recorder's memory bounded.
+/// Makes the metrics of the process go to a Prometheus recorder, and gives the handle that renders them. Histograms
+/// whose names end in `_seconds`, `_events` or `_messages` have the buckets of these units. A second call gives the
+/// same handle. To be called within a runtime, which then keeps the recorder's memory bounded.
 ///
 /// # Errors
 ///
-/// If another kind of recorder is installed already.
+/// If another recorder is installed already.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
     static HANDLE: std::sync::Mutex<Option<PrometheusHandle>> = std::sync::Mutex::new(None);
     let mut handle = HANDLE
@@ -66,7 +65,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
 pub struct Ready(Arc<AtomicBool>);
 
 impl Ready {
-    /// Says whether the service is ready.
+    /// Sets whether the service is ready.
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Relaxed);
     }
@@ -77,12 +76,12 @@ impl Ready {
     }
 }
 
-/// Serves `/metrics`, `/livez`, `/readyz` until `stop`; `update` is called before the metrics are
-/// rendered, for those that are counted elsewhere.
+/// Serves `/metrics`, `/livez` (always 200) and `/readyz` (503 until the service is ready) until `stop`. `update` is
+/// called before the metrics are rendered, for metrics that are counted elsewhere, such as by a request meter.
 ///
 /// # Errors
 ///
-/// If the address cannot be listened on.
+/// If the address cannot be listened on, or the server fails.
 pub async fn serve(
     listen: SocketAddr,
     metrics: PrometheusHandle,
@@ -104,9 +103,12 @@ pub async fn serve(
         .route("/livez", get(async || "alive\n"))
         .route(
             "/readyz",
-            get(async move || match ready.get() {
-                true => (StatusCode::OK, "ready\n").into_response(),
-                false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+            get(async move || {
+                if ready.get() {
+                    (StatusCode::OK, "ready\n")
+                } else {
+                    (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+                }
             }),
         );
     axum::serve(listener, router)

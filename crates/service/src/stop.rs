@@ -1,10 +1,10 @@
-//! The stop signal.
+//! The signals that stop a process.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that SIGTERM or SIGINT (Ctrl-C) cancels. A second signal ends the process at once
-/// with exit code 130, for the user who will not wait for the drain.
+/// Gives a token that SIGTERM or SIGINT (Ctrl-C) cancels. A second signal ends the process at once with exit code
+/// 130, for a user who does not wait for the drain. To be called within a runtime.
 ///
 /// # Errors
 ///
