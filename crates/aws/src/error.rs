@@ -3,6 +3,7 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::operation::BuildError;
 
 /// Any error, as the source of another.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -10,8 +11,8 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A failed AWS call: the operation, such as `sqs:ReceiveMessage`, and its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Throttling, timeout or 5xx after the SDK's own retries: the same call may succeed later. The call may have taken
-    /// effect all the same.
+    /// Throttling, timeout or 5xx after the SDK's own retries: the same call may succeed later. The call may have
+    /// taken effect all the same.
     #[error("{operation} failed and may be retried: {reason}")]
     Transient {
         /// Service and action, such as `sqs:ReceiveMessage`.
@@ -49,6 +50,15 @@ impl CallError {
         matches!(self, CallError::Transient { .. })
     }
 
+    /// Replaces the reason.
+    pub(crate) fn reworded(mut self, words: impl FnOnce(&str) -> String) -> CallError {
+        let (CallError::Transient { reason, .. }
+        | CallError::Permanent { reason, .. }
+        | CallError::NotFound { reason, .. }) = &mut self;
+        *reason = words(reason);
+        self
+    }
+
     pub(crate) fn permanent(operation: &'static str, reason: impl Into<String>) -> CallError {
         let reason = reason.into();
         CallError::Permanent {
@@ -66,6 +76,11 @@ impl CallError {
             reason,
         }
     }
+}
+
+/// Turns the SDK's refusal to build a part of a request into an error.
+pub(crate) fn unbuilt(operation: &'static str) -> impl Fn(BuildError) -> CallError {
+    move |error| CallError::permanent(operation, error.to_string())
 }
 
 /// Sorts an error of the SDK by its code and status. Source of the codes: SQS and S3 API references, common errors and

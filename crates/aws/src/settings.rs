@@ -53,7 +53,8 @@ pub struct CreateSettings {
 }
 
 impl CreateSettings {
-    /// Whether to make missing queues and buckets at the endpoint of `aws`: as the user says, else on this machine only.
+    /// Whether to make missing queues and buckets at the endpoint of `aws`: as the user says, else on this machine
+    /// only.
     pub fn wanted(&self, aws: &crate::Aws) -> bool {
         self.create.unwrap_or_else(|| aws.is_loopback())
     }

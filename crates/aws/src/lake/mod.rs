@@ -9,7 +9,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 
-use crate::error::{CallError, sort};
+use crate::error::{CallError, sort, unbuilt};
 use crate::lake::object::{Condition, Head, Object, ObjectInfo, PutOutcome};
 use crate::meter::Meter;
 
@@ -246,21 +246,21 @@ impl Lake {
     /// deleted; others may be deleted all the same.
     pub async fn delete(&self, keys: &[String]) -> Result<(), CallError> {
         for chunk in keys.chunks(MAX_DELETE) {
-            let mut objects = Vec::with_capacity(chunk.len());
-            for key in chunk {
-                let object = ObjectIdentifier::builder().key(key).build();
-                objects
-                    .push(object.map_err(|error| CallError::permanent(DELETE, error.to_string()))?);
-            }
+            let objects = chunk
+                .iter()
+                .map(|key| ObjectIdentifier::builder().key(key).build())
+                .collect::<Result<_, _>>()
+                .map_err(unbuilt(DELETE))?;
             let delete = Delete::builder()
                 .set_objects(Some(objects))
                 .quiet(true)
-                .build();
+                .build()
+                .map_err(unbuilt(DELETE))?;
             let answer = self
                 .s3
                 .delete_objects()
                 .bucket(&self.bucket)
-                .delete(delete.map_err(|error| CallError::permanent(DELETE, error.to_string()))?)
+                .delete(delete)
                 .customize()
                 .interceptor(self.meter.attempts(DELETE, 0))
                 .send()
@@ -281,32 +281,12 @@ impl Lake {
     /// Adds bucket and key to the reason: S3's own words do not name them.
     fn named(&self, error: CallError, key: &str) -> CallError {
         let at = format!("s3://{}/{key}", self.bucket);
-        match error {
-            CallError::Transient {
-                operation,
-                reason,
-                source,
-            } => CallError::Transient {
-                operation,
-                reason: format!("{at}: {reason}"),
-                source,
-            },
-            CallError::Permanent {
-                operation,
-                reason,
-                source,
-            } => CallError::Permanent {
-                operation,
-                reason: format!("{at}: {reason}"),
-                source,
-            },
-            CallError::NotFound { operation, reason } => CallError::NotFound {
-                operation,
-                reason: format!(
-                    "{at}: {reason}: is bucket `{}` there? `--create` makes it",
-                    self.bucket
-                ),
-            },
-        }
+        let hint = match error {
+            CallError::NotFound { .. } => {
+                format!(": is bucket `{}` there? `--create` makes it", self.bucket)
+            }
+            _ => String::new(),
+        };
+        error.reworded(|reason| format!("{at}: {reason}{hint}"))
     }
 }

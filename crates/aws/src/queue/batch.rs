@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::BatchResultErrorEntry;
-use aws_smithy_types::error::operation::BuildError;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use planted::Defect;
 
@@ -31,10 +30,7 @@ pub fn retry_delays() -> impl Iterator<Item = Duration> {
 
 /// The answer to a batch call: the ids of the entries that succeeded, and the entries that failed. An entry in neither
 /// has failed too.
-pub(crate) struct BatchAnswer {
-    pub(crate) successful: Vec<String>,
-    pub(crate) failed: Vec<BatchResultErrorEntry>,
-}
+type BatchAnswer = (Vec<String>, Vec<BatchResultErrorEntry>);
 
 type EntryResult = Result<(), CallError>;
 
@@ -62,12 +58,13 @@ where
             Ok(answer) => record(answer, operation, &mut results),
             Err(error) => {
                 // The SDK has retried the call as a whole already.
+                let again = if error.is_transient() {
+                    CallError::transient
+                } else {
+                    CallError::permanent
+                };
                 for at in pending {
-                    results[at] = Err(if error.is_transient() {
-                        CallError::transient(operation, error.to_string())
-                    } else {
-                        CallError::permanent(operation, error.to_string())
-                    });
+                    results[at] = Err(again(operation, error.to_string()));
                 }
                 return results;
             }
@@ -81,13 +78,13 @@ where
 }
 
 /// Writes the answer into the results. Ids that no entry has are left aside.
-fn record(answer: BatchAnswer, operation: &'static str, results: &mut [EntryResult]) {
-    for id in answer.successful {
+fn record((successful, failed): BatchAnswer, operation: &'static str, results: &mut [EntryResult]) {
+    for id in successful {
         if let Some(result) = result_of(&id, results) {
             *result = Ok(());
         }
     }
-    for entry in answer.failed {
+    for entry in failed {
         let Some(result) = result_of(&entry.id, results) else {
             continue;
         };
@@ -128,19 +125,6 @@ where
         results.extend(called.await);
     }
     results
-}
-
-/// Collects the entries of a call.
-///
-/// # Errors
-///
-/// [`CallError::Permanent`] for the first entry that cannot be built.
-pub(crate) fn built<T>(
-    operation: &'static str,
-    entries: impl Iterator<Item = Result<T, BuildError>>,
-) -> Result<Vec<T>, CallError> {
-    let entries = entries.collect::<Result<_, _>>();
-    entries.map_err(|error| CallError::permanent(operation, error.to_string()))
 }
 
 /// Cuts the messages into calls of at most [`MAX_ENTRIES`] and [`MAX_BATCH_BYTES`]. A message that is larger alone
@@ -206,16 +190,9 @@ mod tests {
         let results = each_entry(4, SEND, async |pending| {
             let mut calls = calls.lock().unwrap();
             calls.push(pending.clone());
-            Ok(if calls.len() == 1 {
-                BatchAnswer {
-                    successful: vec!["0".into()],
-                    failed: vec![failed(1, false), failed(2, true)],
-                }
-            } else {
-                BatchAnswer {
-                    successful: pending.iter().map(ToString::to_string).collect(),
-                    failed: vec![],
-                }
+            Ok(match calls.len() {
+                1 => (vec!["0".into()], vec![failed(1, false), failed(2, true)]),
+                _ => (pending.iter().map(ToString::to_string).collect(), vec![]),
             })
         })
         .await;
@@ -226,11 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn entries_that_go_on_failing_are_given_up() {
-        let nothing = || BatchAnswer {
-            successful: vec![],
-            failed: vec![],
-        };
-        let results = each_entry(1, SEND, async |_| Ok(nothing())).await;
+        let results = each_entry(1, SEND, async |_| Ok((vec![], vec![]))).await;
         assert!(results[0].as_ref().is_err_and(CallError::is_transient));
     }
 }

@@ -11,9 +11,9 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName,
 };
 
-use crate::error::{CallError, sort};
+use crate::error::{CallError, sort, unbuilt};
 use crate::meter::Meter;
-use crate::queue::batch::{BatchAnswer, MAX_ENTRIES, built, chunks, each_entry, each_handle};
+use crate::queue::batch::{MAX_ENTRIES, chunks, each_entry, each_handle};
 use crate::queue::message::{Depth, Message, Outgoing};
 
 const SEND: &str = "sqs:SendMessageBatch";
@@ -87,10 +87,11 @@ impl Queue {
 
     async fn send_chunk(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
         each_entry(messages.len(), SEND, async |pending| {
-            let entries = built(
-                SEND,
-                pending.iter().map(|at| messages[*at].entry(at.to_string())),
-            )?;
+            let entries = pending
+                .iter()
+                .map(|at| messages[*at].entry(at.to_string()))
+                .collect::<Result<_, _>>()
+                .map_err(unbuilt(SEND))?;
             let payload = pending.iter().map(|at| messages[*at].size()).sum();
             let sent = self
                 .sqs
@@ -103,10 +104,7 @@ impl Queue {
                 .await
                 .map_err(|error| sort(SEND, error))?;
             let ids = sent.successful.into_iter().map(|entry| entry.id);
-            Ok(BatchAnswer {
-                successful: ids.collect(),
-                failed: sent.failed,
-            })
+            Ok((ids.collect(), sent.failed))
         })
         .await
     }
@@ -160,27 +158,25 @@ impl Queue {
     /// one whose entry succeeds comes again in rare cases.
     pub async fn delete(&self, receipt_handles: &[String]) -> Vec<Result<(), CallError>> {
         each_handle(receipt_handles, DELETE, async |handles| {
-            let entry = |(id, handle)| {
+            let entries = handles.into_iter().map(|(id, handle)| {
                 DeleteMessageBatchRequestEntry::builder()
                     .id(id)
                     .receipt_handle(handle)
                     .build()
-            };
+            });
+            let entries = entries.collect::<Result<_, _>>();
             let deleted = self
                 .sqs
                 .delete_message_batch()
                 .queue_url(&self.url)
-                .set_entries(Some(built(DELETE, handles.into_iter().map(entry))?))
+                .set_entries(Some(entries.map_err(unbuilt(DELETE))?))
                 .customize()
                 .interceptor(self.meter.attempts(DELETE, 0))
                 .send()
                 .await
                 .map_err(|error| sort(DELETE, error))?;
             let ids = deleted.successful.into_iter().map(|entry| entry.id);
-            Ok(BatchAnswer {
-                successful: ids.collect(),
-                failed: deleted.failed,
-            })
+            Ok((ids.collect(), deleted.failed))
         })
         .await
     }
@@ -196,28 +192,26 @@ impl Queue {
         timeout: Duration,
     ) -> Vec<Result<(), CallError>> {
         each_handle(receipt_handles, CHANGE, async |handles| {
-            let entry = |(id, handle)| {
+            let entries = handles.into_iter().map(|(id, handle)| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(id)
                     .receipt_handle(handle)
                     .visibility_timeout(timeout.as_secs() as i32)
                     .build()
-            };
+            });
+            let entries = entries.collect::<Result<_, _>>();
             let changed = self
                 .sqs
                 .change_message_visibility_batch()
                 .queue_url(&self.url)
-                .set_entries(Some(built(CHANGE, handles.into_iter().map(entry))?))
+                .set_entries(Some(entries.map_err(unbuilt(CHANGE))?))
                 .customize()
                 .interceptor(self.meter.attempts(CHANGE, 0))
                 .send()
                 .await
                 .map_err(|error| sort(CHANGE, error))?;
             let ids = changed.successful.into_iter().map(|entry| entry.id);
-            Ok(BatchAnswer {
-                successful: ids.collect(),
-                failed: changed.failed,
-            })
+            Ok((ids.collect(), changed.failed))
         })
         .await
     }
