@@ -5,5 +5,6 @@ pub mod errors;
 pub mod health;
 pub mod logging;
 pub mod metrics;
+pub mod prometheus;
 pub mod stop;
 pub mod terminal;

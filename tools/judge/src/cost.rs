@@ -67,23 +67,14 @@ impl Cost {
 
     /// Adds what the metrics of one service say.
     fn read_metrics(&mut self, text: &str) {
-        for line in text.lines() {
-            let Some((series, value)) = line.rsplit_once(' ') else {
-                continue;
-            };
-            let Some((name, labels)) = series.split_once('{') else {
-                continue;
-            };
-            let operation = labels
-                .split_once("operation=\"")
-                .and_then(|(_, rest)| rest.split_once('"'));
-            let (Some((operation, _)), Ok(value)) = (operation, value.parse::<f64>()) else {
+        for series in service::prometheus::series(text) {
+            let Some(operation) = series.label("operation") else {
                 continue;
             };
             let mut usage = Usage::default();
-            match name {
-                REQUESTS => usage.requests = value as u64,
-                BILLED => usage.billed = value as u64,
+            match series.name {
+                REQUESTS => usage.requests = series.value as u64,
+                BILLED => usage.billed = series.value as u64,
                 _ => continue,
             }
             self.add(operation, usage);

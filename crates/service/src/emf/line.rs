@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::emf::exported::{Exported, Tell};
-use crate::emf::prometheus::{Series, series};
+use crate::prometheus::{Series, series};
 
 /// The last value of each series that a line was about, by name and labels.
 pub(crate) type Before = BTreeMap<String, f64>;

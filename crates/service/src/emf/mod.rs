@@ -7,7 +7,6 @@
 
 mod exported;
 mod line;
-mod prometheus;
 mod settings;
 
 use std::io::Write;

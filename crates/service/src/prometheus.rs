@@ -1,16 +1,19 @@
-//! Reads the Prometheus text format, as far as our recorder writes it.
+//! Reads the Prometheus text format as far as `metrics` writes it.
 
 /// One series of a text in the Prometheus format: `name{labels} value`.
-pub(crate) struct Series<'t> {
-    pub(crate) name: &'t str,
+#[derive(Debug)]
+pub struct Series<'t> {
+    /// The name of the metric, for a histogram with `_bucket`, `_sum` or `_count`.
+    pub name: &'t str,
     /// Labels and values as they are written, with the closing brace; empty without labels.
-    pub(crate) labels: &'t str,
-    pub(crate) value: f64,
+    pub labels: &'t str,
+    /// The value at the time of the text.
+    pub value: f64,
 }
 
 impl<'t> Series<'t> {
     /// The value of a label, as it is written: correct for values without commas, quotes and backslashes, as ours are.
-    pub(crate) fn label(&self, label: &str) -> Option<&'t str> {
+    pub fn label(&self, label: &str) -> Option<&'t str> {
         self.labels.split(',').find_map(|one| {
             let (name, value) = one.split_once("=\"")?;
             let value = value.split_once('"')?.0;
@@ -20,7 +23,7 @@ impl<'t> Series<'t> {
 }
 
 /// Reads the series of a text in the Prometheus format; comments and lines that cannot be read are left out.
-pub(crate) fn series(text: &str) -> impl Iterator<Item = Series<'_>> {
+pub fn series(text: &str) -> impl Iterator<Item = Series<'_>> {
     text.lines().filter_map(one)
 }
 
