@@ -26,8 +26,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// meter.
 #[derive(Debug, Clone)]
 pub struct Aws {
-    sqs: aws_sdk_sqs::Client,
-    s3: aws_sdk_s3::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
     meter: Meter,
     clock: Clock,
     endpoint: Option<String>,
@@ -168,14 +168,6 @@ impl Aws {
     pub fn lake(&self, bucket: &str) -> Lake {
         let private = self.endpoint().is_none_or(is_private);
         Lake::new(self.s3.clone(), self.meter.clone(), bucket, private)
-    }
-
-    pub(crate) fn sqs(&self) -> &aws_sdk_sqs::Client {
-        &self.sqs
-    }
-
-    pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
-        &self.s3
     }
 }
 

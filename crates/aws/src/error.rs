@@ -83,15 +83,17 @@ pub(crate) fn unbuilt(operation: &'static str) -> impl Fn(BuildError) -> CallErr
     move |error| CallError::permanent(operation, error.to_string())
 }
 
+/// The HTTP status of the answer, if one came.
+pub(crate) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|answer| answer.status().as_u16())
+}
+
 /// Sorts an error of the SDK by its code and status. Source of the codes: SQS and S3 API references, common errors and
 /// each action's own.
 pub(crate) fn sort<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> CallError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let status = error
-        .raw_response()
-        .map(|response| response.status().as_u16());
     let code = error.code().unwrap_or_default().to_owned();
     let reason = match error.message() {
         Some(message) if !code.is_empty() => format!("{code}: {message}"),
@@ -109,7 +111,7 @@ where
     );
     let transient = match &error {
         SdkError::ServiceError(_) => {
-            status.is_some_and(|status| status >= 500 || status == 429)
+            status(&error).is_some_and(|status| status >= 500 || status == 429)
                 || matches!(
                     code.as_str(),
                     "Throttling"

@@ -3,6 +3,7 @@
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
+use aws_smithy_runtime_api::client::result::SdkError;
 
 use crate::connect::Aws;
 use crate::error::{CallError, sort};
@@ -30,7 +31,7 @@ pub async fn create_queues(aws: &Aws, queue: &str, dlq: &str) -> Result<(), Call
     let arn = queue_arn(aws, &dead_letters).await?;
     let redrive =
         serde_json::json!({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVE_COUNT});
-    aws.sqs()
+    aws.sqs
         .set_queue_attributes()
         .queue_url(events)
         .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string())
@@ -51,7 +52,7 @@ async fn create_queue(aws: &Aws, name: &str) -> Result<String, CallError> {
         Err(error) => return Err(error),
     }
     let made = aws
-        .sqs()
+        .sqs
         .create_queue()
         .queue_name(name)
         .attributes(
@@ -75,7 +76,7 @@ async fn create_queue(aws: &Aws, name: &str) -> Result<String, CallError> {
 async fn queue_arn(aws: &Aws, url: &str) -> Result<String, CallError> {
     const GET: &str = "sqs:GetQueueAttributes";
     let answer = aws
-        .sqs()
+        .sqs
         .get_queue_attributes()
         .queue_url(url)
         .attribute_names(QueueAttributeName::QueueArn)
@@ -98,7 +99,7 @@ async fn queue_arn(aws: &Aws, url: &str) -> Result<String, CallError> {
 pub async fn create_bucket(aws: &Aws, bucket: &str) -> Result<(), CallError> {
     const CREATE: &str = "s3:CreateBucket";
     let region = aws
-        .s3()
+        .s3
         .config()
         .region()
         .map(|region| region.as_ref().to_owned())
@@ -110,7 +111,7 @@ pub async fn create_bucket(aws: &Aws, bucket: &str) -> Result<(), CallError> {
             .build()
     });
     let made = aws
-        .s3()
+        .s3
         .create_bucket()
         .bucket(bucket)
         .set_create_bucket_configuration(place)
@@ -120,11 +121,7 @@ pub async fn create_bucket(aws: &Aws, bucket: &str) -> Result<(), CallError> {
         .await;
     match made {
         Ok(_) => Ok(()),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|error| error.is_bucket_already_owned_by_you()) =>
-        {
+        Err(SdkError::ServiceError(error)) if error.err().is_bucket_already_owned_by_you() => {
             Ok(())
         }
         Err(error) => Err(sort(CREATE, error)),

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
 
-use crate::error::{CallError, sort, unbuilt};
+use crate::error::{CallError, sort, status, unbuilt};
 use crate::lake::object::{Condition, Head, Object, ObjectInfo, PutOutcome};
 use crate::meter::Meter;
 
@@ -100,13 +101,7 @@ impl Lake {
         }
         match put.send().await {
             Ok(written) => Ok(PutOutcome::Written(written.e_tag.unwrap_or_default())),
-            Err(error)
-                if error
-                    .raw_response()
-                    .is_some_and(|response| response.status().as_u16() == 412) =>
-            {
-                Ok(PutOutcome::ConditionFailed)
-            }
+            Err(error) if status(&error) == Some(412) => Ok(PutOutcome::ConditionFailed),
             Err(error) => Err(self.named(sort(PUT, error), key)),
         }
     }
@@ -129,13 +124,7 @@ impl Lake {
             .await;
         let got = match got {
             Ok(got) => got,
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_no_such_key()) =>
-            {
-                return Ok(None);
-            }
+            Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
             Err(error) => return Err(self.named(sort(GET, error), key)),
         };
         // One copy, and each piece is freed as soon as it is in its place.
@@ -181,13 +170,7 @@ impl Lake {
                 etag: head.e_tag.unwrap_or_default(),
                 metadata: head.metadata.unwrap_or_default(),
             })),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_not_found()) =>
-            {
-                Ok(None)
-            }
+            Err(SdkError::ServiceError(error)) if error.err().is_not_found() => Ok(None),
             Err(error) => Err(self.named(sort(HEAD, error), key)),
         }
     }
@@ -219,18 +202,14 @@ impl Lake {
                 .send()
                 .await
                 .map_err(|error| self.named(sort(LIST, error), prefix))?;
-            objects.extend(
-                page.contents
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|object| {
-                        Some(ObjectInfo {
-                            key: object.key?,
-                            size: object.size.unwrap_or_default().max(0) as u64,
-                            etag: object.e_tag.unwrap_or_default(),
-                        })
-                    }),
-            );
+            for object in page.contents.unwrap_or_default() {
+                let Some(key) = object.key else { continue };
+                objects.push(ObjectInfo {
+                    key,
+                    size: object.size.unwrap_or_default().max(0) as u64,
+                    etag: object.e_tag.unwrap_or_default(),
+                });
+            }
             token = page.next_continuation_token;
             if token.is_none() {
                 return Ok(objects);
