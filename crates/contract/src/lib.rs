@@ -12,17 +12,19 @@ mod scan;
 mod time;
 mod wire;
 
-pub use declare::kind::{EntityRule, FieldRule, Kind, ScalarType, TimeRule};
-pub use declare::kinds::{KindError, Kinds};
-pub use event::{Event, Scalar};
-pub use id::{EventId, derive as derive_event_id};
+pub use declare::declaration::KindError;
+pub use declare::kind::Kind;
+pub use declare::kinds::Kinds;
+pub use declare::rule::{EntityRule, FieldRule, ScalarType, TimeRule};
+pub use event::{Event, EventId, Scalar};
+pub use id::derive as derive_event_id;
 pub use key::{
     AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_hour_of,
     raw_key, raw_part_id,
 };
 pub use line::write_line;
 pub use percentile::percentile;
-pub use read::body::{Body, BodyError, Format, each_text, split};
+pub use read::body::{BodyError, Format, each_text, split};
 pub use read::parse::{SentReader, parse_line, parse_sent};
 pub use rejection::{Code, Rejection};
 pub use time::{format_millis, now_millis_precision};

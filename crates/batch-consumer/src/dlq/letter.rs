@@ -80,8 +80,7 @@ impl Summary {
     pub fn of(kinds: &Kinds, message: &Message) -> Summary {
         let attribute = |name: &str| message.attributes.get(name).cloned();
         let text = unfold(message).unwrap_or_default();
-        let body = contract::split(text.as_bytes(), Format::Any);
-        let texts = body.as_ref().map(|body| body.texts()).unwrap_or_default();
+        let texts = contract::split(text.as_bytes(), Format::Any).unwrap_or_default();
         let (kind, entity) = texts
             .first()
             .map(|text| identify(kinds, text))

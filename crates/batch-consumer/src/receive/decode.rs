@@ -163,15 +163,15 @@ fn without(mut lines: Vec<u8>, cut: &[Range<usize>]) -> Vec<u8> {
 fn read_plain(kinds: &Kinds, message: &Message) -> Result<Contents, String> {
     let now = received_at(message);
     let received_at = contract::format_millis(now);
-    let body =
+    let texts =
         contract::split(message.body.as_bytes(), Format::Any).map_err(|error| causes(&error))?;
     let mut contents = Contents::default();
     contents
         .lines
-        .reserve(message.body.len() + body.texts().len() * 160);
+        .reserve(message.body.len() + texts.len() * 160);
     let mut broken = Broken::default();
     let mut reader = SentReader::new(kinds, None);
-    for text in body.texts() {
+    for text in texts {
         match read_event(kinds, &mut reader, text, now) {
             Ok(event) => {
                 contract::write_line(&mut contents.lines, &event, &received_at, text);

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::declare::declaration;
+use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
+use crate::declare::overlap::mark_overlaps;
 
 const BUILT_IN: [(&str, &str); 2] = [
     (
@@ -17,37 +18,7 @@ const BUILT_IN: [(&str, &str); 2] = [
     ),
 ];
 
-/// A declaration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KindError {
-    /// The folder or a file in it cannot be read.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// The folder or file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not TOML of the declared shape.
-    #[error("`{file}` is not a kind declaration: {message}")]
-    Syntax {
-        /// The file.
-        file: String,
-        /// The parser's words, with line and column.
-        message: String,
-    },
-    /// The declaration contradicts itself or another.
-    #[error("`{file}`: {message}")]
-    Invalid {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        message: String,
-    },
-}
-
-/// The declared kinds: `vehicle`, `cell`, and a user's own.
+/// The declared kinds: `vehicle`, `cell`, and a user's own. Names are unique.
 #[derive(Debug)]
 pub struct Kinds {
     kinds: Vec<Kind>,
@@ -73,11 +44,10 @@ impl Kinds {
             read.into_iter().map(|kind| kind.expect(valid)).collect()
         });
         let mut kinds = READ.clone();
-        let built_in = kinds.len();
         for (file, text) in folder.map(declarations).transpose()?.unwrap_or_default() {
             let kind = declaration::read(&file, &text)?;
             match kinds.iter().position(|other| other.name == kind.name) {
-                Some(at) if at < built_in => kinds[at] = kind,
+                Some(at) if at < BUILT_IN.len() => kinds[at] = kind,
                 Some(_) => {
                     return Err(KindError::Invalid {
                         file,
@@ -94,23 +64,20 @@ impl Kinds {
         Ok(Kinds { kinds })
     }
 
-    /// The kind of that name.
+    /// The kind of that name, as events and object keys have it.
     pub fn get(&self, name: &str) -> Option<&Kind> {
         self.kinds.iter().find(|kind| kind.name == name)
     }
 
-    /// All kinds, the built-in ones first.
+    /// All kinds: the built-in ones, then a user's own in order of their files' names.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Kind> {
         self.kinds.iter()
     }
 
     /// The names of all kinds, for messages: `vehicle, cell`.
     pub fn names(&self) -> String {
-        self.kinds
-            .iter()
-            .map(|kind| kind.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name.as_str()).collect();
+        names.join(", ")
     }
 }
 
@@ -132,36 +99,6 @@ fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
     }
     files.sort();
     Ok(files)
-}
-
-/// Marks the kinds whose required fields all fit another kind and the other way round, unless a
-/// required constant tells them apart.
-fn mark_overlaps(kinds: &mut [Kind]) {
-    for a in 0..kinds.len() {
-        for b in a + 1..kinds.len() {
-            let (one, two) = (&kinds[a], &kinds[b]);
-            if one.required().all(|name| two.has_field(name))
-                && two.required().all(|name| one.has_field(name))
-                && !told_apart(one, two)
-            {
-                kinds[a].overlaps = true;
-                kinds[b].overlaps = true;
-            }
-        }
-    }
-}
-
-fn told_apart(one: &Kind, two: &Kind) -> bool {
-    one.fields
-        .iter()
-        .filter(|rule| rule.required && !rule.texts.is_empty())
-        .any(|rule| {
-            two.fields.iter().any(|other| {
-                other.name == rule.name
-                    && !other.texts.is_empty()
-                    && other.texts.iter().all(|text| !rule.texts.contains(text))
-            })
-        })
 }
 
 #[cfg(test)]
