@@ -151,7 +151,7 @@ async fn a_letter_is_shown_with_its_pack_unfolded() {
         .unwrap()
         .unwrap();
     assert_eq!(shown.body, format!("{}\n{}\n", stored("x"), stored("y")));
-    assert_eq!(shown.attributes["codec"], contract::CODEC);
+    assert_eq!(shown.attributes["codec"], "ndjson+zstd+base64");
     all_visible(&bench);
     let none = dlq::show(&bench.dlq, &Kinds::builtin(), "no-such-id", &stop).await;
     assert_eq!(none.unwrap(), None);

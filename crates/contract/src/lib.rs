@@ -28,11 +28,10 @@ pub use read::body::{BodyError, Format, each_text, split};
 pub use read::parse::{SentReader, parse_line, parse_sent};
 pub use rejection::{Code, Rejection};
 pub use time::{format_millis, now_millis_precision};
+pub use wire::envelope::Envelope;
 pub use wire::letter::{ATTRIBUTE_REASON, MAX_RECEIVES};
-pub use wire::pack::{
-    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, DecodeError, MAX_PACK_BYTES, Pack,
-    Packer, Unpacker, VERSION, decode,
-};
+pub use wire::pack::{MAX_PACK_BYTES, Pack, Packer};
+pub use wire::unpack::{DecodeError, Unpacker};
 
 /// Longest event that is taken, in bytes of JSON as sent. At this size even text that does not
 /// compress fits one pack.

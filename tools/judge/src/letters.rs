@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, MAX_RECEIVES};
+use contract::{ATTRIBUTE_REASON, Envelope, MAX_RECEIVES, Unpacker};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -32,9 +32,9 @@ impl Letter {
 
     /// The lines of a pack that can be read.
     fn unfolded(&self) -> Option<String> {
-        let codec = self.attributes.get(ATTRIBUTE_CODEC)?;
-        let version = self.attributes.get(ATTRIBUTE_VERSION)?;
-        contract::decode(&self.body, codec, version).ok()
+        let envelope = Envelope::read(&self.body, &self.attributes);
+        let text = envelope.text(&mut Unpacker::default()).ok()?;
+        envelope.is_pack().then(|| text.into_owned())
     }
 }
 
@@ -298,9 +298,7 @@ mod tests {
     fn a_pack_is_told_by_its_body_or_by_its_lines() {
         let packs = contract::Packer::new().unwrap().pack(b"{\x01\n").unwrap();
         let mut packed = letter(&packs[0].body, "invalid_json");
-        for (name, value) in [("codec", contract::CODEC), ("version", contract::VERSION)] {
-            packed.attributes.insert(name.to_owned(), value.to_owned());
-        }
+        packed.attributes.extend(packs[0].attributes());
         for text in ["{\u{1}", &packs[0].body] {
             let found = account(
                 std::slice::from_ref(&packed),

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use aws::Message;
 use chrono::{DateTime, Utc};
 use contract::{
-    ATTRIBUTE_CODEC, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, DecodeError, Format, Kind, Kinds,
-    MAX_RECEIVES,
+    ATTRIBUTE_REASON, DecodeError, Envelope, Format, Kind, Kinds, MAX_RECEIVES, Unpacker,
 };
 use serde::Serialize;
 
@@ -67,12 +66,9 @@ pub fn reason_of(message: &Message) -> &str {
 ///
 /// [`DecodeError`] where a pack cannot be read.
 pub fn unfold(message: &Message) -> Result<String, DecodeError> {
-    let Some(codec) = message.attributes.get(ATTRIBUTE_CODEC) else {
-        return Ok(message.body.clone());
-    };
-    let version = message.attributes.get(ATTRIBUTE_VERSION);
-    let version = version.map(String::as_str).unwrap_or_default();
-    contract::decode(&message.body, codec, version)
+    let envelope = Envelope::read(&message.body, &message.attributes);
+    let text = envelope.text(&mut Unpacker::default())?;
+    Ok(text.into_owned())
 }
 
 impl Summary {
@@ -190,10 +186,9 @@ mod tests {
         let kinds = Kinds::builtin();
         let lines = "{\"vehicle_id\":\"veh-1\"}\n{\"vehicle_id\":\"veh-2\"}\n";
         let packs = contract::Packer::new().unwrap().pack(lines.as_bytes());
-        let packed = message(
-            &packs.unwrap()[0].body,
-            &[("codec", contract::CODEC), ("version", contract::VERSION)],
-        );
+        let pack = &packs.unwrap()[0];
+        let mut packed = message(&pack.body, &[]);
+        packed.attributes = pack.attributes();
         let letter = Letter::of(&kinds, packed.clone());
         assert_eq!(letter.body, lines);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Sending letters back to the queue of events.
 
 use aws::{CallError, Message, Outgoing, Queue};
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON};
+use contract::{ATTRIBUTE_REASON, Envelope};
 use tokio_util::sync::CancellationToken;
 
 use super::sweep::{Filter, Sweep};
@@ -90,7 +90,7 @@ fn revived(letter: &Message) -> Outgoing {
     for name in [ATTRIBUTE_REASON, ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE] {
         attributes.remove(name);
     }
-    if attributes.contains_key(ATTRIBUTE_CODEC) {
+    if Envelope::read(&letter.body, &letter.attributes).is_pack() {
         // A pack's lines say themselves when they were received.
         attributes.remove(ATTRIBUTE_RECEIVED_AT);
     } else {

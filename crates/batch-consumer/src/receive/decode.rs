@@ -4,10 +4,7 @@ use std::ops::Range;
 
 use aws::Message;
 use chrono::{DateTime, Utc};
-use contract::{
-    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, Code, Event, Format, Hour, Kinds,
-    Rejection, SentReader, Unpacker,
-};
+use contract::{Code, Envelope, Event, Format, Hour, Kinds, Rejection, SentReader, Unpacker};
 use memchr::memchr;
 
 use crate::receive::letter::{DeadLetter, MANY_BROKEN, MAX_LETTERS, UNDECODABLE, received_at};
@@ -67,13 +64,15 @@ impl Contents {
 /// Reads a message. The same message gives the same contents at each delivery, as long as the
 /// kinds' declarations stay the same.
 ///
-/// A message with a `codec` attribute is a pack of lines that ingest wrote. One without is JSON or
+/// A message is a pack of lines that ingest wrote, if its envelope says so. Else it is JSON or
 /// NDJSON: events as a client would send them to ingest, received when the message was sent, or
 /// lines that have the server's fields already.
 pub fn decode(kinds: &Kinds, unpacker: &mut Unpacker, message: &Message) -> Contents {
-    let read = match message.attributes.get(ATTRIBUTE_CODEC) {
-        Some(codec) => read_pack(kinds, unpacker, message, codec),
-        None => read_plain(kinds, message),
+    let envelope = Envelope::read(&message.body, &message.attributes);
+    let read = if envelope.is_pack() {
+        read_pack(kinds, unpacker, message, &envelope)
+    } else {
+        read_plain(kinds, message)
     };
     read.unwrap_or_else(|detail| Contents {
         letters: vec![DeadLetter::of_message(message, UNDECODABLE, &detail)],
@@ -85,15 +84,11 @@ fn read_pack(
     kinds: &Kinds,
     unpacker: &mut Unpacker,
     message: &Message,
-    codec: &str,
+    envelope: &Envelope<'_>,
 ) -> Result<Contents, String> {
-    let version = message.attributes.get(ATTRIBUTE_VERSION);
-    let version = version.map(String::as_str).unwrap_or_default();
-    let text = unpacker
-        .unpack(&message.body, codec, version)
-        .map_err(|error| causes(&error))?;
+    let text = envelope.text(unpacker).map_err(|error| causes(&error))?;
     let (mut events, mut broken, mut cut) = (Vec::new(), Broken::default(), Vec::new());
-    events.reserve_exact(told_events(message).min(text.len() / SHORTEST_LINE));
+    events.reserve_exact(envelope.told_events().min(text.len() / SHORTEST_LINE));
     let mut start = 0;
     while start < text.len() {
         let end = memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at);
@@ -117,7 +112,7 @@ fn read_pack(
         }
     }
     let contents = Contents {
-        lines: without(text.into_bytes(), &cut),
+        lines: without(text.into_owned().into_bytes(), &cut),
         events,
         letters: Vec::new(),
     };
@@ -131,13 +126,6 @@ fn cut_out(cut: &mut Vec<Range<usize>>, range: Range<usize>) {
         Some(last) => last.end = range.end,
         None => cut.push(range),
     }
-}
-
-/// How many events the message says that it has.
-fn told_events(message: &Message) -> usize {
-    let told = message.attributes.get(ATTRIBUTE_EVENTS);
-    told.and_then(|number| number.parse().ok())
-        .unwrap_or_default()
 }
 
 /// The lines without those ranges, ended by a line feed. Where nothing is to be cut, which is
@@ -286,11 +274,11 @@ mod tests {
 
     fn pack(lines: &str) -> Message {
         let packs = contract::Packer::new().unwrap().pack(lines.as_bytes());
-        let mut message = plain(&packs.unwrap()[0].body);
-        for (name, value) in [("codec", contract::CODEC), ("version", contract::VERSION)] {
-            message.attributes.insert(name.into(), value.into());
+        let pack = &packs.unwrap()[0];
+        Message {
+            attributes: pack.attributes(),
+            ..plain(&pack.body)
         }
-        message
     }
 
     fn reasons(contents: &Contents) -> Vec<&str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws::{Message, Outgoing};
 use chrono::{DateTime, Utc};
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, Rejection};
+use contract::{ATTRIBUTE_REASON, Envelope, Pack, Rejection};
 
 /// Name of the attribute that holds the reason in words.
 pub const ATTRIBUTE_DETAIL: &str = "detail";
@@ -42,8 +42,7 @@ impl DeadLetter {
     pub fn of_message(message: &Message, reason: &'static str, detail: &str) -> DeadLetter {
         let mut attributes = own_attributes(message, reason, detail);
         // The ones that say how to read the body come first, in case not all find room.
-        let codec = [ATTRIBUTE_CODEC, ATTRIBUTE_VERSION, ATTRIBUTE_EVENTS];
-        let kept = codec
+        let kept = Envelope::ATTRIBUTES
             .into_iter()
             .filter_map(|name| message.attributes.get_key_value(name));
         for (name, value) in kept.chain(&message.attributes) {
@@ -70,14 +69,8 @@ impl DeadLetter {
         if !text.chars().all(is_allowed)
             && let Some(pack) = packed(text)
         {
-            body = pack;
-            for (name, value) in [
-                (ATTRIBUTE_CODEC, contract::CODEC),
-                (ATTRIBUTE_VERSION, contract::VERSION),
-                (ATTRIBUTE_EVENTS, "1"),
-            ] {
-                attributes.insert(name.to_owned(), value.to_owned());
-            }
+            attributes.extend(pack.attributes());
+            body = pack.body;
         }
         DeadLetter {
             reason,
@@ -144,10 +137,10 @@ fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-fn packed(text: &str) -> Option<String> {
+fn packed(text: &str) -> Option<Pack> {
     let line = format!("{text}\n");
     let mut packs = contract::Packer::new().ok()?.pack(line.as_bytes()).ok()?;
-    (packs.len() == 1).then(|| packs.remove(0).body)
+    (packs.len() == 1).then(|| packs.remove(0))
 }
 
 #[cfg(test)]
@@ -209,8 +202,9 @@ mod tests {
     #[test]
     fn an_event_that_sqs_would_refuse_is_sent_packed() {
         let letter = DeadLetter::of_event(&message(&[]), "{\u{1}", &rejection("x")).outgoing;
-        let attribute = |name: &str| letter.attributes[name].as_str();
-        let text = contract::decode(&letter.body, attribute("codec"), attribute("version"));
+        let envelope = Envelope::read(&letter.body, &letter.attributes);
+        assert!(envelope.is_pack());
+        let text = envelope.text(&mut contract::Unpacker::default());
         assert_eq!(text.unwrap(), "{\u{1}\n");
     }
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use aws::{CallError, Outgoing, Queue};
 use bytes::Bytes;
-use contract::{
-    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, Pack, Packer, VERSION,
-};
+use contract::{Pack, Packer};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
@@ -244,21 +242,11 @@ fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
 
 /// The message of a pack; a line of plain JSON needs no attributes.
 fn message(pack: Pack, packing: Packing) -> Outgoing {
-    if packing == Packing::None {
-        return Outgoing {
-            body: pack.body,
-            attributes: BTreeMap::new(),
-        };
-    }
-    let attributes = [
-        (ATTRIBUTE_CODEC, CODEC.to_owned()),
-        (ATTRIBUTE_VERSION, VERSION.to_owned()),
-        (ATTRIBUTE_EVENTS, pack.events.to_string()),
-    ];
-    let attributes: BTreeMap<_, _> = attributes
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+    let attributes = if packing == Packing::None {
+        BTreeMap::new()
+    } else {
+        pack.attributes()
+    };
     Outgoing {
         body: pack.body,
         attributes,
@@ -268,6 +256,8 @@ fn message(pack: Pack, packing: Packing) -> Outgoing {
 #[cfg(test)]
 pub(crate) mod testing {
     //! A sink that remembers.
+
+    use contract::{Envelope, Unpacker};
 
     use super::*;
 
@@ -303,9 +293,10 @@ pub(crate) mod testing {
         /// Lines of all messages.
         pub(crate) fn lines(&self) -> usize {
             let calls = self.0.calls.lock().unwrap();
-            let text = |message: &Outgoing| match message.attributes.get(ATTRIBUTE_CODEC) {
-                Some(codec) => contract::decode(&message.body, codec, VERSION).unwrap(),
-                None => message.body.clone(),
+            let text = |message: &Outgoing| {
+                let envelope = Envelope::read(&message.body, &message.attributes);
+                let text = envelope.text(&mut Unpacker::default()).unwrap();
+                text.into_owned()
             };
             calls
                 .iter()
@@ -378,8 +369,8 @@ mod tests {
         let pack = Packer::new().unwrap().pack(b"{}\n{}\n").unwrap().remove(0);
         let message = message(pack, Packing::Zstd);
         assert_eq!(message.attributes["events"], "2");
-        assert_eq!(message.attributes["codec"], CODEC);
-        assert_eq!(message.attributes["version"], VERSION);
+        assert_eq!(message.attributes["codec"], "ndjson+zstd+base64");
+        assert_eq!(message.attributes["version"], "1");
         assert_eq!(fake.lines(), 2);
     }
 

@@ -182,8 +182,9 @@ pub(crate) fn queued(cloud: &LocalAws) -> Vec<Value> {
     let mut lines = Vec::new();
     for message in cloud.messages(QUEUE) {
         let attributes: &BTreeMap<String, String> = &message.attributes;
-        let text =
-            contract::decode(&message.body, &attributes["codec"], &attributes["version"]).unwrap();
+        let envelope = contract::Envelope::read(&message.body, attributes);
+        assert!(envelope.is_pack());
+        let text = envelope.text(&mut Default::default()).unwrap();
         assert_eq!(text.lines().count().to_string(), attributes["events"]);
         lines.extend(
             text.lines()
