@@ -93,11 +93,9 @@ impl App {
         self.meter.publish();
     }
 
-    /// The kind that a route names; `pm`, performance management, is another name of `cell`.
+    /// The kind that a route names, also by an alias of it.
     pub(crate) fn kind(&self, name: &str) -> Option<&Kind> {
-        self.kinds
-            .get(name)
-            .or_else(|| (name == "pm").then(|| self.kinds.get("cell")).flatten())
+        self.kinds.get_by_alias(name)
     }
 }
 

@@ -58,11 +58,12 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Kind, KindError> {
 }
 
 fn kind_of(declared: Declaration) -> Result<Kind, String> {
-    if !is_kind_name(&declared.kind) {
-        return Err(format!(
-            "kind `{}` is not a name: 1 to 32 of a-z, 0-9 and _, a letter first",
-            declared.kind
-        ));
+    for name in [&declared.kind].into_iter().chain(&declared.aliases) {
+        if !is_kind_name(name) {
+            return Err(format!(
+                "kind `{name}` is not a name: 1 to 32 of a-z, 0-9 and _, a letter first"
+            ));
+        }
     }
     let (entity, time, signals) = (declared.entity, declared.time, declared.signals);
     let own = [&entity.field, &time.field, &signals.field];
@@ -75,6 +76,7 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
     let mut kind = Kind {
         name: declared.kind,
         version: declared.version,
+        aliases: declared.aliases,
         description: declared.description,
         fields: rules(declared.fields, "field")?,
         known: known(signals.known, open)?,

@@ -11,6 +11,8 @@ pub struct Kind {
     pub name: String,
     /// Version of the declaration, for people: nothing is decided by it.
     pub version: u32,
+    /// Other names of the kind in routes, such as `pm`; no other kind's name or alias.
+    pub aliases: Vec<String>,
     /// What an event of this kind is, for people; may be empty.
     pub description: String,
     /// The field that names the entity.

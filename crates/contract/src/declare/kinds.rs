@@ -18,7 +18,7 @@ const BUILT_IN: [(&str, &str); 2] = [
     ),
 ];
 
-/// The declared kinds: `vehicle`, `cell`, and a user's own. Names are unique.
+/// The declared kinds: `vehicle`, `cell`, and a user's own. Names and aliases are unique.
 #[derive(Debug)]
 pub struct Kinds {
     kinds: Vec<Kind>,
@@ -44,10 +44,11 @@ impl Kinds {
             read.into_iter().map(|kind| kind.expect(valid)).collect()
         });
         let mut kinds = READ.clone();
+        let mut files = BUILT_IN.map(|(file, _)| file.to_owned()).to_vec();
         for (file, text) in folder.map(declarations).transpose()?.unwrap_or_default() {
             let kind = declaration::read(&file, &text)?;
             match kinds.iter().position(|other| other.name == kind.name) {
-                Some(at) if at < BUILT_IN.len() => kinds[at] = kind,
+                Some(at) if at < BUILT_IN.len() => (kinds[at], files[at]) = (kind, file),
                 Some(_) => {
                     return Err(KindError::Invalid {
                         file,
@@ -57,9 +58,13 @@ impl Kinds {
                         ),
                     });
                 }
-                None => kinds.push(kind),
+                None => {
+                    kinds.push(kind);
+                    files.push(file);
+                }
             }
         }
+        check_aliases(&kinds, &files)?;
         mark_overlaps(&mut kinds);
         Ok(Kinds { kinds })
     }
@@ -67,6 +72,12 @@ impl Kinds {
     /// The kind of that name, as events and object keys have it.
     pub fn get(&self, name: &str) -> Option<&Kind> {
         self.kinds.iter().find(|kind| kind.name == name)
+    }
+
+    /// The kind of that name or alias, as routes have it: `cell` for `pm`.
+    pub fn get_by_alias(&self, name: &str) -> Option<&Kind> {
+        let mut kinds = self.kinds.iter();
+        kinds.find(|kind| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
     }
 
     /// All kinds: the built-in ones, then a user's own in order of their files' names.
@@ -79,6 +90,23 @@ impl Kinds {
         let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name.as_str()).collect();
         names.join(", ")
     }
+}
+
+/// Refuses an alias that is the name of a kind, or another alias. `files` are those of the kinds.
+fn check_aliases(kinds: &[Kind], files: &[String]) -> Result<(), KindError> {
+    let mut taken: Vec<&String> = kinds.iter().map(|kind| &kind.name).collect();
+    for (kind, file) in kinds.iter().zip(files) {
+        for alias in &kind.aliases {
+            if taken.contains(&alias) {
+                return Err(KindError::Invalid {
+                    file: file.clone(),
+                    message: format!("alias `{alias}` is the name or an alias of a kind already"),
+                });
+            }
+            taken.push(alias);
+        }
+    }
+    Ok(())
 }
 
 fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
@@ -130,6 +158,55 @@ mod tests {
         let kinds = Kinds::load(Some(folder.path())).unwrap();
         assert_eq!(kinds.names(), "vehicle, cell, station");
         assert_eq!(kinds.get("vehicle").unwrap().version, 2);
+    }
+
+    #[test]
+    fn an_alias_finds_its_kind_on_routes_and_nowhere_else() {
+        let kinds = Kinds::builtin();
+        assert_eq!(kinds.get_by_alias("pm").unwrap().name, "cell");
+        assert_eq!(kinds.get_by_alias("cell").unwrap().name, "cell");
+        assert!(kinds.get_by_alias("boat").is_none() && kinds.get("pm").is_none());
+    }
+
+    #[test]
+    fn an_alias_is_no_name_and_no_alias_of_a_kind_already() {
+        let load = |declaration: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("a.toml"), declaration).unwrap();
+            Kinds::load(Some(folder.path())).map_err(|error| error.to_string())
+        };
+        let with = |aliases: &str| {
+            let version = format!("version = 1\naliases = {aliases}");
+            load(&STATION.replace("version = 1", &version))
+        };
+        assert!(
+            with(r#"["weather", "wx"]"#)
+                .unwrap()
+                .get_by_alias("wx")
+                .is_some()
+        );
+        for (aliases, refused) in [
+            (r#"["vehicle"]"#, "`vehicle`"),
+            (r#"["station"]"#, "`station`"),
+            (r#"["pm"]"#, "`pm`"),
+            (r#"["wx", "wx"]"#, "`wx`"),
+        ] {
+            let error = with(aliases).unwrap_err();
+            assert!(
+                error.contains("a.toml") && error.contains(refused),
+                "{error}"
+            );
+        }
+        assert!(
+            with(r#"["Weather"]"#)
+                .unwrap_err()
+                .contains("is not a name")
+        );
+        let named = load(&STATION.replace("\"station\"", "\"pm\"")).unwrap_err();
+        assert!(
+            named.contains("cell.toml") && named.contains("`pm`"),
+            "{named}"
+        );
     }
 
     #[test]

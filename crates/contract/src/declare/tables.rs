@@ -12,6 +12,8 @@ pub(super) struct Declaration {
     pub(super) kind: String,
     pub(super) version: u32,
     #[serde(default)]
+    pub(super) aliases: Vec<String>,
+    #[serde(default)]
     pub(super) description: String,
     pub(super) entity: EntityTable,
     pub(super) time: TimeTable,

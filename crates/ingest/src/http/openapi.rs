@@ -43,9 +43,7 @@ pub(crate) fn document(declared: &utoipa::openapi::OpenApi, kinds: &Kinds) -> Va
         document["components"]["schemas"][schema] = kind.json_schema();
         names.push(kind.name.clone());
     }
-    if kinds.get("cell").is_some() && kinds.get("pm").is_none() {
-        names.push("pm".into());
-    }
+    names.extend(kinds.iter().flat_map(|kind| kind.aliases.clone()));
     document["components"]["schemas"]["Event"] =
         json!({"description": "An event of one of the declared kinds.", "anyOf": references});
     for path in ["/v1/events", "/v1/events/{kind}"] {
