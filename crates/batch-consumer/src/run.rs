@@ -14,18 +14,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::batch::batcher::{Arrival, Batch, Batcher, Limits};
-use crate::batch::room::Room;
 use crate::config::Config;
 use crate::metrics::{HELD, describe};
-use crate::receive::held::Registry;
+use crate::receive::budget::Budget;
+use crate::receive::held::HeldDeliveries;
 use crate::receive::outage::Outage;
 use crate::receive::receivers::{Receiving, give_back};
-use crate::write::Committer;
+use crate::write::BatchWriter;
 
 /// Batches that are written at once: a put is mostly waiting.
 const COMMITS_AT_ONCE: usize = 4;
 
-/// Decoded messages between receivers and batcher; their memory is bounded by [`Room`].
+/// Decoded messages between receivers and batcher; their memory is bounded by [`Budget`].
 const CHANNEL: usize = 16;
 
 /// How often what the request meter counts becomes metrics.
@@ -115,14 +115,14 @@ impl Consumer {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         describe();
         let halt = stop.child_token();
-        let registry = Registry::default();
+        let held = HeldDeliveries::default();
         let outage = Arc::new(Outage::default());
         let config = &self.config;
         let receiving = Arc::new(Receiving {
             queue: self.queue.clone(),
             kinds: self.kinds.clone(),
-            registry: registry.clone(),
-            room: Room::for_batches_of(config.max_bytes()),
+            held: held.clone(),
+            budget: Budget::for_batches_of(config.max_bytes()),
             outage: outage.clone(),
             flood: Notify::new(),
             poll_wait: config.poll_wait,
@@ -131,7 +131,7 @@ impl Consumer {
             visibility_timeout: config.visibility_timeout,
             halt: halt.clone(),
         });
-        let committer = Committer {
+        let writer = BatchWriter {
             queue: self.queue.clone(),
             dead_letters: self.dead_letters.clone(),
             lake: self.lake.clone(),
@@ -151,22 +151,22 @@ impl Consumer {
             receivers = config.receivers,
             visibility_timeout = %humantime::format_duration(config.visibility_timeout),
         );
-        let work = work(receiving, committer, Limits::from(config), config.receivers);
+        let work = work(receiving, writer, Limits::from(config), config.receivers);
         let overdue = async {
             halt.cancelled().await;
-            info!(event = "stopping", held = registry.len());
+            info!(event = "stopping", held = held.len());
             tokio::time::sleep(config.shutdown_grace * 17 / 20).await;
             // Asked for while the work is still there: dropping it lets go of its messages.
-            registry.receipt_handles()
+            held.receipt_handles()
         };
         let outcome = tokio::select! {
             biased;
             result = work => Ok(result),
             left = overdue => Err(left),
-            never = registry.keep_hidden(&self.queue, config.visibility_timeout) => match never {},
-            never = publish(&self.aws, &registry) => match never {},
+            never = held.keep_hidden(&self.queue, config.visibility_timeout) => match never {},
+            never = publish(&self.aws, &held) => match never {},
         };
-        let mut back = registry.left(config.visibility_timeout);
+        let mut back = held.left(config.visibility_timeout);
         let result = outcome.unwrap_or_else(|held| {
             warn!(
                 event = "stop_overdue",
@@ -205,10 +205,10 @@ where
     }
 }
 
-async fn publish(aws: &Aws, registry: &Registry) -> Infallible {
+async fn publish(aws: &Aws, held: &HeldDeliveries) -> Infallible {
     loop {
         aws.meter().publish();
-        gauge!(HELD).set(registry.len() as f64);
+        gauge!(HELD).set(held.len() as f64);
         tokio::time::sleep(PUBLISH_EVERY).await;
     }
 }
@@ -216,7 +216,7 @@ async fn publish(aws: &Aws, registry: &Registry) -> Infallible {
 /// Receives, batches and commits until the receivers have ended and all they brought is committed.
 async fn work(
     receiving: Arc<Receiving>,
-    committer: Committer,
+    writer: BatchWriter,
     limits: Limits,
     receivers: usize,
 ) -> anyhow::Result<()> {
@@ -234,7 +234,7 @@ async fn work(
         });
     }
     drop(sender);
-    let mut commits = Commits::new(committer);
+    let mut commits = Commits::new(writer);
     batch(&mut arrivals, &mut commits, limits, halt).await;
     commits.finish().await;
     let mut first_error = None;
@@ -302,15 +302,15 @@ async fn batch(
 
 /// The commits that run.
 struct Commits {
-    committer: Arc<Committer>,
+    writer: Arc<BatchWriter>,
     tasks: JoinSet<()>,
     slots: Arc<Semaphore>,
 }
 
 impl Commits {
-    fn new(committer: Committer) -> Commits {
+    fn new(writer: BatchWriter) -> Commits {
         Commits {
-            committer: Arc::new(committer),
+            writer: Arc::new(writer),
             tasks: JoinSet::new(),
             slots: Arc::new(Semaphore::new(COMMITS_AT_ONCE)),
         }
@@ -320,9 +320,9 @@ impl Commits {
     async fn start(&mut self, batch: Batch) {
         // The semaphore is never closed.
         let slot = self.slots.clone().acquire_owned().await.ok();
-        let committer = self.committer.clone();
+        let writer = self.writer.clone();
         self.tasks.spawn(async move {
-            committer.commit(batch).await;
+            writer.commit(batch).await;
             drop(slot);
         });
     }

@@ -32,7 +32,7 @@ const LETTERS_AT_ONCE: (usize, usize) = (10, 4);
 
 /// Writes batches.
 #[derive(Debug, Clone)]
-pub struct Committer {
+pub struct BatchWriter {
     /// The queue that the messages came from.
     pub queue: Queue,
     /// The dead-letter queue.
@@ -45,7 +45,7 @@ pub struct Committer {
     pub halt: CancellationToken,
 }
 
-impl Committer {
+impl BatchWriter {
     /// Writes the batch and deletes its messages. Messages that are not wholly kept are left to
     /// come again.
     pub async fn commit(&self, mut batch: Batch) {

@@ -21,7 +21,7 @@ pub struct Delivery {
     /// Its deliveries: one, or more if it came more than once while its batch was open.
     pub holds: Vec<Hold>,
     /// Its share of the memory that deliveries may take, given back when it is dropped.
-    pub room: Option<OwnedSemaphorePermit>,
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What the receivers pass on.
@@ -190,17 +190,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::receive::held::Registry;
+    use crate::receive::held::HeldDeliveries;
 
-    fn delivery(id: &str, bytes: usize, registry: &Registry) -> Delivery {
+    fn delivery(id: &str, bytes: usize, held: &HeldDeliveries) -> Delivery {
         Delivery {
             id: id.into(),
             contents: Contents {
                 lines: vec![b'x'; bytes],
                 ..Contents::default()
             },
-            holds: vec![registry.hold(format!("receipt of {id}"))],
-            room: None,
+            holds: vec![held.hold(format!("receipt of {id}"))],
+            permit: None,
         }
     }
 
@@ -231,10 +231,11 @@ mod tests {
 
     #[test]
     fn a_batch_closes_at_its_number_of_messages() {
-        let (mut batcher, registry, now) = (batcher(3, 1000), Registry::default(), Instant::now());
-        assert!(batcher.add(delivery("b", 1, &registry), now).is_empty());
-        assert!(batcher.add(delivery("a", 1, &registry), now).is_empty());
-        let closed = batcher.add(delivery("c", 1, &registry), now);
+        let (mut batcher, held, now) =
+            (batcher(3, 1000), HeldDeliveries::default(), Instant::now());
+        assert!(batcher.add(delivery("b", 1, &held), now).is_empty());
+        assert!(batcher.add(delivery("a", 1, &held), now).is_empty());
+        let closed = batcher.add(delivery("c", 1, &held), now);
         assert_eq!(ids(&closed), [["a", "b", "c"]]);
         assert_eq!(batcher.deadline(false), None);
         assert!(batcher.take().is_none());
@@ -242,11 +243,14 @@ mod tests {
 
     #[test]
     fn a_batch_closes_when_its_first_message_has_waited() {
-        let (mut batcher, registry, now) =
-            (batcher(100, 1000), Registry::default(), Instant::now());
+        let (mut batcher, held, now) = (
+            batcher(100, 1000),
+            HeldDeliveries::default(),
+            Instant::now(),
+        );
         let at = |ms| now + Duration::from_millis(ms);
-        batcher.add(delivery("a", 1, &registry), at(0));
-        batcher.add(delivery("b", 1, &registry), at(1999));
+        batcher.add(delivery("a", 1, &held), at(0));
+        batcher.add(delivery("b", 1, &held), at(1999));
         assert_eq!(batcher.deadline(false), Some(at(2000)));
         assert!(batcher.close_due(at(1999), false).is_none());
         assert_eq!(
@@ -254,30 +258,32 @@ mod tests {
             2
         );
         // A message that finds the batch overdue does not go with it.
-        batcher.add(delivery("c", 1, &registry), at(3000));
-        let closed = batcher.add(delivery("d", 1, &registry), at(5000));
+        batcher.add(delivery("c", 1, &held), at(3000));
+        let closed = batcher.add(delivery("d", 1, &held), at(5000));
         assert_eq!(ids(&closed), [["c"]]);
         assert_eq!(batcher.deadline(false), Some(at(7000)));
     }
 
     #[test]
     fn a_batch_closes_before_it_has_too_many_bytes_and_a_large_message_goes_alone() {
-        let (mut batcher, registry, now) = (batcher(100, 10), Registry::default(), Instant::now());
-        assert!(batcher.add(delivery("a", 6, &registry), now).is_empty());
-        let closed = batcher.add(delivery("b", 5, &registry), now);
+        let (mut batcher, held, now) =
+            (batcher(100, 10), HeldDeliveries::default(), Instant::now());
+        assert!(batcher.add(delivery("a", 6, &held), now).is_empty());
+        let closed = batcher.add(delivery("b", 5, &held), now);
         assert_eq!(ids(&closed), [["a"]]);
-        let closed = batcher.add(delivery("c", 50, &registry), now);
+        let closed = batcher.add(delivery("c", 50, &held), now);
         assert_eq!(ids(&closed), [["b"], ["c"]]);
-        let closed = batcher.add(delivery("d", 10, &registry), now);
+        let closed = batcher.add(delivery("d", 10, &held), now);
         assert_eq!(ids(&closed), [["d"]]);
     }
 
     #[test]
     fn a_message_that_comes_twice_is_in_its_batch_once_with_both_deliveries() {
-        let (mut batcher, registry, now) = (batcher(2, 1000), Registry::default(), Instant::now());
-        batcher.add(delivery("a", 5, &registry), now);
-        assert!(batcher.add(delivery("a", 5, &registry), now).is_empty());
-        let closed = batcher.add(delivery("b", 5, &registry), now);
+        let (mut batcher, held, now) =
+            (batcher(2, 1000), HeldDeliveries::default(), Instant::now());
+        batcher.add(delivery("a", 5, &held), now);
+        assert!(batcher.add(delivery("a", 5, &held), now).is_empty());
+        let closed = batcher.add(delivery("b", 5, &held), now);
         assert_eq!(ids(&closed), [["a", "b"]]);
         assert_eq!((closed[0].bytes, closed[0].duplicates), (10, 1));
         assert_eq!(closed[0].messages["a"].holds.len(), 2);
@@ -285,26 +291,26 @@ mod tests {
 
     #[test]
     fn an_adaptive_batch_closes_once_all_is_there_that_a_receive_brought() {
-        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        let (mut batcher, held, now) = (adaptive(), HeldDeliveries::default(), Instant::now());
         batcher.expect(2, false, now);
-        batcher.add(delivery("a", 1, &registry), now);
+        batcher.add(delivery("a", 1, &held), now);
         assert!(batcher.close_due(now, false).is_none());
-        batcher.add(delivery("b", 1, &registry), now);
+        batcher.add(delivery("b", 1, &held), now);
         // Another receiver brings more.
         batcher.expect(1, false, now);
         assert!(batcher.close_due(now, false).is_none());
-        batcher.add(delivery("c", 1, &registry), now);
+        batcher.add(delivery("c", 1, &held), now);
         assert_eq!(batcher.close_due(now, false).unwrap().messages.len(), 3);
         assert_eq!(batcher.deadline(false), None);
     }
 
     #[test]
     fn an_adaptive_batch_waits_for_what_is_being_written_but_not_past_its_time() {
-        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        let (mut batcher, held, now) = (adaptive(), HeldDeliveries::default(), Instant::now());
         let at = |ms| now + Duration::from_millis(ms);
         for (id, ms) in [("a", 0), ("b", 700)] {
             batcher.expect(1, false, at(ms));
-            batcher.add(delivery(id, 1, &registry), at(ms));
+            batcher.add(delivery(id, 1, &held), at(ms));
             assert!(batcher.close_due(at(ms), true).is_none());
         }
         assert_eq!(batcher.deadline(true), Some(at(2000)));
@@ -314,11 +320,11 @@ mod tests {
 
     #[test]
     fn an_adaptive_batch_stays_open_while_any_receiver_brings_full_ones() {
-        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        let (mut batcher, held, now) = (adaptive(), HeldDeliveries::default(), Instant::now());
         let at = |ms| now + Duration::from_millis(ms);
         for (id, full, ms) in [("a", true, 0), ("b", true, 80), ("c", false, 120)] {
             batcher.expect(1, full, at(ms));
-            batcher.add(delivery(id, 1, &registry), at(ms));
+            batcher.add(delivery(id, 1, &held), at(ms));
             assert!(batcher.close_due(at(ms), false).is_none());
         }
         // The poll after the last full one waits: there is nothing more.
@@ -328,11 +334,11 @@ mod tests {
 
     #[test]
     fn adaptive_batches_keep_a_distance_and_one_after_a_pause_goes_at_once() {
-        let (mut batcher, registry, now) = (adaptive(), Registry::default(), Instant::now());
+        let (mut batcher, held, now) = (adaptive(), HeldDeliveries::default(), Instant::now());
         let at = |ms| now + Duration::from_millis(ms);
         for (id, ms, due) in [("a", 0, 0), ("b", 30, 200), ("c", 1000, 1000)] {
             batcher.expect(1, false, at(ms));
-            batcher.add(delivery(id, 1, &registry), at(ms));
+            batcher.add(delivery(id, 1, &held), at(ms));
             assert_eq!(batcher.deadline(false), Some(at(due)), "{id}");
             assert_eq!(batcher.close_due(at(due), false).unwrap().messages.len(), 1);
         }
@@ -345,7 +351,7 @@ mod tests {
             max_messages in 1_usize..12,
             max_bytes in 1_usize..80,
         ) {
-            let (mut batcher, registry) = (batcher(max_messages, max_bytes), Registry::default());
+            let (mut batcher, held) = (batcher(max_messages, max_bytes), HeldDeliveries::default());
             let start = Instant::now();
             let mut now = start;
             let mut opened: Option<Instant> = None;
@@ -355,7 +361,7 @@ mod tests {
                 if let Some(deadline) = batcher.deadline(false) {
                     prop_assert!(Some(deadline) == opened.map(|at| at + Duration::from_secs(2)));
                 }
-                let closed = batcher.add(delivery(&id.to_string(), *bytes, &registry), now);
+                let closed = batcher.add(delivery(&id.to_string(), *bytes, &held), now);
                 if batcher.deadline(false).is_none() {
                     opened = None;
                 } else if opened.is_none() || !closed.is_empty() {
@@ -376,9 +382,9 @@ mod tests {
                 deliveries += holds;
             }
             prop_assert_eq!(deliveries, arrivals.len());
-            prop_assert_eq!(registry.len(), arrivals.len());
+            prop_assert_eq!(held.len(), arrivals.len());
             drop(batches);
-            prop_assert_eq!(registry.len(), 0);
+            prop_assert_eq!(held.len(), 0);
         }
 
         #[test]
@@ -396,7 +402,7 @@ mod tests {
                 max_bytes,
                 adaptive: true,
             };
-            let (mut batcher, registry) = (Batcher::new(limits), Registry::default());
+            let (mut batcher, held) = (Batcher::new(limits), HeldDeliveries::default());
             let (mut now, mut full_at, mut closed_at) = (Instant::now(), None, None);
             let (mut batches, mut arrived) = (Vec::new(), 0);
             for (messages, full, writing, pause) in receives {
@@ -405,7 +411,7 @@ mod tests {
                 full_at = full.then_some(now).or(full_at);
                 for (id, bytes) in messages {
                     prop_assert!(batcher.deadline(false) == batcher.deadline(true), "halfway through a receive");
-                    let closed = batcher.add(delivery(&id.to_string(), bytes, &registry), now);
+                    let closed = batcher.add(delivery(&id.to_string(), bytes, &held), now);
                     closed_at = (!closed.is_empty()).then_some(now).or(closed_at);
                     batches.extend(closed);
                     arrived += 1;
@@ -420,7 +426,7 @@ mod tests {
             batches.extend(batcher.take());
             let deliveries: usize = batches.iter().flat_map(|batch| batch.messages.values()).map(|one| one.holds.len()).sum();
             prop_assert_eq!(deliveries, arrived);
-            prop_assert_eq!(registry.len(), arrived);
+            prop_assert_eq!(held.len(), arrived);
             for batch in &batches {
                 prop_assert!((1..=max_messages).contains(&batch.messages.len()));
             }

@@ -3,4 +3,3 @@
 
 pub mod batcher;
 pub mod objects;
-pub mod room;

@@ -162,7 +162,7 @@ mod tests {
                 id: (*id).to_owned(),
                 contents,
                 holds: vec![],
-                room: None,
+                permit: None,
             };
             batch.messages.insert((*id).to_owned(), delivery);
         }

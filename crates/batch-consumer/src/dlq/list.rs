@@ -4,7 +4,7 @@ use aws::{CallError, Queue};
 use contract::Kinds;
 use tokio_util::sync::CancellationToken;
 
-use super::letter::{Letter, Summary};
+use super::summary::{Letter, Summary};
 use super::sweep::{Filter, Sweep};
 
 /// What a listing found.

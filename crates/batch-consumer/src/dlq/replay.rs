@@ -5,7 +5,7 @@ use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON};
 use tokio_util::sync::CancellationToken;
 
 use super::sweep::{Filter, Sweep};
-use crate::receive::letter::{
+use crate::receive::dead_letter::{
     ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, received_at,
 };
 

@@ -7,7 +7,7 @@ use aws::{CallError, MAX_ENTRIES, Message, Queue};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::letter::reason_of;
+use super::summary::reason_of;
 
 /// Which letters an operation is about; the default is all of them.
 #[derive(Debug, Clone, Default)]

@@ -10,7 +10,7 @@ use contract::{
 };
 use memchr::memchr;
 
-use crate::receive::letter::{DeadLetter, MANY_BROKEN, MAX_LETTERS, UNDECODABLE, received_at};
+use crate::receive::dead_letter::{DeadLetter, MANY_BROKEN, MAX_LETTERS, UNDECODABLE, received_at};
 
 /// No stored line is shorter: its names and times alone take more.
 const SHORTEST_LINE: usize = 100;

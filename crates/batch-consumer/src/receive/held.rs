@@ -15,7 +15,7 @@ use crate::metrics::{EXTENSION_FAILURES, EXTENSIONS};
 
 /// The deliveries that are held; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(Arc<Shared>);
+pub struct HeldDeliveries(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -44,7 +44,7 @@ struct Entry {
 /// A delivery that is held; dropping it lets its visibility timeout run out.
 #[derive(Debug)]
 pub struct Hold {
-    registry: Registry,
+    deliveries: HeldDeliveries,
     number: u64,
     receipt_handle: String,
 }
@@ -58,8 +58,8 @@ impl Hold {
     /// Leaves the delivery to come again when its visibility timeout ends, or at the stop if that
     /// is before.
     pub fn leave(&self) {
-        let mut entries = self.registry.entries();
-        if let Some(entry) = self.registry.let_go(&mut entries, self.number) {
+        let mut entries = self.deliveries.entries();
+        if let Some(entry) = self.deliveries.let_go(&mut entries, self.number) {
             entries.left.push((entry.hidden_at, entry.receipt_handle));
         }
     }
@@ -67,12 +67,12 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut entries = self.registry.entries();
-        self.registry.let_go(&mut entries, self.number);
+        let mut entries = self.deliveries.entries();
+        self.deliveries.let_go(&mut entries, self.number);
     }
 }
 
-impl Registry {
+impl HeldDeliveries {
     /// Holds a delivery that came just now.
     pub fn hold(&self, receipt_handle: String) -> Hold {
         let mut entries = self.entries();
@@ -87,7 +87,7 @@ impl Registry {
             },
         );
         Hold {
-            registry: self.clone(),
+            deliveries: self.clone(),
             number,
             receipt_handle,
         }
@@ -208,24 +208,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_what_has_been_held_for_a_while_is_due() {
-        let registry = Registry::default();
-        let first = registry.hold("first".into());
+        let deliveries = HeldDeliveries::default();
+        let first = deliveries.hold("first".into());
         tokio::time::advance(Duration::from_secs(20)).await;
-        let _second = registry.hold("second".into());
-        let due = registry.due(Duration::from_secs(20));
+        let _second = deliveries.hold("second".into());
+        let due = deliveries.due(Duration::from_secs(20));
         assert_eq!(due, [(0, "first".to_owned())]);
-        assert_eq!(registry.len(), 2);
+        assert_eq!(deliveries.len(), 2);
         drop(first);
-        assert!(registry.due(Duration::from_secs(20)).is_empty());
-        assert_eq!(registry.receipt_handles(), ["second"]);
+        assert!(deliveries.due(Duration::from_secs(20)).is_empty());
+        assert_eq!(deliveries.receipt_handles(), ["second"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_until_none_is_held_hears_of_the_last() {
-        let registry = Registry::default();
-        registry.emptied().await;
-        let (first, second) = (registry.hold("1".into()), registry.hold("2".into()));
-        let waiting = registry.clone();
+        let deliveries = HeldDeliveries::default();
+        deliveries.emptied().await;
+        let (first, second) = (deliveries.hold("1".into()), deliveries.hold("2".into()));
+        let waiting = deliveries.clone();
         let mut waiting = tokio::spawn(async move { waiting.emptied().await });
         let second_until = Duration::from_secs(1);
         first.leave();
@@ -240,16 +240,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_left_is_remembered_for_as_long_as_it_is_hidden() {
-        let (registry, minute) = (Registry::default(), Duration::from_secs(60));
-        let first = registry.hold("first".into());
+        let (deliveries, minute) = (HeldDeliveries::default(), Duration::from_secs(60));
+        let first = deliveries.hold("first".into());
         tokio::time::advance(Duration::from_secs(20)).await;
-        let second = registry.hold("second".into());
+        let second = deliveries.hold("second".into());
         first.leave();
         second.leave();
         drop((first, second));
-        assert!(registry.is_empty());
-        assert_eq!(registry.left(minute), ["first", "second"]);
+        assert!(deliveries.is_empty());
+        assert_eq!(deliveries.left(minute), ["first", "second"]);
         tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(registry.left(minute), ["second"]);
+        assert_eq!(deliveries.left(minute), ["second"]);
     }
 }

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::batch::batcher::{Arrival, Delivery};
-use crate::batch::room::Room;
 use crate::metrics::{RECEIVE_FAILURES, REDELIVERIES};
+use crate::receive::budget::Budget;
 use crate::receive::decode::decode;
-use crate::receive::held::{Hold, Registry};
+use crate::receive::held::{HeldDeliveries, Hold};
 use crate::receive::outage::Outage;
 
 /// Longest wait of the receivers that help out: they are there for messages that are waiting, and
@@ -35,9 +35,9 @@ pub struct Receiving {
     /// The declared kinds.
     pub kinds: Arc<Kinds>,
     /// Where deliveries are held.
-    pub registry: Registry,
+    pub held: HeldDeliveries,
     /// Memory that may be taken.
-    pub room: Room,
+    pub budget: Budget,
     /// Whether writes fail.
     pub outage: Arc<Outage>,
     /// Wakes the receivers that help out.
@@ -81,7 +81,7 @@ impl Receiving {
                     self.flood.notified().await;
                 }
                 self.outage.pause().await;
-                self.room.some().await;
+                self.budget.available().await;
             };
             tokio::select! {
                 biased;
@@ -141,13 +141,13 @@ impl Receiving {
         // All are held from now on, also those that wait for their turn here.
         let held: Vec<(Hold, Message)> = messages
             .into_iter()
-            .map(|message| (self.registry.hold(message.receipt_handle.clone()), message))
+            .map(|message| (self.held.hold(message.receipt_handle.clone()), message))
             .collect();
         for (hold, message) in held {
             let contents = decode(&self.kinds, unpacker, &message);
             let delivery = Delivery {
                 id: message.id,
-                room: self.room.take(contents.size()).await,
+                permit: self.budget.take(contents.size()).await,
                 contents,
                 holds: vec![hold],
             };
@@ -172,7 +172,7 @@ impl Receiving {
         let written = async {
             match self.adaptive {
                 // What comes meanwhile would wait for the write anyway.
-                true => self.registry.emptied().await,
+                true => self.held.emptied().await,
                 false => std::future::pending().await,
             }
         };

@@ -9,24 +9,24 @@ const BATCHES_IN_MEMORY: usize = 8;
 
 /// Bounds the memory of what was received and is not written yet.
 #[derive(Debug, Clone)]
-pub struct Room {
+pub struct Budget {
     permits: Arc<Semaphore>,
     /// All there are, in KiB.
     size: u32,
 }
 
-impl Room {
-    /// Room for eight batches of that many bytes.
-    pub fn for_batches_of(bytes: usize) -> Room {
+impl Budget {
+    /// Budget for eight batches of that many bytes.
+    pub fn for_batches_of(bytes: usize) -> Budget {
         let size = kib(bytes.saturating_mul(BATCHES_IN_MEMORY)).max(1024);
-        Room {
+        Budget {
             permits: Arc::new(Semaphore::new(size as usize)),
             size,
         }
     }
 
     /// Waits until there is some.
-    pub async fn some(&self) {
+    pub async fn available(&self) {
         // The semaphore is never closed.
         let _ = self.permits.acquire().await;
     }
@@ -52,14 +52,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn room_is_waited_for_and_given_back() {
-        let room = Room::for_batches_of(1024 * 1024);
-        let most = room.take(100 * 1024 * 1024).await;
+    async fn memory_is_waited_for_and_given_back() {
+        let budget = Budget::for_batches_of(1024 * 1024);
+        let most = budget.take(100 * 1024 * 1024).await;
         assert!(most.is_some());
-        let more = tokio::time::timeout(Duration::from_secs(60), room.take(1)).await;
+        let more = tokio::time::timeout(Duration::from_secs(60), budget.take(1)).await;
         assert!(more.is_err());
         drop(most);
-        assert!(room.take(1).await.is_some());
-        room.some().await;
+        assert!(budget.take(1).await.is_some());
+        budget.available().await;
     }
 }

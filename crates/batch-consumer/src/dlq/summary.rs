@@ -10,7 +10,7 @@ use contract::{
 };
 use serde::Serialize;
 
-use crate::receive::letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE, received_at};
+use crate::receive::dead_letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE, received_at};
 
 /// What is told of a letter in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
