@@ -1,6 +1,6 @@
 //! The names of the metrics, and what they mean.
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 use service::emf::Exported;
 
@@ -98,4 +98,5 @@ pub fn describe() {
         "From an event's receipt to its write, in seconds",
     );
     describe_gauge!(HELD, "Deliveries held now");
+    gauge!(HELD).set(0.0);
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws::{Aws, CallError, Lake, Queue, setup};
-use metrics::gauge;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -15,7 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::batch::batcher::{Arrival, Batch, Batcher, Limits};
 use crate::config::Config;
-use crate::metrics::{HELD, describe};
+use crate::metrics::describe;
 use crate::receive::budget::Budget;
 use crate::receive::held::HeldDeliveries;
 use crate::receive::outage::Outage;
@@ -164,7 +163,7 @@ impl Consumer {
             result = work => Ok(result),
             left = overdue => Err(left),
             never = held.keep_hidden(&self.queue, config.visibility_timeout) => match never {},
-            never = publish(&self.aws, &held) => match never {},
+            never = publish(&self.aws) => match never {},
         };
         let mut back = held.left(config.visibility_timeout);
         let result = outcome.unwrap_or_else(|held| {
@@ -181,7 +180,6 @@ impl Consumer {
         let time = config.shutdown_grace / 10;
         let _ = tokio::time::timeout(time, give_back(&self.queue, &back)).await;
         self.aws.meter().publish();
-        gauge!(HELD).set(0.0);
         info!(event = "stopped", dollars = self.aws.meter().dollars());
         result
     }
@@ -205,10 +203,9 @@ where
     }
 }
 
-async fn publish(aws: &Aws, held: &HeldDeliveries) -> Infallible {
+async fn publish(aws: &Aws) -> Infallible {
     loop {
         aws.meter().publish();
-        gauge!(HELD).set(held.len() as f64);
         tokio::time::sleep(PUBLISH_EVERY).await;
     }
 }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws::Queue;
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::debug;
 
-use crate::metrics::{EXTENSION_FAILURES, EXTENSIONS};
+use crate::metrics::{EXTENSION_FAILURES, EXTENSIONS, HELD};
 
 /// The deliveries that are held; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +86,7 @@ impl HeldDeliveries {
                 expired: false,
             },
         );
+        gauge!(HELD).set(entries.held.len() as f64);
         Hold {
             deliveries: self.clone(),
             number,
@@ -117,6 +118,7 @@ impl HeldDeliveries {
 
     fn let_go(&self, entries: &mut Entries, number: u64) -> Option<Entry> {
         let entry = entries.held.remove(&number);
+        gauge!(HELD).set(entries.held.len() as f64);
         if entries.held.is_empty() {
             self.0.emptied.notify_waiters();
         }
