@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use aws::{Condition, Lake, Outgoing, Queue};
+use aws::{Condition, Lake, MAX_ENTRIES, Queue};
 use chrono::{DateTime, Utc};
 use contract::Hour;
-use futures::StreamExt;
 use metrics::{counter, histogram};
 use planted::Defect;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +26,8 @@ use crate::receive::held::Hold;
 use crate::receive::outage::Outage;
 use crate::receive::receivers::give_back;
 
-/// Letters of one call to the dead-letter queue, and how many such calls run at once.
-const LETTERS_AT_ONCE: (usize, usize) = (10, 4);
+/// Calls to the dead-letter queue at once.
+const LETTER_CALLS_AT_ONCE: usize = 4;
 
 /// Writes batches.
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ impl BatchWriter {
     pub async fn commit(&self, mut batch: Batch) {
         counter!(DUPLICATES).increment(batch.duplicates as u64);
         histogram!(BATCH_MESSAGES).record(batch.messages.len() as f64);
-        let unsent = self.send_letters(&batch).await;
+        let unsent = self.send_letters(&mut batch).await;
         let objects = objects(&mut batch);
         if planted::has(Defect::DeleteBeforePut) {
             self.delete(&batch.messages.values().collect::<Vec<_>>())
@@ -81,33 +80,28 @@ impl BatchWriter {
         }
     }
 
-    /// Sends the batch's dead letters; gives the ids of the messages with one that is not sent.
-    async fn send_letters(&self, batch: &Batch) -> HashSet<String> {
-        let (mut ids, mut reasons, mut letters) = (Vec::new(), Vec::new(), Vec::new());
-        for delivery in batch.messages.values() {
-            for letter in &delivery.contents.letters {
-                ids.push(&delivery.id);
-                reasons.push(letter.reason);
-                letters.push(letter.outgoing.clone());
+    /// Sends the batch's dead letters, which move out of it; gives the ids of the messages with a
+    /// letter that could not be sent.
+    async fn send_letters(&self, batch: &mut Batch) -> HashSet<String> {
+        let (mut sources, mut letters) = (Vec::new(), Vec::new());
+        for delivery in batch.messages.values_mut() {
+            for letter in std::mem::take(&mut delivery.contents.letters) {
+                sources.push((&delivery.id, letter.reason));
+                letters.push(letter.outgoing);
             }
         }
         if letters.is_empty() || planted::has(Defect::ForgetLetters) {
             return HashSet::new();
         }
-        let (size, calls) = LETTERS_AT_ONCE;
-        let calls_to_make: Vec<Vec<Outgoing>> = letters.chunks(size).map(<[_]>::to_vec).collect();
-        let results: Vec<_> = futures::stream::iter(calls_to_make)
-            .map(|call| {
-                let queue = self.dead_letters.clone();
-                async move { queue.send(&call).await }
-            })
-            .buffered(calls)
-            .concat()
-            .await;
+        let share = letters.len().div_ceil(LETTER_CALLS_AT_ONCE);
+        let calls = letters
+            .chunks(share.next_multiple_of(MAX_ENTRIES))
+            .map(|letters| self.dead_letters.send(letters));
+        let results = futures::future::join_all(calls).await;
         let mut unsent = HashSet::new();
         let mut sent: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut failure = None;
-        for ((id, reason), result) in ids.into_iter().zip(reasons).zip(results) {
+        for ((id, reason), result) in sources.into_iter().zip(results.into_iter().flatten()) {
             match result {
                 Ok(()) => *sent.entry(reason).or_default() += 1,
                 Err(error) => {
