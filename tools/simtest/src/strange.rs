@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws::{Outgoing, Queue};
-use batch_consumer::receive::dead_letter::UNDECODABLE;
+use batch_consumer::dlq::UNDECODABLE;
 use contract::Code;
 use judge::Certainty;
 use judge::letters::Doomed;

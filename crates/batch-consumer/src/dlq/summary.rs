@@ -1,4 +1,4 @@
-//! Letters as they are read back.
+//! Letters as they are read back: in a list, or in full.
 
 use std::collections::BTreeMap;
 
@@ -12,61 +12,56 @@ use serde::Serialize;
 
 use crate::receive::dead_letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE, received_at};
 
-/// What is told of a letter in a list.
+/// A letter as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// The letter's own message id: what `show` and `replay --id` take.
+    /// The letter's own message id, which `show` and `replay --id` take.
     pub message_id: String,
-    /// The reason's code; `max_receives` where the redrive policy moved it.
+    /// Code of the reason; `max_receives` if the redrive policy moved the message.
     pub reason: String,
-    /// The reason in words.
+    /// The reason in words; absent if the redrive policy moved the message.
     pub detail: Option<String>,
-    /// The message in which it came.
+    /// Id of the message that the letter was made of; absent if the redrive policy moved it.
     pub source_message_id: Option<String>,
-    /// The kind of its first event, where that can be read.
+    /// Kind of the first event, if it can be read.
     pub kind: Option<String>,
-    /// The entity of its first event, where that can be read.
+    /// Entity of the first event, if it can be read.
     pub entity: Option<String>,
-    /// How many events it holds, where they can be told apart.
+    /// Number of events; 0 if they cannot be told apart.
     pub events: usize,
-    /// Bytes of its body.
+    /// Bytes of the body, packed if it is a pack.
     pub bytes: usize,
-    /// When its events were received.
+    /// When the events were first received.
     pub received_at: DateTime<Utc>,
-    /// When SQS took it; for one that was redriven, when the original message was sent.
+    /// When SQS took the letter; if the redrive policy moved it, when the original message was sent.
     pub sent_at: DateTime<Utc>,
-    /// How often it was received, looks at it counted.
+    /// How often the letter was received; each look at it counts.
     pub receives: u32,
 }
 
 /// A letter in full.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Letter {
-    /// What is told of it in a list.
+    /// The letter as a list shows it.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Its message attributes.
+    /// Message attributes.
     pub attributes: BTreeMap<String, String>,
-    /// Its body; a pack's lines.
+    /// The body; of a pack, its lines.
     pub body: String,
-    /// Why a pack's body could not be unfolded; it is shown as it is then.
+    /// Why the body, a pack, could not be unpacked; it is shown as it is then.
     pub unreadable: Option<String>,
 }
 
-/// The letter's reason.
-pub fn reason_of(message: &Message) -> &str {
+pub(super) fn reason_of(message: &Message) -> &str {
     message
         .attributes
         .get(ATTRIBUTE_REASON)
         .map_or(MAX_RECEIVES, String::as_str)
 }
 
-/// The body as text: a pack's lines, else as it is.
-///
-/// # Errors
-///
-/// [`DecodeError`] where a pack cannot be read.
-pub fn unfold(message: &Message) -> Result<String, DecodeError> {
+/// The body; of a pack, its lines.
+fn unfold(message: &Message) -> Result<String, DecodeError> {
     let Some(codec) = message.attributes.get(ATTRIBUTE_CODEC) else {
         return Ok(message.body.clone());
     };
@@ -76,8 +71,7 @@ pub fn unfold(message: &Message) -> Result<String, DecodeError> {
 }
 
 impl Summary {
-    /// Reads what can be read of the letter.
-    pub fn of(kinds: &Kinds, message: &Message) -> Summary {
+    pub(super) fn of(kinds: &Kinds, message: &Message) -> Summary {
         let attribute = |name: &str| message.attributes.get(name).cloned();
         let text = unfold(message).unwrap_or_default();
         let body = contract::split(text.as_bytes(), Format::Any);
@@ -103,8 +97,7 @@ impl Summary {
 }
 
 impl Letter {
-    /// Reads the letter.
-    pub fn of(kinds: &Kinds, message: Message) -> Letter {
+    pub(super) fn of(kinds: &Kinds, message: Message) -> Letter {
         let summary = Summary::of(kinds, &message);
         let (body, unreadable) = match unfold(&message) {
             Ok(body) => (body, None),
