@@ -3,7 +3,7 @@
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use service::emf::Exported;
 
-use crate::latency;
+use crate::write::latency;
 
 macro_rules! counters {
     ($($constant:ident = $name:literal, $help:literal;)*) => {
@@ -51,7 +51,7 @@ pub const EXPORTED: &[Exported] = &[
 ];
 
 /// Gives each metric its help text, and shows those without labels from the start.
-pub fn describe() {
+pub(crate) fn describe() {
     for (name, help) in COUNTERS {
         describe_counter!(*name, *help);
         counter!(*name).increment(0);

@@ -7,42 +7,40 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How many full batches may be in memory: one open, some being written, some waiting.
 const BATCHES_IN_MEMORY: usize = 8;
 
-/// Bounds the memory of what was received and is not written yet.
+/// Bounds the memory of messages that are received and not written yet.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub(crate) struct Budget {
+    /// One for each free KiB.
     permits: Arc<Semaphore>,
-    /// All there are, in KiB.
-    size: u32,
+    total_kib: u32,
 }
 
 impl Budget {
-    /// Budget for eight batches of that many bytes.
-    pub fn for_batches_of(bytes: usize) -> Budget {
-        let size = kib(bytes.saturating_mul(BATCHES_IN_MEMORY)).max(1024);
+    /// A budget of eight batches, 1 MiB at least.
+    pub(crate) fn for_batches_of(bytes: usize) -> Budget {
+        let total_kib = kib(bytes.saturating_mul(BATCHES_IN_MEMORY)).max(1024);
         Budget {
-            permits: Arc::new(Semaphore::new(size as usize)),
-            size,
+            permits: Arc::new(Semaphore::new(total_kib as usize)),
+            total_kib,
         }
     }
 
-    /// Waits until there is some.
-    pub async fn available(&self) {
+    /// Waits until at least one KiB is free.
+    pub(crate) async fn available(&self) {
         // The semaphore is never closed.
         let _ = self.permits.acquire().await;
     }
 
-    /// Takes that many bytes, at most all there are, as soon as they are free.
-    pub async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let size = kib(bytes).min(self.size);
-        self.permits.clone().acquire_many_owned(size).await.ok()
+    /// Takes that many bytes once they are free; of more than there are in total, all.
+    pub(crate) async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let share = kib(bytes).min(self.total_kib);
+        self.permits.clone().acquire_many_owned(share).await.ok()
     }
 }
 
 fn kib(bytes: usize) -> u32 {
-    // Far below the most permits that a semaphore takes.
-    u32::try_from(bytes.div_ceil(1024))
-        .unwrap_or(u32::MAX)
-        .min(1 << 28)
+    // The bound is far below the most permits that a semaphore takes.
+    bytes.div_ceil(1024).min(1 << 28) as u32
 }
 
 #[cfg(test)]

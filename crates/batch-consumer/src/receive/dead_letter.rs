@@ -1,4 +1,4 @@
-//! Dead letters: what could not be processed, with the reason, as it is sent to the dead-letter queue.
+//! Dead letters as they are written: what could not be processed, with the reason. `dlq` reads them back.
 
 use std::collections::BTreeMap;
 
@@ -6,42 +6,38 @@ use aws::{Message, Outgoing};
 use chrono::{DateTime, Utc};
 use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, Rejection};
 
-/// Name of the attribute that holds the reason in words.
-pub const ATTRIBUTE_DETAIL: &str = "detail";
-/// Name of the attribute that holds the id of the message in which the letter came.
-pub const ATTRIBUTE_SOURCE: &str = "source_message_id";
-/// Name of the attribute that says when Headwater received the events of a plain message, where
-/// that was before the message was sent: RFC 3339, UTC, milliseconds.
-pub const ATTRIBUTE_RECEIVED_AT: &str = "received_at";
+/// Attribute with the reason in words, at most 1 KiB.
+pub(crate) const ATTRIBUTE_DETAIL: &str = "detail";
+/// Attribute with the id of the message that the letter was made of.
+pub(crate) const ATTRIBUTE_SOURCE: &str = "source_message_id";
+/// Attribute that says when Headwater first received the events, so that a replay does not change
+/// their time of receipt: RFC 3339, UTC, milliseconds.
+pub(crate) const ATTRIBUTE_RECEIVED_AT: &str = "received_at";
 
-/// The reason of a message whose body cannot be read.
+/// Reason of a whole message whose body cannot be read.
 pub const UNDECODABLE: &str = "undecodable";
-/// The reason of a message with more broken events than [`MAX_LETTERS`].
-pub const MANY_BROKEN: &str = "many_broken_events";
+/// Reason of a whole message with more broken events than become letters of their own.
+pub(crate) const MANY_BROKEN: &str = "many_broken_events";
 
-/// Most events of one message that become letters of their own: a bound on memory and on calls.
-pub const MAX_LETTERS: usize = 1000;
-
-/// Longest detail, in bytes: attributes count towards the size of the message.
+/// Longest detail: attributes count towards the size of the message.
 const MAX_DETAIL_BYTES: usize = 1024;
 
 /// Most attributes of a message (SQS developer guide, "Message attributes", read 2026-11-21).
 const MAX_ATTRIBUTES: usize = 10;
 
-/// A letter to send.
+/// A letter that is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The reason's code.
-    pub reason: &'static str,
-    /// The message as it is sent.
-    pub outgoing: Outgoing,
+pub(crate) struct DeadLetter {
+    /// A contract's code, [`UNDECODABLE`] or [`MANY_BROKEN`].
+    pub(crate) reason: &'static str,
+    pub(crate) outgoing: Outgoing,
 }
 
 impl DeadLetter {
-    /// A whole message, its body and attributes kept.
-    pub fn of_message(message: &Message, reason: &'static str, detail: &str) -> DeadLetter {
+    /// A whole message: its body as it is, its attributes as far as there is room for them.
+    pub(crate) fn of_message(message: &Message, reason: &'static str, detail: &str) -> DeadLetter {
         let mut attributes = own_attributes(message, reason, detail);
-        // The ones that say how to read the body come first, in case not all find room.
+        // First those that say how to read the body, in case not all find room.
         let codec = [ATTRIBUTE_CODEC, ATTRIBUTE_VERSION, ATTRIBUTE_EVENTS];
         let kept = codec
             .into_iter()
@@ -61,12 +57,12 @@ impl DeadLetter {
     }
 
     /// One event of a message.
-    pub fn of_event(message: &Message, text: &str, rejection: &Rejection) -> DeadLetter {
+    pub(crate) fn of_event(message: &Message, text: &str, rejection: &Rejection) -> DeadLetter {
         let reason = rejection.code.as_str();
         let mut attributes = own_attributes(message, reason, &rejection.message);
         let mut body = text.to_owned();
-        // A pack may hold characters that SQS refuses in a body: those letters stay packed. One
-        // that fits no pack is sent as it is, and if SQS refuses it, its message stays.
+        // Text out of a pack may have characters that SQS refuses in a body: it is packed again. If
+        // it fits no pack it is sent as it is, and if SQS refuses the letter, the message stays.
         if !text.chars().all(is_allowed)
             && let Some(pack) = packed(text)
         {
@@ -84,20 +80,11 @@ impl DeadLetter {
             outgoing: Outgoing { body, attributes },
         }
     }
-
-    /// Bytes that it takes in memory, about.
-    pub(crate) fn size(&self) -> usize {
-        let attributes = self.outgoing.attributes.iter();
-        self.outgoing.body.len()
-            + attributes
-                .map(|(name, value)| name.len() + value.len())
-                .sum::<usize>()
-    }
 }
 
-/// When the events of a plain message were received: as its attribute says, else when it was sent.
-/// Both are the same at each delivery, so that the same message gives the same lines.
-pub fn received_at(message: &Message) -> DateTime<Utc> {
+/// When the events of a plain message were received: what its attribute says, else when it was sent.
+/// Neither changes between deliveries, so that the same message always gives the same lines.
+pub(crate) fn received_at(message: &Message) -> DateTime<Utc> {
     message
         .attributes
         .get(ATTRIBUTE_RECEIVED_AT)
@@ -118,7 +105,7 @@ fn own_attributes(message: &Message, reason: &str, detail: &str) -> BTreeMap<Str
     )
 }
 
-/// The text within [`MAX_DETAIL_BYTES`], without what SQS refuses; never empty, for SQS refuses that.
+/// The text as an attribute that SQS takes: within [`MAX_DETAIL_BYTES`], without forbidden characters, not empty.
 fn bounded(detail: &str) -> String {
     let mut text: String = detail
         .chars()

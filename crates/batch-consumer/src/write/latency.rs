@@ -1,13 +1,13 @@
-//! Latencies of a batch: their quantiles for the log line, and their histogram.
+//! Latencies of a batch: quantiles for the log line, and a histogram for Prometheus.
 //!
-//! The histogram is counted here, a batch at a time, and shown as the counters that Prometheus makes of a
-//! histogram (`_bucket` with its `le`, `_count`, and `_sum`, which is a gauge for it has a fraction). The metrics
-//! library's own keeps each value until it is asked for: at a flood 24 bytes an event for seconds.
+//! The histogram is counted here, once a batch, as the series that Prometheus makes of one: `_bucket` with its `le`,
+//! `_count` and `_sum`. `_sum` is a gauge because counters of the metrics library are integers, and its seconds have a
+//! fraction. The library's own histogram keeps each value until it is asked for: 24 bytes an event for seconds.
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use service::metrics::LATENCY_BUCKETS;
 
-/// Gives the histogram of that name its help texts, and shows it empty.
+/// Gives the histogram its help texts, and shows it empty.
 pub(crate) fn describe(name: &str, help: &'static str) {
     describe_counter!(format!("{name}_bucket"), help);
     describe_counter!(format!("{name}_count"), help);
@@ -15,7 +15,7 @@ pub(crate) fn describe(name: &str, help: &'static str) {
     record(name, &[]);
 }
 
-/// Adds a batch's latencies, in milliseconds and ascending, to the histogram of that name.
+/// Adds a batch's latencies, ascending, to the histogram of that name.
 pub(crate) fn record(name: &str, sorted_ms: &[i64]) {
     let bucket = |bound: String, count: usize| {
         counter!(format!("{name}_bucket"), "le" => bound).increment(count as u64);
@@ -26,16 +26,16 @@ pub(crate) fn record(name: &str, sorted_ms: &[i64]) {
     }
     bucket("+Inf".to_owned(), sorted_ms.len());
     counter!(format!("{name}_count")).increment(sorted_ms.len() as u64);
-    // A sender's clock may be ahead; the sum must not shrink.
+    // Negative if the sender's clock is ahead; the sum must not shrink.
     let sum_ms: i64 = sorted_ms.iter().map(|ms| (*ms).max(0)).sum();
     gauge!(format!("{name}_sum")).increment(sum_ms as f64 / 1000.0);
 }
 
-/// The quantile as whole milliseconds: `812ms`.
+/// The quantile (0 to 1) in whole milliseconds: `812ms`; of no values, `0ms`.
 pub(crate) fn shown(sorted_ms: &[i64], quantile: f64) -> String {
     let last = sorted_ms.len().saturating_sub(1);
     let rank = quantile * last as f64;
-    // The two values next to the rank are all that is asked for.
+    // `percentile` needs the two values next to the rank only.
     let between = [rank.floor(), rank.ceil()]
         .map(|at| sorted_ms.get(at as usize).copied().unwrap_or_default() as f64);
     let value = contract::percentile(&between, rank.fract()).unwrap_or_default();

@@ -1,53 +1,48 @@
-//! Writes a batch. In this order, for what a crash in between would do:
-//!
-//! 1. Dead letters are sent. A crash now sends them again.
-//! 2. One object per arrival hour is put. A crash now leaves events that come again.
-//! 3. Only then are the messages deleted, those whose letters and lines are all kept.
+//! Writes a batch: letters, objects, deletion.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use aws::{Condition, Lake, MAX_ENTRIES, Queue};
-use chrono::{DateTime, Utc};
+use aws::{CallError, Condition, Lake, MAX_ENTRIES, Queue};
+use chrono::Utc;
 use contract::Hour;
 use metrics::{counter, histogram};
 use planted::Defect;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
-use crate::batch::batcher::{Batch, Delivery};
+use crate::batch::batcher::Batch;
 use crate::batch::objects::{CONTENT_TYPE, RawObject, objects};
-use crate::latency;
 use crate::metrics::{
-    BATCH_EVENTS, BATCH_MESSAGES, BYTES, DEAD_LETTER_FAILURES, DEAD_LETTERS, DELETE_FAILURES,
-    DUPLICATES, EVENTS, LATENCY, MESSAGES, OBJECTS, QUEUE_LATENCY, WRITE_FAILURES, WRITE_RETRIES,
+    BATCH_MESSAGES, DEAD_LETTER_FAILURES, DEAD_LETTERS, DELETE_FAILURES, DUPLICATES, MESSAGES,
+    WRITE_FAILURES, WRITE_RETRIES,
 };
+use crate::receive::delivery::Delivery;
+use crate::receive::give_back::give_back;
 use crate::receive::held::Hold;
 use crate::receive::outage::Outage;
-use crate::receive::receivers::give_back;
+use crate::write::report::report;
 
 /// Calls to the dead-letter queue at once.
 const LETTER_CALLS_AT_ONCE: usize = 4;
 
 /// Writes batches.
-#[derive(Debug, Clone)]
-pub struct BatchWriter {
+#[derive(Debug)]
+pub(crate) struct BatchWriter {
     /// The queue that the messages came from.
-    pub queue: Queue,
-    /// The dead-letter queue.
-    pub dead_letters: Queue,
-    /// The lake.
-    pub lake: Lake,
+    pub(crate) queue: Queue,
+    pub(crate) dead_letters: Queue,
+    pub(crate) lake: Lake,
     /// Told how writes go.
-    pub outage: Arc<Outage>,
+    pub(crate) outage: Arc<Outage>,
     /// Once cancelled, messages that cannot be written are given back to the queue.
-    pub halt: CancellationToken,
+    pub(crate) halt: CancellationToken,
 }
 
 impl BatchWriter {
-    /// Writes the batch and deletes its messages. Messages that are not wholly kept are left to
-    /// come again.
-    pub async fn commit(&self, mut batch: Batch) {
+    /// Writes the batch and deletes its messages. A message with a letter or a line that could not
+    /// be kept is left to come again.
+    pub(crate) async fn write(&self, mut batch: Batch) {
         counter!(DUPLICATES).increment(batch.duplicates as u64);
         histogram!(BATCH_MESSAGES).record(batch.messages.len() as f64);
         let unsent = self.send_letters(&mut batch).await;
@@ -56,7 +51,7 @@ impl BatchWriter {
             self.delete(&batch.messages.values().collect::<Vec<_>>())
                 .await;
         }
-        let unwritten = self.write(&objects).await;
+        let unwritten = self.put_all(&objects).await;
         if objects.len() > unwritten.len() {
             report(&batch, &objects, &unwritten, Utc::now());
         }
@@ -102,13 +97,12 @@ impl BatchWriter {
         let mut sent: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut failure = None;
         for ((id, reason), result) in sources.into_iter().zip(results.into_iter().flatten()) {
-            match result {
-                Ok(()) => *sent.entry(reason).or_default() += 1,
-                Err(error) => {
-                    counter!(DEAD_LETTER_FAILURES).increment(1);
-                    unsent.insert(id.clone());
-                    failure = Some(error);
-                }
+            if let Err(error) = result {
+                counter!(DEAD_LETTER_FAILURES).increment(1);
+                unsent.insert(id.clone());
+                failure = Some(error);
+            } else {
+                *sent.entry(reason).or_default() += 1;
             }
         }
         for (reason, count) in sent {
@@ -117,31 +111,27 @@ impl BatchWriter {
                 event = "dead_letters",
                 reason,
                 count,
-                queue = self.dead_letters.name()
+                queue = self.dead_letters.name(),
+                "sent what cannot be processed to the dead-letter queue"
             );
         }
         if let Some(failure) = failure {
             error!(
-                event = "dead_letters_failed",
-                messages = unsent.len(),
-                error = %failure,
+                event = "dead_letters_failed", messages = unsent.len(), error = %failure,
                 "their messages are left to come again"
             );
         }
         unsent
     }
 
-    /// Puts the objects; gives the hours of those that could not be.
-    async fn write(&self, objects: &[RawObject]) -> HashSet<Hour> {
+    /// Puts the objects; gives the hours of those that could not be put.
+    async fn put_all(&self, objects: &[RawObject]) -> HashSet<Hour> {
         let mut unwritten = HashSet::new();
         for object in objects {
             if let Err(failure) = self.put(object).await {
                 counter!(WRITE_FAILURES).increment(1);
                 error!(
-                    event = "write_failed",
-                    key = object.key,
-                    events = object.events,
-                    error = %failure,
+                    event = "write_failed", key = object.key, events = object.events, error = %failure,
                     "its messages are left to come again"
                 );
                 unwritten.insert(object.hour);
@@ -150,39 +140,33 @@ impl BatchWriter {
         unwritten
     }
 
-    /// Puts an object, and once more if that fails: the answer to the first may have been lost.
-    async fn put(&self, object: &RawObject) -> Result<(), aws::CallError> {
+    /// Puts an object, and once more if that fails: the answer to the first put may have been lost.
+    async fn put(&self, object: &RawObject) -> Result<(), CallError> {
         let put = || {
             self.lake.put(
                 &object.key,
                 object.body.clone(),
                 CONTENT_TYPE,
-                object.metadata(),
+                object.metadata.clone(),
                 Condition::Always,
             )
         };
         if let Err(failure) = put().await {
             counter!(WRITE_RETRIES).increment(1);
-            warn!(event = "write_retried", key = object.key, error = %failure);
+            warn!(event = "write_retried", key = object.key, error = %failure, "putting the object once more");
             put().await?;
         }
         Ok(())
     }
 
     async fn delete(&self, kept: &[&Delivery]) {
-        let handles = receipt_handles(kept);
-        if handles.is_empty() {
-            return;
-        }
-        let results = self.queue.delete(&handles).await;
+        let results = self.queue.delete(&receipt_handles(kept)).await;
         let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
         counter!(MESSAGES).increment(kept.len() as u64);
         counter!(DELETE_FAILURES).increment(failures.len() as u64);
         if let Some(failure) = failures.last() {
             warn!(
-                event = "delete_failed",
-                deliveries = failures.len(),
-                error = %failure,
+                event = "delete_failed", deliveries = failures.len(), error = %failure,
                 "their messages come again, and their events stand twice in the lake's raw part"
             );
         }
@@ -193,47 +177,6 @@ fn receipt_handles(deliveries: &[&Delivery]) -> Vec<String> {
     deliveries
         .iter()
         .flat_map(|delivery| &delivery.holds)
-        .map(|hold| hold.receipt_handle().to_owned())
+        .map(|hold| hold.receipt_handle.clone())
         .collect()
-}
-
-/// Logs and counts what was written at `now`.
-fn report(batch: &Batch, objects: &[RawObject], unwritten: &HashSet<Hour>, now: DateTime<Utc>) {
-    let (mut latencies, mut waits) = (Vec::new(), Vec::new());
-    let now_ms = now.timestamp_millis();
-    for delivery in batch.messages.values() {
-        for mark in &delivery.contents.events {
-            if unwritten.is_empty() || !unwritten.contains(&mark.hour()) {
-                latencies.push(now_ms - mark.time_ms);
-                waits.push(now_ms - mark.received_at_ms);
-            }
-        }
-    }
-    // Packs hold long runs that are in order already, which this sort makes use of.
-    latencies.sort();
-    waits.sort();
-    latency::record(LATENCY, &latencies);
-    latency::record(QUEUE_LATENCY, &waits);
-    let size = latencies.len();
-    let written = objects
-        .iter()
-        .filter(|object| !unwritten.contains(&object.hour));
-    let (count, bytes) = written.fold((0_u64, 0), |(count, bytes), object| {
-        (count + 1, bytes + object.body.len() as u64)
-    });
-    counter!(EVENTS).increment(size as u64);
-    counter!(OBJECTS).increment(count);
-    counter!(BYTES).increment(bytes);
-    histogram!(BATCH_EVENTS).record(size as f64);
-    info!(
-        event = "write_batch",
-        size,
-        latency_p50 = %latency::shown(&latencies, 0.5),
-        latency_p95 = %latency::shown(&latencies, 0.95),
-        queue_p50 = %latency::shown(&waits, 0.5),
-        queue_p95 = %latency::shown(&waits, 0.95),
-        objects = count,
-        messages = batch.messages.len(),
-        bytes,
-    );
 }
