@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-pub mod config;
+mod config;
 mod run;
 
 mod pipeline;
