@@ -244,8 +244,9 @@ def containers(repo):
 
 
 def routes(repo):
-    known = re.findall(r'path = "([^"]+)"', repo.text("crates/ingest/src/handlers.rs"))
-    known += re.findall(r'\.route\(\s*"([^"]+)"', repo.text("crates/ingest/src/routes.rs"))
+    known = re.findall(r'path = "([^"]+)"', repo.text("crates/ingest/src/http/operations.rs"))
+    known += re.findall(r'path = "([^"]+)"', repo.text("crates/ingest/src/http/events.rs"))
+    known += re.findall(r'\.route\(\s*"([^"]+)"', repo.text("crates/ingest/src/http/router.rs"))
     front = "terraform/modules/front/variables.tf"
     for path in re.findall(r'"([^"]+)"', repo.default(front, "public_paths")):
         if not any(fnmatch(route, path) for route in known):

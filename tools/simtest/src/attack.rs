@@ -43,7 +43,13 @@ pub const ODDITIES: [Attack; 6] = [
 ];
 
 /// What a client's post meets.
-pub const TROUBLES: [Attack; 3] = [Attack::PostLost, Attack::AnswerLost, Attack::ClientLeft];
+pub const TROUBLES: [Attack; 5] = [
+    Attack::PostLost,
+    Attack::AnswerLost,
+    Attack::ClientLeft,
+    Attack::HalfSent,
+    Attack::ByteByByte,
+];
 
 /// What others than ingest put into the queue.
 pub const STRANGE_MESSAGES: [Attack; 3] = [
@@ -134,6 +140,10 @@ pub enum Attack {
     AnswerLost,
     /// A client hangs up while its post is handled.
     ClientLeft,
+    /// A client sends half of its post's body and drops the connection.
+    HalfSent,
+    /// A client sends its post's body one byte at a time.
+    ByteByByte,
     /// An event is an hour or more late.
     LateEvent,
     /// An event is older than one that its vehicle sent before it.
@@ -176,6 +186,7 @@ impl Attack {
             }
         }
         all.extend([
+            Attack::Stop(Role::Ingest),
             Attack::Stop(Role::Consumer),
             Attack::Stop(Role::Aggregator),
             Attack::Stop(Role::Replay),
@@ -212,6 +223,8 @@ impl fmt::Display for Attack {
             Attack::PostLost => "post_lost",
             Attack::AnswerLost => "answer_lost",
             Attack::ClientLeft => "client_left",
+            Attack::HalfSent => "half_sent",
+            Attack::ByteByByte => "byte_by_byte",
             Attack::LateEvent => "late_event",
             Attack::ReorderedEvent => "reordered_event",
             Attack::RepeatedEvent => "repeated_event",

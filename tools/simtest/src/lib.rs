@@ -11,6 +11,7 @@ pub mod life;
 pub mod plan;
 pub mod processes;
 pub mod run;
+pub mod socket;
 pub mod strange;
 pub mod trace;
 pub mod wire;

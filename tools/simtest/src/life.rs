@@ -66,6 +66,11 @@ impl Life {
         *self.state() == State::Dead
     }
 
+    /// Whether it runs: it is neither dead nor frozen.
+    pub fn runs(&self) -> bool {
+        *self.state() == State::Running
+    }
+
     /// Whether it stands still.
     pub fn is_frozen(&self) -> bool {
         *self.state() == State::Frozen

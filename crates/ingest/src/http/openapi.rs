@@ -6,8 +6,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Info, OpenApiBuilder};
 
-use crate::http::answer::{Accepted, ErrorBody, ErrorDetail, RejectedEvent};
+use crate::http::answer::{Accepted, RejectedEvent};
 use crate::http::auth;
+use crate::http::refusal::{ErrorBody, ErrorDetail};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(Accepted, RejectedEvent, ErrorBody, ErrorDetail)))]
@@ -32,7 +33,7 @@ pub(crate) fn outline() -> utoipa::openapi::OpenApi {
         .build()
 }
 
-/// The document with the kinds' schemas as the bodies of the event routes.
+/// The document with its paths, and the schemas of the kinds as bodies of the event routes.
 pub(crate) fn document(declared: &utoipa::openapi::OpenApi, kinds: &Kinds) -> Value {
     let mut document = serde_json::to_value(declared).unwrap_or_default();
     let mut names = Vec::new();
@@ -51,16 +52,8 @@ pub(crate) fn document(declared: &utoipa::openapi::OpenApi, kinds: &Kinds) -> Va
     for path in ["/v1/events", "/v1/events/{kind}"] {
         document["paths"][path]["post"]["requestBody"] = request_body();
     }
-    if let Some(parameters) =
-        document["paths"]["/v1/events/{kind}"]["post"]["parameters"].as_array_mut()
-    {
-        for parameter in parameters
-            .iter_mut()
-            .filter(|parameter| parameter["name"] == "kind")
-        {
-            parameter["schema"]["enum"] = json!(names);
-        }
-    }
+    let kind = &mut document["paths"]["/v1/events/{kind}"]["post"]["parameters"][0];
+    kind["schema"]["enum"] = json!(names);
     document
 }
 

@@ -3,19 +3,19 @@
 use tracing::warn;
 
 /// Files beside clients' connections: listener, log, runtime, connections to SQS, and a few to spare.
-const OTHERS: u64 = 64;
+const OTHER_FILES: u32 = 64;
 
-/// How many of the `wanted` connections the process may have open. Raises its limit of open files
-/// as far as it may itself: the usual 1,024 are for programs that use `select`.
-pub(crate) fn connections(wanted: u32) -> usize {
-    let wanted = u64::from(wanted);
-    let possible = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => limit.saturating_sub(OTHERS).clamp(1, wanted),
+/// How many of the `wanted` connections the process may have open, at least one. Raises the soft limit of open files
+/// to the hard one: the usual 1,024 are for programs that use `select`.
+pub(crate) fn connections(wanted: u32) -> u32 {
+    let limit = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => u32::try_from(limit).unwrap_or(u32::MAX),
         Err(error) => {
             warn!(event = "open_files_unknown", %error, "cannot ask for the limit of open files");
-            wanted
+            return wanted;
         }
     };
+    let possible = limit.saturating_sub(OTHER_FILES).clamp(1, wanted);
     if possible < wanted {
         warn!(
             event = "few_open_files",
@@ -24,5 +24,5 @@ pub(crate) fn connections(wanted: u32) -> usize {
              raise the hard limit (ulimit -Hn)"
         );
     }
-    usize::try_from(possible).unwrap_or(usize::MAX)
+    possible
 }
