@@ -14,13 +14,13 @@ use planted::Defect;
 
 use crate::aggregates::fold::{self, Aggregates};
 use crate::parts::aside::Aside;
-use crate::parts::part_file;
 use crate::parts::seen_ids::KnownIds;
-use crate::rows::columns::{ColumnType, Columns};
 use crate::rows::gather::{Gathering, Groups};
-use crate::rows::group::Group;
-use crate::rows::ids::hash;
-use crate::summary::Summary;
+use lake::log::summary::Summary;
+use lake::parts::part_file;
+use lake::rows::columns::{ColumnType, Columns};
+use lake::rows::group::Group;
+use lake::rows::ids::hash;
 
 /// Raw objects that are read ahead, and hours that are written at once.
 const READ_AHEAD: usize = 4;

@@ -9,12 +9,11 @@ mod parts;
 mod rebuild;
 mod rows;
 mod run;
-mod summary;
 
-pub use aggregates::sketch::{ACCURACY, DamagedSketch, EXACT, Sketch};
-pub use aggregates::stats::Stats;
 pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config};
+pub use lake::aggregates::sketch::{ACCURACY, DamagedSketch, EXACT, Sketch};
+pub use lake::aggregates::stats::Stats;
+pub use lake::log::summary::Summary;
 pub use rebuild::rebuild;
 pub use run::{Progress, once, watch};
-pub use summary::Summary;

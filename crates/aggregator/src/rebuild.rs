@@ -19,10 +19,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::aggregates::fold::{self, Aggregates};
 use crate::commit::{Part, Work, earlier_parts, kind_and_hour, read_part};
 use crate::config::Config;
-use crate::log::commits::{Intent, Log, finished_intents};
 use crate::parts::seen_ids::KnownIds;
 use crate::run::Progress;
-use crate::summary::Summary;
+use lake::log::commits::{Intent, Log, finished_intents};
+use lake::log::summary::Summary;
 
 /// Makes the event hours from `from` on and before `to` anew.
 ///

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use crate::commit::Work;
 use crate::config::Config;
-use crate::log::commits::{Intent, Log};
 use crate::log::discover::discover;
 use crate::parts::seen_ids::KnownIds;
-use crate::summary::Summary;
+use lake::log::commits::{Intent, Log};
+use lake::log::summary::Summary;
 
 /// Counts the runs that failed; with 0 where one succeeded, so that it is there.
 pub(crate) const FAILED_RUNS: &str = "headwater_aggregator_failed_runs_total";

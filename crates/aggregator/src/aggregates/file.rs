@@ -15,9 +15,9 @@ use parquet::file::metadata::KeyValue;
 use serde::Serialize;
 
 use crate::aggregates::fold::{Aggregates, COMMIT, Entity};
-use crate::aggregates::sketch::Sketch;
-use crate::aggregates::stats::Stats;
-use crate::parts::part_file::{from_parquet, text_column, to_parquet};
+use lake::aggregates::sketch::Sketch;
+use lake::aggregates::stats::Stats;
+use lake::parts::part_file::{from_parquet, text_column, to_parquet};
 
 /// The aggregates of one kind and hour, with what is published of them worked out.
 pub(crate) struct Published<'a> {

@@ -16,9 +16,9 @@ use contract::{Hour, Kind, aggregate_key};
 use planted::Defect;
 
 use crate::aggregates::file::{self, Published};
-use crate::aggregates::merge_sorted::merge;
-use crate::aggregates::stats::Stats;
-use crate::parts::part_file::{signal_of, text_column};
+use lake::aggregates::merge_sorted::merge;
+use lake::aggregates::stats::Stats;
+use lake::parts::part_file::{signal_of, text_column};
 
 /// Name of the metadata that names the last commit counted.
 pub(crate) const COMMIT: &str = "commit";
@@ -49,7 +49,7 @@ impl Aggregates {
         let mut signals: BTreeMap<Arc<str>, Vec<&ArrayRef>> = BTreeMap::new();
         for (field, column) in schema.fields().iter().zip(batch.columns()) {
             let filled = column.null_count() < column.len();
-            if filled && field.metadata().contains_key(crate::rows::columns::SIGNAL) {
+            if filled && field.metadata().contains_key(lake::rows::columns::SIGNAL) {
                 let columns = signals.entry(signal_of(field).into()).or_default();
                 columns.push(column);
             }

@@ -10,7 +10,7 @@ use aws::{Lake, ObjectInfo};
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Hour, RAW};
 
-use crate::log::commits::Log;
+use lake::log::commits::Log;
 
 /// How far back the listing of every run goes.
 const WINDOW: TimeDelta = TimeDelta::hours(48);

@@ -9,7 +9,7 @@ use aws::{CallError, Condition, Lake};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::rows::group::Span;
+use lake::rows::group::Span;
 
 /// One line set aside.
 #[derive(Serialize)]

@@ -2,5 +2,4 @@
 //! become a row goes to `_aside/` with its reason.
 
 pub(crate) mod aside;
-pub(crate) mod part_file;
 pub(crate) mod seen_ids;

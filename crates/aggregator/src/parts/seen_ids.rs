@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn hashes(from: u64, count: u64) -> impl Iterator<Item = u64> {
-        (from..from + count).map(|id| crate::rows::ids::hash(&id.to_string()))
+        (from..from + count).map(|id| lake::rows::ids::hash(&id.to_string()))
     }
 
     #[test]

@@ -6,8 +6,8 @@ use anyhow::bail;
 use contract::{Code, Hour, Kinds, parse_line};
 
 use crate::parts::aside::Aside;
-use crate::rows::group::{Added, Group, Span};
-use crate::summary::Summary;
+use lake::log::summary::Summary;
+use lake::rows::group::{Added, Group, Span};
 
 /// The event groups of a commit: by kind and event hour.
 pub(crate) type Groups<'k> = BTreeMap<(&'k str, Hour), Group<'k>>;

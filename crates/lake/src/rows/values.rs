@@ -10,7 +10,7 @@ use contract::Scalar;
 use crate::rows::columns::ColumnType;
 
 /// A column that grows; rows without a value are filled with nulls when the next value comes.
-pub(crate) enum Values {
+pub enum Values {
     Number(Float64Builder),
     Integer(Int64Builder),
     Boolean(BooleanBuilder),
@@ -18,7 +18,7 @@ pub(crate) enum Values {
 }
 
 impl Values {
-    pub(crate) fn new(r#type: ColumnType) -> Values {
+    pub fn new(r#type: ColumnType) -> Values {
         match r#type {
             // Empty: a year of late hours has many thousands of columns with few values each.
             ColumnType::Number => Values::Number(Float64Builder::with_capacity(0)),
@@ -29,7 +29,7 @@ impl Values {
     }
 
     /// Whether the column is for values such as this one.
-    pub(crate) fn takes(&self, value: &Scalar<'_>) -> bool {
+    pub fn takes(&self, value: &Scalar<'_>) -> bool {
         matches!(
             (self, value),
             (Values::Number(_) | Values::Integer(_), Scalar::Number(_))
@@ -39,7 +39,7 @@ impl Values {
     }
 
     /// Puts the value at `row`. The contract has checked its type against the column's.
-    pub(crate) fn put(&mut self, row: usize, value: &Scalar<'_>) {
+    pub fn put(&mut self, row: usize, value: &Scalar<'_>) {
         self.fill(row);
         match (self, value) {
             (Values::Number(column), Scalar::Number(value)) => column.append_value(*value),
@@ -51,7 +51,7 @@ impl Values {
     }
 
     /// The value at `row`, if there is one.
-    pub(crate) fn at(&self, row: usize) -> Option<Scalar<'_>> {
+    pub fn at(&self, row: usize) -> Option<Scalar<'_>> {
         if row >= self.len() {
             return None;
         }
@@ -99,7 +99,7 @@ impl Values {
         }
     }
 
-    pub(crate) fn finish(mut self, rows: usize) -> ArrayRef {
+    pub fn finish(mut self, rows: usize) -> ArrayRef {
         self.fill(rows);
         match self {
             Values::Number(mut column) => Arc::new(column.finish()),

@@ -8,7 +8,7 @@ use hashbrown::hash_table::Entry;
 
 /// The entities that rows have, numbered as they came.
 #[derive(Default)]
-pub(crate) struct Entities {
+pub struct Entities {
     names: Vec<String>,
     numbers: HashTable<u32>,
     key: RandomState,
@@ -18,7 +18,7 @@ pub(crate) struct Entities {
 
 impl Entities {
     /// Notes that the next row has this entity.
-    pub(crate) fn push(&mut self, name: &str) {
+    pub fn push(&mut self, name: &str) {
         let same = self.rows.last().copied();
         if let Some(last) = same.filter(|last| self.names[*last as usize] == name) {
             return self.rows.push(last);
@@ -41,13 +41,13 @@ impl Entities {
     }
 
     /// The entity of that row.
-    pub(crate) fn name(&self, row: u32) -> &str {
+    pub fn name(&self, row: u32) -> &str {
         &self.names[self.rows[row as usize] as usize]
     }
 
     /// The rows that are wanted, by their entity's name in byte order, those of an entity in
     /// the order in which they came; and where each entity's rows end.
-    pub(crate) fn grouped(&self, wanted: impl Fn(u32) -> bool) -> (Vec<u32>, Vec<usize>) {
+    pub fn grouped(&self, wanted: impl Fn(u32) -> bool) -> (Vec<u32>, Vec<usize>) {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_unstable_by(|a, b| self.names[*a].cmp(&self.names[*b]));
         let mut counts = vec![0; self.names.len()];

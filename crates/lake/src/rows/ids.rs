@@ -11,14 +11,14 @@ use hashbrown::hash_table::Entry;
 
 /// The id's hash, the same all through this process. Its key is random: senders choose ids, and
 /// shall not know which of them fall together.
-pub(crate) fn hash(id: &str) -> u64 {
+pub fn hash(id: &str) -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
     KEY.hash_one(id)
 }
 
 /// Ids by row, each in one row at most.
 #[derive(Default)]
-pub(crate) struct Ids {
+pub struct Ids {
     text: String,
     /// Where each row's id ends in `text`.
     ends: Vec<i32>,
@@ -28,7 +28,7 @@ pub(crate) struct Ids {
 
 impl Ids {
     /// Notes that the next row has this id; or gives the row that has it.
-    pub(crate) fn insert(&mut self, id: &str) -> Result<(), u32> {
+    pub fn insert(&mut self, id: &str) -> Result<(), u32> {
         let hash = hash(id);
         let row = self.hashes.len() as u32;
         let (text, ends, hashes) = (&self.text, &self.ends, &self.hashes);
@@ -42,13 +42,13 @@ impl Ids {
     }
 
     /// The row that has the id.
-    pub(crate) fn find(&self, id: &str, hash: u64) -> Option<u32> {
+    pub fn find(&self, id: &str, hash: u64) -> Option<u32> {
         let is_it = |row: &u32| self.hashes[*row as usize] == hash && self.text(*row) == id;
         self.rows.find(hash, is_it).copied()
     }
 
     /// Takes the id away from its row, and gives the row.
-    pub(crate) fn take(&mut self, id: &str) -> Option<u32> {
+    pub fn take(&mut self, id: &str) -> Option<u32> {
         let hash = hash(id);
         let (text, ends, hashes) = (&self.text, &self.ends, &self.hashes);
         let is_it = |row: &u32| hashes[*row as usize] == hash && at(text, ends, *row) == id;
@@ -57,22 +57,22 @@ impl Ids {
     }
 
     /// Rows that have an id.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// The text of a row's id, also where another row has it now.
-    pub(crate) fn text(&self, row: u32) -> &str {
+    pub fn text(&self, row: u32) -> &str {
         at(&self.text, &self.ends, row)
     }
 
     /// The hashes of the ids that rows have.
-    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
+    pub fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
         self.rows.iter().map(|row| self.hashes[*row as usize])
     }
 
     /// The texts of those rows.
-    pub(crate) fn column(&self, rows: &[u32]) -> StringArray {
+    pub fn column(&self, rows: &[u32]) -> StringArray {
         let mut bytes = Vec::with_capacity(self.text.len());
         let mut ends = Vec::with_capacity(rows.len() + 1);
         ends.push(0);

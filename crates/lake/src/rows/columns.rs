@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 const SCHEMA: &str = "_schema/";
 
 /// Name of the Arrow field metadata that marks a signal's column and names the signal.
-pub(crate) const SIGNAL: &str = "signal";
+pub const SIGNAL: &str = "signal";
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum ColumnType {
+pub enum ColumnType {
     Number,
     Integer,
     Boolean,
@@ -33,7 +33,7 @@ pub(crate) enum ColumnType {
 
 impl ColumnType {
     /// The type of a declared field's column.
-    pub(crate) fn declared(scalar: ScalarType) -> ColumnType {
+    pub fn declared(scalar: ScalarType) -> ColumnType {
         match scalar {
             ScalarType::Number => ColumnType::Number,
             ScalarType::Integer => ColumnType::Integer,
@@ -44,7 +44,7 @@ impl ColumnType {
 
     /// The type of a declared signal's column. Whole numbers are doubles: all that a contract takes
     /// are exact in one, and a declaration that later says `number` changes no column.
-    pub(crate) fn signal(scalar: ScalarType) -> ColumnType {
+    pub fn signal(scalar: ScalarType) -> ColumnType {
         match ColumnType::declared(scalar) {
             ColumnType::Integer => ColumnType::Number,
             other => other,
@@ -52,7 +52,7 @@ impl ColumnType {
     }
 
     /// The type of the signal's value: as declared, or else as it comes.
-    pub(crate) fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
+    pub fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
         match (kind.known.get(signal), value) {
             (Some(rule), _) => ColumnType::signal(rule.scalar),
             (None, Scalar::Number(_)) => ColumnType::Number,
@@ -61,7 +61,7 @@ impl ColumnType {
         }
     }
 
-    pub(crate) fn arrow(self) -> DataType {
+    pub fn arrow(self) -> DataType {
         match self {
             ColumnType::Number => DataType::Float64,
             ColumnType::Integer => DataType::Int64,
@@ -82,7 +82,7 @@ impl ColumnType {
 
 /// The columns of one kind's signals.
 #[derive(Debug, Default)]
-pub(crate) struct Columns {
+pub struct Columns {
     /// By the signal's name in lower case.
     plain: BTreeMap<String, Column>,
     /// Which of them are declared.
@@ -103,7 +103,7 @@ struct Kept {
 
 impl Columns {
     /// The column for the signal's values of that type; the signal must be known to the columns.
-    pub(crate) fn field(&self, signal: &str, r#type: ColumnType) -> Arc<Field> {
+    pub fn field(&self, signal: &str, r#type: ColumnType) -> Arc<Field> {
         let lower = signal.to_ascii_lowercase();
         let plain = self.plain.get(&lower);
         let signal = plain.map_or(signal, |column| column.name.as_str());
@@ -124,7 +124,7 @@ impl Columns {
     /// The columns of the kind, once every one of `signals` has its place among them.
     ///
     /// What is kept never changes, so that two runs that do this at once agree.
-    pub(crate) async fn with(
+    pub async fn with(
         lake: &Lake,
         kind: &Kind,
         signals: &[(String, ColumnType)],

@@ -26,7 +26,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn add(&mut self, other: &Summary) {
+    pub fn add(&mut self, other: &Summary) {
         self.commits += other.commits;
         self.objects += other.objects;
         self.missing_objects += other.missing_objects;

@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::summary::Summary;
+use crate::log::summary::Summary;
 
 const COMMITS: &str = "_commits/";
 const CHECKPOINT: &str = "_commits/checkpoint.json";
@@ -27,13 +27,13 @@ const RESTORE: &str = "restore it (the bucket keeps deleted versions), or begin 
 
 /// What a commit is to take in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    pub(crate) commit: u64,
+pub struct Intent {
+    pub commit: u64,
     /// Who wrote it: tells a writer whose answer was lost that the intent is its own.
-    pub(crate) writer: Uuid,
-    pub(crate) started_at: DateTime<Utc>,
+    pub writer: Uuid,
+    pub started_at: DateTime<Utc>,
     /// Keys of raw objects, in byte order.
-    pub(crate) inputs: Vec<String>,
+    pub inputs: Vec<String>,
 }
 
 /// A finished commit, with what it did.
@@ -46,15 +46,15 @@ struct Done {
 
 /// What the log says.
 #[derive(Debug, Default)]
-pub(crate) struct Log {
+pub struct Log {
     /// The last commit that is done; 0 before the first.
-    pub(crate) done: u64,
+    pub done: u64,
     /// The one after it, begun and not done.
-    pub(crate) unfinished: Option<Intent>,
+    pub unfinished: Option<Intent>,
     /// Raw keys (without the prefix) that are committed and may still be listed.
     committed: BTreeSet<String>,
     /// When all of `raw/` was last listed.
-    pub(crate) swept_at: Option<DateTime<Utc>>,
+    pub swept_at: Option<DateTime<Utc>>,
     checkpoint_etag: Option<String>,
     /// What the checkpoint in the lake says of `done` and `swept_at`.
     saved: (u64, Option<DateTime<Utc>>),
@@ -71,7 +71,7 @@ struct Checkpoint {
 
 impl Log {
     /// Reads the log: the checkpoint and what came after it.
-    pub(crate) async fn read(lake: &Lake) -> anyhow::Result<Log> {
+    pub async fn read(lake: &Lake) -> anyhow::Result<Log> {
         let mut log = Log::default();
         if let Some(object) = lake.get(CHECKPOINT).await? {
             let checkpoint: Checkpoint =
@@ -134,13 +134,13 @@ impl Log {
     }
 
     /// Whether the raw object of that key is committed.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         key.strip_prefix(RAW)
             .is_some_and(|name| self.committed.contains(name))
     }
 
     /// Writes the next intent; none if another process was first, and the log must be read again.
-    pub(crate) async fn begin(
+    pub async fn begin(
         &self,
         lake: &Lake,
         writer: Uuid,
@@ -174,7 +174,7 @@ impl Log {
     }
 
     /// Marks the intent as done, here and in the lake.
-    pub(crate) async fn finish(
+    pub async fn finish(
         &mut self,
         lake: &Lake,
         intent: &Intent,
@@ -213,14 +213,14 @@ impl Log {
     }
 
     /// Forgets committed keys that a listing of all of `raw/` did not show: they have expired.
-    pub(crate) fn swept(&mut self, listed: &BTreeSet<&str>, now: DateTime<Utc>) {
+    pub fn swept(&mut self, listed: &BTreeSet<&str>, now: DateTime<Utc>) {
         self.committed.retain(|name| listed.contains(name.as_str()));
         self.swept_at = Some(now);
     }
 
     /// Sums the log up for the next run, unless nothing is new. If another process was first, its
     /// checkpoint is as good.
-    pub(crate) async fn save(&self, lake: &Lake) -> anyhow::Result<()> {
+    pub async fn save(&self, lake: &Lake) -> anyhow::Result<()> {
         if self.saved == (self.done, self.swept_at) {
             return Ok(());
         }
@@ -261,7 +261,7 @@ async fn has_parts(lake: &Lake) -> anyhow::Result<bool> {
 }
 
 /// The intents of those commits, in order: what a rebuild goes by.
-pub(crate) async fn finished_intents(
+pub async fn finished_intents(
     lake: &Lake,
     commits: RangeInclusive<u64>,
 ) -> anyhow::Result<Vec<Intent>> {

@@ -10,10 +10,10 @@ const SMALLEST: f64 = 1e-300;
 
 /// How many values each bin holds, by sign; a bin and its count, bins ascending.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Bins {
-    pub(crate) negative: Vec<(i32, u64)>,
-    pub(crate) zero: u64,
-    pub(crate) positive: Vec<(i32, u64)>,
+pub struct Bins {
+    pub negative: Vec<(i32, u64)>,
+    pub zero: u64,
+    pub positive: Vec<(i32, u64)>,
 }
 
 /// Logarithm of the factor by which bounds grow.
@@ -34,7 +34,7 @@ fn value_of(bin: i32) -> f64 {
 
 impl Bins {
     /// The bins of finite values that ascend.
-    pub(crate) fn of_sorted(values: &[f64]) -> Bins {
+    pub fn of_sorted(values: &[f64]) -> Bins {
         let negatives = values.partition_point(|value| *value <= -SMALLEST);
         let zeros = values[negatives..].partition_point(|value| *value < SMALLEST);
         let (zero, positive) = values[negatives..].split_at(zeros);
@@ -46,7 +46,7 @@ impl Bins {
     }
 
     /// Adds what `other` counts.
-    pub(crate) fn merge(&mut self, other: &Bins) {
+    pub fn merge(&mut self, other: &Bins) {
         self.zero += other.zero;
         let by_bin = |a: &(i32, u64), b: &(i32, u64)| a.0.cmp(&b.0);
         for (mine, theirs) in [
@@ -58,7 +58,7 @@ impl Bins {
     }
 
     /// The quantiles `qs` (0 to 1), interpolated between the two nearest ranks; zeros of no values.
-    pub(crate) fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [f64; N] {
+    pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [f64; N] {
         let (negative, positive) = (self.negative.iter().rev(), self.positive.iter());
         let steps = negative
             .map(|(bin, count)| (Some((*bin, -1.0)), *count))

@@ -27,15 +27,15 @@ const LOOK_ON: usize = 8;
 
 /// Where an event's line stands: which of the commit's inputs, and the bytes of the line in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) input: u32,
-    pub(crate) start: u32,
-    pub(crate) end: u32,
+pub struct Span {
+    pub input: u32,
+    pub start: u32,
+    pub end: u32,
 }
 
 /// What became of an event that was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Added {
+pub enum Added {
     /// Its id is new here.
     New,
     /// Its id is here already, in that row.
@@ -43,15 +43,15 @@ pub(crate) enum Added {
 }
 
 /// What an event says, as it stands in `curated/`: fields and signals by name.
-pub(crate) struct Content<'g> {
-    pub(crate) entity: &'g str,
-    pub(crate) micros: i64,
-    pub(crate) values: Vec<(&'g str, Scalar<'g>)>,
+pub struct Content<'g> {
+    pub entity: &'g str,
+    pub micros: i64,
+    pub values: Vec<(&'g str, Scalar<'g>)>,
 }
 
 /// The events of one kind and hour. Rows stay in the order in which they came until
 /// [`finish`](Group::finish) sorts them.
-pub(crate) struct Group<'k> {
+pub struct Group<'k> {
     kind: &'k Kind,
     ids: Ids,
     entities: Entities,
@@ -75,7 +75,7 @@ struct SignalColumn {
 }
 
 impl<'k> Group<'k> {
-    pub(crate) fn new(kind: &'k Kind) -> Group<'k> {
+    pub fn new(kind: &'k Kind) -> Group<'k> {
         let fields = kind
             .fields
             .iter()
@@ -99,7 +99,7 @@ impl<'k> Group<'k> {
 
     /// Whether the event's signals find columns, or room for more of them. A column has a place for
     /// each row: that many bound the memory that senders can make an hour take.
-    pub(crate) fn has_room(&self, event: &Event<'_>) -> bool {
+    pub fn has_room(&self, event: &Event<'_>) -> bool {
         let most = self.kind.known.len() + MAX_UNDECLARED_COLUMNS;
         self.signals.len() + event.signals.len() <= most || {
             let new = event
@@ -111,7 +111,7 @@ impl<'k> Group<'k> {
     }
 
     /// Adds the event unless its id is here. `id` is the event's own.
-    pub(crate) fn add(&mut self, event: &Event<'_>, id: &str, span: Span) -> Added {
+    pub fn add(&mut self, event: &Event<'_>, id: &str, span: Span) -> Added {
         match self.ids.insert(id) {
             Ok(()) => {
                 self.push(event, span);
@@ -122,7 +122,7 @@ impl<'k> Group<'k> {
     }
 
     /// Puts the event in place of the one that has its id.
-    pub(crate) fn replace(&mut self, event: &Event<'_>, id: &str, span: Span) {
+    pub fn replace(&mut self, event: &Event<'_>, id: &str, span: Span) {
         self.drop_id(id);
         if self.ids.insert(id).is_ok() {
             self.push(event, span);
@@ -188,7 +188,7 @@ impl<'k> Group<'k> {
     }
 
     /// Whether the event says the same as the row; when they were received does not count.
-    pub(crate) fn is_same(&self, row: u32, event: &Event<'_>) -> bool {
+    pub fn is_same(&self, row: u32, event: &Event<'_>) -> bool {
         let at = row as usize;
         if (self.times[at], self.nanos[at]) != time_of(event)
             || self.entities.name(row) != event.entity
@@ -215,12 +215,12 @@ impl<'k> Group<'k> {
     }
 
     /// Whether the row's event was received after this one.
-    pub(crate) fn was_received_after(&self, row: u32, event: &Event<'_>) -> bool {
+    pub fn was_received_after(&self, row: u32, event: &Event<'_>) -> bool {
         self.received[row as usize] > received(event)
     }
 
     /// What the row says.
-    pub(crate) fn content(&self, row: u32) -> Content<'_> {
+    pub fn content(&self, row: u32) -> Content<'_> {
         let at = row as usize;
         let fields = self.kind.fields.iter().map(|rule| rule.name.as_str());
         let fields = fields.zip(&self.fields);
@@ -239,34 +239,34 @@ impl<'k> Group<'k> {
     }
 
     /// The line of that row.
-    pub(crate) fn span(&self, row: u32) -> Span {
+    pub fn span(&self, row: u32) -> Span {
         self.spans[row as usize]
     }
 
     /// The row that has this id, if one does; `hash` is the id's.
-    pub(crate) fn find(&self, id: &str, hash: u64) -> Option<u32> {
+    pub fn find(&self, id: &str, hash: u64) -> Option<u32> {
         self.ids.find(id, hash)
     }
 
     /// The hashes of the ids that are in.
-    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
+    pub fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
         self.ids.hashes()
     }
 
     /// Takes out the row that has this id.
-    pub(crate) fn drop_id(&mut self, id: &str) {
+    pub fn drop_id(&mut self, id: &str) {
         if let Some(row) = self.ids.take(id) {
             self.dropped[row as usize] = true;
         }
     }
 
     /// Events that are in.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// The signals seen, each with the type of its values.
-    pub(crate) fn signals(&self) -> impl Iterator<Item = (String, ColumnType)> + '_ {
+    pub fn signals(&self) -> impl Iterator<Item = (String, ColumnType)> + '_ {
         self.signals
             .iter()
             .map(|column| (column.name.clone(), column.r#type))
@@ -290,7 +290,7 @@ impl<'k> Group<'k> {
 
     /// The rows as they stand in `curated/`: sorted by entity, time and id; built-in columns,
     /// the contract's fields, then the signals by name.
-    pub(crate) fn finish(self, columns: &Columns) -> Result<RecordBatch, ArrowError> {
+    pub fn finish(self, columns: &Columns) -> Result<RecordBatch, ArrowError> {
         let rows = self.spans.len();
         let order = self.order();
         // What is done with is let go at once: an hour's rows are there twice for a while.

@@ -25,7 +25,7 @@ use crate::rows::group::Content;
 /// The batch as a Parquet file: zstd, statistics for each page, its first columns' order noted.
 /// The columns of `distinct` hardly repeat a value: a dictionary of them would be built and
 /// thrown away. `notes` stand in the file's own metadata.
-pub(crate) fn to_parquet(
+pub fn to_parquet(
     batch: &RecordBatch,
     sorted_by: &[i32],
     distinct: &[&str],
@@ -70,7 +70,7 @@ pub(crate) fn to_parquet(
 }
 
 /// All rows of a Parquet file; `columns` limits them to those named.
-pub(crate) fn from_parquet(file: Bytes, columns: Option<&[&str]>) -> Result<RecordBatch> {
+pub fn from_parquet(file: Bytes, columns: Option<&[&str]>) -> Result<RecordBatch> {
     let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(64 * 1024);
     if let Some(columns) = columns {
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
@@ -87,13 +87,13 @@ fn read(builder: ParquetRecordBatchReaderBuilder<Bytes>) -> Result<RecordBatch> 
 }
 
 /// The ids of a part, in the order of its rows.
-pub(crate) fn ids(file: Bytes) -> Result<StringArray> {
+pub fn ids(file: Bytes) -> Result<StringArray> {
     let batch = from_parquet(file, Some(&["event_id"]))?;
     Ok(text_column(&batch, "event_id")?.clone())
 }
 
 /// These rows of a Parquet file, which ascend. Pages that hold none of them are not unpacked.
-pub(crate) fn rows(file: Bytes, rows: &[u32]) -> Result<RecordBatch> {
+pub fn rows(file: Bytes, rows: &[u32]) -> Result<RecordBatch> {
     let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
     let all = builder.metadata().file_metadata().num_rows() as usize;
@@ -103,7 +103,7 @@ pub(crate) fn rows(file: Bytes, rows: &[u32]) -> Result<RecordBatch> {
 }
 
 /// The named column, which must hold text.
-pub(crate) fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
+pub fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
     batch
         .column_by_name(name)
         .and_then(|column| column.as_string_opt::<i32>())
@@ -112,7 +112,7 @@ pub(crate) fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a 
 
 /// Whether the row of a curated part says the same: entity, time to the microsecond, fields and
 /// signals; when it was received does not count.
-pub(crate) fn has_content(batch: &RecordBatch, row: usize, content: &Content<'_>) -> bool {
+pub fn has_content(batch: &RecordBatch, row: usize, content: &Content<'_>) -> bool {
     let entity = text_column(batch, "entity_id").map(|column| column.value(row));
     let time = batch
         .column_by_name("event_time")
@@ -148,7 +148,7 @@ pub(crate) fn has_content(batch: &RecordBatch, row: usize, content: &Content<'_>
 }
 
 /// The signal whose values the column holds, or the column's own name.
-pub(crate) fn signal_of(field: &Field) -> &str {
+pub fn signal_of(field: &Field) -> &str {
     field
         .metadata()
         .get(SIGNAL)

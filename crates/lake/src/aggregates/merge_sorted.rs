@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// Adds `theirs` to `mine`, both in ascending `order`, by `add` where both have one.
-pub(crate) fn merge<T: Clone>(
+pub fn merge<T: Clone>(
     mine: &mut Vec<T>,
     theirs: &[T],
     order: impl Fn(&T, &T) -> Ordering,

@@ -1,0 +1,4 @@
+//! The log of commits.
+
+pub mod commits;
+pub mod summary;

@@ -1,0 +1,3 @@
+//! The parts of `curated/` as Parquet.
+
+pub mod part_file;
