@@ -284,9 +284,8 @@ def prefixes(repo):
     key = "crates/contract/src/key.rs"
     code = {repo.found(key, rf'pub const {name}: &str = "([^"]+)"') for name in ("RAW", "CURATED", "AGGREGATES")}
     code |= {
-        repo.found("crates/aggregator/src/commits.rs", r'const COMMITS: &str = "([^"]+)"'),
-        repo.found("crates/aggregator/src/columns.rs", r'const SCHEMA: &str = "([^"]+)"'),
-        repo.found("crates/aggregator/src/aside.rs", r'format!\("(_\w+/)'),
+        repo.found("crates/lake/src/key.rs", rf'pub const {name}: &str = "([^"]+)"')
+        for name in ("COMMITS", "SCHEMA", "ASIDE")
     }
     policies = "terraform/policies.tf"
     for service, expected in (("aggregator", code), ("batch_consumer", {"raw/"})):
@@ -347,15 +346,15 @@ def columns(repo):
 
     entry = re.compile(r'\{ name = "(\w+)", type = "(\w+)"')
     server = dict(entry.findall(repo.block(path, r"^  curated_columns = \{")))
-    group = repo.text("crates/aggregator/src/group.rs")
+    group = repo.text("crates/lake/src/rows/hour_rows.rs")
     wanted = re.findall(r'Field::new\(\s*"(\w+)",\s*DataType::(Utf8|Timestamp)', group)
     wanted = {name: {"Utf8": "string", "Timestamp": "timestamp"}[of] for name, of in wanted}
     if server != wanted:
         yield f"{path}: curated tables begin with {server}, the files with {wanted}"
 
-    published = repo.text("crates/aggregator/src/published.rs")
+    published = repo.text("crates/lake/src/aggregates/file.rs")
     columns = re.findall(r'\("(\w+)", (?:true|false), (Arc::new|whole)\(', published)
-    numbers = repo.found("crates/aggregator/src/published.rs", r"^const NUMBERS: \[&str; \d+\] = \[([^\]]*)\];")
+    numbers = repo.found("crates/lake/src/aggregates/file.rs", r"^const NUMBERS: \[&str; \d+\] = \[([^\]]*)\];")
     wanted = {name: {"whole": "bigint", "Arc::new": "string"}[of] for name, of in columns}
     wanted |= dict.fromkeys(re.findall(r"\w+", numbers), "double")
     # For the aggregator alone: the lines do not have them.

@@ -23,6 +23,7 @@ PARTS = (
     "crates/contract/kinds",
     "crates/contract/src/key.rs",
     "crates/ingest/src",
+    "crates/lake/src",
     "crates/service/src",
     "docs/deploy.md",
     "docs/operations.md",
@@ -254,7 +255,7 @@ SPOILT = (
     ),
     (
         "a column of the aggregates",
-        "crates/aggregator/src/published.rs",
+        "crates/lake/src/aggregates/file.rs",
         '"p95", "p99"];',
         '"p95", "p99", "p999"];',
         "table of aggregates",

@@ -1,19 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-mod aggregates;
 mod cloudwatch;
 mod commit;
 mod config;
+mod fold;
 mod log;
 mod parts;
+mod planted_defects;
+mod put;
 mod rebuild;
-mod rows;
 mod run;
+mod schema;
 
 pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config};
-pub use lake::aggregates::sketch::{ACCURACY, DamagedSketch, EXACT, Sketch};
-pub use lake::aggregates::stats::Stats;
-pub use lake::log::summary::Summary;
+pub use lake::log::Summary;
 pub use rebuild::rebuild;
 pub use run::{Progress, once, watch};

@@ -1,40 +1,47 @@
-//! Counts of values in bins whose bounds grow by a constant factor.
+//! Counts of values in bins whose bounds grow by a constant factor, as in DDSketch (Masson, Rim, Lee, VLDB 2019,
+//! section 2).
 
 use std::sync::LazyLock;
 
-use crate::aggregates::merge_sorted::merge;
-use crate::aggregates::sketch::ACCURACY;
+use crate::aggregates::merge_sorted::merge_sorted;
 
-/// Magnitudes below this are counted as zero; it is far below what any sensor resolves.
+/// Largest relative error of a value that is read from a bin.
+pub const ACCURACY: f64 = 0.004;
+
+/// Magnitudes below this count as zero: no sensor resolves them.
 const SMALLEST: f64 = 1e-300;
 
-/// How many values each bin holds, by sign; a bin and its count, bins ascending.
+/// Values by sign and bin: pairs of a bin's number and its count, ascending by bin. Bin `n` holds the magnitudes above
+/// `gamma^(n-1)` up to `gamma^n`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Bins {
-    pub negative: Vec<(i32, u64)>,
-    pub zero: u64,
-    pub positive: Vec<(i32, u64)>,
+pub(crate) struct Bins {
+    pub(crate) negative: Vec<(i32, u64)>,
+    pub(crate) zero: u64,
+    pub(crate) positive: Vec<(i32, u64)>,
 }
 
-/// Logarithm of the factor by which bounds grow.
+/// Logarithm of gamma, the factor from one bound to the next.
 fn log_gamma() -> f64 {
     static LOG_GAMMA: LazyLock<f64> = LazyLock::new(|| ((1.0 + ACCURACY) / (1.0 - ACCURACY)).ln());
     *LOG_GAMMA
+}
+
+fn upper_bound(bin: i32) -> f64 {
+    (f64::from(bin) * log_gamma()).exp()
 }
 
 fn bin_of(magnitude: f64) -> i32 {
     (magnitude.ln() / log_gamma()).ceil() as i32
 }
 
-/// The value that is within [`ACCURACY`] of every value in the bin.
+/// The value within [`ACCURACY`] of every value in the bin.
 fn value_of(bin: i32) -> f64 {
-    let gamma = log_gamma().exp();
-    2.0 * (f64::from(bin) * log_gamma()).exp() / (1.0 + gamma)
+    2.0 * upper_bound(bin) / (1.0 + log_gamma().exp())
 }
 
 impl Bins {
-    /// The bins of finite values that ascend.
-    pub fn of_sorted(values: &[f64]) -> Bins {
+    /// Bins of ascending finite values.
+    pub(crate) fn of_sorted(values: &[f64]) -> Bins {
         let negatives = values.partition_point(|value| *value <= -SMALLEST);
         let zeros = values[negatives..].partition_point(|value| *value < SMALLEST);
         let (zero, positive) = values[negatives..].split_at(zeros);
@@ -45,20 +52,19 @@ impl Bins {
         }
     }
 
-    /// Adds what `other` counts.
-    pub fn merge(&mut self, other: &Bins) {
+    pub(crate) fn merge(&mut self, other: &Bins) {
         self.zero += other.zero;
         let by_bin = |a: &(i32, u64), b: &(i32, u64)| a.0.cmp(&b.0);
         for (mine, theirs) in [
             (&mut self.negative, &other.negative),
             (&mut self.positive, &other.positive),
         ] {
-            merge(mine, theirs, by_bin, |mine, theirs| mine.1 += theirs.1);
+            merge_sorted(mine, theirs, by_bin, |mine, theirs| mine.1 += theirs.1);
         }
     }
 
-    /// The quantiles `qs` (0 to 1), interpolated between the two nearest ranks; zeros of no values.
-    pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [f64; N] {
+    /// The quantiles `qs` (0 to 1), interpolated between the two nearest ranks; zeros if there is no value.
+    pub(crate) fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [f64; N] {
         let (negative, positive) = (self.negative.iter().rev(), self.positive.iter());
         let steps = negative
             .map(|(bin, count)| (Some((*bin, -1.0)), *count))
@@ -83,11 +89,10 @@ impl Bins {
     }
 }
 
-/// The bins of ascending magnitudes.
+/// Bins of ascending magnitudes.
 fn counted(magnitudes: impl Iterator<Item = f64>) -> Vec<(i32, u64)> {
     let mut bins: Vec<(i32, u64)> = Vec::new();
-    // Values below it are in the last bin: a hair less than its bound, where rounding may err.
-    // It is worked out where a second value comes: mostly there is none, or there are many.
+    // Upper bound of the last bin, minus a margin for rounding; computed when a second value lands in the bin.
     let mut below = 0.0;
     for magnitude in magnitudes {
         if magnitude < below
@@ -100,7 +105,7 @@ fn counted(magnitudes: impl Iterator<Item = f64>) -> Vec<(i32, u64)> {
         match bins.last_mut() {
             Some((last, count)) if *last == bin => {
                 *count += 1;
-                below = (f64::from(bin) * log_gamma()).exp() * (1.0 - 1e-9);
+                below = upper_bound(bin) * (1.0 - 1e-9);
             }
             _ => bins.push((bin, 1)),
         }

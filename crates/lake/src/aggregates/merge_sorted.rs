@@ -1,9 +1,9 @@
-//! Lists kept in order, so that two of them add up in one pass.
+//! Adds one sorted list to another in one pass.
 
 use std::cmp::Ordering;
 
-/// Adds `theirs` to `mine`, both in ascending `order`, by `add` where both have one.
-pub fn merge<T: Clone>(
+/// Adds `theirs` to `mine`; both ascend by `order`, without repeats. Where both have an element, `add` joins them.
+pub(crate) fn merge_sorted<T: Clone>(
     mine: &mut Vec<T>,
     theirs: &[T],
     order: impl Fn(&T, &T) -> Ordering,

@@ -1,28 +1,19 @@
-//! Quantiles in little memory, mergeable in any order with the same result.
-//!
-//! Up to [`EXACT`] values are kept as they are. Past that they are counted in bins whose bounds
-//! grow by a constant factor, as in DDSketch (Masson, Rim, Lee, VLDB 2019, section 2): a value is
-//! known to within [`ACCURACY`] of itself, however many there are.
+//! Quantiles in little memory; sketches merge in any order with the same result.
 
 use crate::aggregates::bins::Bins;
 
-mod bytes;
-
-/// Values kept as they are.
+/// Most values of which each is kept as it is.
 pub const EXACT: usize = 128;
 
-/// Relative error of a value read from a bin.
-pub const ACCURACY: f64 = 0.004;
-
-/// A set of values, for quantiles.
+/// Values of a signal, for quantiles. Up to [`EXACT`] values are kept as they are; past that a sketch counts them in
+/// bins, and knows each value to within [`ACCURACY`](crate::aggregates::ACCURACY) of itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sketch(Form);
+pub struct Sketch(pub(crate) Form);
 
 #[derive(Debug, Clone, PartialEq)]
-enum Form {
+pub(crate) enum Form {
     /// The values themselves, ascending by [`f64::total_cmp`].
     Exact(Vec<f64>),
-    /// How many values each bin holds.
     Bins(Bins),
 }
 
@@ -32,18 +23,14 @@ impl Default for Sketch {
     }
 }
 
-/// The state of a sketch that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the sketch is damaged: {0}")]
-pub struct DamagedSketch(&'static str);
-
 impl Sketch {
     /// The sketch of finite values that ascend by [`f64::total_cmp`].
     pub fn of_sorted(values: &[f64]) -> Sketch {
-        match values.len() <= EXACT {
-            true => Sketch(Form::Exact(values.to_vec())),
-            false => Sketch(Form::Bins(Bins::of_sorted(values))),
-        }
+        Sketch(if values.len() <= EXACT {
+            Form::Exact(values.to_vec())
+        } else {
+            Form::Bins(Bins::of_sorted(values))
+        })
     }
 
     /// Adds all values of `other`.
@@ -51,7 +38,7 @@ impl Sketch {
         match (&mut self.0, &other.0) {
             (Form::Exact(mine), Form::Exact(theirs)) => {
                 mine.extend_from_slice(theirs);
-                // Two ascending runs: a sort that looks for runs merges them.
+                // A stable sort finds the two ascending runs and merges them.
                 mine.sort_by(f64::total_cmp);
                 if mine.len() > EXACT {
                     self.0 = Form::Bins(Bins::of_sorted(mine));
@@ -67,9 +54,9 @@ impl Sketch {
         }
     }
 
-    /// The quantiles `qs` (0 to 1), each interpolated between the two nearest ranks as SQL's
-    /// `percentile_cont` does; none of an empty sketch. Exact up to [`EXACT`] values; past that
-    /// each rank's value has a relative error of at most [`ACCURACY`].
+    /// The quantiles `qs` (0 to 1), each interpolated between the two nearest ranks like SQL's `percentile_cont`; none
+    /// of an empty sketch. Exact up to [`EXACT`] values; past that the value of each rank has a relative error of at
+    /// most [`ACCURACY`](crate::aggregates::ACCURACY).
     pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> Option<[f64; N]> {
         match &self.0 {
             Form::Exact(values) if values.is_empty() => None,
@@ -86,6 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::aggregates::ACCURACY;
 
     const QS: [f64; 5] = [0.0, 0.5, 0.95, 0.99, 1.0];
 
@@ -109,7 +97,7 @@ mod tests {
             sorted.sort_unstable_by(f64::total_cmp);
             let sketch = of(&values);
             for (rank, value) in sorted.iter().enumerate() {
-                // A hair inside the rank, so that rounding does not pick its neighbour.
+                // Rounding may pick a neighbour of the rank.
                 let q = rank as f64 / (sorted.len().max(2) - 1) as f64;
                 let [found] = sketch.quantiles([q]).unwrap();
                 let near = |other: &f64| (found - other).abs() <= other.abs() * ACCURACY * 1.001 + 1e-12;

@@ -1,24 +1,24 @@
-//! Statistics of one entity's signal in one hour: mergeable, so that late data changes an hour
-//! without reading it anew.
+//! Statistics of one entity's signal in one hour; they merge, so late events change an hour without reading its other
+//! events again.
 
 use crate::aggregates::sketch::Sketch;
 
 /// Count, extremes, mean, spread and quantiles of a signal's values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stats {
-    /// Values, texts among them.
+    /// Number of values, texts included.
     pub count: u64,
-    /// Values that are texts: they are counted and no more.
+    /// Number of texts: they are counted, and enter no other statistic.
     pub texts: u64,
-    /// Least value; infinite where there is none.
+    /// Least number; infinite if there is no number.
     pub min: f64,
-    /// Greatest value; infinite where there is none.
+    /// Greatest number; minus infinity if there is no number.
     pub max: f64,
-    /// Mean of the numeric values.
+    /// Mean of the numbers; booleans count as 0 and 1.
     pub mean: f64,
-    /// Sum of the squared distances from the mean.
+    /// Sum of the squared distances of the numbers from their mean.
     pub m2: f64,
-    /// The numeric values, for quantiles.
+    /// The numbers, for quantiles.
     pub sketch: Sketch,
 }
 
@@ -37,7 +37,7 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// The statistics of finite values and of so many texts; sorts the values.
+    /// Statistics of finite values, which are sorted in place, and of a number of `texts`.
     pub fn of(values: &mut [f64], texts: u64) -> Stats {
         values.sort_unstable_by(f64::total_cmp);
         let (Some(min), Some(max)) = (values.first(), values.last()) else {
@@ -48,23 +48,21 @@ impl Stats {
             };
         };
         let numbers = values.len() as f64;
-        // Two passes, the first from a value in the middle: no less exact than one at a time.
+        // Two passes, with distances from the median: as exact as value by value, and faster.
         let near = values[values.len() / 2];
         let mean = near + values.iter().map(|value| value - near).sum::<f64>() / numbers;
+        let squares = values.iter().map(|value| (value - mean) * (value - mean));
         let mut stats = Stats {
             count: values.len() as u64 + texts,
             texts,
             min: *min,
             max: *max,
             mean,
-            m2: values
-                .iter()
-                .map(|value| (value - mean) * (value - mean))
-                .sum(),
+            m2: squares.sum(),
             sketch: Sketch::of_sorted(values),
         };
         if !stats.mean.is_finite() {
-            // Values so large that their sum is none: one at a time (Welford 1962).
+            // The sum is past the largest double: value by value instead (Welford 1962).
             (stats.mean, stats.m2) = (0.0, 0.0);
             for (at, value) in values.iter().enumerate() {
                 let delta = value - stats.mean;
@@ -91,27 +89,21 @@ impl Stats {
         self.texts += other.texts;
     }
 
-    /// How many values are numeric.
     fn numbers(&self) -> f64 {
         (self.count - self.texts) as f64
     }
 
-    /// Whether any value is numeric: only then do the extremes and the mean say anything.
+    /// Whether there is a number; without one, extremes and mean mean nothing.
     pub fn is_numeric(&self) -> bool {
         self.count > self.texts
     }
 
-    /// Sample standard deviation (divided by n − 1); none of fewer than two values.
+    /// Sample standard deviation (divided by n − 1) of the numbers; none of fewer than two.
     pub fn stddev(&self) -> Option<f64> {
         (self.numbers() >= 2.0).then(|| (self.m2.max(0.0) / (self.numbers() - 1.0)).sqrt())
     }
 
-    /// The sum of squared distances that gives this standard deviation of `numbers` values.
-    pub fn m2_of(stddev: Option<f64>, numbers: u64) -> f64 {
-        stddev.map_or(0.0, |stddev| stddev * stddev * (numbers - 1) as f64)
-    }
-
-    /// The 50th, 95th and 99th percentile, held within the extremes; none without numbers.
+    /// The 50th, 95th and 99th percentile, clamped to the extremes; none if there is no number.
     pub fn percentiles(&self) -> Option<[f64; 3]> {
         let found = self.sketch.quantiles([0.5, 0.95, 0.99])?;
         Some(found.map(|value| value.clamp(self.min, self.max)))

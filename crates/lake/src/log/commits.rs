@@ -1,272 +1,169 @@
-//! The commit log: `_commits/<n>.json` is an intent, `_commits/<n>.done.json` says that it is
-//! finished, and `_commits/checkpoint.json` sums up what came before, so that a run reads only
-//! what is new.
-//!
-//! The numbers follow each other, and an intent is written only when the one before it is done:
-//! whoever writes number `n` has read all up to `n − 1`, for S3 lets only one writer have it.
+//! The log's objects, and the state that they add up to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use anyhow::{Context, bail};
-use aws::{Condition, Lake, Outcome};
+use aws::Lake;
 use chrono::{DateTime, Utc};
 use contract::{CURATED, RAW};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::error::ReadError;
+use crate::key::{CHECKPOINT, COMMITS, intent_key};
 use crate::log::summary::Summary;
 
-const COMMITS: &str = "_commits/";
-const CHECKPOINT: &str = "_commits/checkpoint.json";
-
-/// What to do where the log has a hole. Its numbers must not come again: parts are named by them.
+/// Advice for a log with a gap. Commit numbers must not be used again: parts are named by them.
 const RESTORE: &str = "restore it (the bucket keeps deleted versions), or begin the log after the last commit \
     (docs/runbook.md, `Objects deleted`)";
 
-/// What a commit is to take in.
+/// What a commit takes in: the object [`intent_key`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
+    /// Number of the commit, from 1 on.
     pub commit: u64,
-    /// Who wrote it: tells a writer whose answer was lost that the intent is its own.
+    /// The run that wrote the intent; a run whose answer was lost recognises its own intent by it.
     pub writer: Uuid,
+    /// When the intent was written.
     pub started_at: DateTime<Utc>,
     /// Keys of raw objects, in byte order.
     pub inputs: Vec<String>,
 }
 
-/// A finished commit, with what it did.
+/// Says that a commit is finished: the object [`done_key`](crate::key::done_key).
 #[derive(Debug, Serialize, Deserialize)]
-struct Done {
-    commit: u64,
-    finished_at: DateTime<Utc>,
-    summary: Summary,
+pub struct Done {
+    /// Number of the commit.
+    pub commit: u64,
+    /// When a run first finished the commit.
+    pub finished_at: DateTime<Utc>,
+    /// What that run did.
+    pub summary: Summary,
+}
+
+/// The log up to a commit: the object [`CHECKPOINT`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The last commit that the checkpoint counts.
+    pub through: u64,
+    /// See [`Log::swept_at`].
+    pub swept_at: Option<DateTime<Utc>>,
+    /// Names of committed raw objects, by the partition `year=…/month=…/day=…/hour=…`.
+    pub committed: BTreeMap<String, Vec<String>>,
 }
 
 /// What the log says.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// The last commit that is done; 0 before the first.
+    /// The last commit that is done; 0 before the first one.
     pub done: u64,
-    /// The one after it, begun and not done.
+    /// The commit after it, if it is begun.
     pub unfinished: Option<Intent>,
-    /// Raw keys (without the prefix) that are committed and may still be listed.
-    committed: BTreeSet<String>,
-    /// When all of `raw/` was last listed.
+    /// Keys, without `raw/`, of raw objects that are committed and may still exist.
+    pub committed: BTreeSet<String>,
+    /// When all of `raw/` was last listed; none before the first time.
     pub swept_at: Option<DateTime<Utc>>,
-    checkpoint_etag: Option<String>,
-    /// What the checkpoint in the lake says of `done` and `swept_at`.
-    saved: (u64, Option<DateTime<Utc>>),
-}
-
-/// The log up to a commit, in one object.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Checkpoint {
-    through: u64,
-    swept_at: Option<DateTime<Utc>>,
-    /// Committed names of raw parts, by partition.
-    committed: BTreeMap<String, Vec<String>>,
+    /// ETag of the checkpoint that was read; none if there was none.
+    pub checkpoint_etag: Option<String>,
+    /// What that checkpoint says of [`done`](Log::done) and [`swept_at`](Log::swept_at).
+    pub checkpoint: (u64, Option<DateTime<Utc>>),
 }
 
 impl Log {
-    /// Reads the log: the checkpoint and what came after it.
-    pub async fn read(lake: &Lake) -> anyhow::Result<Log> {
+    /// Reads the checkpoint and the commits after it; [`ReadError::Missing`] if an intent was deleted, or the whole
+    /// log while there are parts.
+    pub async fn read(lake: &Lake) -> Result<Log, ReadError> {
         let mut log = Log::default();
         if let Some(object) = lake.get(CHECKPOINT).await? {
-            let checkpoint: Checkpoint =
-                serde_json::from_slice(&object.body).with_context(|| {
-                    format!(
-                        "cannot read `{CHECKPOINT}`; delete it to have the whole log read again"
-                    )
-                })?;
-            log.done = checkpoint.through;
-            log.swept_at = checkpoint.swept_at;
-            log.saved = (log.done, log.swept_at);
+            let advice = "; delete it to have the whole log read again";
+            log.load(from_json(CHECKPOINT, &object.body, advice)?);
             log.checkpoint_etag = Some(object.etag);
-            for (partition, names) in checkpoint.committed {
-                log.committed
-                    .extend(names.into_iter().map(|name| format!("{partition}/{name}")));
-            }
         }
-        // Listed before the intents, for another run may begin the log meanwhile.
+        // Before the intents are listed: another run may begin the log meanwhile.
         let has_parts = log.checkpoint_etag.is_none() && has_parts(lake).await?;
-        // `~` sorts after the rest of both names of a commit.
+        // `~` sorts after both names of a commit.
         let after = format!("{COMMITS}{:010}.~", log.done);
-        let mut intents = BTreeSet::new();
-        let mut done = BTreeSet::new();
+        let (mut begun, mut done) = (Vec::new(), BTreeSet::new());
         for object in lake.list(COMMITS, Some(&after)).await? {
-            let name = object.key.trim_start_matches(COMMITS);
-            if let Some(commit) = name
-                .strip_suffix(".done.json")
-                .and_then(|number| number.parse::<u64>().ok())
-            {
-                done.insert(commit);
-            } else if let Some(commit) = name
-                .strip_suffix(".json")
-                .and_then(|number| number.parse::<u64>().ok())
-            {
-                intents.insert(commit);
+            let name = object.key.strip_prefix(COMMITS).unwrap_or_default();
+            if let Some(number) = name.strip_suffix(".done.json") {
+                done.extend(number.parse::<u64>());
+            } else if let Some(number) = name.strip_suffix(".json") {
+                begun.extend(number.parse::<u64>());
             }
         }
-        for commit in intents {
-            let intent = read_intent(lake, commit)
-                .await?
-                .with_context(|| format!("commit {commit} was listed and is gone"))?;
-            if commit != log.done + 1 {
-                bail!(
-                    "commit {} is missing from `{COMMITS}`: it was deleted; {RESTORE}",
-                    log.done + 1
-                );
+        for commit in begun {
+            let intent = read_intent(lake, commit).await?.ok_or_else(|| {
+                ReadError::Missing(format!("commit {commit} was listed and is gone"))
+            })?;
+            let next = log.done + 1;
+            if commit != next {
+                return Err(ReadError::Missing(format!(
+                    "commit {next} is missing from `{COMMITS}`: it was deleted; {RESTORE}"
+                )));
             }
             if !done.contains(&commit) {
                 log.unfinished = Some(intent);
                 break;
             }
-            log.take(&intent);
+            log.advance(&intent);
         }
         if has_parts && log.done == 0 && log.unfinished.is_none() {
-            bail!(
+            return Err(ReadError::Missing(format!(
                 "`{CURATED}` holds parts and `{COMMITS}` no commit: taking `raw/` in anew would write events a second time; {RESTORE}"
-            );
+            )));
         }
         Ok(log)
     }
 
-    /// Whether the raw object of that key is committed.
+    fn load(&mut self, checkpoint: Checkpoint) {
+        self.checkpoint = (checkpoint.through, checkpoint.swept_at);
+        (self.done, self.swept_at) = self.checkpoint;
+        for (partition, names) in checkpoint.committed {
+            let keys = names.into_iter().map(|name| format!("{partition}/{name}"));
+            self.committed.extend(keys);
+        }
+    }
+
+    /// The checkpoint of this state.
+    pub fn to_checkpoint(&self) -> Checkpoint {
+        let mut committed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for key in &self.committed {
+            let (partition, name) = key.rsplit_once('/').unwrap_or(("", key));
+            let names = committed.entry(partition.to_owned()).or_default();
+            names.push(name.to_owned());
+        }
+        Checkpoint {
+            through: self.done,
+            swept_at: self.swept_at,
+            committed,
+        }
+    }
+
+    /// Whether the raw object of that key is committed; false also for one that no longer exists.
     pub fn has(&self, key: &str) -> bool {
         key.strip_prefix(RAW)
             .is_some_and(|name| self.committed.contains(name))
     }
 
-    /// Writes the next intent; none if another process was first, and the log must be read again.
-    pub async fn begin(
-        &self,
-        lake: &Lake,
-        writer: Uuid,
-        inputs: Vec<String>,
-        now: DateTime<Utc>,
-    ) -> anyhow::Result<Option<Intent>> {
-        let intent = Intent {
-            commit: self.done + 1,
-            writer,
-            started_at: now,
-            inputs,
-        };
-        let key = intent_key(intent.commit);
-        let body = serde_json::to_vec(&intent)?;
-        let put = lake
-            .put(
-                &key,
-                body.into(),
-                "application/json",
-                HashMap::new(),
-                Condition::IfAbsent,
-            )
-            .await?;
-        if put == Outcome::ConditionFailed {
-            // Perhaps it is ours, and the answer to the first attempt was lost.
-            return Ok(read_intent(lake, intent.commit)
-                .await?
-                .filter(|there| *there == intent));
-        }
-        Ok(Some(intent))
-    }
-
-    /// Marks the intent as done, here and in the lake.
-    pub async fn finish(
-        &mut self,
-        lake: &Lake,
-        intent: &Intent,
-        summary: &Summary,
-        now: DateTime<Utc>,
-    ) -> anyhow::Result<()> {
-        let done = Done {
-            commit: intent.commit,
-            finished_at: now,
-            summary: summary.clone(),
-        };
-        let key = format!("{COMMITS}{:010}.done.json", intent.commit);
-        // Where the mark is there already, the first to finish has said it.
-        lake.put(
-            &key,
-            serde_json::to_vec(&done)?.into(),
-            "application/json",
-            HashMap::new(),
-            Condition::IfAbsent,
-        )
-        .await?;
-        self.take(intent);
-        self.unfinished = None;
-        Ok(())
-    }
-
-    fn take(&mut self, intent: &Intent) {
+    /// Counts the commit, which is the one after [`done`](Log::done), as done.
+    pub fn advance(&mut self, intent: &Intent) {
         self.done = intent.commit;
-        self.committed.extend(
-            intent
-                .inputs
-                .iter()
-                .filter_map(|key| key.strip_prefix(RAW))
-                .map(str::to_owned),
-        );
-    }
-
-    /// Forgets committed keys that a listing of all of `raw/` did not show: they have expired.
-    pub fn swept(&mut self, listed: &BTreeSet<&str>, now: DateTime<Utc>) {
-        self.committed.retain(|name| listed.contains(name.as_str()));
-        self.swept_at = Some(now);
-    }
-
-    /// Sums the log up for the next run, unless nothing is new. If another process was first, its
-    /// checkpoint is as good.
-    pub async fn save(&self, lake: &Lake) -> anyhow::Result<()> {
-        if self.saved == (self.done, self.swept_at) {
-            return Ok(());
-        }
-        let mut committed: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in &self.committed {
-            let (partition, name) = name.rsplit_once('/').unwrap_or(("", name));
-            committed
-                .entry(partition.to_owned())
-                .or_default()
-                .push(name.to_owned());
-        }
-        let checkpoint = Checkpoint {
-            through: self.done,
-            swept_at: self.swept_at,
-            committed,
-        };
-        let condition = match &self.checkpoint_etag {
-            Some(etag) => Condition::IfMatch(etag.clone()),
-            None => Condition::IfAbsent,
-        };
-        let body = serde_json::to_vec(&checkpoint)?;
-        lake.put(
-            CHECKPOINT,
-            body.into(),
-            "application/json",
-            HashMap::new(),
-            condition,
-        )
-        .await?;
-        Ok(())
+        self.unfinished = None;
+        let names = intent.inputs.iter().filter_map(|key| key.strip_prefix(RAW));
+        self.committed.extend(names.map(str::to_owned));
     }
 }
 
-/// Whether any commit has left a part.
-async fn has_parts(lake: &Lake) -> anyhow::Result<bool> {
+async fn has_parts(lake: &Lake) -> Result<bool, ReadError> {
     let listed = lake.list(CURATED, None).await?;
     Ok(listed.iter().any(|object| object.key.ends_with(".parquet")))
 }
 
-/// The intents of those commits, in order: what a rebuild goes by.
-pub async fn finished_intents(
-    lake: &Lake,
-    commits: RangeInclusive<u64>,
-) -> anyhow::Result<Vec<Intent>> {
+/// The intents of these commits, in order; an intent that is not there is left out, for a log may begin later.
+pub async fn intents(lake: &Lake, commits: RangeInclusive<u64>) -> Result<Vec<Intent>, ReadError> {
     let reads: Vec<_> = commits.map(|commit| read_intent(lake, commit)).collect();
-    // A log cut short at its beginning has nothing to say of the hours before.
     stream::iter(reads)
         .buffered(8)
         .try_filter_map(async |intent| Ok(intent))
@@ -274,16 +171,19 @@ pub async fn finished_intents(
         .await
 }
 
-fn intent_key(commit: u64) -> String {
-    format!("{COMMITS}{commit:010}.json")
+/// The intent of that commit; none if there is none.
+pub async fn read_intent(lake: &Lake, commit: u64) -> Result<Option<Intent>, ReadError> {
+    let key = intent_key(commit);
+    let object = lake.get(&key).await?;
+    let intent = object.map(|object| from_json(&key, &object.body, ""));
+    intent.transpose()
 }
 
-async fn read_intent(lake: &Lake, commit: u64) -> anyhow::Result<Option<Intent>> {
-    let key = intent_key(commit);
-    match lake.get(&key).await? {
-        Some(object) => Ok(Some(
-            serde_json::from_slice(&object.body).with_context(|| format!("cannot read `{key}`"))?,
-        )),
-        None => Ok(None),
-    }
+fn from_json<T: for<'a> Deserialize<'a>>(
+    key: &str,
+    body: &[u8],
+    advice: &'static str,
+) -> Result<T, ReadError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ReadError::Content(format!("`{key}`{advice}"), error.into()))
 }

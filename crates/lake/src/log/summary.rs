@@ -1,31 +1,32 @@
-//! What a run did.
+//! What a commit did.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of a run or of one commit.
+/// Counts of one commit, or their sums over a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Commits finished.
     pub commits: u64,
-    /// Raw objects taken in.
+    /// Raw objects read.
     pub objects: u64,
-    /// Raw objects that were gone when they were to be read.
+    /// Raw objects that the commit names and that were deleted before they were read.
     pub missing_objects: u64,
-    /// Events that are new in `curated/`.
+    /// Events added to `curated/`.
     pub events: u64,
-    /// Events that were there already.
+    /// Events left out because the same event is in `curated/`.
     pub duplicates: u64,
-    /// Events with an id that is there with other content; kept in `_aside/`.
+    /// Events left out because their id is in `curated/` with other content; kept in `_aside/`.
     pub conflicts: u64,
-    /// Lines that break their contract; kept in `_aside/`.
+    /// Lines left out because they break their contract; kept in `_aside/`.
     pub refused: u64,
-    /// Hours of a kind that changed.
+    /// Parts written: an hour of two kinds counts twice.
     pub hours: u64,
 }
 
 impl Summary {
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Summary) {
         self.commits += other.commits;
         self.objects += other.objects;
@@ -40,17 +41,18 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "commits {}, objects {}, ", self.commits, self.objects)?;
         write!(
             f,
-            "commits {}, objects {}, events {}, duplicates {}, conflicts {}, refused {}, hours touched {}",
-            self.commits,
-            self.objects,
-            self.events,
-            self.duplicates,
-            self.conflicts,
-            self.refused,
-            self.hours
+            "events {}, duplicates {}, ",
+            self.events, self.duplicates
         )?;
+        write!(
+            f,
+            "conflicts {}, refused {}, ",
+            self.conflicts, self.refused
+        )?;
+        write!(f, "hours touched {}", self.hours)?;
         if self.missing_objects > 0 {
             write!(f, ", objects gone {}", self.missing_objects)?;
         }

@@ -1,39 +1,38 @@
 //! Which column of `curated/` holds which signal.
 //!
-//! A column's type must be the same in every file, or Spark and Athena cannot read the folder.
-//! Declared signals have the declared type. Of any other signal the type seen first is kept in
-//! `_schema/<kind>.json`, and values of another type go to a column of their own,
-//! `<signal>__<type>`. An undeclared signal whose own name ends so always has its type put behind it,
-//! so that no two signals share a column. Engines ignore case in names, so spellings that differ in case alone share
-//! a column.
+//! A column has one type in all files, or Spark and Athena cannot read the folder. A declared signal has its declared
+//! type. For any other signal `_schema/<kind>.json` keeps the type seen first; values of another type go to a column
+//! of their own, `<signal>__<type>`. An undeclared signal whose name ends like such a column (`x__text`) always gets
+//! its type appended, so that no two signals share a column. Engines ignore case in names: spellings that differ in
+//! case alone share a column.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use aws::{CallError, Condition, Lake, Outcome};
 use contract::{Kind, Scalar, ScalarType};
 use serde::{Deserialize, Serialize};
 
-/// Prefix of the objects that keep the types of undeclared signals.
-const SCHEMA: &str = "_schema/";
-
-/// Name of the Arrow field metadata that marks a signal's column and names the signal.
-pub const SIGNAL: &str = "signal";
+/// Key of the Arrow field metadata that names the signal whose values the column holds.
+const SIGNAL: &str = "signal";
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
+    /// Doubles.
     Number,
+    /// Whole numbers of 64 bits; contract fields only.
     Integer,
+    /// `true` and `false`.
     Boolean,
+    /// Texts in UTF-8.
     Text,
 }
 
 impl ColumnType {
-    /// The type of a declared field's column.
-    pub fn declared(scalar: ScalarType) -> ColumnType {
+    /// The type for a contract field.
+    pub(crate) fn of_field(scalar: ScalarType) -> ColumnType {
         match scalar {
             ScalarType::Number => ColumnType::Number,
             ScalarType::Integer => ColumnType::Integer,
@@ -42,26 +41,26 @@ impl ColumnType {
         }
     }
 
-    /// The type of a declared signal's column. Whole numbers are doubles: all that a contract takes
-    /// are exact in one, and a declaration that later says `number` changes no column.
-    pub fn signal(scalar: ScalarType) -> ColumnType {
-        match ColumnType::declared(scalar) {
+    /// The type for a declared signal. Integers are stored as doubles: a contract takes only those that a double holds
+    /// exactly, and a declaration that later says `number` then changes no column.
+    pub(crate) fn of_signal(scalar: ScalarType) -> ColumnType {
+        match ColumnType::of_field(scalar) {
             ColumnType::Integer => ColumnType::Number,
             other => other,
         }
     }
 
-    /// The type of the signal's value: as declared, or else as it comes.
-    pub fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
+    /// The type for this value of the signal: the declared one, or the value's own.
+    pub(crate) fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
         match (kind.known.get(signal), value) {
-            (Some(rule), _) => ColumnType::signal(rule.scalar),
+            (Some(rule), _) => ColumnType::of_signal(rule.scalar),
             (None, Scalar::Number(_)) => ColumnType::Number,
             (None, Scalar::Bool(_)) => ColumnType::Boolean,
             (None, Scalar::Text(_)) => ColumnType::Text,
         }
     }
 
-    pub fn arrow(self) -> DataType {
+    pub(crate) fn arrow(self) -> DataType {
         match self {
             ColumnType::Number => DataType::Float64,
             ColumnType::Integer => DataType::Int64,
@@ -80,119 +79,84 @@ impl ColumnType {
     }
 }
 
-/// The columns of one kind's signals.
-#[derive(Debug, Default)]
-pub struct Columns {
-    /// By the signal's name in lower case.
-    plain: BTreeMap<String, Column>,
-    /// Which of them are declared.
-    declared: BTreeSet<String>,
+/// The signal whose values the column holds; none for the columns of ids, times and contract fields.
+pub fn signal_of(field: &Field) -> Option<&str> {
+    field.metadata().get(SIGNAL).map(String::as_str)
 }
 
-/// The plain column of a signal, by the signal's name in lower case.
+/// Types of one kind's undeclared signals; serialises as the object [`schema_key`](crate::key::schema_key). An entry
+/// never changes once it is there, so writers that add entries at the same time agree.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct SignalTypes {
+    signals: BTreeMap<String, Column>,
+}
+
+/// The column `<signal>` without a suffix; found by the signal's name in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Column {
     name: String,
     r#type: ColumnType,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Kept {
-    signals: BTreeMap<String, Column>,
+impl SignalTypes {
+    /// Adds the types of signals that are neither declared nor here yet; false if there are none.
+    pub fn add(&mut self, kind: &Kind, signals: &[(String, ColumnType)]) -> bool {
+        let before = self.signals.len();
+        let declared = declared(kind);
+        for (name, r#type) in signals.iter().cloned() {
+            let lower = name.to_ascii_lowercase();
+            if !declared.contains_key(&lower) {
+                let column = Column { name, r#type };
+                self.signals.entry(lower).or_insert(column);
+            }
+        }
+        self.signals.len() > before
+    }
+}
+
+/// Columns of the kind's declared signals, by name in lower case.
+fn declared(kind: &Kind) -> BTreeMap<String, Column> {
+    let column = |rule: &contract::FieldRule| {
+        let (name, r#type) = (rule.name.clone(), ColumnType::of_signal(rule.scalar));
+        (name.to_ascii_lowercase(), Column { name, r#type })
+    };
+    kind.known.values().map(column).collect()
+}
+
+/// The columns of one kind's signals.
+#[derive(Debug)]
+pub struct Columns {
+    declared: BTreeMap<String, Column>,
+    types: SignalTypes,
 }
 
 impl Columns {
-    /// The column for the signal's values of that type; the signal must be known to the columns.
+    /// The columns of the declared signals and of those in `types`.
+    pub fn new(kind: &Kind, types: SignalTypes) -> Columns {
+        let declared = declared(kind);
+        Columns { declared, types }
+    }
+
+    /// The column for values of that type. A signal that is neither declared nor in the types counts as seen first.
     pub fn field(&self, signal: &str, r#type: ColumnType) -> Arc<Field> {
         let lower = signal.to_ascii_lowercase();
-        let plain = self.plain.get(&lower);
+        let declared = self.declared.get(&lower);
+        let plain = declared.or_else(|| self.types.signals.get(&lower));
         let signal = plain.map_or(signal, |column| column.name.as_str());
         let is_plain = plain.is_none_or(|column| column.r#type == r#type);
-        let declared = |name: &String| self.declared.contains(&name.to_ascii_lowercase());
         let mut name = signal.to_owned();
-        // Two signals must not share a column: `x` with texts, and one that is called `x__text`.
-        if !is_plain || (!self.declared.contains(&lower) && ends_in_a_type(&lower)) {
+        if !is_plain || declared.is_none() && ends_in_a_type(&lower) {
             name = format!("{signal}__{}", r#type.suffix());
-            while declared(&name) {
+            while self.declared.contains_key(&name.to_ascii_lowercase()) {
                 name = format!("{name}__{}", r#type.suffix());
             }
         }
         let metadata = HashMap::from([(SIGNAL.to_owned(), signal.to_owned())]);
         Arc::new(Field::new(name, r#type.arrow(), true).with_metadata(metadata))
     }
-
-    /// The columns of the kind, once every one of `signals` has its place among them.
-    ///
-    /// What is kept never changes, so that two runs that do this at once agree.
-    pub async fn with(
-        lake: &Lake,
-        kind: &Kind,
-        signals: &[(String, ColumnType)],
-    ) -> Result<Columns, CallError> {
-        let key = format!("{SCHEMA}{}.json", kind.name);
-        loop {
-            let object = lake.get(&key).await?;
-            let (mut kept, condition) = match &object {
-                // An object that is not ours to read is replaced: the types then follow the data.
-                Some(object) => (
-                    serde_json::from_slice(&object.body).unwrap_or_default(),
-                    Condition::IfMatch(object.etag.clone()),
-                ),
-                None => (Kept::default(), Condition::IfAbsent),
-            };
-            let declared: BTreeMap<String, Column> = kind
-                .known
-                .values()
-                .map(|rule| {
-                    let column = Column {
-                        name: rule.name.clone(),
-                        r#type: ColumnType::signal(rule.scalar),
-                    };
-                    (rule.name.to_ascii_lowercase(), column)
-                })
-                .collect();
-            let mut grown = false;
-            for (signal, r#type) in signals {
-                let lower = signal.to_ascii_lowercase();
-                if !declared.contains_key(&lower) && !kept.signals.contains_key(&lower) {
-                    kept.signals.insert(
-                        lower,
-                        Column {
-                            name: signal.clone(),
-                            r#type: *r#type,
-                        },
-                    );
-                    grown = true;
-                }
-            }
-            if grown {
-                let text =
-                    serde_json::to_vec_pretty(&kept).expect("names and types always serialise");
-                let put = lake
-                    .put(
-                        &key,
-                        text.into(),
-                        "application/json",
-                        HashMap::new(),
-                        condition,
-                    )
-                    .await?;
-                if put == Outcome::ConditionFailed {
-                    continue;
-                }
-            }
-            let mut columns = kept.signals;
-            let names = declared.keys().cloned().collect();
-            columns.extend(declared);
-            return Ok(Columns {
-                plain: columns,
-                declared: names,
-            });
-        }
-    }
 }
 
-/// Whether a name in lower case ends as the columns of a second type do.
+/// Whether a name in lower case could be the column of a signal's second type.
 fn ends_in_a_type(name: &str) -> bool {
     ["__number", "__integer", "__bool", "__text"]
         .iter()
@@ -214,10 +178,11 @@ mod tests {
                 },
             )
         };
-        Columns {
-            plain: undeclared.iter().chain(declared).map(column).collect(),
-            declared: declared.iter().map(|one| column(one).0).collect(),
-        }
+        let types = SignalTypes {
+            signals: undeclared.iter().map(column).collect(),
+        };
+        let declared = declared.iter().map(column).collect();
+        Columns { declared, types }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The entities of a group's rows, each by a number.
+//! The entity of each row, kept as a number.
 
 use std::hash::BuildHasher;
 
@@ -6,19 +6,19 @@ use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-/// The entities that rows have, numbered as they came.
+/// Entities by row, numbered in the order in which they came.
 #[derive(Default)]
-pub struct Entities {
+pub(crate) struct Entities {
     names: Vec<String>,
     numbers: HashTable<u32>,
     key: RandomState,
-    /// The entity of each row.
+    /// For each row its entity's index in `names`.
     rows: Vec<u32>,
 }
 
 impl Entities {
-    /// Notes that the next row has this entity.
-    pub fn push(&mut self, name: &str) {
+    /// Gives the entity to the next row.
+    pub(crate) fn push(&mut self, name: &str) {
         let same = self.rows.last().copied();
         if let Some(last) = same.filter(|last| self.names[*last as usize] == name) {
             return self.rows.push(last);
@@ -40,20 +40,19 @@ impl Entities {
         self.rows.push(at);
     }
 
-    /// The entity of that row.
-    pub fn name(&self, row: u32) -> &str {
+    pub(crate) fn name(&self, row: u32) -> &str {
         &self.names[self.rows[row as usize] as usize]
     }
 
-    /// The rows that are wanted, by their entity's name in byte order, those of an entity in
-    /// the order in which they came; and where each entity's rows end.
-    pub fn grouped(&self, wanted: impl Fn(u32) -> bool) -> (Vec<u32>, Vec<usize>) {
+    /// The wanted rows, ordered by entity in byte order and within an entity as they came; and for each entity the
+    /// index at which its rows end.
+    pub(crate) fn grouped(&self, wanted: impl Fn(u32) -> bool) -> (Vec<u32>, Vec<usize>) {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_unstable_by(|a, b| self.names[*a].cmp(&self.names[*b]));
         let mut counts = vec![0; self.names.len()];
         let rows = || (0..self.rows.len() as u32).filter(|row| wanted(*row));
         rows().for_each(|row| counts[self.rows[row as usize] as usize] += 1);
-        // Where the next row of each entity goes.
+        // For each entity the index for its next row: a counting sort.
         let mut next = vec![0; self.names.len()];
         let mut ends = Vec::with_capacity(self.names.len());
         let mut end = 0;

@@ -1,4 +1,4 @@
-//! The ids of a group's rows: kept as text, found by hash.
+//! Event ids by row: kept as one text, found by hash.
 
 use std::hash::BuildHasher;
 use std::sync::LazyLock;
@@ -9,27 +9,27 @@ use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-/// The id's hash, the same all through this process. Its key is random: senders choose ids, and
-/// shall not know which of them fall together.
-pub fn hash(id: &str) -> u64 {
+/// Hash of an event id, the same throughout this process. The key is random in each process: senders choose ids, and
+/// must not be able to choose which of them collide.
+pub fn id_hash(id: &str) -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
     KEY.hash_one(id)
 }
 
-/// Ids by row, each in one row at most.
+/// Ids by row; an id belongs to one row at most.
 #[derive(Default)]
-pub struct Ids {
+pub(crate) struct Ids {
     text: String,
-    /// Where each row's id ends in `text`.
+    /// Where each row's id ends in `text`; it begins where the one before ends.
     ends: Vec<i32>,
     hashes: Vec<u64>,
     rows: HashTable<u32>,
 }
 
 impl Ids {
-    /// Notes that the next row has this id; or gives the row that has it.
-    pub fn insert(&mut self, id: &str) -> Result<(), u32> {
-        let hash = hash(id);
+    /// Gives the id to the next row, or returns the row that has it already.
+    pub(crate) fn insert(&mut self, id: &str) -> Result<(), u32> {
+        let hash = id_hash(id);
         let row = self.hashes.len() as u32;
         let (text, ends, hashes) = (&self.text, &self.ends, &self.hashes);
         let is_it = |row: &u32| hashes[*row as usize] == hash && at(text, ends, *row) == id;
@@ -37,42 +37,41 @@ impl Ids {
             Entry::Occupied(there) => return Err(*there.get()),
             Entry::Vacant(free) => free.insert(row),
         };
-        self.push(id, hash);
+        self.text.push_str(id);
+        self.ends.push(self.text.len() as i32);
+        self.hashes.push(hash);
         Ok(())
     }
 
-    /// The row that has the id.
-    pub fn find(&self, id: &str, hash: u64) -> Option<u32> {
+    pub(crate) fn find(&self, id: &str, hash: u64) -> Option<u32> {
         let is_it = |row: &u32| self.hashes[*row as usize] == hash && self.text(*row) == id;
         self.rows.find(hash, is_it).copied()
     }
 
-    /// Takes the id away from its row, and gives the row.
-    pub fn take(&mut self, id: &str) -> Option<u32> {
-        let hash = hash(id);
+    /// Takes the id away from its row, which is returned.
+    pub(crate) fn take(&mut self, id: &str) -> Option<u32> {
+        let hash = id_hash(id);
         let (text, ends, hashes) = (&self.text, &self.ends, &self.hashes);
         let is_it = |row: &u32| hashes[*row as usize] == hash && at(text, ends, *row) == id;
         let entry = self.rows.find_entry(hash, is_it).ok()?;
         Some(entry.remove().0)
     }
 
-    /// Rows that have an id.
-    pub fn len(&self) -> usize {
-        self.rows.len()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
-    /// The text of a row's id, also where another row has it now.
-    pub fn text(&self, row: u32) -> &str {
+    /// Text of the row's id, also after the id was taken away from the row.
+    pub(crate) fn text(&self, row: u32) -> &str {
         at(&self.text, &self.ends, row)
     }
 
-    /// The hashes of the ids that rows have.
-    pub fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
         self.rows.iter().map(|row| self.hashes[*row as usize])
     }
 
-    /// The texts of those rows.
-    pub fn column(&self, rows: &[u32]) -> StringArray {
+    /// The ids of these rows, in this order, as an Arrow column.
+    pub(crate) fn column(&self, rows: &[u32]) -> StringArray {
         let mut bytes = Vec::with_capacity(self.text.len());
         let mut ends = Vec::with_capacity(rows.len() + 1);
         ends.push(0);
@@ -86,19 +85,11 @@ impl Ids {
             None,
         )
     }
-
-    fn push(&mut self, id: &str, hash: u64) {
-        self.text.push_str(id);
-        self.ends.push(self.text.len() as i32);
-        self.hashes.push(hash);
-    }
 }
 
 fn at<'t>(text: &'t str, ends: &[i32], row: u32) -> &'t str {
-    let start = match row {
-        0 => 0,
-        _ => ends[row as usize - 1] as usize,
-    };
+    let before = (row as usize).checked_sub(1);
+    let start = before.map_or(0, |row| ends[row] as usize);
     &text[start..ends[row as usize] as usize]
 }
 
@@ -113,11 +104,11 @@ mod tests {
             assert_eq!(ids.insert(id), Ok(()));
         }
         assert_eq!((ids.insert("a"), ids.insert("bc")), (Err(0), Err(2)));
-        assert_eq!(ids.len(), 3);
+        assert_eq!(ids.rows.len(), 3);
         assert_eq!((ids.take("a"), ids.insert("a")), (Some(0), Ok(())));
-        assert_eq!((ids.find("a", hash("a")), ids.len()), (Some(3), 3));
+        assert_eq!((ids.find("a", id_hash("a")), ids.rows.len()), (Some(3), 3));
         assert_eq!((ids.take(""), ids.take("")), (Some(1), None));
-        assert_eq!(ids.find("", hash("")), None);
+        assert_eq!(ids.find("", id_hash("")), None);
         let column = ids.column(&[3, 2]);
         assert_eq!((column.value(0), column.value(1)), ("a", "bc"));
     }

@@ -9,8 +9,8 @@ use contract::Scalar;
 
 use crate::rows::columns::ColumnType;
 
-/// A column that grows; rows without a value are filled with nulls when the next value comes.
-pub enum Values {
+/// A column under construction. Rows without a value become nulls when the next value comes.
+pub(crate) enum Values {
     Number(Float64Builder),
     Integer(Int64Builder),
     Boolean(BooleanBuilder),
@@ -18,9 +18,9 @@ pub enum Values {
 }
 
 impl Values {
-    pub fn new(r#type: ColumnType) -> Values {
+    pub(crate) fn new(r#type: ColumnType) -> Values {
         match r#type {
-            // Empty: a year of late hours has many thousands of columns with few values each.
+            // Without reserve: a year of late hours has many thousands of columns with few values each.
             ColumnType::Number => Values::Number(Float64Builder::with_capacity(0)),
             ColumnType::Integer => Values::Integer(Int64Builder::with_capacity(0)),
             ColumnType::Boolean => Values::Boolean(BooleanBuilder::with_capacity(0)),
@@ -28,8 +28,8 @@ impl Values {
         }
     }
 
-    /// Whether the column is for values such as this one.
-    pub fn takes(&self, value: &Scalar<'_>) -> bool {
+    /// Whether the column can hold this sort of value.
+    pub(crate) fn takes(&self, value: &Scalar<'_>) -> bool {
         matches!(
             (self, value),
             (Values::Number(_) | Values::Integer(_), Scalar::Number(_))
@@ -38,8 +38,8 @@ impl Values {
         )
     }
 
-    /// Puts the value at `row`. The contract has checked its type against the column's.
-    pub fn put(&mut self, row: usize, value: &Scalar<'_>) {
+    /// Puts the value at `row`; a value of another type than the column's is left out.
+    pub(crate) fn put(&mut self, row: usize, value: &Scalar<'_>) {
         self.fill(row);
         match (self, value) {
             (Values::Number(column), Scalar::Number(value)) => column.append_value(*value),
@@ -50,8 +50,8 @@ impl Values {
         }
     }
 
-    /// The value at `row`, if there is one.
-    pub fn at(&self, row: usize) -> Option<Scalar<'_>> {
+    /// The value at `row`; none where the row has no value, or is past the end.
+    pub(crate) fn at(&self, row: usize) -> Option<Scalar<'_>> {
         if row >= self.len() {
             return None;
         }
@@ -77,7 +77,7 @@ impl Values {
         })
     }
 
-    /// Makes the column `rows` long.
+    /// Appends nulls until the column has `rows` rows.
     fn fill(&mut self, rows: usize) {
         if self.len() >= rows {
             return;
@@ -99,7 +99,7 @@ impl Values {
         }
     }
 
-    pub fn finish(mut self, rows: usize) -> ArrayRef {
+    pub(crate) fn finish(mut self, rows: usize) -> ArrayRef {
         self.fill(rows);
         match self {
             Values::Number(mut column) => Arc::new(column.finish()),

@@ -1,28 +1,40 @@
-//! An hour's aggregates as readers get them: Parquet, which is the state too, and JSONL.
+//! The aggregates of one kind and event hour as two objects: Parquet, which holds all that merging needs, and JSONL
+//! for people. Both say in their metadata which commit is the last they count.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use anyhow::Context;
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryBuilder, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMillisecondArray,
+    Array, ArrayRef, BinaryArray, BinaryBuilder, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMillisecondArray,
 };
-use arrow::datatypes::{Field, Float64Type, Int64Type, Schema};
+use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
 use contract::{Hour, Kind};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use serde::Serialize;
 
-use crate::aggregates::fold::{Aggregates, COMMIT, Entity};
-use lake::aggregates::sketch::Sketch;
-use lake::aggregates::stats::Stats;
-use lake::parts::part_file::{from_parquet, text_column, to_parquet};
+use crate::aggregates::sketch::Sketch;
+use crate::aggregates::state::{Aggregates, Entity};
+use crate::aggregates::stats::Stats;
+use crate::parquet_file::{self, column};
 
-/// The aggregates of one kind and hour, with what is published of them worked out.
-pub(crate) struct Published<'a> {
-    pub(crate) kind: &'a Kind,
-    pub(crate) hour: Hour,
+/// Name of the object metadata that holds the last commit counted.
+pub const COMMIT: &str = "commit";
+
+/// The last commit that aggregates with this object metadata count; 0 if the metadata does not say.
+pub fn counted_through(metadata: &HashMap<String, String>) -> u64 {
+    let commit = metadata.get(COMMIT).and_then(|text| text.parse().ok());
+    commit.unwrap_or_default()
+}
+
+/// Aggregates with the numbers of each row computed, to be written in either format.
+pub struct AggregateFile<'a> {
+    /// The kind.
+    pub kind: &'a Kind,
+    /// The event hour.
+    pub hour: Hour,
     rows: Vec<Row<'a>>,
 }
 
@@ -37,54 +49,39 @@ struct Row<'a> {
     stats: &'a Stats,
 }
 
-/// The names of a row's numbers.
 const NUMBERS: [&str; 7] = ["min", "max", "mean", "stddev", "p50", "p95", "p99"];
 
-impl<'a> Published<'a> {
-    pub(crate) fn of(aggregates: &'a Aggregates, kind: &'a Kind, hour: Hour) -> Published<'a> {
+impl<'a> AggregateFile<'a> {
+    /// The rows of the aggregates; `kind` gives the units of signals.
+    pub fn of(aggregates: &'a Aggregates, kind: &'a Kind, hour: Hour) -> AggregateFile<'a> {
         let mut rows = Vec::new();
         for entity in &aggregates.entities {
             for (signal, stats) in &entity.signals {
                 let number = |value: f64| stats.is_numeric().then_some(value);
-                let [p50, p95, p99] = stats
-                    .percentiles()
-                    .map_or([None; 3], |found| found.map(Some));
+                let (min, max, mean) = (number(stats.min), number(stats.max), number(stats.mean));
+                let percentiles = stats.percentiles().map(|found| found.map(Some));
+                let [p50, p95, p99] = percentiles.unwrap_or_default();
+                let rule = kind.known.get(&**signal);
+                // Texts count only for a signal without any number.
+                let texts = if stats.is_numeric() { stats.texts } else { 0 };
                 rows.push(Row {
                     entity,
                     signal,
-                    unit: kind
-                        .known
-                        .get(&**signal)
-                        .and_then(|rule| rule.unit.as_deref()),
-                    // Where a signal is mostly a number, its stray texts are no values of it.
-                    count: if stats.is_numeric() {
-                        stats.count - stats.texts
-                    } else {
-                        stats.count
-                    },
-                    numbers: [
-                        number(stats.min),
-                        number(stats.max),
-                        number(stats.mean),
-                        stats.stddev(),
-                        p50,
-                        p95,
-                        p99,
-                    ],
+                    unit: rule.and_then(|rule| rule.unit.as_deref()),
+                    count: stats.count - texts,
+                    numbers: [min, max, mean, stats.stddev(), p50, p95, p99],
                     stats,
                 });
             }
         }
-        Published { kind, hour, rows }
+        AggregateFile { kind, hour, rows }
     }
 
-    /// One row a line. Keys, kind, hour and signals repeat in every line: they are written out
-    /// from what was serialised once.
-    pub(crate) fn to_jsonl(&self) -> anyhow::Result<Bytes> {
-        let hour = self
-            .hour
-            .start()
-            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    /// A JSON object for each entity and signal, a line each.
+    pub fn to_jsonl(&self) -> serde_json::Result<Bytes> {
+        // Keys, kind, hour and signals repeat in each line: they are serialised once.
+        let hour = self.hour.start();
+        let hour = hour.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let start = format!("{{\"kind\":{},\"entity_id\":", json(&self.kind.name)?);
         let mut middles: BTreeMap<&str, String> = BTreeMap::new();
         let mut out = Vec::with_capacity(self.rows.len() * 256);
@@ -115,18 +112,16 @@ impl<'a> Published<'a> {
         Ok(out.into())
     }
 
-    /// The rows as Parquet that say themselves which commit is the last they count: what a later
-    /// commit comes to is another object then, with another ETag, even where the numbers are the same.
-    pub(crate) fn to_parquet(&self, commit: u64) -> anyhow::Result<Bytes> {
+    /// A row for each entity and signal. `commit` is the last commit counted; it stands in the file too, so that equal
+    /// numbers of two commits give different bytes, and different ETags.
+    pub fn to_parquet(&self, commit: u64) -> Result<Bytes, ParquetError> {
         let rows = &self.rows;
         let whole = |of: fn(&Row<'_>) -> u64| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(
-                rows.iter().map(|row| of(row) as i64),
-            ))
+            let numbers = rows.iter().map(|row| of(row) as i64);
+            Arc::new(Int64Array::from_iter_values(numbers))
         };
-        let hours =
-            TimestampMillisecondArray::from_value(self.hour.start().timestamp_millis(), rows.len())
-                .with_timezone("UTC");
+        let hour = self.hour.start().timestamp_millis();
+        let hours = TimestampMillisecondArray::from_value(hour, rows.len()).with_timezone("UTC");
         let kinds = StringArray::from_iter_values(rows.iter().map(|_| &self.kind.name));
         let entities = StringArray::from_iter_values(rows.iter().map(|row| &row.entity.id));
         let signals = StringArray::from_iter_values(rows.iter().map(|row| row.signal));
@@ -157,18 +152,11 @@ impl<'a> Published<'a> {
             .iter()
             .map(|(name, null, column)| Field::new(*name, column.data_type().clone(), *null))
             .collect();
-        let batch = RecordBatch::try_new(
-            Arc::new(Schema::new(fields)),
-            columns.into_iter().map(|(.., column)| column).collect(),
-        )?;
+        let arrays = columns.into_iter().map(|(.., column)| column).collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
+        let notes = vec![KeyValue::new(COMMIT.to_owned(), commit.to_string())];
         // Sorted by entity and signal.
-        let commit = KeyValue::new(COMMIT.to_owned(), commit.to_string());
-        Ok(to_parquet(
-            &batch,
-            &[1, 3],
-            &["mean", "stddev"],
-            vec![commit],
-        )?)
+        parquet_file::to_parquet(&batch, &[1, 3], &["mean", "stddev"], notes)
     }
 }
 
@@ -176,56 +164,33 @@ fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
     serde_json::to_string(value)
 }
 
-/// Reads the state back from the Parquet.
-pub(crate) fn read_parquet(file: Bytes) -> anyhow::Result<Aggregates> {
-    let batch = from_parquet(file, None)?;
-    let missing = |name: &str| format!("the aggregates have no column `{name}`");
-    let whole = |name: &str| {
-        let column = batch
-            .column_by_name(name)
-            .and_then(|column| column.as_primitive_opt::<Int64Type>());
-        column.with_context(|| missing(name))
-    };
-    let number = |name: &str| {
-        let column = batch
-            .column_by_name(name)
-            .and_then(|column| column.as_primitive_opt::<Float64Type>());
-        column.with_context(|| missing(name))
-    };
-    let (ids, signals) = (
-        text_column(&batch, "entity_id")?,
-        text_column(&batch, "signal")?,
-    );
+/// Reads back what [`AggregateFile::to_parquet`] wrote.
+pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
+    let batch = parquet_file::from_parquet(file, None)?;
+    let text = |name: &str| column::<StringArray>(&batch, name);
+    let whole = |name: &str| column::<Int64Array>(&batch, name);
+    let number = |name: &str| column::<Float64Array>(&batch, name);
+    let (ids, signals) = (text("entity_id")?, text("signal")?);
     let (messages, counts, texts) = (whole("messages")?, whole("count")?, whole("texts")?);
-    let (min, max, mean, stddev) = (
-        number("min")?,
-        number("max")?,
-        number("mean")?,
-        number("stddev")?,
-    );
-    let sketches = batch
-        .column_by_name("sketch")
-        .and_then(|column| column.as_binary_opt::<i32>());
-    let sketches = sketches.with_context(|| missing("sketch"))?;
+    let (min, max, mean) = (number("min")?, number("max")?, number("mean")?);
+    let (stddev, sketches) = (number("stddev")?, column::<BinaryArray>(&batch, "sketch")?);
     let mut names: BTreeMap<&str, Arc<str>> = BTreeMap::new();
     let mut aggregates = Aggregates::default();
     for row in 0..batch.num_rows() {
         let (shown, texts) = (counts.value(row) as u64, texts.value(row) as u64);
-        let count = if min.is_valid(row) {
-            shown + texts
-        } else {
-            texts
-        };
+        let sketch = Sketch::from_bytes(sketches.value(row));
         let mut stats = Stats {
-            count,
+            count: texts,
             texts,
-            sketch: Sketch::from_bytes(sketches.value(row))?,
+            sketch: sketch.map_err(|error| ParquetError::External(error.into()))?,
             ..Stats::default()
         };
-        if stats.is_numeric() {
-            let stddev = stddev.is_valid(row).then(|| stddev.value(row));
+        if min.is_valid(row) {
+            stats.count += shown;
             (stats.min, stats.max, stats.mean) = (min.value(row), max.value(row), mean.value(row));
-            stats.m2 = Stats::m2_of(stddev, count - texts);
+            let stddev = stddev.is_valid(row).then(|| stddev.value(row));
+            let stddev = stddev.unwrap_or_default();
+            stats.m2 = stddev * stddev * shown.saturating_sub(1) as f64;
         }
         let (id, signal) = (ids.value(row), signals.value(row));
         let signal = names.entry(signal).or_insert_with(|| signal.into()).clone();
@@ -238,11 +203,11 @@ pub(crate) fn read_parquet(file: Bytes) -> anyhow::Result<Aggregates> {
             }),
         }
     }
-    let sorted = aggregates.entities.is_sorted_by(|a, b| a.id < b.id)
-        && aggregates
-            .entities
-            .iter()
-            .all(|entity| entity.signals.is_sorted_by(|a, b| a.0 < b.0));
-    anyhow::ensure!(sorted, "the rows are not sorted by entity and signal");
+    let entities = &aggregates.entities;
+    let by_name = |entity: &Entity| entity.signals.is_sorted_by(|a, b| a.0 < b.0);
+    if !entities.is_sorted_by(|a, b| a.id < b.id) || !entities.iter().all(by_name) {
+        let unsorted = "the rows are not sorted by entity and signal";
+        return Err(ParquetError::General(unsorted.to_owned()));
+    }
     Ok(aggregates)
 }

@@ -1,45 +1,52 @@
-//! A sketch's state as bytes.
+//! The column `sketch` of the aggregates: a [`Sketch`] as bytes.
 //!
-//! A version and a form, then numbers. Version 2 has varints (LEB128): readings mostly have one or
-//! two decimals, so that their values, as whole numbers in ascending order, differ by a byte or two
-//! each. Version 1 had each number in full, little-endian; it is still read.
+//! The bytes begin with the version and the form. Numbers are varints (LEB128), signed ones in zigzag order, and
+//! ascending ones are stored as differences: readings mostly have one or two decimals, so as multiples of 0.1 or 0.01
+//! most values take a byte or two.
+//!
+//! - 2, 0: doubles of 8 bytes, little-endian, ascending.
+//! - 2, 1: count of zeros; then for negative and for positive values the number of bins, and bin and count of each.
+//! - 2, 2, scale: number of values, and each value times 10^scale.
 
-use super::{DamagedSketch, EXACT, Form, Sketch};
 use crate::aggregates::bins::Bins;
+use crate::aggregates::sketch::{EXACT, Form, Sketch};
 
-/// Doubles, 8 bytes each.
+const VERSION: u8 = 2;
 const DOUBLES: u8 = 0;
-/// Bins.
 const BINS: u8 = 1;
-/// Whole numbers to be divided by a power of ten.
 const DECIMALS: u8 = 2;
 
 const TENS: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 
-/// Largest whole number up to which every one has a double of its own.
+/// 2^53: each whole number below has a double of its own.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// Bytes that are no sketch: the text says what is wrong with them.
+#[derive(Debug, thiserror::Error)]
+#[error("the sketch is damaged: {0}")]
+pub struct DamagedSketch(&'static str);
+
 impl Sketch {
-    /// Appends the state; [`from_bytes`](Sketch::from_bytes) reads it.
+    /// Appends the sketch's bytes, for [`from_bytes`](Sketch::from_bytes).
     pub fn write_bytes(&self, out: &mut Vec<u8>) {
         match &self.0 {
             Form::Exact(values) => {
                 let start = out.len();
                 if (0..TENS.len()).any(|scale| {
                     out.truncate(start);
-                    out.extend_from_slice(&[2, DECIMALS, scale as u8]);
+                    out.extend_from_slice(&[VERSION, DECIMALS, scale as u8]);
                     decimals(values, TENS[scale], out)
                 }) {
                     return;
                 }
                 out.truncate(start);
-                out.extend_from_slice(&[2, DOUBLES]);
+                out.extend_from_slice(&[VERSION, DOUBLES]);
                 for value in values {
                     out.extend_from_slice(&value.to_le_bytes());
                 }
             }
             Form::Bins(bins) => {
-                out.extend_from_slice(&[2, BINS]);
+                out.extend_from_slice(&[VERSION, BINS]);
                 varint(bins.zero, out);
                 for half in [&bins.negative, &bins.positive] {
                     varint(half.len() as u64, out);
@@ -54,19 +61,15 @@ impl Sketch {
         }
     }
 
-    /// Reads what [`write_bytes`](Sketch::write_bytes) wrote, now or in an earlier version.
-    ///
-    /// # Errors
-    ///
-    /// [`DamagedSketch`] for any other bytes.
+    /// The sketch of bytes that [`write_bytes`](Sketch::write_bytes) wrote; [`DamagedSketch`] for other bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Sketch, DamagedSketch> {
         match bytes {
-            [1 | 2, DOUBLES, rest @ ..] => {
+            [1 | VERSION, DOUBLES, rest @ ..] => {
                 let (values, odd) = rest.as_chunks::<8>();
                 let values = values.iter().map(|bytes| f64::from_le_bytes(*bytes));
                 exact(values.collect(), odd)
             }
-            [2, DECIMALS, scale, rest @ ..] => {
+            [VERSION, DECIMALS, scale, rest @ ..] => {
                 let tens = TENS.get(usize::from(*scale));
                 let tens = *tens.ok_or(DamagedSketch("unknown scale"))?;
                 let mut rest = rest;
@@ -79,28 +82,28 @@ impl Sketch {
                 }
                 exact(values, rest)
             }
-            [2, BINS, rest @ ..] => {
+            [VERSION, BINS, rest @ ..] => {
                 let mut rest = rest;
                 let zero = read_varint(&mut rest)?;
                 let negative = read_bins(&mut rest)?;
                 let positive = read_bins(&mut rest)?;
-                match rest.is_empty() {
-                    true => Ok(Sketch(Form::Bins(Bins {
-                        negative,
-                        zero,
-                        positive,
-                    }))),
-                    false => Err(DamagedSketch("wrong length")),
+                if !rest.is_empty() {
+                    return Err(DamagedSketch("wrong length"));
                 }
+                Ok(Sketch(Form::Bins(Bins {
+                    negative,
+                    zero,
+                    positive,
+                })))
             }
             [1, BINS, rest @ ..] => bins_of_version_1(rest),
-            [1 | 2, ..] => Err(DamagedSketch("unknown form")),
+            [1 | VERSION, ..] => Err(DamagedSketch("unknown form")),
             _ => Err(DamagedSketch("unknown version")),
         }
     }
 }
 
-/// Appends the values as whole numbers of 1 / `tens`; false, with some of them appended, where one is no such.
+/// Appends the values as multiples of 1 / `tens`. False, with some values appended, if one of them is no multiple.
 fn decimals(values: &[f64], tens: f64, out: &mut Vec<u8>) -> bool {
     varint(values.len() as u64, out);
     let mut before = 0;
