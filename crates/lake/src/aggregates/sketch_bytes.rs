@@ -64,7 +64,7 @@ impl Sketch {
     /// The sketch of bytes that [`write_bytes`](Sketch::write_bytes) wrote; [`DamagedSketch`] for other bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Sketch, DamagedSketch> {
         match bytes {
-            [1 | VERSION, DOUBLES, rest @ ..] => {
+            [VERSION, DOUBLES, rest @ ..] => {
                 let (values, odd) = rest.as_chunks::<8>();
                 let values = values.iter().map(|bytes| f64::from_le_bytes(*bytes));
                 exact(values.collect(), odd)
@@ -96,8 +96,7 @@ impl Sketch {
                     positive,
                 })))
             }
-            [1, BINS, rest @ ..] => bins_of_version_1(rest),
-            [1 | VERSION, ..] => Err(DamagedSketch("unknown form")),
+            [VERSION, ..] => Err(DamagedSketch("unknown form")),
             _ => Err(DamagedSketch("unknown version")),
         }
     }
@@ -119,12 +118,13 @@ fn decimals(values: &[f64], tens: f64, out: &mut Vec<u8>) -> bool {
     })
 }
 
-fn exact(mut values: Vec<f64>, odd: &[u8]) -> Result<Sketch, DamagedSketch> {
+fn exact(values: Vec<f64>, odd: &[u8]) -> Result<Sketch, DamagedSketch> {
     if !odd.is_empty() || values.len() > EXACT {
         return Err(DamagedSketch("wrong length"));
     }
-    // Version 1 kept them in the order in which they came.
-    values.sort_by(f64::total_cmp);
+    if !values.is_sorted_by(|a, b| a.total_cmp(b).is_le()) {
+        return Err(DamagedSketch("values out of order"));
+    }
     Ok(Sketch(Form::Exact(values)))
 }
 
@@ -142,38 +142,6 @@ fn read_bins(rest: &mut &[u8]) -> Result<Vec<(i32, u64)>, DamagedSketch> {
         bins.push((bin, read_varint(rest)?));
     }
     Ok(bins)
-}
-
-fn bins_of_version_1(bytes: &[u8]) -> Result<Sketch, DamagedSketch> {
-    let Some((zero, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(DamagedSketch("too short"));
-    };
-    let Some((negatives, rest)) = rest.split_first_chunk::<4>() else {
-        return Err(DamagedSketch("too short"));
-    };
-    let negatives = u32::from_le_bytes(*negatives) as usize;
-    let (pairs, odd) = rest.as_chunks::<12>();
-    if !odd.is_empty() || negatives > pairs.len() {
-        return Err(DamagedSketch("wrong length"));
-    }
-    let bins = |pairs: &[[u8; 12]]| {
-        let bins = pairs.iter().map(|pair| {
-            let (mut bin, mut count) = ([0; 4], [0; 8]);
-            bin.copy_from_slice(&pair[..4]);
-            count.copy_from_slice(&pair[4..]);
-            (i32::from_le_bytes(bin), u64::from_le_bytes(count))
-        });
-        let bins: Vec<_> = bins.collect();
-        match bins.is_sorted_by(|a, b| a.0 < b.0) {
-            true => Ok(bins),
-            false => Err(DamagedSketch("bins out of order")),
-        }
-    };
-    Ok(Sketch(Form::Bins(Bins {
-        negative: bins(&pairs[..negatives])?,
-        zero: u64::from_le_bytes(*zero),
-        positive: bins(&pairs[negatives..])?,
-    })))
 }
 
 fn zigzag(value: i64) -> u64 {
@@ -224,30 +192,6 @@ mod tests {
         out
     }
 
-    /// As version 1 wrote it.
-    fn old_bytes(sketch: &Sketch) -> Vec<u8> {
-        let mut out = vec![1];
-        match &sketch.0 {
-            Form::Exact(values) => {
-                out.push(0);
-                values
-                    .iter()
-                    .rev()
-                    .for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
-            }
-            Form::Bins(bins) => {
-                out.push(1);
-                out.extend_from_slice(&bins.zero.to_le_bytes());
-                out.extend_from_slice(&(bins.negative.len() as u32).to_le_bytes());
-                for (bin, count) in bins.negative.iter().chain(&bins.positive) {
-                    out.extend_from_slice(&bin.to_le_bytes());
-                    out.extend_from_slice(&count.to_le_bytes());
-                }
-            }
-        }
-        out
-    }
-
     fn values() -> impl Strategy<Value = Vec<f64>> {
         let value = prop_oneof![
             4 => (-99_999..99_999_i32).prop_map(|value| f64::from(value) / 10.0),
@@ -275,7 +219,6 @@ mod tests {
                 let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
                 prop_assert_eq!(bits(one), bits(two));
             }
-            prop_assert_eq!(&Sketch::from_bytes(&old_bytes(&sketch)).unwrap(), &sketch);
             prop_assert!(Sketch::from_bytes(&bytes[..bytes.len() - 1]).is_err());
             let _ = Sketch::from_bytes(&noise);
         }
