@@ -14,7 +14,6 @@ use crate::arrivals::Arrivals;
 use crate::check::{Places, Question, judge};
 use crate::config::{CheckConfig, Command, Config, RunConfig};
 use crate::cost::Cost;
-use crate::crash;
 use crate::ledger::Ledger;
 use crate::letters::account_of_files;
 use crate::recount::{Extent, Recount};
@@ -61,7 +60,6 @@ pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
                 account.clean()
             })
         }
-        Command::Crash(crash) => return crash::run(crash, stop).await,
     };
     match result {
         Ok(true) => Outcome::Clean,
@@ -74,7 +72,7 @@ pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
 }
 
 /// Says what is wrong with the settings.
-pub(crate) fn usage(error: &anyhow::Error) -> Outcome {
+fn usage(error: &anyhow::Error) -> Outcome {
     eprintln!("judge: {error:#}");
     Outcome::Usage
 }
@@ -421,7 +419,7 @@ async fn pronounce(
 }
 
 /// A bar on stderr; hidden where that is no terminal.
-pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
+fn bar(length: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

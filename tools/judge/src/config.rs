@@ -14,7 +14,6 @@ use secrecy::SecretString;
 use service::logging::LogFormat;
 use simulator::{Client, ClientConfig, Plan};
 
-use crate::crash::CrashConfig;
 use crate::send::SendOptions;
 
 /// Holds what was accepted against what is in the lake.
@@ -40,8 +39,6 @@ pub enum Command {
     Check(CheckConfig),
     /// Hold dead letters against what was expected to die.
     Letters(LettersConfig),
-    /// Run the services as processes, kill them and let the endpoint fail under load, and judge.
-    Crash(CrashConfig),
 }
 
 /// Settings of a run and of a check.
@@ -184,7 +181,6 @@ impl Command {
             Command::Run(run) => run.common.log_format,
             Command::Check(check) => check.common.log_format,
             Command::Letters(letters) => letters.log_format,
-            Command::Crash(crash) => crash.log_format,
         }
     }
 }

@@ -25,8 +25,9 @@ const EVENT_TIME: &str = "event_time";
 const RECEIVED_AT: &str = "ingest_received_at";
 
 /// A row of a curated part.
-pub(crate) struct Row<'a> {
-    pub(crate) identity: Identity,
+pub struct Row<'a> {
+    /// Kind, event hour and id of the row's event.
+    pub identity: Identity,
     pub(crate) content: Content,
     pub(crate) received_at: Option<DateTime<Utc>>,
     /// Whether the row's event time lies in the hour of the part.
@@ -84,7 +85,7 @@ enum Values {
 ///
 /// [`JudgeError`] if the key names no declared kind and no hour, or the object is not Parquet with
 /// the columns of `curated/`.
-pub(crate) fn read(
+pub fn read(
     kinds: &Kinds,
     key: &str,
     file: Bytes,

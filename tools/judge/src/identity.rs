@@ -37,7 +37,7 @@ impl Identity {
     }
 
     /// The place of its kind among the declared ones.
-    pub(crate) fn kind(&self) -> u16 {
+    pub fn kind(&self) -> u16 {
         self.kind
     }
 
@@ -61,8 +61,8 @@ pub(crate) fn kind_number(kinds: &Kinds, name: &str) -> Option<u16> {
     u16::try_from(place).ok()
 }
 
-/// The name of the kind in that place.
-pub(crate) fn kind_name(kinds: &Kinds, number: u16) -> String {
+/// The name of the kind in that place among the declared ones; `?` where there is no such place.
+pub fn kind_name(kinds: &Kinds, number: u16) -> String {
     kinds
         .iter()
         .nth(usize::from(number))

@@ -333,6 +333,13 @@ impl Ledger {
             .any(|(_, certainty)| certainty == Certainty::Accepted)
     }
 
+    /// Identities of the events that were accepted, in no order.
+    pub fn accepted_identities(&self) -> impl Iterator<Item = &Identity> {
+        self.identities()
+            .filter(|(_, place)| self.is_accepted(*place))
+            .map(|(identity, _)| identity)
+    }
+
     pub(crate) fn identities(&self) -> impl Iterator<Item = (&Identity, u32)> {
         self.places
             .iter()

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use aws::{Aws, Condition, Lake};
 use bytes::Bytes;
+use chaos::Reader;
 use chrono::{DateTime, Utc};
 use contract::{Hour, Kinds, aggregate_key, curated_key};
-use judge::Reader;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use aws::{Lake, Object};
 use contract::{AGGREGATES, CURATED, Hour, Kinds, aggregate_key};
 use futures::{StreamExt, TryStreamExt, stream};
+use judge::recount::{Format, Part, PartKey, Recount, Table, TableKey, compare};
+use judge::{Identity, JudgeError, curated, kind_name};
 
-use super::findings::Findings;
-use crate::curated;
-use crate::error::JudgeError;
-use crate::identity::{Identity, kind_name};
-use crate::recount::{Format, Part, PartKey, Recount, Table, TableKey, compare};
+use crate::findings::Findings;
 
 /// Objects that are read ahead.
 const READ_AHEAD: usize = 4;

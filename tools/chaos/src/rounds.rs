@@ -6,10 +6,10 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep_until};
 
-use super::START;
-use super::findings::Findings;
-use super::plan::{Kill, Outage, Round, Step, steps};
-use super::stand::Stand;
+use crate::findings::Findings;
+use crate::plan::{Kill, Outage, Round, Step, steps};
+use crate::run::START;
+use crate::stand::Stand;
 
 /// Goes through the rounds; a process that ends by itself is a finding, and is started again.
 pub(crate) async fn go(

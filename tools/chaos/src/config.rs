@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::Args;
+use clap::Parser;
 use clap::builder::FalseyValueParser;
 use service::logging::LogFormat;
 
-use super::plan::Counts;
+use crate::plan::Counts;
 
 /// Shortest round: room for a kill, a start and some work between.
 const SHORTEST_ROUND: Duration = Duration::from_secs(4);
 
-/// Settings of the rounds.
-#[derive(Debug, Clone, Args)]
+/// Runs the services as processes, kills them and lets the endpoint fail under load, and judges.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "chaos", version)]
 pub struct CrashConfig {
     /// Rounds in which services are killed with `kill -9` and started again.
     #[arg(long, env, default_value_t = 50)]

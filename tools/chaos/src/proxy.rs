@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::faults::{FaultKind, Faults};
+use crate::faults::{FaultKind, Faults};
 
 /// Most connections at a time; further ones wait.
 const MAX_CONNECTIONS: usize = 256;
@@ -244,8 +244,8 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::time::Instant;
 
-    use super::super::faults::Weather;
     use super::*;
+    use crate::faults::Weather;
 
     /// Counts the requests and answers with the host and the body that it was sent; waits first
     /// where the path says so.

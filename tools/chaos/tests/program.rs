@@ -1,4 +1,4 @@
-//! `judge crash` as a command: what it refuses, and that it leaves no process behind.
+//! `chaos` as a command: what it refuses, and that it leaves no process behind.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-const JUDGE: &str = env!("CARGO_BIN_EXE_judge");
+const CHAOS: &str = env!("CARGO_BIN_EXE_chaos");
 
-/// The judge's command with nothing of the caller's settings.
-fn judge(arguments: &[&str]) -> Command {
-    let mut command = Command::new(JUDGE);
+/// The command with nothing of the caller's settings.
+fn chaos(arguments: &[&str]) -> Command {
+    let mut command = Command::new(CHAOS);
     command
         .env_clear()
         .env("AWS_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
-        .arg("crash")
         .args(arguments);
     command
 }
@@ -29,7 +28,7 @@ fn refused(output: &Output) -> String {
 #[test]
 fn it_runs_against_an_endpoint_on_this_machine_alone() {
     for endpoint in [None, Some("https://sqs.us-east-1.amazonaws.com")] {
-        let mut command = judge(&[]);
+        let mut command = chaos(&[]);
         command.envs(endpoint.map(|endpoint| ("AWS_ENDPOINT_URL", endpoint)));
         let said = refused(&command.output().unwrap());
         assert!(
@@ -48,7 +47,7 @@ fn settings_that_cannot_work_are_named() {
         (&["--rate=0"], "RATE"),
         (&["--round-time=1s"], "ROUND_TIME"),
     ] {
-        let said = refused(&judge(wrong).output().unwrap());
+        let said = refused(&chaos(wrong).output().unwrap());
         assert!(said.contains(named), "{said}");
     }
 }
@@ -61,12 +60,12 @@ fn running_from(folder: &Path) -> Vec<PathBuf> {
     commands.filter(|exe| exe.starts_with(folder)).collect()
 }
 
-/// Needs the services' binaries beside the judge's, as `cargo build --workspace --bins` puts them;
+/// Needs the services' binaries beside its own, as `cargo build --workspace --bins` puts them;
 /// says that it is skipped where they are not there.
 #[tokio::test]
 async fn told_to_stop_it_kills_its_processes_and_gives_no_verdict() {
     const NEEDED: [&str; 5] = [
-        "judge",
+        "chaos",
         "ingest",
         "batch-consumer",
         "aggregator",
@@ -76,7 +75,7 @@ async fn told_to_stop_it_kills_its_processes_and_gives_no_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
     for name in NEEDED {
-        let built = Path::new(JUDGE).with_file_name(name);
+        let built = Path::new(CHAOS).with_file_name(name);
         if !built.is_file() {
             eprintln!("skipped: `{}` is not built", built.display());
             return;
@@ -86,8 +85,8 @@ async fn told_to_stop_it_kills_its_processes_and_gives_no_verdict() {
             std::fs::copy(&built, &own).unwrap();
         }
     }
-    let mut command = judge(&["--local-aws", "--rounds=20", "--outages=0"]);
-    let mut moved = Command::new(folder.join("judge"));
+    let mut command = chaos(&["--local-aws", "--rounds=20", "--outages=0"]);
+    let mut moved = Command::new(folder.join("chaos"));
     moved.args(command.get_args());
     moved.envs(
         command
@@ -101,7 +100,7 @@ async fn told_to_stop_it_kills_its_processes_and_gives_no_verdict() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // One ingest, three consumers, two aggregators, local-aws and the judge itself.
+    // One ingest, three consumers, two aggregators, local-aws and `chaos` itself.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
     while running_from(&folder).len() < 8 {
         assert!(

@@ -7,17 +7,15 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use contract::MAX_RECEIVES;
 use indicatif::ProgressBar;
+use judge::{Arrivals, Drained, Ledger, wait_for_drain};
 use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::findings::Findings;
-use super::guarded::{Guarded, binary};
-use super::reader::Reader;
-use super::stand::Stand;
-use crate::arrivals::Arrivals;
-use crate::ledger::Ledger;
-use crate::wait::{Drained, wait_for_drain};
+use crate::findings::Findings;
+use crate::guarded::{Guarded, binary};
+use crate::reader::Reader;
+use crate::stand::Stand;
 
 /// How often letters are sent back: while all services run, the second time there are none.
 const MOST_REPLAYS: usize = 3;
@@ -131,8 +129,8 @@ pub(crate) async fn settle(
     loop {
         reader.look().await?;
         let missing = ledger
-            .identities()
-            .filter(|(identity, place)| ledger.is_accepted(*place) && !reader.has(identity))
+            .accepted_identities()
+            .filter(|identity| !reader.has(identity))
             .count();
         let behind = reader.behind().len();
         bar.set_message(format!(

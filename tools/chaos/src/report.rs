@@ -3,13 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::faults::FaultKind;
-use super::findings::Findings;
-use super::plan::Service;
-use super::reader::Reader;
-use crate::error::JudgeError;
-use crate::send::Sent;
-use crate::verdict::Verdict;
+use judge::{JudgeError, Sent, Verdict};
+
+use crate::faults::FaultKind;
+use crate::findings::Findings;
+use crate::plan::Service;
+use crate::reader::Reader;
 
 /// The outcome of all rounds.
 #[derive(Debug)]

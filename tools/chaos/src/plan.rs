@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
-use super::faults::{FaultKind, Weather};
+use crate::faults::{FaultKind, Weather};
 
 /// Of so many crash rounds one is a burst, the third of them first.
 const BURST_EVERY: u32 = 4;

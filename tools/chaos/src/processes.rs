@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::guarded::{Guarded, POLL, Variables, binary, free_ports};
-use super::plan::{Process, Service};
+use crate::guarded::{Guarded, POLL, Variables, binary, free_ports};
+use crate::plan::{Process, Service};
 
 /// How a process is started, and whether it runs.
 #[derive(Debug)]

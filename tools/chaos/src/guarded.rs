@@ -1,4 +1,4 @@
-//! A process that cannot outlive the judge, and what it takes to start one.
+//! A process that cannot outlive this program, and what it takes to start one.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -16,7 +16,7 @@ use rand::RngExt;
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// Time between two questions whether a process is there, or has ended.
-pub(super) const POLL: Duration = Duration::from_millis(50);
+pub(crate) const POLL: Duration = Duration::from_millis(50);
 
 /// What processes inherit beside region and credentials: settings of the services that happen to
 /// be in the environment are not for this run.
@@ -31,7 +31,7 @@ pub(crate) struct Guarded(Child);
 
 impl Guarded {
     /// Starts it with its output at the end of `log`, in a process group of its own: Ctrl-C is for
-    /// the judge alone, which then kills it.
+    /// this program alone, which then kills it.
     ///
     /// # Errors
     ///
@@ -100,13 +100,13 @@ fn log_file(path: &Path) -> anyhow::Result<File> {
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// The binary of that name beside the judge's own.
+/// The binary of that name beside this one's.
 ///
 /// # Errors
 ///
 /// Says how to build it where it is missing.
 pub(crate) fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("cannot tell where the judge's binary is")?;
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
     let path = own.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     if !path.is_file() {
         let release = match own.parent().and_then(Path::file_name) {

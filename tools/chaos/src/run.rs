@@ -1,23 +1,4 @@
-//! Crash rounds and outage rounds on real processes: `judge crash`.
-//!
-//! The services run as processes under load, several consumers and aggregators at once. They are
-//! killed with `kill -9` and started again, and the endpoint behind them fails, while a reader
-//! holds the lake against what may be seen of it at any moment. In the end everything accepted
-//! must stand in `curated/` once.
-
-mod drain;
-mod faults;
-mod findings;
-mod guarded;
-mod load;
-mod plan;
-mod processes;
-mod proxy;
-mod reader;
-mod report;
-mod rounds;
-mod settings;
-mod stand;
+//! Goes through a whole run.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -26,33 +7,30 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::Utc;
 use contract::Kinds;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
+use judge::{Ledger, Outcome, Question, Scope, judge};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::faults::FaultKind;
-use self::load::Load;
-use self::plan::Service;
-use self::report::Report;
-use self::stand::Stand;
-use crate::check::{Question, judge};
-use crate::commands::{Outcome, bar, usage};
-use crate::ledger::Ledger;
-use crate::scope::Scope;
-
-pub use findings::Findings;
-pub use reader::Reader;
-pub use settings::CrashConfig;
+use crate::config::CrashConfig;
+use crate::faults::FaultKind;
+use crate::findings::Findings;
+use crate::load::Load;
+use crate::plan::{self, Service};
+use crate::reader::Reader;
+use crate::report::Report;
+use crate::stand::Stand;
+use crate::{drain, rounds};
 
 /// Longest time for all processes to answer after a start.
-const START: Duration = Duration::from_secs(120);
+pub(crate) const START: Duration = Duration::from_secs(120);
 
 /// Pause between two looks of the reader: it must not be the load.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// Runs the rounds and judges. The first stop kills all processes and ends without a verdict.
-pub(crate) async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outcome {
+pub async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outcome {
     if let Err(error) = config.check() {
         return usage(&error);
     }
@@ -89,11 +67,11 @@ pub(crate) async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outco
             report.is_clean()
         }
         Some(Err(error)) => {
-            eprintln!("judge: {error:#}");
+            eprintln!("chaos: {error:#}");
             false
         }
         None => {
-            // Before anything else: a second signal ends the judge at once.
+            // Before anything else: a second signal ends the program at once.
             stand.processes.end();
             stopped();
             false
@@ -105,14 +83,28 @@ pub(crate) async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outco
             Outcome::Clean
         }
         false => {
-            eprintln!("judge: the services' logs and the ledger are in {folder}");
+            eprintln!("chaos: the services' logs and the ledger are in {folder}");
             Outcome::Failed
         }
     }
 }
 
+fn usage(error: &anyhow::Error) -> Outcome {
+    eprintln!("chaos: {error:#}");
+    Outcome::Usage
+}
+
+/// A bar on stderr; hidden where that is no terminal.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
 fn stopped() -> Outcome {
-    eprintln!("judge: stopped before a verdict: all processes are killed");
+    eprintln!("chaos: stopped before a verdict: all processes are killed");
     Outcome::Failed
 }
 
@@ -149,7 +141,7 @@ async fn work(
     let mut load = AbortOnDropHandle::new(tokio::spawn(load.run(ledger, loading.clone())));
 
     let mut findings = Findings::default();
-    let rounds = plan::rounds(
+    let planned = plan::rounds(
         seed,
         config.rounds,
         config.outages,
@@ -157,7 +149,7 @@ async fn work(
         config.round_time,
     );
     let went = rounds::go(
-        &rounds,
+        &planned,
         config.round_time,
         stand,
         &accepted,

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use contract::Kinds;
+use judge::{EventsWithIds, Ledger, SendOptions, Sender, Sent};
 use secrecy::SecretString;
 use simulator::{Class, Client, ClientConfig, Generator, Plan};
 use tokio_util::sync::CancellationToken;
-
-use crate::ledger::Ledger;
-use crate::send::{EventsWithIds, SendOptions, Sender, Sent};
 
 /// How long a post is tried again: longer than any process stays away and any outage lasts, so that
 /// it is known of every event whether it was accepted.

@@ -9,11 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::guarded::{Guarded, Variables, binary, free_ports};
-use super::plan::{Process, Service};
-use super::processes::{Processes, Recipe};
-use super::proxy::Proxy;
-use super::settings::CrashConfig;
+use crate::config::CrashConfig;
+use crate::guarded::{Guarded, Variables, binary, free_ports};
+use crate::plan::{Process, Service};
+use crate::processes::{Processes, Recipe};
+use crate::proxy::Proxy;
 
 /// Longest time for local-aws to answer.
 const EMULATION_START: Duration = Duration::from_secs(60);
