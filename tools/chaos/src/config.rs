@@ -1,4 +1,4 @@
-//! Settings of the crash and outage rounds.
+//! Settings; each flag can be given as an environment variable of the same name.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use clap::Parser;
 use clap::builder::FalseyValueParser;
 use service::logging::LogFormat;
 
-use crate::plan::Counts;
+use crate::instance::Counts;
 
-/// Shortest round: room for a kill, a start and some work between.
+/// Shortest round: enough for a kill, a start and some work between them.
 const SHORTEST_ROUND: Duration = Duration::from_secs(4);
 
 /// Runs the services as processes, kills them and lets the endpoint fail under load, and judges.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chaos", version)]
-pub struct CrashConfig {
+pub struct Config {
     /// Rounds in which services are killed with `kill -9` and started again.
     #[arg(long, env, default_value_t = 50)]
     pub rounds: u32,
-    /// Rounds in which the endpoint fails: requests cut, answers lost or late, 503, nothing at all.
+    /// Rounds in which the endpoint fails: it cuts requests, loses or delays answers, answers 503, or is away.
     #[arg(long, env, default_value_t = 20)]
     pub outages: u32,
-    /// How long a round lasts.
+    /// How long a round lasts, 4s to 1h.
     #[arg(long, env, default_value = "12s", value_parser = humantime::parse_duration)]
     pub round_time: Duration,
     /// Consumers at once, 1 to 8.
@@ -32,10 +32,10 @@ pub struct CrashConfig {
     /// Aggregators at once, 1 to 8.
     #[arg(long, env, default_value_t = 2)]
     pub aggregators: usize,
-    /// Events a second that are offered all the while.
+    /// Events a second that are offered during all rounds.
     #[arg(long, env, default_value_t = 300.0)]
     pub rate: f64,
-    /// Decides all chance. A random one unless given.
+    /// Decides everything that is left to chance. A random one unless given.
     #[arg(long, env)]
     pub seed: Option<u64>,
     /// Longest time to wait for the queue to drain, and again for curated/.
@@ -53,7 +53,7 @@ pub struct CrashConfig {
     pub log_format: LogFormat,
 }
 
-impl CrashConfig {
+impl Config {
     /// Says what is wrong with the settings, if anything is.
     ///
     /// # Errors

@@ -1,25 +1,19 @@
-//! What a run stands on: an endpoint, queues and a bucket of its own, the proxy, the processes.
-
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+//! The pipeline of one run: an endpoint, queues and a bucket of its own, the proxy, the processes.
 
 use anyhow::{Context, bail};
 use aws::{Aws, Lake, Queue};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
+use stand::{Emulation, ProcessSpec, Variables, aws_at, inherited, program};
 use uuid::Uuid;
 
-use crate::config::CrashConfig;
-use crate::guarded::{Guarded, Variables, binary, free_ports};
-use crate::plan::{Process, Service};
-use crate::processes::{Processes, Recipe};
+use crate::config::Config;
+use crate::instance::{Instance, Service};
+use crate::logs::Logs;
+use crate::processes::Processes;
 use crate::proxy::Proxy;
 
-/// Longest time for local-aws to answer.
-const EMULATION_START: Duration = Duration::from_secs(60);
-
-/// Everything of one run. Dropped in this order: the processes first.
-pub(crate) struct Stand {
+/// Everything of one run. The fields are dropped in this order: the processes first.
+pub(crate) struct Deployment {
     pub(crate) processes: Processes,
     pub(crate) proxy: Proxy,
     pub(crate) lake: Lake,
@@ -27,66 +21,36 @@ pub(crate) struct Stand {
     pub(crate) dead_letters: Queue,
     pub(crate) logs: Logs,
     pub(crate) api_key: SecretString,
-    /// For commands of the services: the endpoint and the queues.
-    pub(crate) variables: Variables,
-    _emulation: Option<Guarded>,
+    /// Environment of commands that reach the endpoint without the proxy.
+    variables: Variables,
+    _emulation: Option<Emulation>,
 }
 
-/// The folder of logs.
-pub(crate) struct Logs {
-    pub(crate) folder: PathBuf,
-    /// Whether nobody asked for it.
-    temporary: bool,
-}
-
-impl Logs {
-    fn prepare(wanted: Option<&Path>, run: &str) -> anyhow::Result<Logs> {
-        let logs = Logs {
-            folder: match wanted {
-                Some(folder) => folder.to_owned(),
-                None => std::env::temp_dir().join(format!("headwater-{run}")),
-            },
-            temporary: wanted.is_none(),
-        };
-        std::fs::create_dir_all(&logs.folder)
-            .with_context(|| format!("cannot make the folder `{}`", logs.folder.display()))?;
-        Ok(logs)
-    }
-
-    /// Removes what nobody asked for; to be called when nothing is wrong.
-    pub(crate) fn remove_if_temporary(&self) {
-        if self.temporary
-            && let Err(error) = std::fs::remove_dir_all(&self.folder)
-        {
-            tracing::warn!(event = "logs_stay", folder = %self.folder.display(), %error);
-        }
-    }
-}
-
-impl Stand {
+impl Deployment {
     /// Finds the endpoint and makes queues and bucket; starts the proxy, and no service yet.
     ///
     /// # Errors
     ///
     /// If the endpoint is not on this machine or does not answer, or a binary is missing.
-    pub(crate) async fn prepare(config: &CrashConfig, seed: u64) -> anyhow::Result<Stand> {
+    pub(crate) async fn prepare(config: &Config, seed: u64) -> anyhow::Result<Deployment> {
         // Not from the seed: a run that is repeated must not meet what the first one left.
         let run = format!("crash-{}", &Uuid::new_v4().simple().to_string()[..12]);
-        let connected = match config.local_aws {
-            true => None,
-            false => Some(Aws::connect().await?),
+        let connected = if config.local_aws {
+            None
+        } else {
+            Some(Aws::connect().await?)
         };
         // Before anything is made.
         connected.as_ref().map(loopback).transpose()?;
         for service in Service::ALL {
-            binary(service.binary())?;
+            program(service.binary())?;
         }
         let logs = Logs::prepare(config.logs.as_deref(), &run)?;
         let (aws, emulation) = match connected {
             Some(aws) => (aws, None),
             None => {
-                let (aws, emulation) = emulation(&logs.folder).await?;
-                (aws, Some(emulation))
+                let emulation = Emulation::start(&logs.folder, &[]).await?;
+                (aws_at(emulation.endpoint()), Some(emulation))
             }
         };
         let endpoint = loopback(&aws)?.to_owned();
@@ -103,21 +67,40 @@ impl Stand {
             .map_err(failed)?;
         let proxy = Proxy::start(&endpoint, seed).await?;
         let api_key = SecretString::from(Uuid::new_v4().simple().to_string());
-        let variables = |endpoint: String| {
-            vec![
-                ("AWS_ENDPOINT_URL", endpoint),
-                ("QUEUE_NAME", run.clone()),
-                ("DLQ_NAME", dlq.clone()),
-                ("LAKE_BUCKET", run.clone()),
-                ("CREATE", "false".to_owned()),
-            ]
-        };
-        let processes = Processes::prepare(
-            config.counts().all(),
-            |service| recipe(service, variables(proxy.url()), &api_key),
-            &logs.folder,
-        )?;
-        Ok(Stand {
+        let variables = |endpoint: String| variables(endpoint, &run);
+        let processes = Processes::prepare(config.counts().all(), |instance, port| {
+            let mut variables = variables(proxy.url());
+            let mut set = |name: &str, value: &str| variables.push((name.into(), value.into()));
+            let listen = format!("127.0.0.1:{port}");
+            let arguments = match instance.service {
+                Service::Ingest => {
+                    set("LISTEN", &listen);
+                    set("API_KEYS", api_key.expose_secret());
+                    vec![]
+                }
+                Service::Consumer => {
+                    set("METRICS_LISTEN", &listen);
+                    // What a killed consumer held comes again within a round or two.
+                    set("VISIBILITY_TIMEOUT", "8s");
+                    set("BATCH_MAX_WAIT", "1s");
+                    set("POLL_WAIT", "2s");
+                    vec!["run".to_owned()]
+                }
+                Service::Aggregator => {
+                    set("METRICS_LISTEN", &listen);
+                    set("INTERVAL", "2s");
+                    vec!["watch".to_owned()]
+                }
+            };
+            Ok(ProcessSpec {
+                name: instance.to_string().replace(' ', "-"),
+                binary: program(instance.service.binary())?,
+                arguments,
+                variables,
+                folder: logs.folder.clone(),
+            })
+        })?;
+        Ok(Deployment {
             processes,
             proxy,
             lake: aws.lake(&run),
@@ -132,12 +115,42 @@ impl Stand {
 
     /// Where ingest is.
     pub(crate) fn ingest_url(&self) -> anyhow::Result<String> {
-        let ingest = Process {
+        let ingest = Instance {
             service: Service::Ingest,
             number: 1,
         };
         self.processes.url(ingest).context("there is no ingest")
     }
+
+    /// How `batch-consumer dlq` is started with these arguments.
+    pub(crate) fn dlq(&self, arguments: &[&str]) -> anyhow::Result<ProcessSpec> {
+        let all = ["dlq"].iter().chain(arguments);
+        Ok(ProcessSpec {
+            name: "dlq".to_owned(),
+            binary: program("batch-consumer")?,
+            arguments: all.map(ToString::to_string).collect(),
+            variables: self.variables.clone(),
+            folder: self.logs.folder.clone(),
+        })
+    }
+}
+
+/// The environment of a service or command that uses `endpoint`, and the queues and bucket of `run`.
+fn variables(endpoint: String, run: &str) -> Variables {
+    let mut variables = inherited(|name| {
+        // No way around the proxy.
+        let aws = name.starts_with("AWS_") && !name.starts_with("AWS_ENDPOINT_URL");
+        aws || name == "RUST_LOG" || name == "RUST_BACKTRACE"
+    });
+    let fixed = [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("QUEUE_NAME", run.to_owned()),
+        ("DLQ_NAME", format!("{run}-dlq")),
+        ("LAKE_BUCKET", run.to_owned()),
+        ("CREATE", "false".to_owned()),
+    ];
+    variables.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    variables
 }
 
 /// The endpoint, if it is one on this machine that speaks plain HTTP.
@@ -157,80 +170,19 @@ fn loopback(aws: &Aws) -> anyhow::Result<&str> {
     }
 }
 
-/// Starts local-aws on a free port.
-async fn emulation(logs: &Path) -> anyhow::Result<(Aws, Guarded)> {
-    let port = free_ports(1)?.pop().context("there is no free port")?;
-    let listen = format!("127.0.0.1:{port}");
-    let mut process = Guarded::start(
-        &binary("local-aws")?,
-        &["--listen", &listen],
-        &[],
-        &logs.join("local-aws.log"),
-    )?;
-    let endpoint = format!("http://{listen}");
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let deadline = Instant::now() + EMULATION_START;
-    while http
-        .get(format!("{endpoint}/_local/health"))
-        .send()
-        .await
-        .is_err()
-    {
-        if process.ended()?.is_some() || Instant::now() >= deadline {
-            bail!(
-                "local-aws does not answer at {endpoint}: see `{}`",
-                logs.join("local-aws.log").display()
-            );
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let http = aws_smithy_http_client::Builder::new().build_http();
-    Ok((Aws::emulated(http, &endpoint), process))
-}
-
-fn recipe(service: Service, mut variables: Variables, api_key: &SecretString) -> Recipe {
-    let mut set = |name, value: &str| variables.push((name, value.to_owned()));
-    match service {
-        Service::Ingest => set("API_KEYS", api_key.expose_secret()),
-        Service::Consumer => {
-            // What a killed consumer held comes again within a round or two.
-            set("VISIBILITY_TIMEOUT", "8s");
-            set("BATCH_MAX_WAIT", "1s");
-            set("POLL_WAIT", "2s");
-        }
-        Service::Aggregator => set("INTERVAL", "2s"),
-    }
-    Recipe {
-        arguments: match service {
-            Service::Ingest => &[],
-            Service::Consumer => &["run"],
-            Service::Aggregator => &["watch"],
-        },
-        variables,
-        listen: match service {
-            Service::Ingest => "LISTEN",
-            Service::Consumer | Service::Aggregator => "METRICS_LISTEN",
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_an_endpoint_on_this_machine_is_taken() {
-        let emulated = |endpoint| {
-            let http = aws_smithy_http_client::Builder::new().build_http();
-            Aws::emulated(http, endpoint)
-        };
-        let local = emulated("http://127.0.0.1:4566");
+        let local = aws_at("http://127.0.0.1:4566");
         assert_eq!(loopback(&local).unwrap(), "http://127.0.0.1:4566");
         for other in [
             "https://sqs.us-east-1.amazonaws.com",
             "http://localstack:4566",
         ] {
-            let error = loopback(&emulated(other)).unwrap_err().to_string();
+            let error = loopback(&aws_at(other)).unwrap_err().to_string();
             assert!(
                 error.contains(other) && error.contains("--local-aws"),
                 "{error}"

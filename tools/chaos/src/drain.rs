@@ -1,9 +1,9 @@
-//! The end of a run: everything through, what died of too many receives sent back, all judged.
+//! The end of a run: waits until everything is through, and sends back what died of too many receives.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::{DateTime, Utc};
 use contract::MAX_RECEIVES;
 use indicatif::ProgressBar;
@@ -12,30 +12,29 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::deployment::Deployment;
 use crate::findings::Findings;
-use crate::guarded::{Guarded, binary};
 use crate::reader::Reader;
-use crate::stand::Stand;
 
-/// How often letters are sent back: while all services run, the second time there are none.
+/// How often letters are sent back. All services run by then, so that the second time there are none.
 const MOST_REPLAYS: usize = 3;
 
-/// Longest time of a `dlq` command.
+/// Longest time of a `batch-consumer dlq` command.
 const COMMAND: Duration = Duration::from_secs(120);
 
-/// Time between two looks at the lake.
+/// Time between two looks of the reader.
 const POLL: Duration = Duration::from_millis(500);
 
-/// A line of `dlq list --json`, as far as it matters.
+/// A line of `dlq list --json`.
 #[derive(Deserialize)]
 struct Letter {
     reason: String,
 }
 
-/// Waits until the queue is empty, sending back what died of too many receives; says how many
-/// letters that were. What stays in the dead-letter queue is a finding.
+/// Waits until the queue is empty and sends back what died of too many receives; gives the number of
+/// letters sent back. What stays in the dead-letter queue is a finding.
 pub(crate) async fn drain(
-    stand: &Stand,
+    deployment: &Deployment,
     since: DateTime<Utc>,
     timeout: Duration,
     bar: &ProgressBar,
@@ -45,10 +44,10 @@ pub(crate) async fn drain(
     let watch = CancellationToken::new();
     let _watching = watch.clone().drop_guard();
     let every = Duration::from_secs(1);
-    let arrivals = Arrivals::watch(stand.lake.clone(), since, every, watch).await?;
+    let arrivals = Arrivals::watch(deployment.lake.clone(), since, every, watch).await?;
     let mut replayed = 0;
     for _ in 0..MOST_REPLAYS {
-        let drained = wait_for_drain(&stand.queue, &arrivals, timeout, &never, |messages| {
+        let drained = wait_for_drain(&deployment.queue, &arrivals, timeout, &never, |messages| {
             bar.set_message(format!("draining: {messages} messages"));
             bar.tick();
         })
@@ -60,9 +59,9 @@ pub(crate) async fn drain(
             ));
             return Ok(replayed);
         }
-        let letters = letters(stand).await?;
+        let letters = letters(deployment).await?;
         for (reason, count) in &letters {
-            // Others have been judged unfit, and of the load's accepted events none is.
+            // Any other reason says that the event is broken, and ingest accepts no broken event.
             if reason != MAX_RECEIVES {
                 findings.add(format!(
                     "{count} accepted events are dead letters: {reason}"
@@ -73,7 +72,8 @@ pub(crate) async fn drain(
             return Ok(replayed);
         };
         replayed += count;
-        command(stand, &["dlq", "replay", "--reason", MAX_RECEIVES]).await?;
+        let replay = deployment.dlq(&["replay", "--reason", MAX_RECEIVES])?;
+        replay.start()?.finish(COMMAND, |_| {}).await?;
     }
     findings.add(format!(
         "messages died of too many receives again after {MOST_REPLAYS} replays, though all services ran"
@@ -81,13 +81,14 @@ pub(crate) async fn drain(
     Ok(replayed)
 }
 
-/// The dead letters by their reasons.
-async fn letters(stand: &Stand) -> anyhow::Result<BTreeMap<String, u64>> {
+/// How many dead letters there are, by reason.
+async fn letters(deployment: &Deployment) -> anyhow::Result<BTreeMap<String, u64>> {
     let mut reasons = BTreeMap::new();
-    if stand.dead_letters.depth().await?.total() == 0 {
+    if deployment.dead_letters.depth().await?.total() == 0 {
         return Ok(reasons);
     }
-    let listed = command(stand, &["dlq", "list", "--json"]).await?;
+    let list = deployment.dlq(&["list", "--json"])?;
+    let listed = list.start()?.finish(COMMAND, |_| {}).await?;
     for line in listed.lines().filter(|line| line.starts_with('{')) {
         let letter: Letter = serde_json::from_str(line)
             .with_context(|| format!("cannot read what `dlq list` says: {line}"))?;
@@ -96,29 +97,8 @@ async fn letters(stand: &Stand) -> anyhow::Result<BTreeMap<String, u64>> {
     Ok(reasons)
 }
 
-/// Runs a command of batch-consumer and gives what it printed.
-async fn command(stand: &Stand, arguments: &[&str]) -> anyhow::Result<String> {
-    let log = stand.logs.folder.join("dlq.log");
-    let before = std::fs::metadata(&log).map_or(0, |log| log.len());
-    let binary = binary("batch-consumer")?;
-    let mut process = Guarded::start(&binary, arguments, &stand.variables, &log)?;
-    let status = tokio::time::timeout(COMMAND, process.end())
-        .await
-        .with_context(|| format!("batch-consumer {} does not end", arguments.join(" ")))??;
-    let said = std::fs::read(&log).with_context(|| format!("cannot read `{}`", log.display()))?;
-    let said = String::from_utf8_lossy(said.get(before as usize..).unwrap_or_default());
-    if !status.success() {
-        bail!(
-            "batch-consumer {} ended with {status}: {}",
-            arguments.join(" "),
-            said.trim()
-        );
-    }
-    Ok(said.into_owned())
-}
-
-/// Looks until the reader has seen every accepted event in `curated/` and all aggregates count all
-/// parts, at most `timeout`; then looks at everything anew.
+/// Lets the reader look until it has seen every accepted event in `curated/` and all aggregates count
+/// all parts, at most `timeout`; then lets it look at everything again.
 pub(crate) async fn settle(
     reader: &mut Reader,
     ledger: &Ledger,

@@ -1,4 +1,4 @@
-//! The faults of the endpoint: which befalls a request, and how often each did.
+//! The faults of the endpoint: which requests they hit, and how often each did.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 
-/// How long a delayed answer is held.
+/// Milliseconds for which a delayed answer is held.
 const DELAY_MS: std::ops::Range<u64> = 500..5_000;
 
-/// A sort of fault.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FaultKind {
     /// The connection is cut, and the request never reaches the endpoint.
@@ -36,7 +36,7 @@ impl FaultKind {
         FaultKind::Down,
     ];
 
-    /// Its name in reports.
+    /// The fault's name in reports.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             FaultKind::CutBefore => "cut before",
@@ -48,15 +48,15 @@ impl FaultKind {
     }
 }
 
-/// Which faults come, and how thick.
+/// A fault that is on, and how many requests it hits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Weather {
+pub(crate) struct ActiveFault {
     pub(crate) kind: FaultKind,
     /// Share of the requests that are hit, 0 to 1.
     pub(crate) share: f64,
 }
 
-impl fmt::Display for Weather {
+impl fmt::Display for ActiveFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -67,78 +67,78 @@ impl fmt::Display for Weather {
     }
 }
 
-/// The faults of one proxy.
+/// The faults of one proxy: which one is on, and counters.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    weather: watch::Sender<Option<Weather>>,
+    active: watch::Sender<Option<ActiveFault>>,
     chance: Mutex<StdRng>,
     fired: [AtomicU64; FaultKind::ALL.len()],
 }
 
-/// What befalls a request.
+/// What happens to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Blow {
+pub(crate) struct Hit {
     pub(crate) kind: FaultKind,
-    /// For how long an answer is held, where it is delayed.
+    /// For how long the answer is held if the fault is [`FaultKind::Delayed`].
     pub(crate) delay: Duration,
 }
 
 impl Faults {
-    /// No faults until [`set`](Faults::set); the seed decides which requests are hit then.
+    /// No faults until [`set`](Faults::set); then `seed` decides which requests are hit.
     pub(crate) fn new(seed: u64) -> Faults {
         Faults {
-            weather: watch::Sender::new(None),
+            active: watch::Sender::new(None),
             chance: Mutex::new(StdRng::seed_from_u64(seed)),
             fired: Default::default(),
         }
     }
 
-    /// From now on these, or none.
-    pub(crate) fn set(&self, weather: Option<Weather>) {
-        self.weather.send_replace(weather);
+    /// Turns on a fault in place of the one before, or turns faults off.
+    pub(crate) fn set(&self, fault: Option<ActiveFault>) {
+        self.active.send_replace(fault);
     }
 
-    /// What befalls the next request; it is counted.
-    pub(crate) fn draw(&self) -> Option<Blow> {
-        let weather = (*self.weather.borrow())?;
+    /// Decides what happens to the next request, and counts it.
+    pub(crate) fn draw(&self) -> Option<Hit> {
+        let active = (*self.active.borrow())?;
         let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
-        let hit = chance.random_bool(weather.share.clamp(0.0, 1.0));
+        let hit = chance.random_bool(active.share.clamp(0.0, 1.0));
         let delay = Duration::from_millis(chance.random_range(DELAY_MS));
         drop(chance);
         if !hit {
             return None;
         }
-        self.count(weather.kind);
-        Some(Blow {
-            kind: weather.kind,
+        self.count(active.kind);
+        Some(Hit {
+            kind: active.kind,
             delay,
         })
     }
 
-    /// Whether nothing goes through just now.
+    /// Whether [`FaultKind::Down`] is on.
     pub(crate) fn is_down(&self) -> bool {
-        is_down(&self.weather.borrow())
+        is_down(&self.active.borrow())
     }
 
-    /// Waits until nothing goes through.
+    /// Waits until [`FaultKind::Down`] is on.
     pub(crate) async fn down(&self) {
-        let mut weather = self.weather.subscribe();
-        // Fails only without a sender, and that is this.
-        let _ = weather.wait_for(is_down).await;
+        let mut active = self.active.subscribe();
+        // Fails only after the sender is dropped, and `self` holds it.
+        let _ = active.wait_for(is_down).await;
     }
 
     pub(crate) fn count(&self, kind: FaultKind) {
         self.fired[kind as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often that fault has befallen a request or connection.
+    /// Requests and connections that the fault has hit.
     pub(crate) fn fired(&self, kind: FaultKind) -> u64 {
         self.fired[kind as usize].load(Ordering::Relaxed)
     }
 }
 
-fn is_down(weather: &Option<Weather>) -> bool {
-    weather.is_some_and(|weather| weather.kind == FaultKind::Down)
+fn is_down(active: &Option<ActiveFault>) -> bool {
+    active.is_some_and(|fault| fault.kind == FaultKind::Down)
 }
 
 #[cfg(test)]
@@ -146,21 +146,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_come_as_thick_as_was_set_by_seed_and_are_counted() {
+    fn a_fault_hits_its_share_of_requests_by_seed_and_is_counted() {
         let faults = Faults::new(3);
         assert_eq!(faults.draw(), None);
-        let weather = Weather {
+        let fault = ActiveFault {
             kind: FaultKind::Delayed,
             share: 0.3,
         };
-        faults.set(Some(weather));
+        faults.set(Some(fault));
         let drawn: Vec<_> = (0..1_000).map(|_| faults.draw()).collect();
         let hit = drawn.iter().flatten().count() as u64;
         assert!((240..360).contains(&hit), "{hit}");
         assert_eq!(faults.fired(FaultKind::Delayed), hit);
         assert_eq!(faults.fired(FaultKind::CutBefore), 0);
         let again = Faults::new(3);
-        again.set(Some(weather));
+        again.set(Some(fault));
         assert_eq!((0..1_000).map(|_| again.draw()).collect::<Vec<_>>(), drawn);
         faults.set(None);
         assert_eq!(faults.draw(), None);

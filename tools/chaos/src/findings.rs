@@ -1,4 +1,4 @@
-//! What must not be, in words: the first of it, and how much there is.
+//! Findings: what must not be, in words.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Adds one; one that is named already is not another.
+    /// Adds a finding, unless the same words are among those named already.
     pub(crate) fn add(&mut self, finding: String) {
         if self.named.contains(&finding) {
             return;
@@ -23,24 +23,24 @@ impl Findings {
         }
     }
 
-    /// How many there are.
+    /// How many findings there are, named or not.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The first of them, at most [`EXAMPLES`].
+    /// The first findings, at most [`EXAMPLES`].
     pub fn named(&self) -> &[String] {
         &self.named
     }
 
-    /// Whether there is none.
+    /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 }
 
 impl fmt::Display for Findings {
-    /// A line each, indented, with how many more there are at the end.
+    /// An indented line for each named finding, then the number of those not named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.named {
             writeln!(f, "  {finding}")?;

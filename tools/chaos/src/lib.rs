@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod deployment;
 mod drain;
 mod faults;
 mod findings;
-mod guarded;
+mod instance;
 mod load;
+mod logs;
 mod plan;
 mod processes;
 mod proxy;
@@ -13,9 +15,8 @@ mod reader;
 mod report;
 mod rounds;
 mod run;
-mod stand;
 
-pub use config::CrashConfig;
+pub use config::Config;
 pub use findings::Findings;
 pub use reader::Reader;
 pub use run::run;

@@ -1,4 +1,4 @@
-//! The load that goes on all the while, and the ledger of what of it was accepted.
+//! The load during all rounds, and the ledger of the events that were accepted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use simulator::{Class, Client, ClientConfig, Generator, Plan};
 use tokio_util::sync::CancellationToken;
 
 /// How long a post is tried again: longer than any process stays away and any outage lasts, so that
-/// it is known of every event whether it was accepted.
+/// every event ends up accepted or refused.
 const RETRY_FOR: Duration = Duration::from_secs(180);
 
 /// Longest time of one attempt at a post. Ingest answers within its `SEND_TIMEOUT` of 10 s.
@@ -21,17 +21,17 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 /// Posts under way at once.
 const CONNECTIONS: usize = 16;
 
-/// How long one way of posting goes on before the next.
+/// How long one way of posting is used before the next.
 const SLICE: Duration = Duration::from_secs(2);
 
-/// The ways of posting, one after the other: events in a post, and whether each has an id of its own.
+/// The ways of posting, used in turn: events in a post, and whether each event has an id of its own.
 const WAYS: [(usize, bool); 4] = [(1, true), (20, false), (1, false), (150, true)];
 
-/// Real time in which the event times go on by an hour: hours come to their end, and each has a
-/// number of parts that can be read again and again.
+/// Real time in which the event time advances by an hour, so that hours end during the run and few
+/// parts accumulate in each.
 const HOUR_IN: Duration = Duration::from_secs(60);
 
-/// Most hours of event time before they begin anew.
+/// Most hours of event time; then the events start at the first hour again.
 const MOST_HOURS: u32 = 48;
 
 const DUPLICATES: f64 = 0.05;
@@ -39,25 +39,26 @@ const LATE: f64 = 0.01;
 const BROKEN: f64 = 0.01;
 
 /// Where and how the load is posted.
-pub(crate) struct Load {
+pub(crate) struct SteadyLoad {
     pub(crate) ingest_url: String,
     pub(crate) api_key: SecretString,
     pub(crate) kinds: Arc<Kinds>,
     /// Events a second.
     pub(crate) rate: f64,
     pub(crate) seed: u64,
-    /// How long it will go on, about.
+    /// How long the load will last, roughly.
     pub(crate) expected: Duration,
-    /// Told how many acceptances there were.
+    /// Set to the number of acceptances after each slice.
     pub(crate) accepted: Arc<AtomicU64>,
 }
 
-/// A generator that slices take turns at.
+/// A generator from which one slice after the other takes events.
 type Events = Arc<Mutex<dyn Iterator<Item = (String, Class)> + Send>>;
 
-/// So many of its next events.
+/// The next events of a generator.
 struct Slice {
     events: Events,
+    /// Events still to be taken.
     left: u64,
 }
 
@@ -72,8 +73,8 @@ impl Iterator for Slice {
     }
 }
 
-impl Load {
-    /// Posts until `stop`, or until a post fails for good; each post is brought to its end.
+impl SteadyLoad {
+    /// Posts until `stop`, or until a post fails for good; posts under way are finished.
     ///
     /// # Errors
     ///
@@ -121,8 +122,8 @@ impl Load {
         Ok((ledger, sent))
     }
 
-    /// The events of one turn through the hours: those whose ids the pipeline derives, unless the
-    /// simulated entity gives them, and those that all have one.
+    /// The events of one pass through the hours. The first generator leaves ids to the pipeline unless
+    /// the simulated entity gives them; events of the second all have an id.
     fn generators(&self, turn: u64) -> anyhow::Result<[Events; 2]> {
         let hours = self.expected.as_secs() / HOUR_IN.as_secs() + 1;
         let hours = u32::try_from(hours).unwrap_or(MOST_HOURS).min(MOST_HOURS);

@@ -6,9 +6,15 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let config = chaos::CrashConfig::parse();
+    let config = chaos::Config::parse();
     service::logging::init(config.log_format);
     let stop = service::stop::on_signal()?;
-    let outcome = chaos::run(&config, &stop).await;
-    Ok(ExitCode::from(outcome.code()))
+    Ok(match chaos::run(&config, &stop).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error:#}");
+            ExitCode::from(2)
+        }
+    })
 }

@@ -1,116 +1,52 @@
-//! What befalls the pipeline in each round: drawn from the seed before anything runs.
+//! What happens in each round, drawn from the seed before anything runs.
 
-use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
-use crate::faults::{FaultKind, Weather};
+use crate::faults::{ActiveFault, FaultKind};
+use crate::instance::{Counts, Instance, Service};
 
-/// Of so many crash rounds one is a burst, the third of them first.
+/// Every fourth crash round is a burst; the third is the first one.
 const BURST_EVERY: u32 = 4;
 const FIRST_BURST: u32 = 3;
 
 /// Share of the other crash rounds in which two processes are killed at once.
 const TWO_AT_ONCE: f64 = 0.3;
 
-/// How long a killed process stays away.
+/// Milliseconds from a kill to the start that follows.
 const DOWN_MS: std::ops::Range<u64> = 100..2_500;
 
-/// How long a process lives and how long it is away that is killed again and again: too short to be
-/// ready, or just ready.
+/// Milliseconds between starts and kills of a process that is killed several times in a row: hardly
+/// long enough to become ready.
 const SHORT_LIFE_MS: std::ops::Range<u64> = 50..600;
 
-/// Shares of the requests that an outage hits.
+/// Shares of the requests that an outage may hit.
 const SHARES: [f64; 3] = [0.3, 0.7, 1.0];
-
-/// A service that runs as one or several processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Service {
-    Ingest,
-    Consumer,
-    Aggregator,
-}
-
-impl Service {
-    pub(crate) const ALL: [Service; 3] = [Service::Ingest, Service::Consumer, Service::Aggregator];
-
-    /// The name of its binary.
-    pub(crate) fn binary(self) -> &'static str {
-        match self {
-            Service::Ingest => "ingest",
-            Service::Consumer => "batch-consumer",
-            Service::Aggregator => "aggregator",
-        }
-    }
-}
-
-/// One of a service's processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Process {
-    pub(crate) service: Service,
-    /// Counted from 1.
-    pub(crate) number: usize,
-}
-
-impl fmt::Display for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.service {
-            Service::Ingest => f.write_str("ingest"),
-            service => write!(f, "{} {}", service.binary(), self.number),
-        }
-    }
-}
-
-/// How many processes there are of each service.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counts {
-    pub(crate) consumers: usize,
-    pub(crate) aggregators: usize,
-}
-
-impl Counts {
-    /// The service's processes.
-    pub(crate) fn of(self, service: Service) -> impl Iterator<Item = Process> {
-        let count = match service {
-            Service::Ingest => 1,
-            Service::Consumer => self.consumers,
-            Service::Aggregator => self.aggregators,
-        };
-        (1..=count).map(move |number| Process { service, number })
-    }
-
-    /// All processes.
-    pub(crate) fn all(self) -> impl Iterator<Item = Process> {
-        Service::ALL
-            .into_iter()
-            .flat_map(move |service| self.of(service))
-    }
-}
 
 /// A `kill -9` and the start that follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kill {
-    pub(crate) who: Process,
+    pub(crate) who: Instance,
     /// From the start of the round.
     pub(crate) at: Duration,
     /// From the kill to the start.
     pub(crate) down: Duration,
 }
 
-/// What is done to a process, and when.
+/// What is done to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    Kill(Process),
-    Start(Process),
+    Kill(Instance),
+    Start(Instance),
 }
 
 /// An outage of the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Outage {
-    pub(crate) weather: Weather,
+    pub(crate) fault: ActiveFault,
     /// From the start of the round.
     pub(crate) at: Duration,
     pub(crate) lasts: Duration,
@@ -119,12 +55,12 @@ pub(crate) struct Outage {
 /// One round.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Round {
-    /// In the order of their moments; a process is started before it is killed again.
+    /// Kills in the order of their times; a process is started before it is killed again.
     Crash(Vec<Kill>),
     Outage(Outage),
 }
 
-/// Draws the rounds: so many of each sort, in mixed order. Each lasts `length`.
+/// Draws `crashes` crash rounds and `outages` outage rounds in mixed order. Each lasts `length`.
 pub(crate) fn rounds(
     seed: u64,
     crashes: u32,
@@ -150,7 +86,7 @@ pub(crate) fn rounds(
     rounds
 }
 
-/// Draws each of some things once before any comes again.
+/// Draws each of some values once before any is drawn again.
 struct Deck<T: 'static> {
     all: &'static [T],
     left: Vec<T>,
@@ -174,14 +110,14 @@ impl<T: Copy> Deck<T> {
     }
 }
 
-/// More than one or two kills.
+/// A crash round with more than two kills.
 #[derive(Clone, Copy)]
 enum Burst {
     /// Everything at once, as when the machine fails.
     Machine,
     /// All processes of one service at once.
     Service,
-    /// One process again and again, as soon as it has been started.
+    /// One process several times, shortly after each start.
     Again,
 }
 
@@ -216,7 +152,7 @@ fn crash(
     victims.into_iter().map(kill).collect()
 }
 
-fn again(chance: &mut StdRng, who: Option<Process>, mut at: Duration) -> Vec<Kill> {
+fn again(chance: &mut StdRng, who: Option<Instance>, mut at: Duration) -> Vec<Kill> {
     let mut kills = Vec::new();
     for who in who.into_iter().cycle().take(chance.random_range(3..=5)) {
         let down = Duration::from_millis(chance.random_range(SHORT_LIFE_MS));
@@ -226,7 +162,7 @@ fn again(chance: &mut StdRng, who: Option<Process>, mut at: Duration) -> Vec<Kil
     kills
 }
 
-fn one_of(chance: &mut StdRng, processes: impl Iterator<Item = Process>) -> Option<Process> {
+fn one_of(chance: &mut StdRng, processes: impl Iterator<Item = Instance>) -> Option<Instance> {
     processes.collect::<Vec<_>>().choose(chance).copied()
 }
 
@@ -236,13 +172,13 @@ fn outage(chance: &mut StdRng, kind: FaultKind, length: Duration) -> Outage {
         _ => *SHARES.choose(chance).unwrap_or(&1.0),
     };
     Outage {
-        weather: Weather { kind, share },
+        fault: ActiveFault { kind, share },
         at: length.mul_f64(chance.random_range(0.05..0.25)),
         lasts: length.mul_f64(chance.random_range(0.2..0.6)),
     }
 }
 
-/// The round's kills and starts in the order of their moments.
+/// The round's kills and starts in the order of their times from its start.
 pub(crate) fn steps(kills: &[Kill]) -> Vec<(Duration, Step)> {
     let mut steps: Vec<(Duration, Step)> = kills
         .iter()
@@ -318,7 +254,7 @@ mod tests {
         for seed in 0..50 {
             for round in rounds(seed, 20, 0, COUNTS, LENGTH) {
                 let Round::Crash(kills) = round else { continue };
-                let mut running: BTreeSet<Process> = COUNTS.all().collect();
+                let mut running: BTreeSet<Instance> = COUNTS.all().collect();
                 for (at, step) in steps(&kills) {
                     assert!(at < LENGTH, "{kills:?}");
                     match step {
@@ -340,7 +276,7 @@ mod tests {
                 let Round::Outage(outage) = round else {
                     panic!("no crash was asked for")
                 };
-                *kinds.entry(outage.weather.kind.as_str()).or_default() += 1;
+                *kinds.entry(outage.fault.kind.as_str()).or_default() += 1;
                 assert!(outage.at + outage.lasts < LENGTH);
             }
             assert_eq!(kinds.len(), FaultKind::ALL.len());

@@ -1,10 +1,10 @@
-//! A proxy before the endpoint that lets the faults of the weather befall the requests.
+//! A proxy before the endpoint that makes requests fail as [`Faults`] says.
 //!
-//! A request is passed on once all of it has come, and then to its end, whether or not its client is
-//! still there. So it takes effect whole or not at all, as at AWS: LocalStack (4.12.0) spoils an object
-//! when the connection of the put that replaces it ends early. The bytes of requests under way are
-//! bounded; answers pass as they come. The host that the client named stays: the emulations build
-//! queue URLs from it, and check no signature.
+//! A request is passed on once all of it has arrived, and is finished even if its client has gone. So it
+//! takes effect whole or not at all, as at AWS: LocalStack (4.12.0) spoils an object when the connection
+//! of the put that replaces it ends early. The bytes of requests under way are bounded; answers are
+//! streamed. The client's `host` header is kept: the emulations build queue URLs from it, and check no
+//! signature.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,20 +27,20 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::faults::{FaultKind, Faults};
 
-/// Most connections at a time; further ones wait.
+/// Most connections at a time; others wait.
 const MAX_CONNECTIONS: usize = 256;
 
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Most bytes of one request: more than a batch of the consumer or a commit's part has.
+/// Most bytes of one request: more than an object of the consumer or of the aggregator has.
 const MAX_REQUEST: usize = 32 * 1024 * 1024;
 
-/// Most kibibytes of all requests under way; further ones wait.
+/// Most kibibytes of all requests under way; others wait.
 const MAX_KIB: usize = 256 * 1024;
 
-/// Headers of one connection alone (RFC 9110, section 7.6.1), and `expect`: the proxy has said
-/// `100 Continue` itself by then.
+/// Headers that concern one connection (RFC 9110, section 7.6.1), and `expect`: the proxy has
+/// answered it with `100 Continue` itself.
 const OF_ONE_HOP: [HeaderName; 5] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
@@ -51,7 +51,7 @@ const OF_ONE_HOP: [HeaderName; 5] = [
 
 type Body = UnsyncBoxBody<Bytes, reqwest::Error>;
 
-/// The connection breaks instead of carrying an answer.
+/// Ends the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("connection cut")]
 struct Cut;
@@ -64,15 +64,15 @@ pub(crate) struct Proxy {
     _task: AbortOnDropHandle<()>,
 }
 
-/// What a connection's task needs.
+/// Passes on the requests of one connection.
 #[derive(Debug, Clone)]
-struct Way {
+struct Forwarder {
     http: reqwest::Client,
     /// Scheme, host and port of the endpoint.
     endpoint: Arc<str>,
     faults: Arc<Faults>,
-    /// A permit is a kibibyte.
-    room: Arc<Semaphore>,
+    /// A permit for each kibibyte of requests under way.
+    kibibytes: Arc<Semaphore>,
 }
 
 impl Proxy {
@@ -94,31 +94,30 @@ impl Proxy {
             .build()
             .context("cannot set up the fault proxy")?;
         let faults = Arc::new(Faults::new(seed));
-        let way = Way {
+        let forwarder = Forwarder {
             http,
             endpoint: endpoint.trim_end_matches('/').into(),
             faults: faults.clone(),
-            room: Arc::new(Semaphore::new(MAX_KIB)),
+            kibibytes: Arc::new(Semaphore::new(MAX_KIB)),
         };
         Ok(Proxy {
             address,
             faults,
-            _task: AbortOnDropHandle::new(tokio::spawn(accept(listener, way))),
+            _task: AbortOnDropHandle::new(tokio::spawn(accept(listener, forwarder))),
         })
     }
 
-    /// Its own address: `http://127.0.0.1:41234`.
+    /// The proxy's address: `http://127.0.0.1:41234`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its faults.
     pub(crate) fn faults(&self) -> &Faults {
         &self.faults
     }
 }
 
-async fn accept(listener: TcpListener, way: Way) {
+async fn accept(listener: TcpListener, forwarder: Forwarder) {
     let connections = TaskTracker::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -127,37 +126,37 @@ async fn accept(listener: TcpListener, way: Way) {
             return;
         };
         match listener.accept().await {
-            Ok(_) if way.faults.is_down() => way.faults.count(FaultKind::Down),
+            Ok(_) if forwarder.faults.is_down() => forwarder.faults.count(FaultKind::Down),
             Ok((stream, _)) => {
-                let way = way.clone();
+                let forwarder = forwarder.clone();
                 connections.spawn(async move {
                     let _slot = slot;
-                    way.serve(stream).await;
+                    forwarder.serve(stream).await;
                 });
             }
             Err(error) => {
-                tracing::warn!(event = "accept_failed", %error);
+                tracing::warn!(event = "accept_failed", %error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-impl Way {
+impl Forwarder {
     async fn serve(self, stream: TcpStream) {
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(event = "nodelay_failed", %error);
+            tracing::debug!(event = "nodelay_failed", %error, "small packets may wait");
         }
         let service = service_fn(|request| self.answer(request));
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         if let Err(error) = connection.await {
-            tracing::debug!(event = "connection_ended", %error);
+            tracing::debug!(event = "connection_ended", %error, "a connection broke off");
         }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
-        let blow = self.faults.draw();
-        match blow.map(|blow| blow.kind) {
+        let hit = self.faults.draw();
+        match hit.map(|hit| hit.kind) {
             Some(FaultKind::CutBefore | FaultKind::Down) => return Err(Cut),
             Some(FaultKind::Refused) => return refuse(request).await,
             Some(FaultKind::AnswerLost | FaultKind::Delayed) | None => {}
@@ -169,27 +168,27 @@ impl Way {
                 return Err(Cut);
             }
         };
-        match blow {
-            Some(blow) if blow.kind == FaultKind::AnswerLost => Err(Cut),
-            Some(blow) => {
-                tokio::time::sleep(blow.delay).await;
+        match hit {
+            Some(hit) if hit.kind == FaultKind::AnswerLost => Err(Cut),
+            Some(hit) => {
+                tokio::time::sleep(hit.delay).await;
                 Ok(passed_on)
             }
             None => Ok(passed_on),
         }
     }
 
-    /// Sends the request to the endpoint once it is here, and gives the answer.
+    /// Sends the request to the endpoint once all of it is here, and gives the answer.
     async fn pass_on(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let kib = length.unwrap_or(MAX_REQUEST).min(MAX_REQUEST) / 1024 + 1;
         // Fails only for a semaphore that is closed, which this one never is.
-        let room = self.room.clone().acquire_many_owned(kib as u32).await;
+        let permits = self.kibibytes.clone().acquire_many_owned(kib as u32).await;
         let (mut parts, body) = request.into_parts();
         let body = Limited::new(body, MAX_REQUEST).collect().await;
         let body = body.map_err(|error| {
-            tracing::debug!(event = "request_broke_off", %error);
+            tracing::debug!(event = "request_broke_off", %error, "a request did not arrive whole");
             Cut
         })?;
         strip(&mut parts.headers);
@@ -199,13 +198,13 @@ impl Way {
             .request(parts.method, format!("{}{path}", self.endpoint))
             .headers(parts.headers)
             .body(body.to_bytes());
-        // A task of its own: it comes to its end when the client or this connection does not wait.
+        // In a task, which goes on when the client leaves or this connection is cut.
         let sent = tokio::spawn(async move {
-            let _room = room;
+            let _permits = permits;
             onward.send().await
         });
         let answer = sent.await.map_err(|_| Cut)?.map_err(|error| {
-            tracing::debug!(event = "endpoint_failed", %error);
+            tracing::debug!(event = "endpoint_failed", %error, "the endpoint gave no answer");
             Cut
         })?;
         let mut answer: Response<reqwest::Body> = answer.into();
@@ -245,7 +244,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::faults::Weather;
+    use crate::faults::ActiveFault;
 
     /// Counts the requests and answers with the host and the body that it was sent; waits first
     /// where the path says so.
@@ -290,7 +289,7 @@ mod tests {
 
         fn set(&self, kind: FaultKind) {
             let share = 1.0;
-            self.proxy.faults().set(Some(Weather { kind, share }));
+            self.proxy.faults().set(Some(ActiveFault { kind, share }));
         }
 
         async fn post(&self, path: &str, body: String) -> reqwest::Result<(StatusCode, String)> {

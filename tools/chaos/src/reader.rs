@@ -1,4 +1,4 @@
-//! A reader that looks at the lake while it is written, again and again.
+//! A reader that looks at the lake again and again while it is written.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -15,37 +15,37 @@ use crate::findings::Findings;
 /// Objects that are read ahead.
 const READ_AHEAD: usize = 4;
 
-/// Parts of which each look asks whether they are still the same; the last one asks of all.
-const ASKED_AGAIN: usize = 8;
+/// Parts whose ETag a look compares with the first one seen; the last look compares all.
+const COMPARED_AGAIN: usize = 8;
 
 /// A kind and an event hour.
-type Place = (String, Hour);
+type KindHour = (String, Hour);
 
-/// Holds every look at `curated/` and `aggregates/` against the looks before it, and the two
-/// against each other, at whatever moment and however many write:
+/// Compares every look at `curated/` and `aggregates/` with the looks before it, and the two with each
+/// other. At any moment, however many write, these must hold:
 ///
 /// - each part can be read whole, and once seen neither changes nor goes away;
 /// - no event stands twice, in one part or in two;
 /// - an aggregates object equals a recount of exactly the parts up to the commit that it names, the
 ///   commit it names never goes back, and the JSONL is never ahead of the Parquet.
 ///
-/// It remembers what it has read, so that a look costs two listings and what is new: per event
-/// about 150 bytes, and the values of its signals. Not for a lake that is rebuilt meanwhile.
+/// The reader remembers what it has read, about 150 bytes an event and the values of its signals, so
+/// that a look costs two listings and reading what is new. A rebuild during the run would be a finding.
 #[derive(Debug)]
 pub struct Reader {
     lake: Lake,
     kinds: Arc<Kinds>,
     parts: BTreeMap<String, SeenPart>,
-    hours: BTreeMap<Place, HourOfParts>,
+    hours: BTreeMap<KindHour, HourOfParts>,
     tables: BTreeMap<String, SeenTable>,
-    /// Where each event stands: a place among `keys`.
+    /// The part of each event, as an index into `keys`.
     events: HashMap<Identity, u32>,
-    /// Of all parts, in the order in which they were read.
+    /// Keys of all parts, in the order in which they were read.
     keys: Vec<String>,
-    /// Parts that have changed or gone: it is said once, and they are not looked at again.
+    /// Parts that have changed or gone, which is reported once; they are not looked at again.
     spoiled: BTreeSet<String>,
-    /// The last part that was asked about again.
-    asked: String,
+    /// The last part that was compared again.
+    compared: String,
     looks: u64,
     findings: Findings,
 }
@@ -59,7 +59,7 @@ struct SeenPart {
 #[derive(Debug, Default)]
 struct HourOfParts {
     parts: Vec<Part>,
-    /// The commit of the newest.
+    /// The commit of the newest part.
     last: u64,
 }
 
@@ -69,10 +69,10 @@ struct SeenTable {
     commit: u64,
 }
 
-/// An hour's aggregates as they were read one after the other, the JSONL first.
-struct Read {
-    place: Place,
-    /// By key; none where there is no object.
+/// An hour's aggregates, the JSONL read before the Parquet.
+struct TablesRead {
+    place: KindHour,
+    /// Keys with their objects; `None` if there is no object.
     objects: Vec<(String, Option<Object>)>,
 }
 
@@ -88,7 +88,7 @@ impl Reader {
             events: HashMap::new(),
             keys: Vec::new(),
             spoiled: BTreeSet::new(),
-            asked: String::new(),
+            compared: String::new(),
             looks: 0,
             findings: Findings::default(),
         }
@@ -103,7 +103,7 @@ impl Reader {
         self.look_at(false).await
     }
 
-    /// Looks at everything anew; to be called when nobody writes any more. Aggregates that do not
+    /// Looks at everything again; to be called when nobody writes any more. Aggregates that do not
     /// count all parts of their hour by then are a finding too.
     ///
     /// # Errors
@@ -120,38 +120,38 @@ impl Reader {
         Ok(())
     }
 
-    /// Looks that were made from beginning to end.
+    /// Looks that did not break off.
     pub fn looks(&self) -> u64 {
         self.looks
     }
 
-    /// Parts and aggregates objects that it has seen.
+    /// Numbers of parts and of aggregates objects seen so far, without those that changed or went away.
     pub fn objects(&self) -> (usize, usize) {
         (self.parts.len(), self.tables.len())
     }
 
-    /// Events that it has seen in `curated/`.
+    /// Number of events seen in `curated/`.
     pub fn events(&self) -> u64 {
         self.events.len() as u64
     }
 
-    /// Whether it has seen the event in `curated/`.
+    /// Whether the event was seen in `curated/`.
     pub fn has(&self, identity: &Identity) -> bool {
         self.events.contains_key(identity)
     }
 
-    /// What must not be, with the first of it in words.
+    /// What must not be.
     pub fn findings(&self) -> &Findings {
         &self.findings
     }
 
-    /// Kinds and hours whose aggregates do not count all of their parts that were seen.
+    /// Kinds and hours whose aggregates do not count all parts seen so far.
     pub fn behind(&self) -> Vec<(String, Hour)> {
-        let counted = |(kind, hour): &Place, format: Format| {
+        let counted = |(kind, hour): &KindHour, format: Format| {
             let key = aggregate_key(*hour, kind, extension(format));
             self.tables.get(&key).map_or(0, |seen| seen.commit)
         };
-        let behind = |(place, of): &(&Place, &HourOfParts)| {
+        let behind = |(place, of): &(&KindHour, &HourOfParts)| {
             FORMATS
                 .iter()
                 .any(|format| counted(place, *format) < of.last)
@@ -164,17 +164,17 @@ impl Reader {
         // In this order: what the aggregates count is in `curated/` when that is listed.
         let tables = self.read_tables(all).await?;
         self.read_parts().await?;
-        self.ask_again(all).await?;
+        self.compare_again(all).await?;
         for read in tables {
-            self.hold(read);
+            self.check_tables(read);
         }
         self.looks += 1;
         Ok(())
     }
 
     /// Reads the aggregates that may have changed.
-    async fn read_tables(&mut self, all: bool) -> Result<Vec<Read>, JudgeError> {
-        let mut places: BTreeSet<Place> = self.behind().into_iter().collect();
+    async fn read_tables(&mut self, all: bool) -> Result<Vec<TablesRead>, JudgeError> {
+        let mut places: BTreeSet<KindHour> = self.behind().into_iter().collect();
         let mut gone: BTreeSet<String> = self.tables.keys().cloned().collect();
         for object in self.lake.list(AGGREGATES, None).await? {
             gone.remove(&object.key);
@@ -200,13 +200,13 @@ impl Reader {
                     let object = lake.get(&key).await?;
                     objects.push((key, object));
                 }
-                Ok::<_, JudgeError>(Read { place, objects })
+                Ok::<_, JudgeError>(TablesRead { place, objects })
             });
         }
         stream::iter(reads).buffered(READ_AHEAD).try_collect().await
     }
 
-    /// Reads the parts that are new, and misses those that are gone.
+    /// Reads new parts, and finds those that are gone.
     async fn read_parts(&mut self) -> Result<(), JudgeError> {
         let listed = self.lake.list(CURATED, None).await?;
         let mut gone: BTreeSet<String> = self.parts.keys().cloned().collect();
@@ -277,18 +277,19 @@ impl Reader {
         self.parts.insert(key, seen);
     }
 
-    /// Asks of some parts, the next ones in turn, or of all whether they are still the same.
-    async fn ask_again(&mut self, all: bool) -> Result<(), JudgeError> {
-        let after = match all {
-            true => Bound::Unbounded,
-            false => Bound::Excluded(std::mem::take(&mut self.asked)),
+    /// Compares the ETags of some parts, the next ones in turn, or of all with those first seen.
+    async fn compare_again(&mut self, all: bool) -> Result<(), JudgeError> {
+        let (after, most) = if all {
+            (Bound::Unbounded, usize::MAX)
+        } else {
+            let after = std::mem::take(&mut self.compared);
+            (Bound::Excluded(after), COMPARED_AGAIN)
         };
-        let most = if all { usize::MAX } else { ASKED_AGAIN };
         let next = self.parts.range((after, Bound::Unbounded)).take(most);
         let keys: Vec<String> = next.map(|(key, _)| key.clone()).collect();
-        // After the last of the keys it begins anew.
+        // After the last key the next look starts at the first again.
         let more = keys.len() == most;
-        self.asked = keys.last().filter(|_| more).cloned().unwrap_or_default();
+        self.compared = keys.last().filter(|_| more).cloned().unwrap_or_default();
         let mut heads = Vec::with_capacity(keys.len());
         for key in keys {
             let lake = self.lake.clone();
@@ -308,8 +309,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Holds an hour's aggregates against its parts.
-    fn hold(&mut self, read: Read) {
+    /// Compares an hour's aggregates with its parts.
+    fn check_tables(&mut self, read: TablesRead) {
         let (kind, hour) = &read.place;
         let Some(kind) = self.kinds.get(kind) else {
             self.findings.add(format!(
@@ -376,7 +377,7 @@ impl Reader {
     }
 }
 
-/// In the order in which they are read: the JSONL follows from the Parquet.
+/// Formats in the order in which they are read: the JSONL is written after the Parquet.
 const FORMATS: [Format; 2] = [Format::Jsonl, Format::Parquet];
 
 fn extension(format: Format) -> &'static str {

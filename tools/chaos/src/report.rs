@@ -1,4 +1,4 @@
-//! What a run says at its end.
+//! The report of a run.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use judge::{JudgeError, Sent, Verdict};
 
 use crate::faults::FaultKind;
 use crate::findings::Findings;
-use crate::plan::Service;
+use crate::instance::Service;
 use crate::reader::Reader;
 
 /// The outcome of all rounds.
 #[derive(Debug)]
-pub(crate) struct Report {
-    /// Rounds of either sort.
+pub(crate) struct RoundsReport {
+    /// Rounds, of each kind.
     pub(crate) crashes: u32,
     pub(crate) outages: u32,
     pub(crate) seed: u64,
@@ -26,13 +26,13 @@ pub(crate) struct Report {
     pub(crate) reader: Reader,
     /// Looks of the reader that broke off because a call failed.
     pub(crate) failed_looks: u64,
-    /// What is wrong beside what the reader and the verdict say.
+    /// What is wrong beside the findings of the reader and of the verdict.
     pub(crate) findings: Findings,
     pub(crate) verdict: Result<Verdict, JudgeError>,
 }
 
-impl Report {
-    /// Adds it as a finding if too little happened for the run to prove anything.
+impl RoundsReport {
+    /// Adds a finding if too little happened for the run to prove anything.
     pub(crate) fn note_what_lacks(&mut self) {
         if self.outages > 0 && self.faults.iter().all(|fired| *fired == 0) {
             self.findings.add("the outages hit no request".to_owned());
@@ -55,7 +55,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for RoundsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = |f: &mut fmt::Formatter<'_>, name: &str, count: u64, notes: String| {
             writeln!(f, "{name:<17} {count:>9}   {notes}")

@@ -1,4 +1,4 @@
-//! Goes through the rounds, a line each.
+//! Does what was drawn for each round, and prints a line about it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep_until};
 
+use crate::deployment::Deployment;
 use crate::findings::Findings;
 use crate::plan::{Kill, Outage, Round, Step, steps};
-use crate::run::START;
-use crate::stand::Stand;
+use crate::processes::START;
 
-/// Goes through the rounds; a process that ends by itself is a finding, and is started again.
-pub(crate) async fn go(
+/// Goes through the rounds, each of `length`.
+pub(crate) async fn run(
     rounds: &[Round],
     length: Duration,
-    stand: &mut Stand,
+    deployment: &mut Deployment,
     accepted: &AtomicU64,
     bar: &ProgressBar,
     findings: &mut Findings,
@@ -23,20 +23,20 @@ pub(crate) async fn go(
     for (at, round) in rounds.iter().enumerate() {
         let start = Instant::now();
         let what = match round {
-            Round::Crash(kills) => crash(kills, start, stand).await?,
+            Round::Crash(kills) => run_crash(kills, start, deployment).await?,
             Round::Outage(outage) => {
-                // A process that starts while nothing answers ends, and says so: no fault of its own.
-                if let Err(process) = stand.processes.alive(START).await {
+                // A process that starts during the outage would end, and rightly so.
+                if let Err(instance) = deployment.processes.alive().await {
                     findings.add(format!(
-                        "{process} did not answer {}s after its start",
+                        "{instance} did not answer {}s after its start",
                         START.as_secs()
                     ));
                 }
-                self::outage(outage, Instant::now(), stand).await
+                run_outage(outage, Instant::now(), deployment).await
             }
         };
         sleep_until(start + length).await;
-        note_ended(stand, findings)?;
+        note_ended(deployment, findings)?;
         let accepted = accepted.load(Ordering::Relaxed);
         bar.set_position(at as u64 + 1);
         bar.set_message(format!("{accepted} accepted"));
@@ -50,21 +50,28 @@ pub(crate) async fn go(
     Ok(())
 }
 
-/// Takes note of processes that ended though nobody killed them, and starts them again.
-pub(crate) fn note_ended(stand: &mut Stand, findings: &mut Findings) -> anyhow::Result<()> {
-    for (process, status) in stand.processes.ended()? {
-        findings.add(format!("{process} ended by itself, with {status}"));
-        stand.processes.start(process)?;
+/// Makes a finding of each process that ended though nobody killed it, and starts it again.
+pub(crate) fn note_ended(
+    deployment: &mut Deployment,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    for (instance, status) in deployment.processes.take_ended()? {
+        findings.add(format!("{instance} ended by itself, with {status}"));
+        deployment.processes.start(instance)?;
     }
     Ok(())
 }
 
-async fn crash(kills: &[Kill], start: Instant, stand: &mut Stand) -> anyhow::Result<String> {
+async fn run_crash(
+    kills: &[Kill],
+    start: Instant,
+    deployment: &mut Deployment,
+) -> anyhow::Result<String> {
     for (at, step) in steps(kills) {
         sleep_until(start + at).await;
         match step {
-            Step::Kill(who) => stand.processes.kill(who),
-            Step::Start(who) => stand.processes.start(who)?,
+            Step::Kill(who) => deployment.processes.kill(who),
+            Step::Start(who) => deployment.processes.start(who)?,
         }
     }
     let killed: Vec<String> = kills
@@ -74,17 +81,17 @@ async fn crash(kills: &[Kill], start: Instant, stand: &mut Stand) -> anyhow::Res
     Ok(format!("killed {}", killed.join(", ")))
 }
 
-async fn outage(outage: &Outage, start: Instant, stand: &Stand) -> String {
-    let faults = stand.proxy.faults();
-    let kind = outage.weather.kind;
+async fn run_outage(outage: &Outage, start: Instant, deployment: &Deployment) -> String {
+    let faults = deployment.proxy.faults();
+    let kind = outage.fault.kind;
     let before = faults.fired(kind);
     sleep_until(start + outage.at).await;
-    faults.set(Some(outage.weather));
+    faults.set(Some(outage.fault));
     sleep_until(start + outage.at + outage.lasts).await;
     faults.set(None);
     format!(
         "{} for {:.1} s: {} hit",
-        outage.weather,
+        outage.fault,
         outage.lasts.as_secs_f64(),
         faults.fired(kind) - before
     )

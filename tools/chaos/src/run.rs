@@ -1,4 +1,4 @@
-//! Goes through a whole run.
+//! A whole run: prepare, load and rounds, drain, verdict.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -8,57 +8,51 @@ use anyhow::Context;
 use chrono::Utc;
 use contract::Kinds;
 use indicatif::{ProgressBar, ProgressStyle};
-use judge::{Ledger, Outcome, Question, Scope, judge};
+use judge::{Ledger, Question, Scope, judge};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::CrashConfig;
+use crate::config::Config;
+use crate::deployment::Deployment;
 use crate::faults::FaultKind;
 use crate::findings::Findings;
-use crate::load::Load;
-use crate::plan::{self, Service};
+use crate::instance::Service;
+use crate::load::SteadyLoad;
+use crate::processes::START;
 use crate::reader::Reader;
-use crate::report::Report;
-use crate::stand::Stand;
-use crate::{drain, rounds};
+use crate::report::RoundsReport;
+use crate::{drain, plan, rounds};
 
-/// Longest time for all processes to answer after a start.
-pub(crate) const START: Duration = Duration::from_secs(120);
-
-/// Pause between two looks of the reader: it must not be the load.
+/// Pause between two looks of the reader, which must not become a load of its own.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
-/// Runs the rounds and judges. The first stop kills all processes and ends without a verdict.
-pub async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outcome {
-    if let Err(error) = config.check() {
-        return usage(&error);
-    }
+/// Runs the rounds and judges; says whether nothing is wrong. What it finds is printed. The first stop
+/// kills all processes and ends the run without a verdict, which is not clean.
+///
+/// # Errors
+///
+/// If the settings cannot work, a program is missing, or the endpoint cannot be used.
+pub async fn run(config: &Config, stop: &CancellationToken) -> anyhow::Result<bool> {
+    config.check()?;
     let seed = config.seed.unwrap_or_else(rand::random);
-    let prepared = tokio::select! {
+    let mut deployment = tokio::select! {
         biased;
-        () = stop.cancelled() => return stopped(),
-        prepared = Stand::prepare(config, seed) => prepared,
+        () = stop.cancelled() => return Ok(stopped()),
+        prepared = Deployment::prepare(config, seed) => prepared?,
     };
-    let mut stand = match prepared {
-        Ok(stand) => stand,
-        Err(error) => return usage(&error),
-    };
-    let folder = stand.logs.folder.display().to_string();
+    let folder = deployment.logs.folder.display().to_string();
     println!(
         "{} crash rounds and {} outage rounds of {} with seed {seed}, logs in {folder}",
         config.rounds,
         config.outages,
         humantime::format_duration(config.round_time)
     );
-    let bar = bar(
-        u64::from(config.rounds + config.outages),
-        "{wide_bar} {pos}/{len} rounds, {elapsed}, {msg}",
-    );
+    let bar = bar(u64::from(config.rounds + config.outages));
     let worked = tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        worked = work(config, seed, &mut stand, &bar) => Some(worked),
+        worked = work(config, seed, &mut deployment, &bar) => Some(worked),
     };
     bar.finish_and_clear();
     let clean = match worked {
@@ -71,94 +65,85 @@ pub async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outcome {
             false
         }
         None => {
-            // Before anything else: a second signal ends the program at once.
-            stand.processes.end();
-            stopped();
-            false
+            // Before anything else: a second signal ends this program at once.
+            deployment.processes.kill_all();
+            stopped()
         }
     };
-    match clean {
-        true => {
-            stand.logs.remove_if_temporary();
-            Outcome::Clean
-        }
-        false => {
-            eprintln!("chaos: the services' logs and the ledger are in {folder}");
-            Outcome::Failed
-        }
+    if clean {
+        deployment.logs.remove_if_temporary();
+    } else {
+        eprintln!("chaos: the services' logs and the ledger are in {folder}");
     }
+    Ok(clean)
 }
 
-fn usage(error: &anyhow::Error) -> Outcome {
-    eprintln!("chaos: {error:#}");
-    Outcome::Usage
+fn stopped() -> bool {
+    eprintln!("chaos: stopped before a verdict: all processes are killed");
+    false
 }
 
 /// A bar on stderr; hidden where that is no terminal.
-fn bar(length: u64, template: &str) -> ProgressBar {
-    let bar = ProgressBar::new(length);
-    match ProgressStyle::with_template(template) {
+fn bar(rounds: u64) -> ProgressBar {
+    let bar = ProgressBar::new(rounds);
+    match ProgressStyle::with_template("{wide_bar} {pos}/{len} rounds, {elapsed}, {msg}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
 }
 
-fn stopped() -> Outcome {
-    eprintln!("chaos: stopped before a verdict: all processes are killed");
-    Outcome::Failed
-}
-
 async fn work(
-    config: &CrashConfig,
+    config: &Config,
     seed: u64,
-    stand: &mut Stand,
+    deployment: &mut Deployment,
     bar: &ProgressBar,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<RoundsReport> {
     let (start, since) = (Instant::now(), Utc::now());
     let kinds = Arc::new(Kinds::builtin());
-    stand.processes.start_all()?;
-    if let Err(process) = stand.processes.alive(START).await {
+    deployment.processes.start_all()?;
+    if let Err(instance) = deployment.processes.alive().await {
         anyhow::bail!(
-            "{process} does not answer {}s after its start",
+            "{instance} does not answer {}s after its start",
             START.as_secs()
         );
     }
     let reading = CancellationToken::new();
-    let reader = Reader::new(stand.lake.clone(), kinds.clone());
+    let reader = Reader::new(deployment.lake.clone(), kinds.clone());
     let reader = AbortOnDropHandle::new(tokio::spawn(read(reader, reading.clone())));
     let accepted = Arc::new(AtomicU64::new(0));
-    let load = Load {
-        ingest_url: stand.ingest_url()?,
-        api_key: stand.api_key.clone(),
+    let load = SteadyLoad {
+        ingest_url: deployment.ingest_url()?,
+        api_key: deployment.api_key.clone(),
         kinds: kinds.clone(),
         rate: config.rate,
         seed,
         expected: config.round_time * (config.rounds + config.outages),
         accepted: accepted.clone(),
     };
-    let ledger = Ledger::kept_in(&stand.logs.folder.join("ledger.ndjson"))?;
+    let ledger = Ledger::kept_in(&deployment.logs.folder.join("ledger.ndjson"))?;
     let loading = CancellationToken::new();
     let mut load = AbortOnDropHandle::new(tokio::spawn(load.run(ledger, loading.clone())));
 
     let mut findings = Findings::default();
-    let planned = plan::rounds(
+    let drawn = plan::rounds(
         seed,
         config.rounds,
         config.outages,
         config.counts(),
         config.round_time,
     );
-    let went = rounds::go(
-        &planned,
-        config.round_time,
-        stand,
+    let round_time = config.round_time;
+    let gone_through = rounds::run(
+        &drawn,
+        round_time,
+        deployment,
         &accepted,
         bar,
         &mut findings,
     );
     let early = tokio::select! {
-        went = went => {
-            went?;
+        gone_through = gone_through => {
+            gone_through?;
             None
         }
         early = &mut load => Some(early),
@@ -168,16 +153,16 @@ async fn work(
     let (ledger, sent) = match early {
         // A post failed for good: the faults end here, and what was accepted is judged.
         Some(early) => {
-            stand.proxy.faults().set(None);
-            stand.processes.start_all()?;
+            deployment.proxy.faults().set(None);
+            deployment.processes.start_all()?;
             early
         }
         None => load.await,
     }
     .context("the load broke off")??;
 
-    // From here on a failure is told among the findings, so that none of them is lost with it.
-    let drained = drain::drain(stand, since, config.timeout, bar, &mut findings).await;
+    // From here on an error becomes a finding, so that those found before are reported too.
+    let drained = drain::drain(deployment, since, config.timeout, bar, &mut findings).await;
     let redriven = drained.unwrap_or_else(|error| {
         findings.add(format!("the drain broke off: {error:#}"));
         0
@@ -187,17 +172,17 @@ async fn work(
     if let Err(error) = drain::settle(&mut reader, &ledger, config.timeout, bar).await {
         findings.add(format!("the last looks broke off: {error:#}"));
     }
-    rounds::note_ended(stand, &mut findings)?;
+    rounds::note_ended(deployment, &mut findings)?;
     bar.set_message("reading the lake");
     let scope = Scope::everything();
-    let verdict = judge(&stand.lake, &kinds, &ledger, &Question::new(&scope)).await;
-    let mut report = Report {
+    let verdict = judge(&deployment.lake, &kinds, &ledger, &Question::new(&scope)).await;
+    let mut report = RoundsReport {
         crashes: config.rounds,
         outages: config.outages,
         seed,
         wall: start.elapsed(),
-        kills: Service::ALL.map(|service| stand.processes.kills(service)),
-        faults: FaultKind::ALL.map(|kind| stand.proxy.faults().fired(kind)),
+        kills: Service::ALL.map(|service| deployment.processes.kills(service)),
+        faults: FaultKind::ALL.map(|kind| deployment.proxy.faults().fired(kind)),
         sent,
         redriven,
         reader,
@@ -209,7 +194,7 @@ async fn work(
     Ok(report)
 }
 
-/// Looks until it is told to stop; gives the reader back, and the number of looks that failed.
+/// Lets the reader look until `stop`; gives it back, and the number of looks that failed.
 async fn read(mut reader: Reader, stop: CancellationToken) -> (Reader, u64) {
     let mut failed = 0;
     while !stop.is_cancelled() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const CHAOS: &str = env!("CARGO_BIN_EXE_chaos");
 
-/// The command with nothing of the caller's settings.
+/// The command without the caller's settings.
 fn chaos(arguments: &[&str]) -> Command {
     let mut command = Command::new(CHAOS);
     command
@@ -60,8 +60,7 @@ fn running_from(folder: &Path) -> Vec<PathBuf> {
     commands.filter(|exe| exe.starts_with(folder)).collect()
 }
 
-/// Needs the services' binaries beside its own, as `cargo build --workspace --bins` puts them;
-/// says that it is skipped where they are not there.
+/// Needs the services' binaries beside its own, as `cargo test --workspace` builds them.
 #[tokio::test]
 async fn told_to_stop_it_kills_its_processes_and_gives_no_verdict() {
     const NEEDED: [&str; 5] = [
@@ -76,10 +75,11 @@ async fn told_to_stop_it_kills_its_processes_and_gives_no_verdict() {
     let folder = folder.path().canonicalize().unwrap();
     for name in NEEDED {
         let built = Path::new(CHAOS).with_file_name(name);
-        if !built.is_file() {
-            eprintln!("skipped: `{}` is not built", built.display());
-            return;
-        }
+        assert!(
+            built.is_file(),
+            "`{}` is missing: build it with `cargo build --workspace --bins`",
+            built.display()
+        );
         let own = folder.join(name);
         if std::fs::hard_link(&built, &own).is_err() {
             std::fs::copy(&built, &own).unwrap();
