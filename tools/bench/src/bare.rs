@@ -1,4 +1,4 @@
-//! The bare handler: an axum route that reads a body and answers 202, and nothing else.
+//! The bare handler, a reference for ingest: an axum route that reads a body and answers 202.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-/// What ingest answers to one good event.
+/// Ingest's answer to one good event.
 const ANSWER: &str = r#"{"accepted":1,"rejected":[],"rejected_count":0}"#;
 
 /// Where the bare handler listens.
@@ -21,10 +21,6 @@ pub(crate) struct BareArgs {
 }
 
 /// Serves until SIGTERM.
-///
-/// # Errors
-///
-/// If it cannot listen.
 pub(crate) async fn run(args: &BareArgs) -> anyhow::Result<()> {
     let stop = service::stop::on_signal().context("cannot listen for signals")?;
     let listener = TcpListener::bind(args.listen).await;

@@ -1,12 +1,11 @@
-//! The charts of `docs/benchmarks.md`, as Mermaid: what a page on GitHub shows without a file beside
-//! it.
+//! The charts of `docs/benchmarks.md`, as Mermaid, which GitHub draws from the text.
 
 use std::fmt::Write;
 
-use crate::report::{Row, rounded, shown};
+use crate::row::{Row, rounded, shown};
 
-/// Latency and PUTs by rate: bars without `BATCH_ADAPTIVE`, a line with it. Empty where the rows
-/// have no figures for it.
+/// Latency and PUTs by rate: bars without `BATCH_ADAPTIVE`, a line with it. Empty if rows or figures are
+/// missing.
 pub(crate) fn adaptive(rows: &[&Row]) -> String {
     let of = |setting: &str| -> Vec<&Row> {
         let found = rows.iter().filter(|row| row.details["adaptive"] == setting);
@@ -55,7 +54,7 @@ pub(crate) fn adaptive(rows: &[&Row]) -> String {
     text
 }
 
-/// The end of an axis: a whole number past all values.
+/// The end of an axis: the next whole number above all values.
 fn top(rows: &[&Row], figure: &dyn Fn(&Row) -> Option<f64>) -> u64 {
     let values: Vec<f64> = rows.iter().filter_map(|row| figure(row)).collect();
     crate::stats::spread(&values).1.floor() as u64 + 1

@@ -1,6 +1,6 @@
-//! The floor: the least that bulk ingest has to do, with nothing but library calls. Each body is
-//! checked to be text, each line read into a struct written for it, the lines compressed as packs
-//! are, and that written as base64.
+//! The floor, a reference for ingest: the least that bulk ingest has to do, by library calls alone. Each
+//! body is checked to be UTF-8, each line is read into a struct written for it, and the lines are
+//! compressed as packs are and encoded as base64.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use crate::procfs;
 /// zstd's level in packs.
 const LEVEL: i32 = 1;
 
-/// Bytes of lines that are compressed at once: about what a pack of 64 KiB holds.
+/// Bytes of lines that are compressed together: about what a pack of 64 KiB holds.
 const PACK_LINES: usize = 256 * 1024;
 
-/// What the floor is to be computed from.
+/// Input of the floor.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct FloorArgs {
     /// File of events, one a line.
@@ -27,16 +27,16 @@ pub(crate) struct FloorArgs {
     /// Events of a body.
     #[arg(long, default_value_t = 500)]
     pub(crate) batch: usize,
-    /// Events in all, at least; the corpus is gone through as often as that takes.
+    /// Least number of events; the corpus is repeated until it is reached.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) events: u64,
-    /// Compress the lines that ingest writes, with id and receipt, which were made beforehand,
+    /// Compress the lines that ingest writes, with id and time of receipt, made before the measurement,
     /// rather than the lines as sent.
     #[arg(long)]
     pub(crate) written: bool,
 }
 
-/// What it took.
+/// What the floor took.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FloorReport {
     pub(crate) events: u64,
@@ -52,7 +52,7 @@ impl FloorReport {
     }
 }
 
-/// A vehicle's event, as someone would write it who knows these signals and no others.
+/// A vehicle's event with the simulator's signals and no others.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code)]
 struct Vehicle<'a> {
@@ -75,21 +75,16 @@ struct Payload {
 }
 
 /// Does the work on one thread.
-///
-/// # Errors
-///
-/// If the corpus cannot be read, or is not what the simulator makes.
 pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
     let corpus = std::fs::read(&args.corpus)
         .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
     let bodies = bodies(&corpus, args.batch.max(1));
     ensure!(!bodies.is_empty(), "the corpus is empty");
-    let packed = match args.written {
-        true => bodies
-            .iter()
-            .map(|body| written(body))
-            .collect::<Result<_, _>>()?,
-        false => Vec::new(),
+    let packed = if args.written {
+        let lines = bodies.iter().map(|body| written(body));
+        lines.collect::<Result<_, _>>()?
+    } else {
+        Vec::new()
     };
     let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
     let mut lines = Vec::with_capacity(PACK_LINES * 2);
@@ -120,8 +115,7 @@ pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
     })
 }
 
-/// The lines that ingest makes of a body: about 90 bytes longer each, of which the id hardly
-/// compresses.
+/// The lines that ingest makes of a body: each about 90 bytes longer, of which the id hardly compresses.
 fn written(body: &[u8]) -> anyhow::Result<Vec<u8>> {
     let (kinds, now) = (contract::Kinds::builtin(), chrono::Utc::now());
     let mut lines = Vec::with_capacity(body.len() * 2);

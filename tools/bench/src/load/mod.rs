@@ -1,5 +1,6 @@
-//! The load generator, a process of its own: posts events made beforehand over connections that
-//! stay open, as fast as they are answered or at a rate, and checks every answer.
+//! The load generator, which runs in a process of its own. A file of events comes in; each is posted over
+//! connections that stay open, as fast as posts are answered or at a rate, and every answer must be
+//! what it should be. A report goes out.
 
 mod answer;
 mod posts;
@@ -24,13 +25,13 @@ use answer::{Answer, Answers};
 pub(crate) use posts::API_KEY;
 use posts::Posts;
 
-/// When a post that was refused is sent again: ingest's `Retry-After`.
+/// Pause before a refused post is sent again: ingest's `Retry-After`.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// What the load generator is to do.
+/// Arguments of the load generator.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct LoadArgs {
-    /// Who is posted to.
+    /// Address of the service.
     #[arg(long)]
     pub(crate) target: SocketAddr,
     /// File of events, one a line.
@@ -39,22 +40,22 @@ pub(crate) struct LoadArgs {
     /// Events of a post.
     #[arg(long, default_value_t = 500)]
     pub(crate) batch: usize,
-    /// Connections.
+    /// Connections that post at the same time.
     #[arg(long, default_value_t = 16)]
     pub(crate) connections: usize,
-    /// Posts to send; all of the file where neither this nor `seconds` is given.
+    /// Posts to send; all of the file unless this or `seconds` is given.
     #[arg(long)]
     pub(crate) posts: Option<u64>,
-    /// For how long new posts are begun.
+    /// Seconds during which new posts are begun.
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
-    /// Posts a second; as fast as they are answered without it.
+    /// Posts a second; as fast as they are answered unless given.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
 }
 
 impl LoadArgs {
-    /// As the arguments that give it.
+    /// The command line that is parsed to these arguments.
     pub(crate) fn to_arguments(&self) -> Vec<String> {
         let mut arguments = vec![
             "load".to_owned(),
@@ -81,19 +82,15 @@ pub(crate) struct LoadReport {
     pub(crate) started_at: DateTime<Utc>,
     /// From the first post to the last answer.
     pub(crate) seconds: f64,
-    /// From when a post was due (or went out, without a rate) to its 202, refusals in between.
+    /// From when a post was due (without a rate: was sent) to its 202, with refusals in between.
     pub(crate) latency_ms: Latencies,
     /// Answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// CPU of the load generator while it sent.
+    /// CPU of the load generator during the load.
     pub(crate) cpu_seconds: f64,
 }
 
 /// Sends the load on one thread.
-///
-/// # Errors
-///
-/// If an answer is not what it must be, or the target goes away.
 pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<LoadReport> {
     let events = std::fs::read(&args.corpus)
         .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
@@ -127,7 +124,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts an answer to a post that was due at `began`.
+    /// Counts an answer to a post that was due, or sent, at `began`.
     fn note(&mut self, answer: &Answer, began: Instant) {
         *self.statuses.entry(answer.status).or_default() += 1;
         if answer.status == 202 {
@@ -209,7 +206,7 @@ async fn send(args: &LoadArgs, posts: Posts) -> anyhow::Result<LoadReport> {
     })
 }
 
-/// One connection: a post after the other, each until it is accepted.
+/// Sends one post after the other, each until it is accepted.
 async fn connection(shared: Rc<Shared>, mut stream: TcpStream) -> anyhow::Result<()> {
     let mut answers = Answers::default();
     while let Some((number, due)) = shared.next() {
@@ -292,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_rate_is_kept_and_the_corpus_begun_anew_where_it_ends() {
+    async fn a_rate_is_kept_and_the_corpus_is_repeated() {
         let report = load(counting(), |args| {
             args.rate = Some(100.0);
             args.seconds = Some(0.5);

@@ -1,0 +1,147 @@
+//! The scenarios by name: what each measures, and what it needs.
+
+use clap::ValueEnum;
+
+use crate::run_args::RunArgs;
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    All,
+    IngestBulk,
+    IngestSingle,
+    Consumer,
+    Requests,
+    Aggregator,
+    #[value(name = "aggregator-20m")]
+    Aggregator20m,
+    LocalstackBulk,
+    LocalstackSingle,
+    PlainPlan,
+    #[value(name = "localstack-10k")]
+    Localstack10k,
+    LocalstackTrickle,
+    Growth,
+    Adaptive,
+    Memory,
+}
+
+/// When `all` has a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Always.
+    Nothing,
+    /// With `--long`.
+    Time,
+    /// With `--localstack`.
+    LocalStack,
+    /// Never.
+    ToBeNamed,
+}
+
+impl Scenario {
+    /// What it measures, in a line.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Scenario::All => "the ones below, but those that say otherwise",
+            Scenario::IngestBulk => {
+                "CPU of ingest, 500 events a post, against the floor; its memory"
+            }
+            Scenario::IngestSingle => "CPU of ingest, one event a post, against a bare handler",
+            Scenario::Consumer => "CPU and memory of a consumer that empties a full queue",
+            Scenario::Requests => "requests and dollars for a million events through SQS and S3",
+            Scenario::Aggregator => {
+                "CPU and memory of the aggregator, against DuckDB (needs Python)"
+            }
+            Scenario::Aggregator20m => "the aggregator on ten times as many events (with --long)",
+            Scenario::LocalstackBulk => {
+                "events/s end to end in bulk (LocalStack, with --localstack)"
+            }
+            Scenario::LocalstackSingle => "events/s end to end, one a post (LocalStack)",
+            Scenario::PlainPlan => "events/s against one event a message (LocalStack)",
+            Scenario::Localstack10k => "time of 10,000 events into S3 (LocalStack)",
+            Scenario::LocalstackTrickle => "latency of 100 single events a second (LocalStack)",
+            Scenario::Growth => "how cost grows with the work (not in all)",
+            Scenario::Adaptive => {
+                "latency against PUTs, with and without BATCH_ADAPTIVE (not in all)"
+            }
+            Scenario::Memory => "memory under full load for 20 minutes (not in all)",
+        }
+    }
+
+    pub(crate) fn needs(self) -> Needs {
+        match self {
+            Scenario::IngestBulk
+            | Scenario::IngestSingle
+            | Scenario::Consumer
+            | Scenario::Requests
+            | Scenario::Aggregator => Needs::Nothing,
+            Scenario::Aggregator20m => Needs::Time,
+            Scenario::LocalstackBulk
+            | Scenario::LocalstackSingle
+            | Scenario::PlainPlan
+            | Scenario::Localstack10k
+            | Scenario::LocalstackTrickle => Needs::LocalStack,
+            Scenario::All | Scenario::Growth | Scenario::Adaptive | Scenario::Memory => {
+                Needs::ToBeNamed
+            }
+        }
+    }
+
+    /// The scenarios that were asked for, each once, with those of `all` in its place.
+    pub(crate) fn chosen(asked: &[Scenario], args: &RunArgs) -> Vec<Scenario> {
+        let in_all = |scenario: &Scenario| match scenario.needs() {
+            Needs::Nothing => true,
+            Needs::Time => args.long,
+            Needs::LocalStack => args.localstack,
+            Needs::ToBeNamed => false,
+        };
+        let all = asked.contains(&Scenario::All);
+        let scenarios = Scenario::value_variants().iter().copied();
+        scenarios
+            .filter(|scenario| *scenario != Scenario::All)
+            .filter(|scenario| asked.contains(scenario) || (all && in_all(scenario)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Asked {
+        #[arg(value_enum)]
+        scenarios: Vec<Scenario>,
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn of(arguments: &[&str]) -> Vec<Scenario> {
+        let asked = Asked::try_parse_from(["bench"].iter().chain(arguments)).unwrap();
+        Scenario::chosen(&asked.scenarios, &asked.run)
+    }
+
+    #[test]
+    fn all_has_what_needs_nothing_and_more_where_asked() {
+        let all = of(&["all"]);
+        assert!(all.contains(&Scenario::Aggregator) && all.contains(&Scenario::Requests));
+        assert!(!all.contains(&Scenario::Memory) && !all.contains(&Scenario::PlainPlan));
+        assert!(of(&["all", "--long"]).contains(&Scenario::Aggregator20m));
+        assert!(of(&["all", "--localstack"]).contains(&Scenario::PlainPlan));
+        assert_eq!(of(&["all", "memory", "consumer"]).len(), all.len() + 1);
+        assert_eq!(of(&["memory", "memory"]), [Scenario::Memory]);
+    }
+
+    #[test]
+    fn the_readme_names_every_scenario() {
+        let readme = include_str!("../README.md");
+        for scenario in Scenario::value_variants() {
+            let value = scenario.to_possible_value().unwrap();
+            let name = format!("| `{}` |", value.get_name());
+            assert!(readme.contains(&name), "{name}");
+        }
+    }
+}
