@@ -12,19 +12,11 @@ use tokio::net::TcpListener;
 /// Ingest's answer to one good event.
 const ANSWER: &str = r#"{"accepted":1,"rejected":[],"rejected_count":0}"#;
 
-/// Where the bare handler listens.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct BareArgs {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:3999")]
-    pub(crate) listen: SocketAddr,
-}
-
 /// Serves until SIGTERM.
-pub(crate) async fn run(args: &BareArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
     let stop = service::stop::on_signal().context("cannot listen for signals")?;
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {listen}"))?;
     let router = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route(

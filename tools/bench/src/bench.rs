@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
+use serde::Serialize;
 use stand::{ProcessSpec, Variables, own_program};
 use tempfile::TempDir;
 
 use crate::corpus::{Corpus, Recipe, VEHICLES};
-use crate::floor::FloorReport;
-use crate::load::LoadReport;
-use crate::offered_load::OfferedLoad;
+use crate::floor::{FloorReport, FloorSpec};
+use crate::load::{BATCH, LoadReport, LoadSpec, OfferedLoad};
 use crate::processes::{Finished, RunningService};
 use crate::run_args::RunArgs;
 
@@ -110,36 +110,38 @@ impl Bench {
         corpus: &Corpus,
         load: &OfferedLoad,
     ) -> anyhow::Result<LoadReport> {
-        let args = load.args(service.address, corpus);
-        let process = self.own(args.to_arguments())?.start()?;
+        let spec = LoadSpec {
+            target: service.address,
+            corpus: corpus.path.clone(),
+            load: load.clone(),
+        };
+        let process = self.own("load", &spec)?.start()?;
         Finished::of(process).await?.json()
     }
 
-    /// Takes the floor of bulk ingest for at least a million events of the corpus, of the lines as sent
-    /// or as `written` by ingest.
+    /// Takes the floor of bulk ingest for a million events of the corpus, of the lines as sent or as
+    /// `written` by ingest.
     pub(crate) async fn floor(
         &self,
         corpus: &Corpus,
-        batch: usize,
         written: bool,
     ) -> anyhow::Result<FloorReport> {
-        let mut arguments = vec![
-            "floor".to_owned(),
-            format!("--corpus={}", corpus.path.display()),
-            format!("--batch={batch}"),
-        ];
-        if written {
-            arguments.push("--written".to_owned());
-        }
-        Finished::of(self.own(arguments)?.start()?).await?.json()
+        let spec = FloorSpec {
+            corpus: corpus.path.clone(),
+            batch: BATCH,
+            events: 1_000_000,
+            written,
+        };
+        let process = self.own("floor", &spec)?.start()?;
+        Finished::of(process).await?.json()
     }
 
-    /// How this program is started with other arguments, the first of which is a subcommand.
-    pub(crate) fn own(&self, arguments: Vec<String>) -> anyhow::Result<ProcessSpec> {
+    /// How this program is started with a hidden subcommand.
+    pub(crate) fn own(&self, command: &str, spec: &impl Serialize) -> anyhow::Result<ProcessSpec> {
         Ok(ProcessSpec {
-            name: arguments[0].clone(),
+            name: command.to_owned(),
             binary: own_program()?.to_owned(),
-            arguments,
+            arguments: vec![command.to_owned(), serde_json::to_string(spec)?],
             variables: Variables::new(),
             folder: self.fresh_folder()?,
         })

@@ -1,12 +1,13 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use serde::de::DeserializeOwned;
 
-use crate::bare::BareArgs;
-use crate::floor::FloorArgs;
-use crate::load::LoadArgs;
+use crate::floor::FloorSpec;
+use crate::load::LoadSpec;
 use crate::run_args::RunArgs;
 use crate::scenario::Scenario;
 
@@ -38,15 +39,29 @@ pub(crate) enum Command {
         #[arg(long)]
         json: PathBuf,
     },
-    /// Post events, and print what was answered as JSON.
+    /// Post events, and print how they were answered.
     #[command(hide = true)]
-    Load(LoadArgs),
-    /// Compute the floor of bulk ingest.
+    Load {
+        #[arg(value_parser = json::<LoadSpec>)]
+        spec: LoadSpec,
+    },
+    /// Compute the floor of bulk ingest, and print what it took.
     #[command(hide = true)]
-    Floor(FloorArgs),
+    Floor {
+        #[arg(value_parser = json::<FloorSpec>)]
+        spec: FloorSpec,
+    },
     /// Serve the bare handler.
     #[command(hide = true)]
-    Bare(BareArgs),
+    Bare {
+        #[arg(value_parser = json::<SocketAddr>)]
+        listen: SocketAddr,
+    },
+}
+
+/// An argument that this program wrote for another process of itself.
+fn json<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text)
 }
 
 #[cfg(test)]
@@ -54,6 +69,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::load::{Amount, OfferedLoad};
 
     #[test]
     fn the_command_line_is_sound() {
@@ -73,18 +89,19 @@ mod tests {
 
     #[test]
     fn a_load_is_started_with_arguments_that_give_it_again() {
-        let args = LoadArgs {
+        let spec = LoadSpec {
             target: "127.0.0.1:9".parse().unwrap(),
             corpus: "a file".into(),
-            batch: 7,
-            connections: 3,
-            posts: Some(4),
-            seconds: Some(1.5),
-            rate: Some(0.25),
+            load: OfferedLoad {
+                rate: Some(0.25),
+                ..OfferedLoad::bulk(Amount::Seconds(1.5))
+            },
         };
-        let parsed = std::iter::once("bench".to_owned()).chain(args.to_arguments());
-        match Cli::try_parse_from(parsed).unwrap().command {
-            Some(Command::Load(found)) => assert_eq!(format!("{found:?}"), format!("{args:?}")),
+        let arguments = ["bench", "load", &serde_json::to_string(&spec).unwrap()];
+        match Cli::try_parse_from(arguments).unwrap().command {
+            Some(Command::Load { spec: found }) => {
+                assert_eq!(format!("{found:?}"), format!("{spec:?}"));
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -19,20 +19,16 @@ const LEVEL: i32 = 1;
 const PACK_LINES: usize = 256 * 1024;
 
 /// Input of the floor.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct FloorArgs {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FloorSpec {
     /// File of events, one a line.
-    #[arg(long)]
     pub(crate) corpus: PathBuf,
     /// Events of a body.
-    #[arg(long, default_value_t = 500)]
     pub(crate) batch: usize,
     /// Least number of events; the corpus is repeated until it is reached.
-    #[arg(long, default_value_t = 1_000_000)]
     pub(crate) events: u64,
-    /// Compress the lines that ingest writes, with id and time of receipt, made before the measurement,
-    /// rather than the lines as sent.
-    #[arg(long)]
+    /// Whether to compress the lines that ingest writes, with id and time of receipt, made before the
+    /// measurement, rather than the lines as sent.
     pub(crate) written: bool,
 }
 
@@ -75,12 +71,12 @@ struct Payload {
 }
 
 /// Does the work on one thread.
-pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
-    let corpus = std::fs::read(&args.corpus)
-        .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
-    let bodies = bodies(&corpus, args.batch.max(1));
+pub(crate) fn run(spec: &FloorSpec) -> anyhow::Result<FloorReport> {
+    let corpus = std::fs::read(&spec.corpus)
+        .with_context(|| format!("cannot read `{}`", spec.corpus.display()))?;
+    let bodies = bodies(&corpus, spec.batch.max(1));
     ensure!(!bodies.is_empty(), "the corpus is empty");
-    let packed = if args.written {
+    let packed = if spec.written {
         let lines = bodies.iter().map(|body| written(body));
         lines.collect::<Result<_, _>>()?
     } else {
@@ -91,7 +87,7 @@ pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
     let (mut events, mut encoded) = (0, 0);
     let pid = std::process::id();
     let before = procfs::cpu_seconds(pid)?;
-    while events < args.events {
+    while events < spec.events {
         for (at, body) in bodies.iter().enumerate() {
             let text = std::str::from_utf8(body).context("the corpus is not text")?;
             for line in text.lines() {
@@ -163,18 +159,18 @@ mod tests {
             vehicles: 50,
         };
         let corpus = Corpus::prepare(recipe, folder.path()).unwrap().path;
-        let args = FloorArgs {
+        let spec = FloorSpec {
             corpus,
             batch: 300,
             events: 5_000,
             written: false,
         };
-        let report = run(&args).unwrap();
+        let report = run(&spec).unwrap();
         assert_eq!(report.events, 6_000);
         assert!((5.0..100.0).contains(&report.bytes_per_event), "{report:?}");
-        let written = run(&FloorArgs {
+        let written = run(&FloorSpec {
             written: true,
-            ..args
+            ..spec
         });
         let written = written.unwrap();
         assert_eq!(written.events, 6_000);

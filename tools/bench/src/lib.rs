@@ -12,7 +12,6 @@ mod corpus;
 mod deployment;
 mod footprint;
 mod latency;
-mod offered_load;
 mod pipeline;
 mod processes;
 mod procfs;

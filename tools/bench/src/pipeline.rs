@@ -8,8 +8,7 @@ use tokio::time::{Instant, sleep};
 use crate::bench::Bench;
 use crate::corpus::Corpus;
 use crate::deployment::{DRAIN, Deployment, EVENTS_WRITTEN};
-use crate::load::LoadReport;
-use crate::offered_load::OfferedLoad;
+use crate::load::{LoadReport, OfferedLoad};
 use crate::processes::RunningService;
 use crate::scrape::Samples;
 

@@ -33,7 +33,8 @@ pub fn run(cli: Cli) -> anyhow::Result<bool> {
                 let value = scenario
                     .to_possible_value()
                     .context("every scenario has a name")?;
-                println!("{:<22} {}", value.get_name(), scenario.about());
+                let about = value.get_help().map(ToString::to_string);
+                println!("{:<22} {}", value.get_name(), about.unwrap_or_default());
             }
             Ok(true)
         }
@@ -42,22 +43,21 @@ pub fn run(cli: Cli) -> anyhow::Result<bool> {
             table::write(&report, &root().join(DOCUMENT))?;
             Ok(report.holds())
         }
-        Some(Command::Load(args)) => print(&load::run(&args)?),
-        Some(Command::Floor(args)) => print(&floor::run(&args)?),
-        Some(Command::Bare(args)) => {
-            runtime::Builder::new_multi_thread()
+        Some(Command::Load { spec }) => print(&load::run(&spec)?),
+        Some(Command::Floor { spec }) => print(&floor::run(&spec)?),
+        Some(Command::Bare { listen }) => {
+            let mut all_cores = runtime::Builder::new_multi_thread();
+            all_cores
                 .enable_all()
-                .build()
-                .context("cannot start a runtime")?
-                .block_on(bare::run(&args))?;
+                .build()?
+                .block_on(bare::run(listen))?;
             Ok(true)
         }
-        None => runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .context("cannot start a runtime")?
-            .block_on(measure(&cli.scenarios, cli.run)),
+        None => {
+            let mut one_core = runtime::Builder::new_multi_thread();
+            let runtime = one_core.worker_threads(1).enable_all().build()?;
+            runtime.block_on(measure(&cli.scenarios, cli.run))
+        }
     }
 }
 

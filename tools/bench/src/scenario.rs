@@ -4,25 +4,40 @@ use clap::ValueEnum;
 
 use crate::run_args::RunArgs;
 
-/// What can be measured.
+/// What can be measured. `bench list` and `--help` print the comment of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
+    /// the ones below, but those that say otherwise
     All,
+    /// CPU of ingest, 500 events a post, against the floor; its memory
     IngestBulk,
+    /// CPU of ingest, one event a post, against a bare handler
     IngestSingle,
+    /// CPU and memory of a consumer that empties a full queue
     Consumer,
+    /// requests and dollars for a million events through SQS and S3
     Requests,
+    /// CPU and memory of the aggregator, against DuckDB (needs Python)
     Aggregator,
+    /// the aggregator on ten times as many events (with --long)
     #[value(name = "aggregator-20m")]
     Aggregator20m,
+    /// events/s end to end in bulk (LocalStack, with --localstack)
     LocalstackBulk,
+    /// events/s end to end, one a post (LocalStack)
     LocalstackSingle,
+    /// events/s against one event a message (LocalStack)
     PlainPlan,
+    /// time of 10,000 events into S3 (LocalStack)
     #[value(name = "localstack-10k")]
     Localstack10k,
+    /// latency of 100 single events a second (LocalStack)
     LocalstackTrickle,
+    /// how cost grows with the work (not in all)
     Growth,
+    /// latency against PUTs, with and without BATCH_ADAPTIVE (not in all)
     Adaptive,
+    /// memory under full load for 20 minutes (not in all)
     Memory,
 }
 
@@ -40,35 +55,6 @@ pub(crate) enum Needs {
 }
 
 impl Scenario {
-    /// What it measures, in a line.
-    pub(crate) fn about(self) -> &'static str {
-        match self {
-            Scenario::All => "the ones below, but those that say otherwise",
-            Scenario::IngestBulk => {
-                "CPU of ingest, 500 events a post, against the floor; its memory"
-            }
-            Scenario::IngestSingle => "CPU of ingest, one event a post, against a bare handler",
-            Scenario::Consumer => "CPU and memory of a consumer that empties a full queue",
-            Scenario::Requests => "requests and dollars for a million events through SQS and S3",
-            Scenario::Aggregator => {
-                "CPU and memory of the aggregator, against DuckDB (needs Python)"
-            }
-            Scenario::Aggregator20m => "the aggregator on ten times as many events (with --long)",
-            Scenario::LocalstackBulk => {
-                "events/s end to end in bulk (LocalStack, with --localstack)"
-            }
-            Scenario::LocalstackSingle => "events/s end to end, one a post (LocalStack)",
-            Scenario::PlainPlan => "events/s against one event a message (LocalStack)",
-            Scenario::Localstack10k => "time of 10,000 events into S3 (LocalStack)",
-            Scenario::LocalstackTrickle => "latency of 100 single events a second (LocalStack)",
-            Scenario::Growth => "how cost grows with the work (not in all)",
-            Scenario::Adaptive => {
-                "latency against PUTs, with and without BATCH_ADAPTIVE (not in all)"
-            }
-            Scenario::Memory => "memory under full load for 20 minutes (not in all)",
-        }
-    }
-
     pub(crate) fn needs(self) -> Needs {
         match self {
             Scenario::IngestBulk

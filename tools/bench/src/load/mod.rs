@@ -3,6 +3,7 @@
 //! what it should be. A report goes out.
 
 mod answer;
+mod offered;
 mod posts;
 
 use std::cell::{Cell, RefCell};
@@ -22,53 +23,21 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::procfs;
 use crate::stats::{Latencies, latencies_ms};
 use answer::{Answer, Answers};
+pub(crate) use offered::{Amount, BATCH, OfferedLoad};
 pub(crate) use posts::API_KEY;
 use posts::Posts;
 
 /// Pause before a refused post is sent again: ingest's `Retry-After`.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// Arguments of the load generator.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct LoadArgs {
+/// What the load generator is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoadSpec {
     /// Address of the service.
-    #[arg(long)]
     pub(crate) target: SocketAddr,
     /// File of events, one a line.
-    #[arg(long)]
     pub(crate) corpus: PathBuf,
-    /// Events of a post.
-    #[arg(long, default_value_t = 500)]
-    pub(crate) batch: usize,
-    /// Connections that post at the same time.
-    #[arg(long, default_value_t = 16)]
-    pub(crate) connections: usize,
-    /// Posts to send; all of the file unless this or `seconds` is given.
-    #[arg(long)]
-    pub(crate) posts: Option<u64>,
-    /// Seconds during which new posts are begun.
-    #[arg(long)]
-    pub(crate) seconds: Option<f64>,
-    /// Posts a second; as fast as they are answered unless given.
-    #[arg(long)]
-    pub(crate) rate: Option<f64>,
-}
-
-impl LoadArgs {
-    /// The command line that is parsed to these arguments.
-    pub(crate) fn to_arguments(&self) -> Vec<String> {
-        let mut arguments = vec![
-            "load".to_owned(),
-            format!("--target={}", self.target),
-            format!("--corpus={}", self.corpus.display()),
-            format!("--batch={}", self.batch),
-            format!("--connections={}", self.connections),
-        ];
-        arguments.extend(self.posts.map(|posts| format!("--posts={posts}")));
-        arguments.extend(self.seconds.map(|seconds| format!("--seconds={seconds}")));
-        arguments.extend(self.rate.map(|rate| format!("--rate={rate}")));
-        arguments
-    }
+    pub(crate) load: OfferedLoad,
 }
 
 /// What was sent and how it was answered.
@@ -91,17 +60,17 @@ pub(crate) struct LoadReport {
 }
 
 /// Sends the load on one thread.
-pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<LoadReport> {
-    let events = std::fs::read(&args.corpus)
-        .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
-    let posts = Posts::new(&events, args.batch);
+pub(crate) fn run(spec: &LoadSpec) -> anyhow::Result<LoadReport> {
+    let events = std::fs::read(&spec.corpus)
+        .with_context(|| format!("cannot read `{}`", spec.corpus.display()))?;
+    let posts = Posts::new(&events, spec.load.batch);
     drop(events);
     ensure!(!posts.is_empty(), "the corpus is empty");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    runtime.block_on(send(args, posts))
+    runtime.block_on(send(spec, posts))
 }
 
 /// What the connections share.
@@ -109,9 +78,12 @@ struct Shared {
     posts: Posts,
     /// Posts that have been begun.
     begun: Cell<u64>,
+    /// Most posts to begin.
     most: u64,
+    /// When no more posts are begun.
     end: Option<Instant>,
     start: Instant,
+    /// Posts a second.
     rate: Option<f64>,
     tally: RefCell<Tally>,
 }
@@ -154,11 +126,11 @@ impl Shared {
     }
 }
 
-async fn send(args: &LoadArgs, posts: Posts) -> anyhow::Result<LoadReport> {
+async fn send(spec: &LoadSpec, posts: Posts) -> anyhow::Result<LoadReport> {
     let mut streams = Vec::new();
-    for _ in 0..args.connections {
-        let stream = TcpStream::connect(args.target).await;
-        let stream = stream.with_context(|| format!("cannot connect to {}", args.target))?;
+    for _ in 0..spec.load.connections {
+        let stream = TcpStream::connect(spec.target).await;
+        let stream = stream.with_context(|| format!("cannot connect to {}", spec.target))?;
         stream.set_nodelay(true)?;
         streams.push(stream);
     }
@@ -168,16 +140,17 @@ async fn send(args: &LoadArgs, posts: Posts) -> anyhow::Result<LoadReport> {
     let shared = Rc::new(Shared {
         posts,
         begun: Cell::new(0),
-        most: match (args.posts, args.seconds) {
-            (Some(posts), _) => posts,
-            (None, Some(_)) => u64::MAX,
-            (None, None) => all,
+        most: match spec.load.amount {
+            Amount::Corpus => all,
+            Amount::Posts(posts) => posts,
+            Amount::Seconds(_) => u64::MAX,
         },
-        end: args
-            .seconds
-            .map(|seconds| start + Duration::from_secs_f64(seconds)),
+        end: match spec.load.amount {
+            Amount::Seconds(seconds) => Some(start + Duration::from_secs_f64(seconds)),
+            Amount::Corpus | Amount::Posts(_) => None,
+        },
         start,
-        rate: args.rate,
+        rate: spec.load.rate.map(|events| events / spec.load.batch as f64),
         tally: RefCell::default(),
     });
     let local = tokio::task::LocalSet::new();
@@ -252,21 +225,21 @@ mod tests {
         address
     }
 
-    async fn load(router: Router, args: impl Fn(&mut LoadArgs)) -> anyhow::Result<LoadReport> {
+    async fn load(router: Router, amount: Amount, rate: Option<f64>) -> anyhow::Result<LoadReport> {
         let folder = tempfile::tempdir().unwrap();
         let corpus = folder.path().join("events");
         std::fs::write(&corpus, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n").unwrap();
-        let mut all = LoadArgs {
+        let spec = LoadSpec {
             target: served(router).await,
             corpus,
-            batch: 2,
-            connections: 3,
-            posts: None,
-            seconds: None,
-            rate: None,
+            load: OfferedLoad {
+                batch: 2,
+                connections: 3,
+                amount,
+                rate,
+            },
         };
-        args(&mut all);
-        let done = tokio::task::spawn_blocking(move || run(&all)).await;
+        let done = tokio::task::spawn_blocking(move || run(&spec)).await;
         drop(folder);
         done.unwrap()
     }
@@ -283,17 +256,14 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_event_of_the_corpus_is_sent_once() {
-        let report = load(counting(), |_| {}).await.unwrap();
+        let report = load(counting(), Amount::Corpus, None).await.unwrap();
         assert_eq!((report.posts, report.events), (2, 3));
         assert_eq!(report.statuses, BTreeMap::from([(202, 2)]));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_rate_is_kept_and_the_corpus_is_repeated() {
-        let report = load(counting(), |args| {
-            args.rate = Some(100.0);
-            args.seconds = Some(0.5);
-        });
+        let report = load(counting(), Amount::Seconds(0.5), Some(200.0));
         let report = report.await.unwrap();
         assert_eq!((report.posts, report.events), (50, 75));
         assert!(report.seconds >= 0.48, "{report:?}");
@@ -307,7 +277,7 @@ mod tests {
         ] {
             let router =
                 Router::new().route("/v1/events/vehicle", post(async move || (status, body)));
-            let failed = load(router, |args| args.posts = Some(1)).await;
+            let failed = load(router, Amount::Posts(1), None).await;
             let error = format!("{:#}", failed.unwrap_err());
             assert!(error.contains(expected), "{error}");
         }

@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use crate::deployment::Deployment;
 use crate::latency;
-use crate::offered_load::{Amount, OfferedLoad};
+use crate::load::{Amount, OfferedLoad};
 use crate::pipeline::Pipeline;
 use crate::row::Row;
 use crate::stats::median;

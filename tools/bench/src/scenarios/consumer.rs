@@ -6,7 +6,7 @@ use crate::bench::Bench;
 use crate::corpus::Corpus;
 use crate::deployment::Deployment;
 use crate::footprint::Footprint;
-use crate::offered_load::{Amount, OfferedLoad};
+use crate::load::{Amount, OfferedLoad};
 use crate::row::{Bar, Row};
 use crate::stats::median;
 

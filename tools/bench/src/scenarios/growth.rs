@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use crate::corpus::{Recipe, VEHICLES};
 use crate::footprint::Footprint;
-use crate::offered_load::{Amount, BATCH, OfferedLoad};
+use crate::load::{Amount, BATCH, OfferedLoad};
 use crate::row::Row;
 use crate::scenarios::{aggregator, consumer, ingest};
 

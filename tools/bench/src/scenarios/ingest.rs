@@ -9,8 +9,7 @@ use crate::bench::Bench;
 use crate::corpus::Corpus;
 use crate::deployment::Deployment;
 use crate::footprint::Footprint;
-use crate::load::LoadReport;
-use crate::offered_load::{Amount, BATCH, OfferedLoad};
+use crate::load::{Amount, LoadReport, OfferedLoad};
 use crate::processes::RunningService;
 use crate::row::{Bar, Row, rounded};
 use crate::stats::median;
@@ -67,10 +66,10 @@ pub(super) async fn bulk(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (mut written_floors, mut sent_bytes, mut written_bytes) = (Vec::new(), 0.0, 0.0);
     for run in 1..=bench.runs() {
         bench.say(format!("ingest-bulk, run {run}"));
-        let floor = bench.floor(&corpus, BATCH, false).await?;
+        let floor = bench.floor(&corpus, false).await?;
         floors.push(floor.per_million());
         sent_bytes = floor.bytes_per_event;
-        let floor = bench.floor(&corpus, BATCH, true).await?;
+        let floor = bench.floor(&corpus, true).await?;
         written_floors.push(floor.per_million());
         written_bytes = floor.bytes_per_event;
         let measured = fresh(bench, &corpus, &OfferedLoad::bulk(Amount::Corpus)).await?;
@@ -120,8 +119,7 @@ pub(super) async fn single(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 /// Starts the bare handler.
 async fn bare(bench: &Bench) -> anyhow::Result<RunningService> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-    let spec = bench.own(vec!["bare".to_owned(), format!("--listen={address}")])?;
-    RunningService::start(&spec, address).await
+    RunningService::start(&bench.own("bare", &address)?, address).await
 }
 
 /// Adds what the load generator saw.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::bench::Bench;
 use crate::deployment::Deployment;
-use crate::offered_load::{Amount, OfferedLoad};
+use crate::load::{Amount, OfferedLoad};
 use crate::pipeline::Pipeline;
 use crate::row::{Bar, Row};
 use crate::stats::{median, spread};

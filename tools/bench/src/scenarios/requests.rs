@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::bench::Bench;
 use crate::deployment::Deployment;
-use crate::offered_load::{Amount, OfferedLoad};
+use crate::load::{Amount, OfferedLoad};
 use crate::pipeline::Pipeline;
 use crate::row::{Bar, Row};
 

@@ -1,15 +1,12 @@
 //! The load that a service is offered.
 
-use std::net::SocketAddr;
-
-use crate::corpus::Corpus;
-use crate::load::LoadArgs;
+use serde::{Deserialize, Serialize};
 
 /// Events of a bulk post.
 pub(crate) const BATCH: usize = 500;
 
 /// How a service is loaded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct OfferedLoad {
     /// Events of a post.
     pub(crate) batch: usize,
@@ -20,13 +17,13 @@ pub(crate) struct OfferedLoad {
 }
 
 /// How much is sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Amount {
     /// Each event of the corpus, once.
     Corpus,
     /// This number of posts.
     Posts(u64),
-    /// What is accepted in this time.
+    /// New posts for this number of seconds.
     Seconds(f64),
 }
 
@@ -48,24 +45,6 @@ impl OfferedLoad {
             connections,
             amount,
             rate: None,
-        }
-    }
-
-    /// The arguments of the load generator.
-    pub(crate) fn args(&self, target: SocketAddr, corpus: &Corpus) -> LoadArgs {
-        let (posts, seconds) = match self.amount {
-            Amount::Corpus => (None, None),
-            Amount::Posts(posts) => (Some(posts), None),
-            Amount::Seconds(seconds) => (None, Some(seconds)),
-        };
-        LoadArgs {
-            target,
-            corpus: corpus.path.clone(),
-            batch: self.batch,
-            connections: self.connections,
-            posts,
-            seconds,
-            rate: self.rate.map(|events| events / self.batch as f64),
         }
     }
 }
