@@ -119,18 +119,12 @@ impl Bench {
         Finished::of(process).await?.json()
     }
 
-    /// Takes the floor of bulk ingest for a million events of the corpus, of the lines as sent or as
-    /// `written` by ingest.
-    pub(crate) async fn floor(
-        &self,
-        corpus: &Corpus,
-        written: bool,
-    ) -> anyhow::Result<FloorReport> {
+    /// Takes the floor of bulk ingest for a million events of the corpus.
+    pub(crate) async fn floor(&self, corpus: &Corpus) -> anyhow::Result<FloorReport> {
         let spec = FloorSpec {
             corpus: corpus.path.clone(),
             batch: BATCH,
             events: 1_000_000,
-            written,
         };
         let process = self.own("floor", &spec)?.start()?;
         Finished::of(process).await?.json()

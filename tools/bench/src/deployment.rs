@@ -38,12 +38,7 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
-    /// The embedded emulation, in memory.
-    pub(crate) async fn local(bench: &Bench) -> anyhow::Result<Deployment> {
-        Deployment::emulated(bench, &[]).await
-    }
-
-    /// The embedded emulation with further arguments, such as `--data=FOLDER`.
+    /// The embedded emulation, in memory unless `arguments` say `--data=FOLDER`.
     pub(crate) async fn emulated(
         bench: &Bench,
         arguments: &[String],

@@ -27,9 +27,6 @@ pub(crate) struct FloorSpec {
     pub(crate) batch: usize,
     /// Least number of events; the corpus is repeated until it is reached.
     pub(crate) events: u64,
-    /// Whether to compress the lines that ingest writes, with id and time of receipt, made before the
-    /// measurement, rather than the lines as sent.
-    pub(crate) written: bool,
 }
 
 /// What the floor took.
@@ -76,19 +73,13 @@ pub(crate) fn run(spec: &FloorSpec) -> anyhow::Result<FloorReport> {
         .with_context(|| format!("cannot read `{}`", spec.corpus.display()))?;
     let bodies = bodies(&corpus, spec.batch.max(1));
     ensure!(!bodies.is_empty(), "the corpus is empty");
-    let packed = if spec.written {
-        let lines = bodies.iter().map(|body| written(body));
-        lines.collect::<Result<_, _>>()?
-    } else {
-        Vec::new()
-    };
     let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
     let mut lines = Vec::with_capacity(PACK_LINES * 2);
     let (mut events, mut encoded) = (0, 0);
     let pid = std::process::id();
     let before = procfs::cpu_seconds(pid)?;
     while events < spec.events {
-        for (at, body) in bodies.iter().enumerate() {
+        for body in &bodies {
             let text = std::str::from_utf8(body).context("the corpus is not text")?;
             for line in text.lines() {
                 let vehicle: Vehicle<'_> =
@@ -96,7 +87,7 @@ pub(crate) fn run(spec: &FloorSpec) -> anyhow::Result<FloorReport> {
                 black_box(&vehicle);
                 events += 1;
             }
-            lines.extend_from_slice(packed.get(at).map_or(body, Vec::as_slice));
+            lines.extend_from_slice(body);
             if lines.len() >= PACK_LINES {
                 encoded += black_box(STANDARD.encode(compressor.compress(&lines)?)).len();
                 lines.clear();
@@ -109,21 +100,6 @@ pub(crate) fn run(spec: &FloorSpec) -> anyhow::Result<FloorReport> {
         cpu_seconds: procfs::cpu_seconds(pid)? - before,
         bytes_per_event: encoded as f64 / events as f64,
     })
-}
-
-/// The lines that ingest makes of a body: each about 90 bytes longer, of which the id hardly compresses.
-fn written(body: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let (kinds, now) = (contract::Kinds::builtin(), chrono::Utc::now());
-    let mut lines = Vec::with_capacity(body.len() * 2);
-    for text in std::str::from_utf8(body)
-        .context("the corpus is not text")?
-        .lines()
-    {
-        let event = contract::parse_sent(&kinds, None, text, now)
-            .map_err(|refused| anyhow::anyhow!("{text}: {}", refused.message))?;
-        contract::write_line(&mut lines, &event, &contract::format_millis(now), text);
-    }
-    Ok(lines)
 }
 
 /// Cuts the corpus into bodies of `batch` lines.
@@ -163,18 +139,10 @@ mod tests {
             corpus,
             batch: 300,
             events: 5_000,
-            written: false,
         };
         let report = run(&spec).unwrap();
         assert_eq!(report.events, 6_000);
         assert!((5.0..100.0).contains(&report.bytes_per_event), "{report:?}");
-        let written = run(&FloorSpec {
-            written: true,
-            ..spec
-        });
-        let written = written.unwrap();
-        assert_eq!(written.events, 6_000);
-        assert!(written.bytes_per_event > report.bytes_per_event + 10.0);
     }
 
     #[test]

@@ -23,7 +23,6 @@ mod bare;
 mod floor;
 mod load;
 
-mod chart;
 mod machine;
 mod report;
 mod row;

@@ -56,6 +56,10 @@ pub(crate) async fn fill(lake: &Lake, recipe: Recipe) -> anyhow::Result<u64> {
 }
 
 fn make(recipe: Recipe, objects: &tokio::sync::mpsc::Sender<RawObject>) -> anyhow::Result<u64> {
+    let send = |hour, body| {
+        let sent = objects.blocking_send(RawObject { hour, body });
+        sent.context("nobody takes the raw objects")
+    };
     let kinds = Kinds::builtin();
     let now = Utc::now();
     let (mut body, mut hour, mut written) = (Vec::new(), None, 0);
@@ -69,10 +73,7 @@ fn make(recipe: Recipe, objects: &tokio::sync::mpsc::Sender<RawObject>) -> anyho
         if (other_hour || body.len() >= OBJECT_BYTES)
             && let Some(hour) = hour
         {
-            let body = std::mem::take(&mut body);
-            objects
-                .blocking_send(RawObject { hour, body })
-                .context("nobody takes the raw objects")?;
+            send(hour, std::mem::take(&mut body))?;
         }
         hour = Some(arrival);
         let start = body.len();
@@ -88,9 +89,7 @@ fn make(recipe: Recipe, objects: &tokio::sync::mpsc::Sender<RawObject>) -> anyho
         }
     }
     if let Some(hour) = hour {
-        objects
-            .blocking_send(RawObject { hour, body })
-            .context("nobody takes the raw objects")?;
+        send(hour, body)?;
     }
     Ok(written)
 }

@@ -34,16 +34,14 @@ pub(crate) enum Bar {
     AtLeast,
 }
 
-impl fmt::Display for Bar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Bar {
+    fn sign(self) -> &'static str {
+        match self {
             Bar::AtMost => "<=",
             Bar::AtLeast => ">=",
-        })
+        }
     }
-}
 
-impl Bar {
     fn holds(self, value: f64, bar: f64) -> bool {
         match self {
             Bar::AtMost => value <= bar,
@@ -56,7 +54,7 @@ impl Row {
     /// A row of the runs' values.
     pub(crate) fn of(scenario: impl Into<String>, unit: &str, runs: &[f64]) -> Row {
         let (min, max) = spread(runs);
-        let mut row = Row {
+        let row = Row {
             scenario: scenario.into(),
             value: rounded(median(runs)),
             unit: unit.to_owned(),
@@ -66,10 +64,9 @@ impl Row {
             holds: true,
             details: Map::new(),
         };
-        row.detail("min", rounded(min));
-        row.detail("max", rounded(max));
-        row.detail("runs", runs.len());
-        row
+        row.with("min", rounded(min))
+            .with("max", rounded(max))
+            .with("runs", runs.len())
     }
 
     /// Compares each run with the reference in the same run; `runs` are those given to [`Row::of`].
@@ -79,15 +76,14 @@ impl Row {
         let (min, max) = spread(&ratios);
         self.reference = Some(rounded(median(references)));
         self.ratio = Some(rounded(median(&ratios)));
-        self.detail("ratio_min", rounded(min));
-        self.detail("ratio_max", rounded(max));
-        self
+        self.with("ratio_min", rounded(min))
+            .with("ratio_max", rounded(max))
     }
 
     /// Sets a bar for the value.
     pub(crate) fn bar(mut self, bar: Bar, limit: f64) -> Row {
         self.holds = bar.holds(self.value, limit);
-        self.bar = Some(format!("{bar} {limit}"));
+        self.bar = Some(format!("{} {limit}", bar.sign()));
         self
     }
 
@@ -95,7 +91,7 @@ impl Row {
     pub(crate) fn ratio_bar(mut self, bar: Bar, limit: f64) -> Row {
         // Without a ratio nothing is proven.
         self.holds = self.ratio.is_some_and(|ratio| bar.holds(ratio, limit));
-        self.bar = Some(format!("ratio {bar} {limit}"));
+        self.bar = Some(format!("ratio {} {limit}", bar.sign()));
         self
     }
 
@@ -106,13 +102,8 @@ impl Row {
     }
 
     /// Adds a further figure.
-    pub(crate) fn detail(&mut self, name: &str, value: impl Into<Value>) {
-        self.details.insert(name.to_owned(), value.into());
-    }
-
-    /// As [`detail`](Row::detail), for chains.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Row {
-        self.detail(name, value);
+        self.details.insert(name.to_owned(), value.into());
         self
     }
 }

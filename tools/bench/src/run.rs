@@ -116,20 +116,13 @@ async fn measure(asked: &[Scenario], args: RunArgs) -> anyhow::Result<bool> {
 fn command(asked: &[Scenario], args: &RunArgs) -> String {
     let mut command = "cargo run --release -p bench --".to_owned();
     for name in asked.iter().filter_map(ValueEnum::to_possible_value) {
-        command.push(' ');
-        command.push_str(name.get_name());
+        command = command + " " + name.get_name();
     }
-    for (flag, given) in [
-        ("--quick", args.quick),
-        ("--localstack", args.localstack),
-        ("--long", args.long),
-    ] {
-        if given {
-            command.push(' ');
-            command.push_str(flag);
-        }
-    }
-    command
+    let given = [args.quick, args.localstack, args.long];
+    let flags = given.iter().zip([" --quick", " --localstack", " --long"]);
+    flags
+        .filter(|(given, _)| **given)
+        .fold(command, |command, (_, flag)| command + flag)
 }
 
 /// Builds the services in the profile of this program.

@@ -41,52 +41,34 @@ pub(crate) enum Scenario {
     Memory,
 }
 
-/// When `all` has a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Needs {
-    /// Always.
-    Nothing,
-    /// With `--long`.
-    Time,
-    /// With `--localstack`.
-    LocalStack,
-    /// Never.
-    ToBeNamed,
-}
-
 impl Scenario {
-    pub(crate) fn needs(self) -> Needs {
-        match self {
-            Scenario::IngestBulk
-            | Scenario::IngestSingle
-            | Scenario::Consumer
-            | Scenario::Requests
-            | Scenario::Aggregator => Needs::Nothing,
-            Scenario::Aggregator20m => Needs::Time,
+    pub(crate) fn needs_localstack(self) -> bool {
+        matches!(
+            self,
             Scenario::LocalstackBulk
-            | Scenario::LocalstackSingle
-            | Scenario::PlainPlan
-            | Scenario::Localstack10k
-            | Scenario::LocalstackTrickle => Needs::LocalStack,
-            Scenario::All | Scenario::Growth | Scenario::Adaptive | Scenario::Memory => {
-                Needs::ToBeNamed
-            }
+                | Scenario::LocalstackSingle
+                | Scenario::PlainPlan
+                | Scenario::Localstack10k
+                | Scenario::LocalstackTrickle
+        )
+    }
+
+    /// Whether `all` has the scenario.
+    fn is_in_all(self, args: &RunArgs) -> bool {
+        match self {
+            Scenario::All | Scenario::Growth | Scenario::Adaptive | Scenario::Memory => false,
+            Scenario::Aggregator20m => args.long,
+            other => args.localstack || !other.needs_localstack(),
         }
     }
 
     /// The scenarios that were asked for, each once, with those of `all` in its place.
     pub(crate) fn chosen(asked: &[Scenario], args: &RunArgs) -> Vec<Scenario> {
-        let in_all = |scenario: &Scenario| match scenario.needs() {
-            Needs::Nothing => true,
-            Needs::Time => args.long,
-            Needs::LocalStack => args.localstack,
-            Needs::ToBeNamed => false,
-        };
         let all = asked.contains(&Scenario::All);
         let scenarios = Scenario::value_variants().iter().copied();
         scenarios
             .filter(|scenario| *scenario != Scenario::All)
-            .filter(|scenario| asked.contains(scenario) || (all && in_all(scenario)))
+            .filter(|scenario| asked.contains(scenario) || (all && scenario.is_in_all(args)))
             .collect()
     }
 }

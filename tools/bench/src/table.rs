@@ -1,11 +1,10 @@
-//! The tables and charts of `docs/benchmarks.md`, each between two markers.
+//! The tables of `docs/benchmarks.md`, each between two markers.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use crate::chart;
 use crate::report::Report;
 use crate::row::{Row, shown};
 
@@ -92,9 +91,6 @@ fn render(report: &Report, section: Section, rows: &[&Row]) -> String {
         if report.runs == 1 { "run" } else { "runs" },
         if report.quick { ", a small try" } else { "" },
     );
-    if section == Section::Adaptive {
-        text.push_str(&chart::adaptive(rows));
-    }
     // Writing to a `String` cannot fail.
     let _ = match section {
         Section::Results => results(&mut text, rows),

@@ -28,10 +28,6 @@ pub(crate) struct Deployment {
 
 impl Deployment {
     /// Finds the endpoint and makes queues and bucket; starts the proxy, and no service yet.
-    ///
-    /// # Errors
-    ///
-    /// If the endpoint is not on this machine or does not answer, or a binary is missing.
     pub(crate) async fn prepare(config: &Config, seed: u64) -> anyhow::Result<Deployment> {
         // Not from the seed: a run that is repeated must not meet what the first one left.
         let run = format!("crash-{}", &Uuid::new_v4().simple().to_string()[..12]);

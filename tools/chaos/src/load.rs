@@ -75,10 +75,6 @@ impl Iterator for Slice {
 
 impl SteadyLoad {
     /// Posts until `stop`, or until a post fails for good; posts under way are finished.
-    ///
-    /// # Errors
-    ///
-    /// If the ledger cannot be written, or the client not be set up.
     pub(crate) async fn run(
         self,
         mut ledger: Ledger,

@@ -110,7 +110,7 @@ impl<T: Copy> Deck<T> {
     }
 }
 
-/// A crash round with more than two kills.
+/// A crash round that is not one or two single kills.
 #[derive(Clone, Copy)]
 enum Burst {
     /// Everything at once, as when the machine fails.

@@ -106,10 +106,6 @@ impl Processes {
     }
 
     /// Waits until all that run answer their probe.
-    ///
-    /// # Errors
-    ///
-    /// A process that does not within [`START`].
     pub(crate) async fn alive(&self) -> Result<(), Instance> {
         let deadline = Instant::now() + START;
         for (instance, slot) in &self.slots {

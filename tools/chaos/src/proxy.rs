@@ -78,10 +78,6 @@ struct Forwarder {
 impl Proxy {
     /// Listens on a free port of this machine for what is meant for `endpoint`, such as
     /// `http://127.0.0.1:4566`.
-    ///
-    /// # Errors
-    ///
-    /// If there is no free port.
     pub(crate) async fn start(endpoint: &str, seed: u64) -> anyhow::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await

@@ -18,6 +18,10 @@ const READ_AHEAD: usize = 4;
 /// Parts whose ETag a look compares with the first one seen; the last look compares all.
 const COMPARED_AGAIN: usize = 8;
 
+/// What is wrong with an object that was seen before.
+const CHANGED: &str = "is another than when it was first seen";
+const GONE: &str = "was there and is gone";
+
 /// A kind and an event hour.
 type KindHour = (String, Hour);
 
@@ -72,8 +76,8 @@ struct SeenTable {
 /// An hour's aggregates, the JSONL read before the Parquet.
 struct TablesRead {
     place: KindHour,
-    /// Keys with their objects; `None` if there is no object.
-    objects: Vec<(String, Option<Object>)>,
+    /// Objects, `None` if there is none, with their keys.
+    objects: Vec<(Option<Object>, String)>,
 }
 
 impl Reader {
@@ -188,22 +192,18 @@ impl Reader {
         }
         for key in gone {
             self.tables.remove(&key);
-            self.findings.add(format!("`{key}` was there and is gone"));
+            self.findings.add(format!("`{key}` {GONE}"));
         }
-        let mut reads = Vec::with_capacity(places.len());
-        for place in places {
-            let lake = self.lake.clone();
-            reads.push(async move {
-                let mut objects = Vec::with_capacity(FORMATS.len());
-                for format in FORMATS {
-                    let key = aggregate_key(place.1, &place.0, extension(format));
-                    let object = lake.get(&key).await?;
-                    objects.push((key, object));
-                }
-                Ok::<_, JudgeError>(TablesRead { place, objects })
-            });
-        }
-        stream::iter(reads).buffered(READ_AHEAD).try_collect().await
+        let read = async |place: KindHour| {
+            let mut objects = Vec::with_capacity(FORMATS.len());
+            for format in FORMATS {
+                let key = aggregate_key(place.1, &place.0, extension(format));
+                objects.push((self.lake.get(&key).await?, key));
+            }
+            Ok::<_, JudgeError>(TablesRead { place, objects })
+        };
+        let reads = stream::iter(places).map(read).buffered(READ_AHEAD);
+        reads.try_collect().await
     }
 
     /// Reads new parts, and finds those that are gone.
@@ -218,24 +218,20 @@ impl Reader {
             }
             match self.parts.get(&object.key) {
                 Some(seen) if seen.size == object.size => {}
-                Some(_) => self.changed(&object.key),
-                None => {
-                    let lake = self.lake.clone();
-                    reads.push(async move {
-                        let got = lake.get(&object.key).await?;
-                        Ok::<_, JudgeError>((object.key, got))
-                    });
-                }
+                Some(_) => self.spoil(&object.key, CHANGED),
+                None => reads.push(object.key),
             }
         }
         for key in gone {
-            self.gone(&key);
+            self.spoil(&key, GONE);
         }
-        let mut reads = stream::iter(reads).buffered(READ_AHEAD);
-        while let Some((key, object)) = reads.try_next().await? {
+        let lake = self.lake.clone();
+        let get = async |key: String| Ok::<_, JudgeError>((lake.get(&key).await?, key));
+        let mut reads = stream::iter(reads).map(get).buffered(READ_AHEAD);
+        while let Some((object, key)) = reads.try_next().await? {
             match object {
                 Some(object) => self.take_part(key, object),
-                None => self.gone(&key),
+                None => self.spoil(&key, GONE),
             }
         }
         Ok(())
@@ -290,19 +286,13 @@ impl Reader {
         // After the last key the next look starts at the first again.
         let more = keys.len() == most;
         self.compared = keys.last().filter(|_| more).cloned().unwrap_or_default();
-        let mut heads = Vec::with_capacity(keys.len());
-        for key in keys {
-            let lake = self.lake.clone();
-            heads.push(async move {
-                let head = lake.head(&key).await?;
-                Ok::<_, JudgeError>((key, head))
-            });
-        }
-        let mut heads = stream::iter(heads).buffered(READ_AHEAD);
-        while let Some((key, head)) = heads.try_next().await? {
+        let lake = self.lake.clone();
+        let head = async |key: String| Ok::<_, JudgeError>((lake.head(&key).await?, key));
+        let mut heads = stream::iter(keys).map(head).buffered(READ_AHEAD);
+        while let Some((head, key)) = heads.try_next().await? {
             match (head, self.parts.get(&key)) {
-                (Some(head), Some(seen)) if head.etag != seen.etag => self.changed(&key),
-                (None, Some(_)) => self.gone(&key),
+                (Some(head), Some(seen)) if head.etag != seen.etag => self.spoil(&key, CHANGED),
+                (None, Some(_)) => self.spoil(&key, GONE),
                 _ => {}
             }
         }
@@ -321,7 +311,7 @@ impl Reader {
         let none = HourOfParts::default();
         let parts = &self.hours.get(&read.place).unwrap_or(&none).parts;
         let mut commits = [None; 2];
-        for ((key, object), commit) in read.objects.into_iter().zip(&mut commits) {
+        for ((object, key), commit) in read.objects.into_iter().zip(&mut commits) {
             let Some(object) = object else { continue };
             let size = object.body.len() as u64;
             let table = match Table::read(&key, object) {
@@ -360,18 +350,9 @@ impl Reader {
         }
     }
 
-    fn changed(&mut self, key: &str) {
-        self.findings
-            .add(format!("`{key}` is another than when it was first seen"));
-        self.spoil(key);
-    }
-
-    fn gone(&mut self, key: &str) {
-        self.findings.add(format!("`{key}` was there and is gone"));
-        self.spoil(key);
-    }
-
-    fn spoil(&mut self, key: &str) {
+    /// Reports once what is wrong with a part that was seen before.
+    fn spoil(&mut self, key: &str, what: &str) {
+        self.findings.add(format!("`{key}` {what}"));
         self.parts.remove(key);
         self.spoiled.insert(key.to_owned());
     }

@@ -30,7 +30,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             let (mut puts, mut dollars) = (Vec::new(), Vec::new());
             for run in 1..=bench.runs() {
                 bench.say(format!("adaptive {shown}, {rate} events/s, run {run}"));
-                let deployment = Deployment::local(bench).await?;
+                let deployment = Deployment::emulated(bench, &[]).await?;
                 let adaptive = [("BATCH_ADAPTIVE", setting)];
                 let pipeline = Pipeline::start(deployment, &[], &adaptive).await?;
                 let (sent, used) = pipeline.load(bench, &corpus, &load).await?;

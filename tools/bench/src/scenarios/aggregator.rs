@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use serde::Deserialize;
+use serde_json::Value;
 use stand::{Process, ProcessSpec, inherited};
 
 use crate::bench::Bench;
@@ -15,12 +15,6 @@ use crate::processes::Finished;
 use crate::raw_objects;
 use crate::row::{Bar, Row};
 use crate::stats::median;
-
-/// What DuckDB says that it did.
-#[derive(Debug, Deserialize)]
-struct Computed {
-    events: u64,
-}
 
 /// A lake of raw objects, in a folder.
 struct FilledLake {
@@ -79,12 +73,11 @@ impl FilledLake {
             format!("--out={}", out.display()),
         ];
         let done = Finished::of(python(&arguments, &out)?).await?;
-        let computed: Computed = done.json()?;
+        let counted = &done.json::<Value>()?["events"];
+        let events = self.recipe.events;
         ensure!(
-            computed.events == self.recipe.events,
-            "DuckDB counts {} events of {}",
-            computed.events,
-            self.recipe.events
+            *counted == events,
+            "DuckDB counts {counted} events of {events}"
         );
         std::fs::remove_dir_all(&out).context("cannot remove what DuckDB wrote")?;
         Ok(done)

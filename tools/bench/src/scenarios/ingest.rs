@@ -11,8 +11,7 @@ use crate::deployment::Deployment;
 use crate::footprint::Footprint;
 use crate::load::{Amount, LoadReport, OfferedLoad};
 use crate::processes::RunningService;
-use crate::row::{Bar, Row, rounded};
-use crate::stats::median;
+use crate::row::{Bar, Row};
 
 /// One load of a service.
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ pub(super) async fn fresh(
     corpus: &Corpus,
     load: &OfferedLoad,
 ) -> anyhow::Result<Loaded> {
-    let mut deployment = Deployment::local(bench).await?;
+    let mut deployment = Deployment::emulated(bench, &[]).await?;
     let ingest = deployment.ingest(&[]).await?;
     let measured = loaded(bench, &ingest, corpus, load).await?;
     ingest.stop().await?;
@@ -63,15 +62,9 @@ pub(super) async fn fresh(
 pub(super) async fn bulk(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let corpus = bench.corpus(bench.scaled(1_000_000)).await?;
     let (mut cpu, mut floors, mut peaks, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
-    let (mut written_floors, mut sent_bytes, mut written_bytes) = (Vec::new(), 0.0, 0.0);
     for run in 1..=bench.runs() {
         bench.say(format!("ingest-bulk, run {run}"));
-        let floor = bench.floor(&corpus, false).await?;
-        floors.push(floor.per_million());
-        sent_bytes = floor.bytes_per_event;
-        let floor = bench.floor(&corpus, true).await?;
-        written_floors.push(floor.per_million());
-        written_bytes = floor.bytes_per_event;
+        floors.push(bench.floor(&corpus).await?.per_million());
         let measured = fresh(bench, &corpus, &OfferedLoad::bulk(Amount::Corpus)).await?;
         cpu.push(measured.footprint.per_million());
         peaks.push(measured.footprint.peak_mib);
@@ -80,16 +73,10 @@ pub(super) async fn bulk(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let last = last.context("at least one run")?;
     let row = Row::of("ingest-bulk", "CPU s per million", &cpu)
         .against(&cpu, &floors)
-        .with("floor_of_written_lines", rounded(median(&written_floors)))
-        .with("bytes_per_event_sent", rounded(sent_bytes))
-        .with("bytes_per_event_written", rounded(written_bytes));
+        .ratio_bar(Bar::AtMost, 2.0);
     let limited = Row::of("ingest-bulk-cpu", "CPU s per million", &cpu).bar(Bar::AtMost, 2.5);
     let memory = Row::of("ingest-memory", "MiB at most, in bulk", &peaks).bar(Bar::AtMost, 64.0);
-    Ok(vec![
-        with_load(row.ratio_bar(Bar::AtMost, 2.0), &last.load),
-        limited,
-        memory,
-    ])
+    Ok(vec![with_load(row, &last.load), limited, memory])
 }
 
 /// `ingest-single`: one row.

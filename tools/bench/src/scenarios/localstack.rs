@@ -43,10 +43,6 @@ impl EndToEnd {
     fn rate(&self) -> f64 {
         self.sent.events as f64 / self.seconds
     }
-
-    fn lost(&self) -> f64 {
-        (self.sent.events as f64 - self.written).max(0.0)
-    }
 }
 
 /// Says that LocalStack is missing, if it is.
@@ -101,7 +97,7 @@ async fn throughput(
         let done = end_to_end(bench, &[], &corpus, load).await?;
         rates.push(done.rate());
         drains.push(done.seconds - done.sent.seconds);
-        lost += done.lost();
+        lost += (done.sent.events as f64 - done.written).max(0.0);
         last = Some(done.sent);
     }
     let sent = last.context("at least one run")?;
@@ -117,12 +113,8 @@ async fn throughput(
 }
 
 fn seconds(bench: &Bench) -> Amount {
-    let seconds = if bench.args.quick {
-        SECONDS / 10.0
-    } else {
-        SECONDS
-    };
-    Amount::Seconds(seconds)
+    let part = if bench.args.quick { 0.1 } else { 1.0 };
+    Amount::Seconds(SECONDS * part)
 }
 
 /// `localstack-bulk`: one row.

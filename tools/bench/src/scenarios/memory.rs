@@ -23,7 +23,7 @@ const FEWEST: usize = 8;
 pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let minutes = bench.args.minutes;
     let corpus = bench.corpus(1_000_000).await?;
-    let pipeline = Pipeline::start(Deployment::local(bench).await?, &[], &[]).await?;
+    let pipeline = Pipeline::start(Deployment::emulated(bench, &[]).await?, &[], &[]).await?;
     let load = OfferedLoad::bulk(Amount::Seconds(minutes * 60.0));
     let (sent, samples) = tokio::try_join!(
         bench.load(&pipeline.ingest, &corpus, &load),

@@ -12,7 +12,7 @@ mod requests;
 
 use crate::bench::Bench;
 use crate::row::Row;
-use crate::scenario::{Needs, Scenario};
+use crate::scenario::Scenario;
 
 /// What came of a scenario.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Measured {
 
 /// Measures a scenario.
 pub(crate) async fn run(scenario: Scenario, bench: &Bench) -> anyhow::Result<Measured> {
-    if scenario.needs() == Needs::LocalStack
+    if scenario.needs_localstack()
         && let Some(why) = localstack::missing(bench).await?
     {
         return Ok(Measured::Skipped(why));

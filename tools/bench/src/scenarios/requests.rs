@@ -24,7 +24,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (mut by_operation, mut billed_by_operation) = (BTreeMap::new(), BTreeMap::new());
     for run in 1..=bench.runs() {
         bench.say(format!("requests, run {run}"));
-        let pipeline = Pipeline::start(Deployment::local(bench).await?, &[], &[]).await?;
+        let pipeline = Pipeline::start(Deployment::emulated(bench, &[]).await?, &[], &[]).await?;
         let load = OfferedLoad::bulk(Amount::Corpus);
         let (_, used) = pipeline.load(bench, &corpus, &load).await?;
         (by_operation, billed_by_operation) = (used.requests(), used.billed());
