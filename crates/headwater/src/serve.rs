@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use chrono::Utc;
 use secrecy::ExposeSecret;
-use simulator::{Client, ClientConfig, Generator, Outgoing, Plan, SendOptions};
+use simulator::{Client, ClientConfig, Generator, Plan, SendOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -133,18 +133,10 @@ fn simulate(
                 Ok(generator) => generator,
                 Err(error) => return error!(event = "simulator_failed", %error),
             };
-            let events = generator.enumerate().map(move |(number, sent)| {
-                Ok::<_, std::convert::Infallible>(Outgoing {
-                    body: sent.body,
-                    class: sent.class,
-                    // From the event's number rather than step by step: rounding does not add up.
-                    due: Some(interval.mul_f64(number as f64)),
-                })
-            });
+            let events = generator.paced(Some(interval));
             let options = SendOptions::default();
-            let (summary, _) =
-                simulator::send(client.clone(), events, &options, &stop, |_| {}).await;
-            if let Some(failure) = summary.failure {
+            let (ended, _) = simulator::send(client.clone(), events, &options, &stop, |_| {}).await;
+            if let Some(failure) = ended.failure {
                 warn!(event = "simulator_interrupted", error = %failure, "starting it again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

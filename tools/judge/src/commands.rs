@@ -7,7 +7,7 @@ use aws::{Aws, CallError, Lake, Queue};
 use chrono::{DateTime, Utc};
 use contract::Kinds;
 use indicatif::{ProgressBar, ProgressStyle};
-use simulator::{Generator, PostError};
+use simulator::{Generator, PostError, SendError};
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
@@ -127,7 +127,9 @@ async fn run_and_judge(
     println!("{sent}");
     if let Some(failure) = &sent.failure {
         eprintln!("judge: {}", chain(failure));
-        eprintln!("{}", what_to_do(failure));
+        if let SendError::Post(error) = failure {
+            eprintln!("{}", what_to_do(error));
+        }
         if ledger.acceptances() == 0 {
             return Ok(false);
         }

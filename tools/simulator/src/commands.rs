@@ -10,11 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::answer::PostError;
 use crate::config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig, ahead_of_clock};
-use crate::generator::Generator;
-use crate::send::{Outgoing, SendError, send};
-use crate::summary::Summary;
+use crate::event::DueEvent;
+use crate::post::{PostError, SendError, Summary, send};
+use crate::simulate::Generator;
 
 /// How a command ended, with its words for the user printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +84,13 @@ async fn run_fleet(
         ),
         None => ProgressBar::hidden(),
     };
-    let (summary, _) = send(Arc::new(client), events, &options, stop, |done| {
-        bar.inc(done)
+    let mut summary = Summary::default();
+    let (ended, _) = send(Arc::new(client), events, &options, stop, |posted| {
+        summary.add(posted);
+        bar.inc(posted.events.len() as u64);
     })
     .await;
+    summary.ended = ended;
     bar.finish_and_clear();
     Ok(report(&summary, None))
 }
@@ -116,10 +118,13 @@ async fn run_replay(
         "{elapsed} {wide_bar} {bytes}/{total_bytes} of files, {eta} left",
     );
     let read = events.bytes_read();
-    let (summary, events) = send(Arc::new(client), events, &options, stop, |_| {
-        bar.set_position(read.load(Ordering::Relaxed))
+    let mut summary = Summary::default();
+    let (ended, events) = send(Arc::new(client), events, &options, stop, |posted| {
+        summary.add(posted);
+        bar.set_position(read.load(Ordering::Relaxed));
     })
     .await;
+    summary.ended = ended;
     bar.finish_and_clear();
     Ok(report(
         &summary,
@@ -144,7 +149,7 @@ fn progress_bar(length: u64, template: &str) -> ProgressBar {
 /// Prints events as NDJSON, without pace, until the source or the reader ends.
 async fn print<S, E>(source: S, stop: &CancellationToken) -> (Outcome, Option<S>)
 where
-    S: Iterator<Item = Result<Outgoing, E>> + Send + 'static,
+    S: Iterator<Item = Result<DueEvent, E>> + Send + 'static,
     E: std::error::Error + 'static,
 {
     let stop = stop.clone();
@@ -181,7 +186,7 @@ fn report(summary: &Summary, read: Option<String>) -> Outcome {
         println!("{read}");
     }
     println!("{summary}");
-    if let Some(failure) = &summary.failure {
+    if let Some(failure) = &summary.ended.failure {
         eprintln!("simulator: {}", chain(failure));
         if let Some(advice) = advice(failure) {
             eprintln!("{advice}");
@@ -194,9 +199,10 @@ fn report(summary: &Summary, read: Option<String>) -> Outcome {
             "ingest accepted events that break their contract"
         );
     }
-    match summary.is_fine() {
-        true => Outcome::Fine,
-        false => Outcome::Failed,
+    if summary.is_fine() {
+        Outcome::Fine
+    } else {
+        Outcome::Failed
     }
 }
 

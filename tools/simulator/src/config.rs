@@ -11,11 +11,9 @@ use contract::Kinds;
 use secrecy::SecretString;
 use service::logging::LogFormat;
 
-use crate::client::{Client, ClientConfig};
-use crate::compress::Compression;
-use crate::plan::Plan;
+use crate::post::{Client, ClientConfig, Compression, SendOptions};
 use crate::replay::{Mapping, Replay, Speed};
-use crate::send::SendOptions;
+use crate::simulate::Plan;
 
 /// Simulated time that a run covers at full speed unless `--span` says otherwise.
 const USUAL_SPAN: Duration = Duration::from_secs(2 * 3_600);

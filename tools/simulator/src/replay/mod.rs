@@ -23,8 +23,7 @@ pub use counts::{ReplayCounts, Skip};
 pub use mapping::{Mapping, MappingError};
 pub use pace::{Speed, SpeedError};
 
-use crate::generator::Class;
-use crate::send::Outgoing;
+use crate::event::{Class, DueEvent};
 use lines::Lines;
 use pace::Pace;
 use table::Table;
@@ -177,11 +176,11 @@ impl Replay {
 }
 
 impl Iterator for Replay {
-    type Item = Result<Outgoing, ReplayError>;
+    type Item = Result<DueEvent, ReplayError>;
 
-    fn next(&mut self) -> Option<Result<Outgoing, ReplayError>> {
+    fn next(&mut self) -> Option<Result<DueEvent, ReplayError>> {
         match self.next_event() {
-            Ok(Some(Recorded { body, time })) => Some(Ok(Outgoing {
+            Ok(Some(Recorded { body, time })) => Some(Ok(DueEvent {
                 body,
                 class: Class::Good,
                 due: self.pace.due(time),

@@ -7,8 +7,8 @@ use contract::format_millis;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::cell::Cell;
-use crate::vehicle::Vehicle;
+use super::cell::Cell;
+use super::vehicle::Vehicle;
 
 /// The slow frame (temperature, fuel) goes out once in this many rounds of its vehicle, as on a
 /// real bus, where slow signals have slow frames.

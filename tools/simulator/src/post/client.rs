@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::answer::{Answer, PostError, Rejected, read_answer, refusal};
-use crate::compress::Compression;
-use crate::retry::Retries;
+use super::answer::{Answer, PostError, Rejected, read_answer, refusal};
+use super::compress::Compression;
+use super::retry::Retries;
 
 /// How a [`Client`] posts.
 #[derive(Debug, Clone)]
@@ -71,6 +71,16 @@ pub struct ClientCounts {
     pub throttled: u64,
     /// Requests that repeated an earlier one, after `429` or a failure.
     pub retries: u64,
+}
+
+impl ClientCounts {
+    pub(crate) fn since(self, before: ClientCounts) -> ClientCounts {
+        ClientCounts {
+            requests: self.requests - before.requests,
+            throttled: self.throttled - before.throttled,
+            retries: self.retries - before.retries,
+        }
+    }
 }
 
 /// Posts events; shared by reference between any number of tasks, over as many connections.

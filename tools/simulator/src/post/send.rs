@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::answer::{Answer, PostError};
-use crate::client::Client;
-use crate::generator::Class;
-use crate::summary::Summary;
+use super::answer::{Answer, PostError};
+use super::client::{Client, ClientCounts};
+use crate::event::DueEvent;
 
 /// Events that a source may be ahead of the posts.
 const AHEAD: usize = 4_096;
@@ -23,17 +23,6 @@ const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
 /// A post is closed at this many bytes of events however many were asked for: below what ingest takes
 /// in one body, compressed or not.
 const MAX_POST_BYTES: usize = 900_000;
-
-/// An event to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The event as JSON, one line.
-    pub body: String,
-    /// In which state it is.
-    pub class: Class,
-    /// When to send it, from the start on; none is as soon as possible.
-    pub due: Option<Duration>,
-}
 
 /// How events are sent.
 #[derive(Debug, Clone)]
@@ -57,6 +46,43 @@ impl Default for SendOptions {
     }
 }
 
+/// A post that has ended.
+#[derive(Debug)]
+pub struct Posted {
+    /// The events in the order in which they were posted, which is the order of the answer's positions.
+    pub events: Vec<DueEvent>,
+    /// What became of them, after all retries.
+    pub result: Result<Answer, PostError>,
+    /// When the answer had come, or the client gave up.
+    pub at: DateTime<Utc>,
+}
+
+impl Posted {
+    /// Whether the body was refused as a whole for what is in it (400, 413): the next one may be taken.
+    pub fn is_refused_body(&self) -> bool {
+        matches!(
+            self.result,
+            Err(PostError::Refused {
+                status: 400 | 413,
+                ..
+            })
+        )
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// Requests of this run alone.
+    pub requests: ClientCounts,
+    /// From the first event to the last answer.
+    pub wall: Duration,
+    /// Whether the run was stopped from outside.
+    pub stopped: bool,
+    /// What ended the run early, if anything did; the first of several.
+    pub failure: Option<SendError>,
+}
+
 /// What ends a run before its source does.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -68,26 +94,24 @@ pub enum SendError {
     Post(PostError),
     /// The task of a post, which ended early.
     #[error("a post ended early")]
-    Task(#[source] tokio::task::JoinError),
+    Task(#[source] JoinError),
 }
 
-type PostResult = (Vec<(String, Class)>, Result<Answer, PostError>);
-
 /// Sends what `source` yields, until it ends, it fails, `stop` is cancelled, or a post fails in a way
-/// that the next would too. Posts under way are finished. `progress` is told the number of events
-/// that are done with.
+/// that the next would too. Posts under way are finished. `on_answer` is given each post that has
+/// ended, one after the other, in the order in which they ended.
 ///
 /// Gives back the source, for what it has counted, unless it panicked. A source's error ends the run
-/// and is in the summary.
+/// and is its [`failure`](Ended::failure).
 pub async fn send<S, E>(
     client: Arc<Client>,
     source: S,
     options: &SendOptions,
     stop: &CancellationToken,
-    progress: impl Fn(u64),
-) -> (Summary, Option<S>)
+    on_answer: impl FnMut(&Posted),
+) -> (Ended, Option<S>)
 where
-    S: Iterator<Item = Result<Outgoing, E>> + Send + 'static,
+    S: Iterator<Item = Result<DueEvent, E>> + Send + 'static,
     E: std::error::Error + Send + Sync + 'static,
 {
     let start = Instant::now();
@@ -98,19 +122,20 @@ where
     let mut run = Run {
         permits: Arc::new(Semaphore::new(options.connections.max(1))),
         posts: JoinSet::new(),
-        summary: Summary::default(),
+        failure: None,
         over: stop.child_token(),
         client,
-        progress,
+        on_answer,
     };
-    let mut post: Vec<(String, Class)> = Vec::new();
+    let linger = options.linger.min(FAR);
+    let mut post: Vec<DueEvent> = Vec::new();
     let (mut bytes, mut opened) = (0, start);
     while !run.over.is_cancelled() {
         let event = tokio::select! {
             biased;
             () = run.over.cancelled() => break,
             // An event in hand must not wait for one that is hours away.
-            () = tokio::time::sleep_until(opened + options.linger), if !post.is_empty() => None,
+            () = tokio::time::sleep_until(opened + linger), if !post.is_empty() => None,
             event = events.recv() => match event {
                 Some(event) => Some(event),
                 None => break,
@@ -120,13 +145,13 @@ where
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
-                    run.summary.fail(SendError::Source(Box::new(error)));
+                    run.failure = run.failure.or(Some(SendError::Source(Box::new(error))));
                     break;
                 }
             };
             if let Some(due) = event.due {
                 let due = start + due.min(FAR);
-                if due > opened + options.linger && !post.is_empty() {
+                if due > opened + linger && !post.is_empty() {
                     run.dispatch(std::mem::take(&mut post)).await;
                     bytes = 0;
                 }
@@ -140,7 +165,7 @@ where
                 opened = Instant::now();
             }
             bytes += event.body.len() + 1;
-            post.push((event.body, event.class));
+            post.push(event);
             if post.len() < options.batch && bytes < MAX_POST_BYTES {
                 continue;
             }
@@ -155,14 +180,14 @@ where
     while let Some(done) = run.posts.join_next().await {
         run.settle(done);
     }
-    let source = producer.await.ok();
-    let counts = run.client.counts();
-    run.summary.wall = start.elapsed();
-    run.summary.requests = counts.requests - counts_before.requests;
-    run.summary.throttled = counts.throttled - counts_before.throttled;
-    run.summary.retries = counts.retries - counts_before.retries;
-    run.summary.stopped = stop.is_cancelled();
-    (run.summary, source)
+    let ended = Ended {
+        requests: run.client.counts().since(counts_before),
+        wall: start.elapsed(),
+        stopped: stop.is_cancelled(),
+        failure: run.failure,
+    };
+    // It ends by itself now that nobody listens.
+    (ended, producer.await.ok())
 }
 
 /// Passes on what the source yields until it ends or nobody listens; gives the source back.
@@ -175,19 +200,19 @@ fn produce<S: Iterator>(mut source: S, events: &mpsc::Sender<S::Item>) -> S {
     source
 }
 
-struct Run<P> {
+struct Run<H> {
     client: Arc<Client>,
     permits: Arc<Semaphore>,
-    posts: JoinSet<PostResult>,
-    summary: Summary,
+    posts: JoinSet<Posted>,
+    failure: Option<SendError>,
     /// The run is over: stopped from outside, or pointless.
     over: CancellationToken,
-    progress: P,
+    on_answer: H,
 }
 
-impl<P: Fn(u64)> Run<P> {
+impl<H: FnMut(&Posted)> Run<H> {
     /// Posts as soon as a connection is free.
-    async fn dispatch(&mut self, events: Vec<(String, Class)>) {
+    async fn dispatch(&mut self, events: Vec<DueEvent>) {
         if events.is_empty() {
             return;
         }
@@ -198,59 +223,40 @@ impl<P: Fn(u64)> Run<P> {
             .expect("the semaphore is never closed");
         let client = Arc::clone(&self.client);
         self.posts.spawn(async move {
-            let bodies: Vec<&str> = events.iter().map(|(body, _)| body.as_str()).collect();
+            let bodies: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
             let result = client.post(&bodies).await;
+            let at = Utc::now();
             drop(permit);
-            (events, result)
+            Posted { events, result, at }
         });
         while let Some(done) = self.posts.try_join_next() {
             self.settle(done);
         }
     }
 
-    fn settle(&mut self, done: Result<PostResult, tokio::task::JoinError>) {
-        let (events, result) = match done {
-            Ok(done) => done,
+    fn settle(&mut self, done: Result<Posted, JoinError>) {
+        let posted = match done {
+            Ok(posted) => posted,
             Err(error) => {
-                self.summary.fail(SendError::Task(error));
+                self.failure.get_or_insert(SendError::Task(error));
                 return;
             }
         };
-        (self.progress)(events.len() as u64);
-        let classes: Vec<Class> = events.iter().map(|(_, class)| *class).collect();
-        match result {
-            Ok(answer) => self.summary.add_answer(&classes, &answer),
-            Err(error) => {
-                self.summary.add_failure(&classes);
-                let refused = matches!(
-                    &error,
-                    PostError::Refused {
-                        status: 400..=499,
-                        ..
-                    }
-                );
-                let message = error.to_string();
-                if refused {
-                    self.summary.refuse(&classes, &message);
-                }
-                if self.over.is_cancelled() {
-                    // Stopped while it was waiting to try again: not worth a fuss.
-                    return;
-                }
-                // A body that is refused says nothing about the next one; all else does.
-                let about_this_body = matches!(
-                    &error,
-                    PostError::Refused {
-                        status: 400 | 413,
-                        ..
-                    }
-                );
-                error!(event = "post_failed", events = events.len(), "{message}");
-                if !about_this_body {
-                    self.summary.fail(SendError::Post(error));
-                    self.over.cancel();
-                }
-            }
+        (self.on_answer)(&posted);
+        // Stopped while a post was waiting to be tried again: not worth a fuss.
+        if self.over.is_cancelled() {
+            return;
+        }
+        let about_this_body = posted.is_refused_body();
+        let Err(error) = posted.result else { return };
+        error!(
+            event = "post_failed",
+            events = posted.events.len(),
+            "{error}"
+        );
+        if !about_this_body {
+            self.failure.get_or_insert(SendError::Post(error));
+            self.over.cancel();
         }
     }
 }

@@ -9,10 +9,10 @@ use contract::format_millis;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::breakage::Breakage;
-use crate::fleet::{Fleet, FleetEvent};
-use crate::plan::{GRID, Plan, PlanError};
-use crate::send::Outgoing;
+use super::breakage::Breakage;
+use super::fleet::{Fleet, FleetEvent};
+use super::plan::{GRID, Plan, PlanError};
+use crate::event::{Class, DueEvent};
 
 /// A duplicate repeats one of this many sound events before it.
 const REMEMBERED: usize = 256;
@@ -29,42 +29,9 @@ const LATE_SLOTS: u64 = 71 * 3_600_000 / 2;
 /// Has no divisor in common with [`LATE_SLOTS`], so that its multiples visit each slot once.
 const LATE_STRIDE: u64 = 7_742_933;
 
-/// In which state an event is sent, and so which answer it must get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// Sound and new: accepted.
-    Good,
-    /// An earlier event again, byte for byte: accepted, and once in `curated/` all the same.
-    Duplicate,
-    /// Sound, of hours to days ago: accepted.
-    Late,
-    /// Breaks its contract: refused.
-    Broken,
-}
-
-impl Class {
-    /// All four, in the order in which reports name them.
-    pub const ALL: [Class; 4] = [Class::Good, Class::Duplicate, Class::Late, Class::Broken];
-
-    /// Its name in reports: `good`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Class::Good => "good",
-            Class::Duplicate => "duplicate",
-            Class::Late => "late",
-            Class::Broken => "broken",
-        }
-    }
-
-    /// Whether ingest must accept it.
-    pub fn is_sound(self) -> bool {
-        self != Class::Broken
-    }
-}
-
-/// An event as it goes out.
+/// An event of a [`Generator`], and what is to become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
+pub struct SimulatedEvent {
     /// `vehicle` or `cell`.
     pub kind: &'static str,
     /// The event as JSON, one line.
@@ -122,14 +89,14 @@ impl Generator {
     pub fn paced(
         self,
         interval: Option<Duration>,
-    ) -> impl Iterator<Item = Result<Outgoing, Infallible>> + Send + 'static {
+    ) -> impl Iterator<Item = Result<DueEvent, Infallible>> + Send + 'static {
         self.enumerate().map(move |(at, sent)| {
             // From the event's number rather than step by step: rounding does not add up.
             let due = interval.map(|interval| {
                 Duration::try_from_secs_f64(interval.as_secs_f64() * at as f64)
                     .unwrap_or(Duration::MAX)
             });
-            Ok(Outgoing {
+            Ok(DueEvent {
                 body: sent.body,
                 class: sent.class,
                 due,
@@ -179,9 +146,9 @@ impl Generator {
 }
 
 impl Iterator for Generator {
-    type Item = Sent;
+    type Item = SimulatedEvent;
 
-    fn next(&mut self) -> Option<Sent> {
+    fn next(&mut self) -> Option<SimulatedEvent> {
         if self.left == Some(0) {
             return None;
         }
@@ -213,7 +180,7 @@ impl Iterator for Generator {
         };
         self.yielded += 1;
         self.left = self.left.map(|left| left - 1);
-        Some(Sent {
+        Some(SimulatedEvent {
             kind: event.kind,
             body: event.body,
             class,
@@ -261,9 +228,9 @@ mod tests {
 
     #[test]
     fn one_plan_yields_the_same_events_every_time_and_another_seed_others() {
-        let once: Vec<Sent> = Generator::new(&plan()).unwrap().collect();
+        let once: Vec<SimulatedEvent> = Generator::new(&plan()).unwrap().collect();
         assert_eq!(once, Generator::new(&plan()).unwrap().collect::<Vec<_>>());
-        let other: Vec<Sent> = Generator::new(&Plan { seed: 43, ..plan() })
+        let other: Vec<SimulatedEvent> = Generator::new(&Plan { seed: 43, ..plan() })
             .unwrap()
             .collect();
         assert!(
@@ -292,7 +259,7 @@ mod tests {
 
     #[test]
     fn shares_come_out_as_asked() {
-        let sent: Vec<Sent> = Generator::new(&plan()).unwrap().collect();
+        let sent: Vec<SimulatedEvent> = Generator::new(&plan()).unwrap().collect();
         assert_eq!(sent.len(), 20_000);
         for (class, asked) in [
             (Class::Duplicate, 0.05),

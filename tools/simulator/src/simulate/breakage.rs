@@ -135,7 +135,7 @@ mod tests {
     use contract::{Kinds, parse_sent};
 
     use super::*;
-    use crate::Fleet;
+    use crate::simulate::Fleet;
 
     #[test]
     fn each_breakage_gets_the_answer_it_expects_from_the_contract() {

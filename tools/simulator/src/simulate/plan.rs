@@ -126,7 +126,7 @@ mod tests {
     use contract::{Kinds, parse_sent};
 
     use super::*;
-    use crate::generator::Generator;
+    use crate::simulate::Generator;
 
     #[test]
     fn a_span_too_short_for_its_events_begins_earlier_and_ends_in_time() {
