@@ -212,12 +212,15 @@ def post_lines(path, lines):
 
 
 def replay(services, recorded):
-    mappings = ROOT / "tools/simulator/mappings"
-    for folder, mapping in (("vehicle-*", "obd2-kit.toml"), ("cells-*", "ucc-5g.toml")):
-        files = sorted(recorded.glob(f"{folder}/**/*.csv.gz"))
+    examples = ROOT / "docs/examples"
+    for folder, query in (("vehicle-*", "obd2-kit.sql"), ("cells-*", "ucc-5g.sql")):
+        events = services.folder / query
+        for source in recorded.glob(folder):
+            subprocess.run([sys.executable, examples / "recorded.py", examples / query, source, events], check=True)
+        files = sorted(events.glob("*.ndjson"))
         require(files, f"no recordings {folder} in {recorded}")
         say(f"replay of {len(files)} recordings {folder}")
-        print(services.run("simulator", "replay", "--mapping", mappings / mapping, "--batch", 500, *files))
+        print(services.run("simulator", "replay", "--batch", 500, *files))
 
 
 def keys(s3, bucket, prefix):

@@ -14,7 +14,5 @@ pub use post::{
     Answer, Client, ClientConfig, ClientCounts, ClientError, Compression, Ended, PostError, Posted,
     Rejected, SendError, SendOptions, Summary, send,
 };
-pub use replay::{
-    Mapping, MappingError, Replay, ReplayCounts, ReplayError, Skip, Speed, SpeedError, is_ndjson,
-};
+pub use replay::{Replay, ReplayCounts, ReplayError, Skip, Speed, SpeedError};
 pub use simulate::{Breakage, Fleet, FleetEvent, Generator, Plan, PlanError, SimulatedEvent};
