@@ -3,14 +3,11 @@
 use contract::{Event, Scalar};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::columns::without_type;
+
 /// Names that no field or signal can have.
 const ENTITY: &str = "\u{1}entity";
 const TIME: &str = "\u{1}time";
-
-/// What a column's name ends in when it holds the values of a signal that have another type than
-/// the signal's own column. They are left out of the comparison on both sides, so that a value
-/// is the same in whichever of the columns it stands.
-const TYPE_SUFFIXES: [&str; 4] = ["__number", "__integer", "__bool", "__text"];
 
 /// The sum of the hashes of all that an event says: entity, time, fields and signals, whatever
 /// their order. What the server adds is not in it. 128 bits: no two contents that differ in the
@@ -86,10 +83,8 @@ impl ContentSum {
 
     fn add(&mut self, name: &str, r#type: u8, value: &[u8]) {
         self.part.clear();
-        let name = TYPE_SUFFIXES
-            .iter()
-            .find_map(|suffix| name.strip_suffix(suffix))
-            .unwrap_or(name);
+        // On both sides, so that a value is the same in whichever column of its signal it stands.
+        let name = without_type(name).unwrap_or(name);
         // Spellings that differ in case alone share a column.
         self.part
             .extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));

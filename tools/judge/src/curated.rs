@@ -1,35 +1,29 @@
-//! The rows of a curated part, read by the columns' meaning alone: nothing here is shared with
-//! the code that wrote them.
+//! The rows of a curated part.
 
 use std::fmt::Write;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    Array, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::{CURATED, Hour, Kinds, format_millis};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::columns::{
+    ENTITY_ID, EVENT_ID, EVENT_TIME, RECEIVED_AT, converted, full_column, is_built_in, is_text, utc,
+};
 use crate::content::{Content, ContentSum};
 use crate::error::JudgeError;
 use crate::identity::{Identity, kind_number};
-
-/// The columns that every part has, whatever its kind.
-const EVENT_ID: &str = "event_id";
-const ENTITY_ID: &str = "entity_id";
-const EVENT_TIME: &str = "event_time";
-const RECEIVED_AT: &str = "ingest_received_at";
 
 /// A row of a curated part.
 pub(crate) struct Row<'a> {
     pub(crate) identity: Identity,
     pub(crate) content: Content,
     pub(crate) received_at: Option<DateTime<Utc>>,
-    /// Whether the row's event time lies in the hour of the part.
+    /// Whether the row's event time lies outside the hour of the part.
     pub(crate) misplaced: bool,
     columns: &'a Columns,
     row: usize,
@@ -137,7 +131,7 @@ impl Columns {
         let mut others = Vec::new();
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let name = field.name().as_str();
-            if [EVENT_ID, ENTITY_ID, EVENT_TIME, RECEIVED_AT].contains(&name) {
+            if is_built_in(name) {
                 continue;
             }
             let values = match column.data_type() {
@@ -148,10 +142,7 @@ impl Columns {
                         .as_primitive()
                         .clone(),
                 ),
-                DataType::Utf8
-                | DataType::LargeUtf8
-                | DataType::Utf8View
-                | DataType::Dictionary(..) => Values::Text(
+                text if is_text(text) => Values::Text(
                     converted(name, column, &DataType::Utf8)?
                         .as_string()
                         .clone(),
@@ -161,10 +152,9 @@ impl Columns {
             others.push((name.to_owned(), values));
         }
         let text =
-            |name| needed(batch, name, &DataType::Utf8).map(|c| c.as_string::<i32>().clone());
-        let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+            |name| full_column(batch, name, &DataType::Utf8).map(|c| c.as_string::<i32>().clone());
         let time = |name| {
-            let column = needed(batch, name, &micros)?;
+            let column = full_column(batch, name, &utc(TimeUnit::Microsecond))?;
             Ok::<_, String>(column.as_primitive::<TimestampMicrosecondType>().clone())
         };
         Ok(Columns {
@@ -193,22 +183,6 @@ impl Columns {
         }
         sum.finish()
     }
-}
-
-/// The named column as that type, without a gap.
-fn needed(batch: &RecordBatch, name: &str, r#type: &DataType) -> Result<ArrayRef, String> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| format!("it has no column `{name}`"))?;
-    let column = converted(name, column, r#type)?;
-    match column.null_count() {
-        0 => Ok(column),
-        nulls => Err(format!("column `{name}` is empty in {nulls} rows")),
-    }
-}
-
-fn converted(name: &str, column: &ArrayRef, r#type: &DataType) -> Result<ArrayRef, String> {
-    cast(column, r#type).map_err(|error| format!("column `{name}`: {error}"))
 }
 
 #[cfg(test)]

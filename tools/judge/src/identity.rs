@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use contract::{Hour, Kinds};
+use contract::{Event, Hour, Kinds, derive_event_id};
 use uuid::Uuid;
 
 /// An event's identity. Two accepted events of one identity are one event; the id alone is not
@@ -52,6 +52,16 @@ impl Identity {
             CompactId::Uuid(bytes) => Uuid::from_bytes(*bytes).to_string(),
             CompactId::Text(text) => text.to_string(),
         }
+    }
+}
+
+/// The identity of an event as sent, or as it stands in `raw/`.
+pub(crate) fn identity(kinds: &Kinds, event: &Event<'_>) -> Identity {
+    let kind = kind_number(kinds, &event.kind.name).unwrap_or(u16::MAX);
+    let hour = Hour::of(event.time);
+    match &event.event_id {
+        Some(id) => Identity::new(kind, hour, id),
+        None => Identity::new(kind, hour, &derive_event_id(event).to_string()),
     }
 }
 

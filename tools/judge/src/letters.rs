@@ -10,8 +10,7 @@ use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, MAX_RECEIVE
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::check::cut;
-use crate::verdict::EXAMPLES;
+use crate::examples::{EXAMPLES, cut};
 
 /// A letter that stands in a dead-letter queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

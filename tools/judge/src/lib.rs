@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod check;
+mod columns;
 mod commands;
 mod config;
 mod content;
@@ -9,6 +10,7 @@ mod cost;
 mod crash;
 mod curated;
 mod error;
+mod examples;
 mod identity;
 mod latency;
 mod ledger;

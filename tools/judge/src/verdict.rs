@@ -5,11 +5,9 @@ use std::fmt;
 use aws::PRICES_AS_OF;
 
 use crate::cost::Cost;
+pub use crate::examples::EXAMPLES;
 use crate::latency::Latency;
 use crate::recount::Recount;
-
-/// The most examples that are named of each fault.
-pub const EXAMPLES: usize = 20;
 
 /// Something that must not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -194,10 +192,8 @@ impl fmt::Display for Verdict {
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, count: u64, notes: &str) -> fmt::Result {
-    match notes.is_empty() {
-        true => writeln!(f, "{name:<17} {count:>9}"),
-        false => writeln!(f, "{name:<17} {count:>9}   {notes}"),
-    }
+    let gap = if notes.is_empty() { "" } else { "   " };
+    writeln!(f, "{name:<17} {count:>9}{gap}{notes}")
 }
 
 #[cfg(test)]

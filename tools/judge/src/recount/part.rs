@@ -1,23 +1,14 @@
 //! What a curated part adds to its hour's aggregates: who sent, and the values of each signal.
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, AsArray, Float64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Float64Type};
 use bytes::Bytes;
 use contract::{CURATED, Hour, Kind, Kinds};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::columns::{ENTITY_ID, converted, full_column, is_built_in, is_text, without_type};
 use crate::error::JudgeError;
-
-/// The column that names who sent an event.
-const ENTITY_ID: &str = "entity_id";
-
-/// The columns that every part has, whatever its kind.
-const BUILT_IN: [&str; 4] = ["event_id", ENTITY_ID, "event_time", "ingest_received_at"];
-
-/// What a column's name ends in when it holds values of another type than its signal's own column.
-const TYPE_SUFFIXES: [&str; 4] = ["__number", "__integer", "__bool", "__text"];
 
 /// Name of the metadata of a column that names its signal.
 const SIGNAL: &str = "signal";
@@ -110,7 +101,7 @@ fn batches(kind: &Kind, file: Bytes) -> Result<Vec<Batch>, String> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
     let is_signal =
-        |name: &str| !BUILT_IN.contains(&name) && !kind.fields.iter().any(|rule| rule.name == name);
+        |name: &str| !is_built_in(name) && !kind.fields.iter().any(|rule| rule.name == name);
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted = wanted.filter(|(_, field)| field.name() == ENTITY_ID || is_signal(field.name()));
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(at, _)| at));
@@ -122,46 +113,35 @@ fn batches(kind: &Kind, file: Bytes) -> Result<Vec<Batch>, String> {
     let mut batches = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|error| error.to_string())?;
-        let (mut entities, mut signals) = (None, Vec::with_capacity(batch.num_columns()));
+        let entities = full_column(&batch, ENTITY_ID, &DataType::Utf8)?;
+        let mut signals = Vec::with_capacity(batch.num_columns());
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             if field.name() == ENTITY_ID {
-                entities = Some(texts(field, column)?);
-            } else if let Some(values) = values(field, column)? {
+                continue;
+            }
+            if let Some(values) = values(field, column)? {
                 signals.push((signal_of(field)?.to_owned(), values));
             }
         }
-        let entities = entities.ok_or_else(|| format!("it has no column `{ENTITY_ID}`"))?;
-        batches.push(Batch { entities, signals });
+        batches.push(Batch {
+            entities: entities.as_string().clone(),
+            signals,
+        });
     }
     Ok(batches)
 }
 
-fn texts(field: &Field, column: &ArrayRef) -> Result<StringArray, String> {
-    let column = cast(column, &DataType::Utf8)
-        .map_err(|error| format!("column `{}`: {error}", field.name()))?;
-    match column.null_count() {
-        0 => Ok(column.as_string().clone()),
-        nulls => Err(format!(
-            "column `{}` is empty in {nulls} rows",
-            field.name()
-        )),
-    }
-}
-
-/// None where the column has no value at all.
+/// `None` where the column has no value at all.
 fn values(field: &Field, column: &ArrayRef) -> Result<Option<Values>, String> {
-    let numbers = |column: &ArrayRef| Values::Numbers(column.as_primitive::<Float64Type>().clone());
     Ok(match column.data_type() {
         DataType::Null => None,
-        DataType::Float64 => Some(numbers(column)),
         number if number.is_numeric() || *number == DataType::Boolean => {
-            let column = cast(column, &DataType::Float64)
-                .map_err(|error| format!("column `{}`: {error}", field.name()))?;
-            Some(numbers(&column))
+            let column = converted(field.name(), column, &DataType::Float64)?;
+            Some(Values::Numbers(
+                column.as_primitive::<Float64Type>().clone(),
+            ))
         }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => {
-            Some(Values::Texts(column.clone()))
-        }
+        text if is_text(text) => Some(Values::Texts(column.clone())),
         other => {
             return Err(format!(
                 "column `{}` is {other}: no signal is",
@@ -175,9 +155,7 @@ fn values(field: &Field, column: &ArrayRef) -> Result<Option<Values>, String> {
 /// else as its name says.
 fn signal_of(field: &Field) -> Result<&str, String> {
     let name = field.name().as_str();
-    let suffix = TYPE_SUFFIXES
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix));
+    let suffix = without_type(name);
     match field.metadata().get(SIGNAL) {
         None => Ok(suffix.unwrap_or(name)),
         Some(told) if told == name || suffix == Some(told) => Ok(told),

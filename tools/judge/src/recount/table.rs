@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
+use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
 use aws::Object;
 use bytes::Bytes;
@@ -11,6 +10,8 @@ use chrono::{DateTime, Utc};
 use contract::{AGGREGATES, Hour};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
+
+use crate::columns::{column, full_column, utc};
 
 /// Name of the object metadata that holds the last commit counted.
 const COMMIT: &str = "commit";
@@ -180,28 +181,24 @@ fn parquet_rows(file: Bytes) -> Result<Vec<Row>, String> {
 }
 
 fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
-    let text = |name, nulls| -> Result<StringArray, String> {
-        Ok(column(batch, name, &DataType::Utf8, nulls)?
+    let text = |name| -> Result<StringArray, String> {
+        Ok(full_column(batch, name, &DataType::Utf8)?
             .as_string()
             .clone())
     };
     let whole = |name| -> Result<Int64Array, String> {
-        let column = column(batch, name, &DataType::Int64, false)?;
+        let column = full_column(batch, name, &DataType::Int64)?;
         Ok(column.as_primitive::<Int64Type>().clone())
     };
-    let [kinds, entities, signals] = [
-        text("kind", false)?,
-        text("entity_id", false)?,
-        text("signal", false)?,
-    ];
-    let units = text("unit", true)?;
-    let millis = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let hours = column(batch, "event_hour", &millis, false)?;
+    let [kinds, entities, signals] = [text("kind")?, text("entity_id")?, text("signal")?];
+    let units = column(batch, "unit", &DataType::Utf8)?;
+    let units = units.as_string::<i32>();
+    let hours = full_column(batch, "event_hour", &utc(TimeUnit::Millisecond))?;
     let hours = hours.as_primitive::<TimestampMillisecondType>();
     let [messages, counts, texts] = [whole("messages")?, whole("count")?, whole("texts")?];
     let mut figures: Vec<Float64Array> = Vec::with_capacity(FIGURES.len());
     for name in FIGURES {
-        let column = column(batch, name, &DataType::Float64, true)?;
+        let column = column(batch, name, &DataType::Float64)?;
         figures.push(column.as_primitive::<Float64Type>().clone());
     }
     rows.reserve(batch.num_rows());
@@ -226,23 +223,6 @@ fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
         });
     }
     Ok(())
-}
-
-/// The named column as that type.
-fn column(
-    batch: &RecordBatch,
-    name: &str,
-    r#type: &DataType,
-    nulls: bool,
-) -> Result<ArrayRef, String> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| format!("it has no column `{name}`"))?;
-    let column = cast(column, r#type).map_err(|error| format!("column `{name}`: {error}"))?;
-    match column.null_count() {
-        empty if empty > 0 && !nulls => Err(format!("column `{name}` is empty in {empty} rows")),
-        _ => Ok(column),
-    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
 //! What was accepted: the events that the lake must hold.
+//!
+//! Events go in as they were sent, with how sure it is that they were accepted; out come their identities and contents.
+//! The same event twice is one entry.
+
+mod file;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use contract::{Event, Hour, Kinds, Rejection, derive_event_id, parse_sent};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use contract::{Hour, Kinds, parse_sent};
 
+pub use file::LedgerError;
+
+use self::file::{LedgerFile, Line};
 use crate::content::Content;
-use crate::identity::{Identity, kind_name, kind_number};
+use crate::identity::{Identity, identity, kind_name};
 
 /// How sure it is that an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub struct Ledger {
     /// Contents other than the first that were sent under one identity, by its place.
     others: HashMap<u32, Vec<(Content, Certainty)>>,
     acceptances: u64,
-    file: Option<BufWriter<File>>,
+    file: Option<LedgerFile>,
 }
 
 /// The first that was sent under one identity.
@@ -40,51 +44,6 @@ pub(crate) struct Entry {
     pub(crate) certainty: Certainty,
     /// When the first acceptance was answered.
     pub(crate) accepted_at: DateTime<Utc>,
-}
-
-/// A ledger that cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// The file.
-    #[error("cannot {doing} the ledger `{path}`")]
-    File {
-        /// `read` or `write`.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A line of it.
-    #[error("`{path}`, line {line}: {reason}")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// An event that its contract refuses, though ingest is said to have accepted it.
-    #[error("this event breaks its contract, so it cannot have been accepted: {0}")]
-    Event(#[from] Rejection),
-    /// The file that the ledger is kept in.
-    #[error("cannot write the ledger")]
-    Write(#[source] std::io::Error),
-}
-
-/// A line of a ledger's file.
-#[derive(Serialize, Deserialize)]
-struct Line<'a> {
-    kind: &'a str,
-    event_id: std::borrow::Cow<'a, str>,
-    accepted_at: DateTime<Utc>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    maybe: bool,
-    /// The event as sent: an object, or a string that holds its text.
-    #[serde(borrow)]
-    event: &'a RawValue,
 }
 
 impl Ledger {
@@ -100,13 +59,8 @@ impl Ledger {
     ///
     /// [`LedgerError::File`].
     pub fn kept_in(path: &Path) -> Result<Ledger, LedgerError> {
-        let file = File::create(path).map_err(|source| LedgerError::File {
-            doing: "write",
-            path: path.to_owned(),
-            source,
-        })?;
         Ok(Ledger {
-            file: Some(BufWriter::new(file)),
+            file: Some(LedgerFile::create(path)?),
             ..Ledger::default()
         })
     }
@@ -117,35 +71,16 @@ impl Ledger {
     ///
     /// [`LedgerError`] names the line that is wrong.
     pub fn read(path: &Path, kinds: &Kinds) -> Result<Ledger, LedgerError> {
-        let failed = |source| LedgerError::File {
-            doing: "read",
-            path: path.to_owned(),
-            source,
-        };
         let mut ledger = Ledger::new();
-        let lines = BufReader::new(File::open(path).map_err(failed)?).lines();
-        for (at, text) in lines.enumerate() {
-            let text = text.map_err(failed)?;
-            if text.trim().is_empty() {
-                continue;
-            }
-            ledger
-                .take_line(kinds, &text)
-                .map_err(|reason| LedgerError::Line {
-                    path: path.to_owned(),
-                    line: at + 1,
-                    reason,
-                })?;
-        }
+        file::read(path, |line| ledger.take_line(kinds, line))?;
         Ok(ledger)
     }
 
-    fn take_line(&mut self, kinds: &Kinds, text: &str) -> Result<(), String> {
-        let line: Line<'_> = serde_json::from_str(text)
-            .map_err(|error| format!("not a line of a ledger: {error}"))?;
-        let certainty = match line.maybe {
-            true => Certainty::Maybe,
-            false => Certainty::Accepted,
+    fn take_line(&mut self, kinds: &Kinds, line: &Line<'_>) -> Result<(), String> {
+        let certainty = if line.maybe {
+            Certainty::Maybe
+        } else {
+            Certainty::Accepted
         };
         let kind = kinds.get(line.kind).ok_or_else(|| {
             format!(
@@ -153,24 +88,15 @@ impl Ledger {
                 line.kind
             )
         })?;
-        let event = line.event.get();
-        let unquoted;
-        let event = match event.starts_with('"') {
-            true => {
-                unquoted =
-                    serde_json::from_str::<String>(event).map_err(|error| error.to_string())?;
-                unquoted.as_str()
-            }
-            false => event,
-        };
-        let event = parse_sent(kinds, Some(kind), event, line.accepted_at)
+        let text = line.text()?;
+        let event = parse_sent(kinds, Some(kind), &text, line.accepted_at)
             .map_err(|rejection| format!("the event breaks its contract: {rejection}"))?;
         let identity = identity(kinds, &event);
-        if identity.event_id().to_string() != line.event_id {
+        let own = identity.event_id().to_string();
+        if own != line.event_id {
             return Err(format!(
-                "event_id is `{}`, and the event's own is `{}`",
-                line.event_id,
-                identity.event_id()
+                "event_id is `{}`, and the event's own is `{own}`",
+                line.event_id
             ));
         }
         self.enter(identity, Content::of(&event), line.accepted_at, certainty);
@@ -194,26 +120,9 @@ impl Ledger {
         let event = parse_sent(kinds, None, text, answered_at)?;
         let identity = identity(kinds, &event);
         if let Some(file) = &mut self.file {
-            let id = identity.event_id().to_string();
-            // Valid JSON, or the contract would have refused it; compact, so that it is one line.
-            let compact: Box<RawValue> =
-                serde_json::from_str(text).map_err(|error| LedgerError::Write(error.into()))?;
-            let quoted;
-            let mut line = Line {
-                kind: &event.kind.name,
-                event_id: id.into(),
-                accepted_at: answered_at,
-                maybe: certainty == Certainty::Maybe,
-                event: &compact,
-            };
-            if text.contains(['\n', '\r']) {
-                quoted = serde_json::value::to_raw_value(text)
-                    .map_err(|error| LedgerError::Write(error.into()))?;
-                line.event = &quoted;
-            }
-            serde_json::to_writer(&mut *file, &line)
-                .map_err(|error| LedgerError::Write(error.into()))?;
-            file.write_all(b"\n").map_err(LedgerError::Write)?;
+            let (kind, id) = (&event.kind.name, identity.event_id().to_string());
+            let maybe = certainty == Certainty::Maybe;
+            file.append(&Line::new(kind, id, answered_at, maybe, text)?)?;
         }
         self.enter(identity, Content::of(&event), answered_at, certainty);
         Ok(())
@@ -226,7 +135,7 @@ impl Ledger {
     /// [`LedgerError::Write`].
     pub fn flush(&mut self) -> Result<(), LedgerError> {
         match &mut self.file {
-            Some(file) => file.flush().map_err(LedgerError::Write),
+            Some(file) => file.flush(),
             None => Ok(()),
         }
     }
@@ -337,16 +246,6 @@ impl Ledger {
         self.places
             .iter()
             .map(|(identity, place)| (identity, *place))
-    }
-}
-
-/// The identity of an event as sent, or as it stands in `raw/`.
-pub(crate) fn identity(kinds: &Kinds, event: &Event<'_>) -> Identity {
-    let kind = kind_number(kinds, &event.kind.name).unwrap_or(u16::MAX);
-    let hour = Hour::of(event.time);
-    match &event.event_id {
-        Some(id) => Identity::new(kind, hour, id),
-        None => Identity::new(kind, hour, &derive_event_id(event).to_string()),
     }
 }
 
