@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arrivals;
+mod case;
 mod check;
 mod columns;
 mod commands;
@@ -19,6 +20,7 @@ mod raw;
 pub mod recount;
 mod scope;
 mod send;
+mod terminal;
 mod verdict;
 mod wait;
 
