@@ -13,16 +13,16 @@ const TIME: &str = "\u{1}time";
 /// their order. What the server adds is not in it. 128 bits: no two contents that differ in the
 /// wild have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Content {
+pub(crate) struct ContentHash {
     /// In two halves, which take less room than a `u128` that has to be aligned.
     sum: [u64; 2],
     /// What the time has below a microsecond, in nanoseconds: `curated/` does not keep it.
     nanos: u16,
 }
 
-impl Content {
-    pub(crate) fn of(event: &Event<'_>) -> Content {
-        let mut sum = ContentSum::default();
+impl ContentHash {
+    pub(crate) fn of(event: &Event<'_>) -> ContentHash {
+        let mut sum = ContentHasher::default();
         sum.entity(&event.entity);
         sum.time(event.time.timestamp_micros());
         for (at, value) in &event.fields {
@@ -31,26 +31,26 @@ impl Content {
         for (name, value) in &event.signals {
             sum.scalar(name, value);
         }
-        Content {
+        ContentHash {
             nanos: (event.time.timestamp_subsec_nanos() % 1_000) as u16,
             ..sum.finish()
         }
     }
 
     /// Whether a row of `curated/` says the same, as far as its time's precision goes.
-    pub(crate) fn is_in_row(&self, row: &Content) -> bool {
+    pub(crate) fn is_in_row(&self, row: &ContentHash) -> bool {
         self.sum == row.sum
     }
 }
 
 /// Sums up what an event says, part by part in any order.
 #[derive(Debug, Default)]
-pub(crate) struct ContentSum {
+pub(crate) struct ContentHasher {
     sum: u128,
     part: Vec<u8>,
 }
 
-impl ContentSum {
+impl ContentHasher {
     pub(crate) fn entity(&mut self, entity: &str) {
         self.text(ENTITY, entity);
     }
@@ -94,9 +94,9 @@ impl ContentSum {
     }
 
     /// The content, and a fresh start for the next one.
-    pub(crate) fn finish(&mut self) -> Content {
+    pub(crate) fn finish(&mut self) -> ContentHash {
         let sum = std::mem::take(&mut self.sum);
-        Content {
+        ContentHash {
             sum: [sum as u64, (sum >> 64) as u64],
             nanos: 0,
         }
@@ -109,13 +109,13 @@ mod tests {
 
     use super::*;
 
-    fn content(payload: &str, time: &str) -> Content {
+    fn content(payload: &str, time: &str) -> ContentHash {
         let text = format!(
             r#"{{"timestamp":"{time}","vehicle_id":"v","can_id":"0x1","payload":{payload}}}"#
         );
         let kinds = Kinds::builtin();
         let now = "2025-10-04T13:00:00Z".parse().unwrap();
-        Content::of(&parse_sent(&kinds, None, &text, now).unwrap())
+        ContentHash::of(&parse_sent(&kinds, None, &text, now).unwrap())
     }
 
     const TIME: &str = "2025-10-04T12:34:56.123456Z";

@@ -14,22 +14,22 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::columns::{
     ENTITY_ID, EVENT_ID, EVENT_TIME, RECEIVED_AT, converted, full_column, is_built_in, is_text, utc,
 };
-use crate::content::{Content, ContentSum};
+use crate::content::{ContentHash, ContentHasher};
 use crate::error::JudgeError;
 use crate::identity::{Identity, kind_number};
 
 /// A row of a curated part.
-pub(crate) struct Row<'a> {
+pub(crate) struct CuratedRow<'a> {
     pub(crate) identity: Identity,
-    pub(crate) content: Content,
+    pub(crate) content: ContentHash,
     pub(crate) received_at: Option<DateTime<Utc>>,
     /// Whether the row's event time lies outside the hour of the part.
     pub(crate) misplaced: bool,
-    columns: &'a Columns,
+    columns: &'a PartColumns,
     row: usize,
 }
 
-impl Row<'_> {
+impl CuratedRow<'_> {
     /// The row for a reader: `entity veh-1, time …, engine_rpm=2150`.
     pub(crate) fn shown(&self) -> String {
         let time = DateTime::from_timestamp_micros(self.columns.times.value(self.row));
@@ -41,13 +41,13 @@ impl Row<'_> {
         for (name, values) in &self.columns.others {
             // Writing to a `String` cannot fail.
             let _ = match values {
-                Values::Text(values) if values.is_valid(self.row) => {
+                ColumnValues::Text(values) if values.is_valid(self.row) => {
                     write!(text, ", {name}={:?}", values.value(self.row))
                 }
-                Values::Number(values) if values.is_valid(self.row) => {
+                ColumnValues::Number(values) if values.is_valid(self.row) => {
                     write!(text, ", {name}={}", values.value(self.row))
                 }
-                Values::Boolean(values) if values.is_valid(self.row) => {
+                ColumnValues::Boolean(values) if values.is_valid(self.row) => {
                     write!(text, ", {name}={}", values.value(self.row))
                 }
                 _ => Ok(()),
@@ -58,15 +58,15 @@ impl Row<'_> {
 }
 
 /// The columns of one batch of rows.
-struct Columns {
+struct PartColumns {
     ids: StringArray,
     entities: StringArray,
     times: TimestampMicrosecondArray,
     received: TimestampMicrosecondArray,
-    others: Vec<(String, Values)>,
+    others: Vec<(String, ColumnValues)>,
 }
 
-enum Values {
+enum ColumnValues {
     Text(StringArray),
     Number(Float64Array),
     Boolean(BooleanArray),
@@ -82,7 +82,7 @@ pub(crate) fn read(
     kinds: &Kinds,
     key: &str,
     file: Bytes,
-    mut each: impl FnMut(Row<'_>),
+    mut each: impl FnMut(CuratedRow<'_>),
 ) -> Result<(), JudgeError> {
     let failed = |reason: String| JudgeError::Curated {
         key: key.to_owned(),
@@ -96,15 +96,15 @@ pub(crate) fn read(
     let batches = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| failed(error.to_string()))?;
-    let mut sum = ContentSum::default();
+    let mut sum = ContentHasher::default();
     for batch in batches {
         let batch = batch.map_err(|error| failed(error.to_string()))?;
-        let columns = Columns::of(&batch).map_err(failed)?;
+        let columns = PartColumns::of(&batch).map_err(failed)?;
         for row in 0..batch.num_rows() {
             let time = DateTime::from_timestamp_micros(columns.times.value(row))
                 .ok_or_else(|| failed(format!("row {row}: its event time is no time")))?;
             let own_hour = Hour::of(time);
-            each(Row {
+            each(CuratedRow {
                 identity: Identity::new(kind, own_hour, columns.ids.value(row)),
                 content: columns.content(row, &mut sum),
                 received_at: DateTime::from_timestamp_micros(columns.received.value(row)),
@@ -126,8 +126,8 @@ fn partition(key: &str) -> Option<(&str, Hour)> {
     Some((kind, Hour::parse(rest)?))
 }
 
-impl Columns {
-    fn of(batch: &RecordBatch) -> Result<Columns, String> {
+impl PartColumns {
+    fn of(batch: &RecordBatch) -> Result<PartColumns, String> {
         let mut others = Vec::new();
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let name = field.name().as_str();
@@ -136,13 +136,13 @@ impl Columns {
             }
             let values = match column.data_type() {
                 DataType::Null => continue,
-                DataType::Boolean => Values::Boolean(column.as_boolean().clone()),
-                number if number.is_numeric() => Values::Number(
+                DataType::Boolean => ColumnValues::Boolean(column.as_boolean().clone()),
+                number if number.is_numeric() => ColumnValues::Number(
                     converted(name, column, &DataType::Float64)?
                         .as_primitive()
                         .clone(),
                 ),
-                text if is_text(text) => Values::Text(
+                text if is_text(text) => ColumnValues::Text(
                     converted(name, column, &DataType::Utf8)?
                         .as_string()
                         .clone(),
@@ -157,7 +157,7 @@ impl Columns {
             let column = full_column(batch, name, &utc(TimeUnit::Microsecond))?;
             Ok::<_, String>(column.as_primitive::<TimestampMicrosecondType>().clone())
         };
-        Ok(Columns {
+        Ok(PartColumns {
             ids: text(EVENT_ID)?,
             entities: text(ENTITY_ID)?,
             times: time(EVENT_TIME)?,
@@ -166,16 +166,18 @@ impl Columns {
         })
     }
 
-    fn content(&self, row: usize, sum: &mut ContentSum) -> Content {
+    fn content(&self, row: usize, sum: &mut ContentHasher) -> ContentHash {
         sum.entity(self.entities.value(row));
         sum.time(self.times.value(row));
         for (name, values) in &self.others {
             match values {
-                Values::Text(values) if values.is_valid(row) => sum.text(name, values.value(row)),
-                Values::Number(values) if values.is_valid(row) => {
+                ColumnValues::Text(values) if values.is_valid(row) => {
+                    sum.text(name, values.value(row))
+                }
+                ColumnValues::Number(values) if values.is_valid(row) => {
                     sum.number(name, values.value(row));
                 }
-                Values::Boolean(values) if values.is_valid(row) => {
+                ColumnValues::Boolean(values) if values.is_valid(row) => {
                     sum.boolean(name, values.value(row));
                 }
                 _ => {}

@@ -85,71 +85,61 @@ impl Account {
     }
 }
 
-/// What was expected under one text, and what was found.
-#[derive(Default)]
-struct Tally<'a> {
-    /// By reason: how many must be there, how many may be, and how many letters there are.
-    reasons: BTreeMap<&'a str, [u64; 3]>,
-    /// The text as the first who expected it, or else its letter, has it.
-    text: &'a str,
-}
+/// By reason: how many letters must be there, how many may be, and how many are.
+type ByReason<'a> = BTreeMap<&'a str, [u64; 3]>;
 
 /// Holds the letters against what was expected. For each thing expected there must be a letter of
 /// its text and reason, and there may be more; the same thing expected twice needs two.
 pub fn account(letters: &[Letter], expected: &[Doomed]) -> Account {
-    let mut tallies: BTreeMap<&str, Tally<'_>> = BTreeMap::new();
+    let mut texts: BTreeMap<&str, ByReason<'_>> = BTreeMap::new();
     for doomed in expected {
-        let text = doomed.text.trim();
-        let tally = tallies.entry(text).or_default();
-        tally.text = text;
-        let counts = tally.reasons.entry(&doomed.reason).or_default();
-        counts[usize::from(doomed.maybe)] += 1;
+        let reasons = texts.entry(doomed.text.trim()).or_default();
+        reasons.entry(&doomed.reason).or_default()[usize::from(doomed.maybe)] += 1;
     }
     let unfolded: Vec<Option<String>> = letters.iter().map(Letter::unfolded).collect();
     for (letter, unfolded) in letters.iter().zip(&unfolded) {
         // A pack is told by its body or by its lines, whichever was expected.
         let body = letter.body.trim();
         let text = match unfolded {
-            Some(lines) if !tallies.contains_key(body) => lines.trim(),
+            Some(lines) if !texts.contains_key(body) => lines.trim(),
             _ => body,
         };
-        let tally = tallies.entry(text).or_default();
-        tally.text = text;
-        tally.reasons.entry(letter.reason()).or_default()[2] += 1;
+        let reasons = texts.entry(text).or_default();
+        reasons.entry(letter.reason()).or_default()[2] += 1;
     }
     let mut account = Account {
         expected: expected.iter().filter(|doomed| !doomed.maybe).count() as u64,
         letters: letters.len() as u64,
         ..Account::default()
     };
-    for tally in tallies.values() {
-        tally.add_to(&mut account);
+    for (text, reasons) in &texts {
+        account.add(text, reasons);
     }
     account
 }
 
-impl Tally<'_> {
-    fn add_to(&self, account: &mut Account) {
+impl Account {
+    fn add(&mut self, text: &str, reasons: &ByReason<'_>) {
         let mut strays = Vec::new();
         let mut missing = Vec::new();
-        for (reason, [must, may, found]) in &self.reasons {
+        for (reason, [must, may, found]) in reasons {
             if must + may == 0 {
                 strays.extend((0..*found).map(|_| *reason));
             } else {
-                account.repeats += found.saturating_sub(must + may);
+                self.repeats += found.saturating_sub(must + may);
                 missing.extend((0..must.saturating_sub(*found)).map(|_| *reason));
             }
         }
         // One that is missing and one that nobody expected are one that died of something else.
         while let (Some(must), Some(is)) = (missing.last(), strays.last()) {
             let [must, is] = [must, is].map(|reason| (*reason).to_owned());
-            account.other_reason.push((self.text.to_owned(), must, is));
+            self.other_reason.push((text.to_owned(), must, is));
             missing.pop();
             strays.pop();
         }
-        let named = |reason: &str| (self.text.to_owned(), reason.to_owned());
-        account.missing.extend(missing.into_iter().map(named));
-        account.unexpected.extend(strays.into_iter().map(named));
+        let named = |reason: &str| (text.to_owned(), reason.to_owned());
+        self.missing.extend(missing.into_iter().map(named));
+        self.unexpected.extend(strays.into_iter().map(named));
     }
 }
 

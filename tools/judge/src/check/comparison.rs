@@ -8,8 +8,8 @@ use contract::Kinds;
 
 use super::question::{Places, Question};
 use crate::arrivals::Arrivals;
-use crate::content::Content;
-use crate::curated::{self, Row};
+use crate::content::ContentHash;
+use crate::curated::{self, CuratedRow};
 use crate::error::JudgeError;
 use crate::examples::{EXAMPLES, cut};
 use crate::identity::{Identity, identity, kind_name};
@@ -105,7 +105,7 @@ impl<'a> Comparison<'a> {
         if let Some(found) = &mut self.verdict.raw {
             found.rows += 1;
         }
-        let content = Content::of(&event);
+        let content = ContentHash::of(&event);
         let known = self
             .ledger
             .contents(place)
@@ -151,7 +151,7 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    fn curated_row(&mut self, key: &str, row: Row<'_>) {
+    fn curated_row(&mut self, key: &str, row: CuratedRow<'_>) {
         let Some(place) = self.ledger.place(&row.identity) else {
             let received_at = row.received_at;
             self.stranger(row.identity.clone(), received_at, key, || cut(&row.shown()));

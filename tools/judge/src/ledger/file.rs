@@ -44,7 +44,7 @@ pub enum LedgerError {
 
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Line<'a> {
+pub(super) struct LedgerLine<'a> {
     pub(super) kind: &'a str,
     pub(super) event_id: Cow<'a, str>,
     pub(super) accepted_at: DateTime<Utc>,
@@ -54,7 +54,7 @@ pub(super) struct Line<'a> {
     event: Cow<'a, RawValue>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> LedgerLine<'a> {
     /// The line of an event whose text is valid JSON. Text of several lines is kept as a string.
     pub(super) fn new(
         kind: &'a str,
@@ -62,13 +62,13 @@ impl<'a> Line<'a> {
         accepted_at: DateTime<Utc>,
         maybe: bool,
         text: &'a str,
-    ) -> Result<Line<'a>, LedgerError> {
+    ) -> Result<LedgerLine<'a>, LedgerError> {
         let event = if text.contains(['\n', '\r']) {
             to_raw_value(text).map(Cow::Owned)
         } else {
             serde_json::from_str(text).map(Cow::Borrowed)
         };
-        Ok(Line {
+        Ok(LedgerLine {
             kind,
             event_id: event_id.into(),
             accepted_at,
@@ -105,7 +105,7 @@ impl LedgerFile {
         }
     }
 
-    pub(super) fn append(&mut self, line: &Line<'_>) -> Result<(), LedgerError> {
+    pub(super) fn append(&mut self, line: &LedgerLine<'_>) -> Result<(), LedgerError> {
         serde_json::to_writer(&mut self.0, line)
             .map_err(std::io::Error::from)
             .and_then(|()| self.0.write_all(b"\n"))
@@ -120,7 +120,7 @@ impl LedgerFile {
 /// Hands each line of the file to `each`, which says what is wrong with it, if anything is.
 pub(super) fn read(
     path: &Path,
-    mut each: impl FnMut(&Line<'_>) -> Result<(), String>,
+    mut each: impl FnMut(&LedgerLine<'_>) -> Result<(), String>,
 ) -> Result<(), LedgerError> {
     let failed = |source| LedgerError::File {
         doing: "read",

@@ -13,8 +13,8 @@ use contract::{Hour, Kinds, parse_sent};
 
 pub use file::LedgerError;
 
-use self::file::{LedgerFile, Line};
-use crate::content::Content;
+use self::file::{LedgerFile, LedgerLine};
+use crate::content::ContentHash;
 use crate::identity::{Identity, identity, kind_name};
 
 /// How sure it is that an event was accepted.
@@ -30,17 +30,17 @@ pub enum Certainty {
 #[derive(Debug, Default)]
 pub struct Ledger {
     places: HashMap<Identity, u32>,
-    entries: Vec<Entry>,
+    entries: Vec<LedgerEntry>,
     /// Contents other than the first that were sent under one identity, by its place.
-    others: HashMap<u32, Vec<(Content, Certainty)>>,
+    others: HashMap<u32, Vec<(ContentHash, Certainty)>>,
     acceptances: u64,
     file: Option<LedgerFile>,
 }
 
 /// The first that was sent under one identity.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) content: Content,
+pub(crate) struct LedgerEntry {
+    pub(crate) content: ContentHash,
     pub(crate) certainty: Certainty,
     /// When the first acceptance was answered.
     pub(crate) accepted_at: DateTime<Utc>,
@@ -76,7 +76,7 @@ impl Ledger {
         Ok(ledger)
     }
 
-    fn take_line(&mut self, kinds: &Kinds, line: &Line<'_>) -> Result<(), String> {
+    fn take_line(&mut self, kinds: &Kinds, line: &LedgerLine<'_>) -> Result<(), String> {
         let certainty = if line.maybe {
             Certainty::Maybe
         } else {
@@ -99,7 +99,12 @@ impl Ledger {
                 line.event_id
             ));
         }
-        self.enter(identity, Content::of(&event), line.accepted_at, certainty);
+        self.enter(
+            identity,
+            ContentHash::of(&event),
+            line.accepted_at,
+            certainty,
+        );
         Ok(())
     }
 
@@ -122,9 +127,9 @@ impl Ledger {
         if let Some(file) = &mut self.file {
             let (kind, id) = (&event.kind.name, identity.event_id().to_string());
             let maybe = certainty == Certainty::Maybe;
-            file.append(&Line::new(kind, id, answered_at, maybe, text)?)?;
+            file.append(&LedgerLine::new(kind, id, answered_at, maybe, text)?)?;
         }
-        self.enter(identity, Content::of(&event), answered_at, certainty);
+        self.enter(identity, ContentHash::of(&event), answered_at, certainty);
         Ok(())
     }
 
@@ -143,7 +148,7 @@ impl Ledger {
     fn enter(
         &mut self,
         identity: Identity,
-        content: Content,
+        content: ContentHash,
         at: DateTime<Utc>,
         certainty: Certainty,
     ) {
@@ -152,7 +157,7 @@ impl Ledger {
         let next = self.entries.len() as u32;
         let place = *self.places.entry(identity).or_insert(next);
         if place == next {
-            self.entries.push(Entry {
+            self.entries.push(LedgerEntry {
                 content,
                 certainty,
                 accepted_at: at,
@@ -226,12 +231,15 @@ impl Ledger {
         self.places.get(identity).copied()
     }
 
-    pub(crate) fn entry(&self, place: u32) -> &Entry {
+    pub(crate) fn entry(&self, place: u32) -> &LedgerEntry {
         &self.entries[place as usize]
     }
 
     /// All contents that were sent under the identity of that place, the first of them first.
-    pub(crate) fn contents(&self, place: u32) -> impl Iterator<Item = (Content, Certainty)> + '_ {
+    pub(crate) fn contents(
+        &self,
+        place: u32,
+    ) -> impl Iterator<Item = (ContentHash, Certainty)> + '_ {
         let first = self.entry(place);
         let others = self.others.get(&place).into_iter().flatten().copied();
         std::iter::once((first.content, first.certainty)).chain(others)

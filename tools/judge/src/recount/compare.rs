@@ -7,8 +7,8 @@ use contract::{Hour, Kind};
 
 use super::figures::{Figure, figures};
 use super::found::{Difference, Recount};
-use super::part::{Part, Values};
-use super::table::{FIGURES, Format, Row, Table};
+use super::part::{Part, SignalValues};
+use super::table::{AggregateRow, FIGURES, Format, Table};
 
 /// The values of an entity's signal.
 #[derive(Default)]
@@ -96,8 +96,8 @@ fn gathered<'p>(parts: impl Iterator<Item = &'p Part>) -> Gathered<'p> {
             *messages.entry(entity).or_default() += (end - start) as u64;
             for (signal, column) in &batch.signals {
                 let valid = |row: &usize| match column {
-                    Values::Numbers(column) => column.is_valid(*row),
-                    Values::Texts(column) => column.is_valid(*row),
+                    SignalValues::Numbers(column) => column.is_valid(*row),
+                    SignalValues::Texts(column) => column.is_valid(*row),
                 };
                 let mut rows = (start..end).filter(valid).peekable();
                 if rows.peek().is_none() {
@@ -105,10 +105,10 @@ fn gathered<'p>(parts: impl Iterator<Item = &'p Part>) -> Gathered<'p> {
                 }
                 let values = values.entry((entity, signal.as_str())).or_default();
                 match column {
-                    Values::Numbers(column) => {
+                    SignalValues::Numbers(column) => {
                         values.numbers.extend(rows.map(|row| column.value(row)));
                     }
-                    Values::Texts(_) => values.texts += rows.count() as u64,
+                    SignalValues::Texts(_) => values.texts += rows.count() as u64,
                 }
             }
             start = end;
@@ -131,7 +131,13 @@ impl Readings {
 }
 
 /// What is wrong with the row, if anything is.
-fn wrong(kind: &Kind, hour: Hour, row: &Row, messages: u64, expected: &Expected) -> Option<String> {
+fn wrong(
+    kind: &Kind,
+    hour: Hour,
+    row: &AggregateRow,
+    messages: u64,
+    expected: &Expected,
+) -> Option<String> {
     let mut wrong = Vec::new();
     let mut whole = |name: &str, is: u64, must: u64| {
         if is != must {
@@ -141,7 +147,7 @@ fn wrong(kind: &Kind, hour: Hour, row: &Row, messages: u64, expected: &Expected)
     whole("messages", row.messages, messages);
     whole("count", row.count, expected.count);
     whole("texts", row.texts.unwrap_or(expected.texts), expected.texts);
-    for (at, (name, is)) in FIGURES.into_iter().zip(row.figures).enumerate() {
+    for (at, (name, is)) in FIGURES.into_iter().zip(row.figures()).enumerate() {
         let one_value = name == "stddev" && expected.count < 2;
         let must = expected.figures.filter(|_| !one_value).map(|all| all[at]);
         let fits = match (is, must) {
@@ -161,7 +167,7 @@ fn wrong(kind: &Kind, hour: Hour, row: &Row, messages: u64, expected: &Expected)
         let [is, must] = [is, must].map(|unit| unit.unwrap_or("none"));
         wrong.push(format!("unit {is} rather than {must}"));
     }
-    if row.kind != kind.name || row.hour != Some(hour.start()) {
+    if row.kind != kind.name || row.event_hour != Some(hour.start()) {
         wrong.push("another kind or hour than its key".to_owned());
     }
     (!wrong.is_empty()).then(|| wrong.join(", "))

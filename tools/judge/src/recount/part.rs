@@ -50,20 +50,20 @@ impl<'a> PartKey<'a> {
 #[derive(Debug)]
 pub struct Part {
     pub(super) commit: u64,
-    pub(super) batches: Vec<Batch>,
+    pub(super) batches: Vec<SignalRows>,
 }
 
 /// Some of the rows.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct SignalRows {
     pub(super) entities: StringArray,
     /// The columns of signals; a signal that changes its type has several.
-    pub(super) signals: Vec<(String, Values)>,
+    pub(super) signals: Vec<(String, SignalValues)>,
 }
 
 /// The values of a signal, by row.
 #[derive(Debug)]
-pub(super) enum Values {
+pub(super) enum SignalValues {
     /// Numbers, and booleans as 0 and 1.
     Numbers(Float64Array),
     /// Texts: which rows have one.
@@ -97,7 +97,7 @@ impl Part {
     }
 }
 
-fn batches(kind: &Kind, file: Bytes) -> Result<Vec<Batch>, String> {
+fn batches(kind: &Kind, file: Bytes) -> Result<Vec<SignalRows>, String> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
     let is_signal =
@@ -123,7 +123,7 @@ fn batches(kind: &Kind, file: Bytes) -> Result<Vec<Batch>, String> {
                 signals.push((signal_of(field)?.to_owned(), values));
             }
         }
-        batches.push(Batch {
+        batches.push(SignalRows {
             entities: entities.as_string().clone(),
             signals,
         });
@@ -132,16 +132,16 @@ fn batches(kind: &Kind, file: Bytes) -> Result<Vec<Batch>, String> {
 }
 
 /// `None` where the column has no value at all.
-fn values(field: &Field, column: &ArrayRef) -> Result<Option<Values>, String> {
+fn values(field: &Field, column: &ArrayRef) -> Result<Option<SignalValues>, String> {
     Ok(match column.data_type() {
         DataType::Null => None,
         number if number.is_numeric() || *number == DataType::Boolean => {
             let column = converted(field.name(), column, &DataType::Float64)?;
-            Some(Values::Numbers(
+            Some(SignalValues::Numbers(
                 column.as_primitive::<Float64Type>().clone(),
             ))
         }
-        text if is_text(text) => Some(Values::Texts(column.clone())),
+        text if is_text(text) => Some(SignalValues::Texts(column.clone())),
         other => {
             return Err(format!(
                 "column `{}` is {other}: no signal is",

@@ -64,35 +64,20 @@ pub struct Table {
     pub(super) key: String,
     pub(super) format: Format,
     pub(super) commit: u64,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<AggregateRow>,
 }
 
-/// A row of it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Row {
+/// A row of the object, by the names of the JSONL.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct AggregateRow {
     pub(super) kind: String,
     pub(super) entity_id: String,
-    pub(super) hour: Option<DateTime<Utc>>,
+    /// `None` where it is no time.
+    pub(super) event_hour: Option<DateTime<Utc>>,
     pub(super) signal: String,
     pub(super) unit: Option<String>,
     pub(super) messages: u64,
     pub(super) count: u64,
-    /// In the order of [`FIGURES`].
-    pub(super) figures: [Option<f64>; 7],
-    /// How many values are texts; in Parquet alone.
-    pub(super) texts: Option<u64>,
-}
-
-/// A row of the JSONL.
-#[derive(Deserialize)]
-struct Line {
-    kind: String,
-    entity_id: String,
-    event_hour: DateTime<Utc>,
-    signal: String,
-    unit: Option<String>,
-    messages: u64,
-    count: u64,
     min: Option<f64>,
     max: Option<f64>,
     mean: Option<f64>,
@@ -100,6 +85,24 @@ struct Line {
     p50: Option<f64>,
     p95: Option<f64>,
     p99: Option<f64>,
+    /// How many values are texts; in Parquet alone.
+    #[serde(skip)]
+    pub(super) texts: Option<u64>,
+}
+
+impl AggregateRow {
+    /// In the order of [`FIGURES`].
+    pub(super) fn figures(&self) -> [Option<f64>; 7] {
+        [
+            self.min,
+            self.max,
+            self.mean,
+            self.stddev,
+            self.p50,
+            self.p95,
+            self.p99,
+        ]
+    }
 }
 
 impl Table {
@@ -139,37 +142,17 @@ fn commit_of(metadata: &HashMap<String, String>) -> Result<u64, String> {
         .map_err(|_| format!("its metadata names commit `{text}`, which is no number"))
 }
 
-fn jsonl_rows(body: &[u8]) -> Result<Vec<Row>, String> {
+fn jsonl_rows(body: &[u8]) -> Result<Vec<AggregateRow>, String> {
     let lines = body.split(|byte| *byte == b'\n').enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty());
     lines
         .map(|(at, line)| {
-            let line: Line = serde_json::from_slice(line)
-                .map_err(|error| format!("line {}: {error}", at + 1))?;
-            Ok(Row {
-                kind: line.kind,
-                entity_id: line.entity_id,
-                hour: Some(line.event_hour),
-                signal: line.signal,
-                unit: line.unit,
-                messages: line.messages,
-                count: line.count,
-                figures: [
-                    line.min,
-                    line.max,
-                    line.mean,
-                    line.stddev,
-                    line.p50,
-                    line.p95,
-                    line.p99,
-                ],
-                texts: None,
-            })
+            serde_json::from_slice(line).map_err(|error| format!("line {}: {error}", at + 1))
         })
         .collect()
 }
 
-fn parquet_rows(file: Bytes) -> Result<Vec<Row>, String> {
+fn parquet_rows(file: Bytes) -> Result<Vec<AggregateRow>, String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| error.to_string())?;
@@ -180,7 +163,7 @@ fn parquet_rows(file: Bytes) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
+fn batch_rows(batch: &RecordBatch, rows: &mut Vec<AggregateRow>) -> Result<(), String> {
     let text = |name| -> Result<StringArray, String> {
         Ok(full_column(batch, name, &DataType::Utf8)?
             .as_string()
@@ -207,18 +190,25 @@ fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
             let value = column.value(row);
             u64::try_from(value).map_err(|_| format!("row {row} has {name} {value}"))
         };
-        rows.push(Row {
+        let [min, max, mean, stddev, p50, p95, p99] = std::array::from_fn(|figure| {
+            let column = &figures[figure];
+            column.is_valid(row).then(|| column.value(row))
+        });
+        rows.push(AggregateRow {
             kind: kinds.value(row).to_owned(),
             entity_id: entities.value(row).to_owned(),
-            hour: DateTime::from_timestamp_millis(hours.value(row)),
+            event_hour: DateTime::from_timestamp_millis(hours.value(row)),
             signal: signals.value(row).to_owned(),
             unit: units.is_valid(row).then(|| units.value(row).to_owned()),
             messages: at("messages", &messages)?,
             count: at("count", &counts)?,
-            figures: std::array::from_fn(|figure| {
-                let column = &figures[figure];
-                column.is_valid(row).then(|| column.value(row))
-            }),
+            min,
+            max,
+            mean,
+            stddev,
+            p50,
+            p95,
+            p99,
             texts: Some(at("texts", &texts)?),
         });
     }

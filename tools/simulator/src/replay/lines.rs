@@ -14,28 +14,28 @@ const RECEIVED_AT: &str = "ingest_received_at";
 
 /// A recorded event, and its time where that can be read.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct RecordedEvent {
     pub(crate) body: String,
     pub(crate) time: Option<DateTime<Utc>>,
 }
 
 /// The events of one NDJSON file.
-pub(crate) struct Lines {
+pub(crate) struct EventLines {
     text: Box<dyn BufRead + Send>,
     /// Fields that may hold the event time.
     time_fields: Vec<String>,
 }
 
-impl Lines {
-    pub(crate) fn new(text: Box<dyn BufRead + Send>, time_fields: Vec<String>) -> Lines {
-        Lines { text, time_fields }
+impl EventLines {
+    pub(crate) fn new(text: Box<dyn BufRead + Send>, time_fields: Vec<String>) -> EventLines {
+        EventLines { text, time_fields }
     }
 
-    /// The next line that is an object; `None` at the end. Lines before it that are none are counted.
-    pub(crate) fn next_line(
+    /// The next line that is an object; `None` at the end. EventLines before it that are none are counted.
+    pub(crate) fn next_event(
         &mut self,
         counts: &mut ReplayCounts,
-    ) -> Result<Option<Line>, std::io::Error> {
+    ) -> Result<Option<RecordedEvent>, std::io::Error> {
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
@@ -60,7 +60,7 @@ impl Lines {
         }
     }
 
-    fn line(&self, text: &str) -> Result<Line, Skip> {
+    fn line(&self, text: &str) -> Result<RecordedEvent, Skip> {
         let mut event: BTreeMap<String, &RawValue> =
             serde_json::from_str(text).map_err(|error| {
                 if error.is_data() {
@@ -77,7 +77,7 @@ impl Lines {
             // The values as they stand: a number keeps its digits.
             serde_json::to_string(&event).map_err(|_| Skip::NotJson)?
         };
-        Ok(Line { body, time })
+        Ok(RecordedEvent { body, time })
     }
 }
 
@@ -96,10 +96,10 @@ mod tests {
             "[1]\n",
             "{\"b\":2}"
         );
-        let mut lines = Lines::new(Box::new(text.as_bytes()), vec!["timestamp".into()]);
+        let mut lines = EventLines::new(Box::new(text.as_bytes()), vec!["timestamp".into()]);
         let mut counts = ReplayCounts::default();
         let mut read = Vec::new();
-        while let Some(line) = lines.next_line(&mut counts).unwrap() {
+        while let Some(line) = lines.next_event(&mut counts).unwrap() {
             read.push((line.body, line.time.map(contract::format_millis)));
         }
         let first = "{\"can_id\":\"0x1\",\"event_id\":\"e-1\",\"kind\":\"vehicle\",\"payload\":{\"x\":1.50},\"timestamp\":\"2025-10-04T12:00:00Z\",\"vehicle_id\":\"v\"}";

@@ -19,7 +19,7 @@ use contract::Kinds;
 pub use counts::{ReplayCounts, Skip};
 pub use pace::{Speed, SpeedError};
 
-use self::lines::{Line, Lines};
+use self::lines::{EventLines, RecordedEvent};
 use self::pace::Pace;
 use crate::event::{Class, DueEvent};
 
@@ -57,7 +57,7 @@ pub struct Replay {
     /// Fields that may hold the event time.
     time_fields: Vec<String>,
     pace: Pace,
-    current: Option<(PathBuf, Lines)>,
+    current: Option<(PathBuf, EventLines)>,
     counts: ReplayCounts,
     bytes_read: Arc<AtomicU64>,
 }
@@ -107,7 +107,7 @@ impl Replay {
         Arc::clone(&self.bytes_read)
     }
 
-    fn next_line(&mut self) -> Result<Option<Line>, ReplayError> {
+    fn next_event(&mut self) -> Result<Option<RecordedEvent>, ReplayError> {
         loop {
             let (path, mut lines) = match self.current.take() {
                 Some(current) => current,
@@ -116,7 +116,7 @@ impl Replay {
                     None => return Ok(None),
                 },
             };
-            match lines.next_line(&mut self.counts) {
+            match lines.next_event(&mut self.counts) {
                 Ok(None) => {}
                 Ok(line) => {
                     self.current = Some((path, lines));
@@ -127,11 +127,11 @@ impl Replay {
         }
     }
 
-    fn open(&mut self, path: PathBuf) -> Result<(PathBuf, Lines), ReplayError> {
+    fn open(&mut self, path: PathBuf) -> Result<(PathBuf, EventLines), ReplayError> {
         self.counts.files += 1;
         self.pace.next_file();
         match open_text(&path, Arc::clone(&self.bytes_read)) {
-            Ok(text) => Ok((path, Lines::new(text, self.time_fields.clone()))),
+            Ok(text) => Ok((path, EventLines::new(text, self.time_fields.clone()))),
             Err(source) => Err(ReplayError::Read { path, source }),
         }
     }
@@ -141,11 +141,11 @@ impl Iterator for Replay {
     type Item = Result<DueEvent, ReplayError>;
 
     fn next(&mut self) -> Option<Result<DueEvent, ReplayError>> {
-        let line = self.next_line().transpose()?;
+        let line = self.next_event().transpose()?;
         if line.is_err() {
             self.files.clear();
         }
-        Some(line.map(|Line { body, time }| DueEvent {
+        Some(line.map(|RecordedEvent { body, time }| DueEvent {
             body,
             class: Class::Good,
             due: self.pace.due(time),
