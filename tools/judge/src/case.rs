@@ -1,4 +1,4 @@
-//! A ledger, the lake that it is held against, and what is waited for before.
+//! One ledger and the lake that it is compared with: waits, then the verdict.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ pub(crate) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Waits until the queue has drained and `curated/` is complete, as far as is asked for, and recounts
-    /// the aggregates: once they count all of `curated/`, where that was waited for.
+    /// Waits until the queue has drained (`drain`) and `curated/` is complete (`curated`), then recounts the
+    /// aggregates, unless `raw/` alone is judged. With `curated` it waits until they count all of `curated/`.
     ///
     /// # Errors
     ///

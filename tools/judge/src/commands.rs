@@ -28,7 +28,7 @@ const METRICS_EVERY: Duration = Duration::from_secs(6);
 pub enum Outcome {
     /// Nothing is lost, duplicated, altered or invented.
     Clean,
-    /// Something is, or it could not be judged.
+    /// Something is lost, duplicated, altered or invented, or the lake could not be judged.
     Failed,
     /// The settings cannot work.
     Usage,
@@ -77,7 +77,7 @@ pub(crate) fn usage(error: &anyhow::Error) -> Outcome {
     Outcome::Usage
 }
 
-/// What a run sends, with what, and its seed. What is refused here is wrong with the settings.
+/// The events of a run, the sender and the seed. An error says what is wrong with the settings.
 fn prepare(
     run: &RunConfig,
     stop: &CancellationToken,

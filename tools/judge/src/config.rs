@@ -26,7 +26,7 @@ pub struct Cli {
     /// What to do; `run` unless named.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Of the run.
+    /// Settings of the run.
     #[command(flatten)]
     pub run: RunConfig,
 }
@@ -81,7 +81,7 @@ pub struct Config {
 /// Settings of a run.
 #[derive(Debug, Clone, Args)]
 pub struct RunConfig {
-    /// Of queue and lake.
+    /// Settings of queue and lake.
     #[command(flatten)]
     pub common: Config,
     /// Where ingest is.
@@ -137,7 +137,7 @@ pub struct RunConfig {
 /// Settings of a check.
 #[derive(Debug, Clone, Args)]
 pub struct CheckConfig {
-    /// Of queue and lake.
+    /// Settings of queue and lake.
     #[command(flatten)]
     pub common: Config,
     /// The ledger: a JSON object a line, {"kind","event_id","accepted_at","event"}.

@@ -1,4 +1,4 @@
-//! What an event says, as one number that is the same however and wherever it is written.
+//! What an event says, as one number: the same for every spelling, in `raw/` and in `curated/`.
 
 use contract::{Event, Scalar};
 use xxhash_rust::xxh3::xxh3_128;
@@ -9,9 +9,8 @@ use crate::columns::without_type;
 const ENTITY: &str = "\u{1}entity";
 const TIME: &str = "\u{1}time";
 
-/// The sum of the hashes of all that an event says: entity, time, fields and signals, whatever
-/// their order. What the server adds is not in it. 128 bits: no two contents that differ in the
-/// wild have the same one.
+/// The sum of the hashes of all that an event says: entity, time, fields and signals, in any order. What the
+/// server adds is not in it. 128 bits, so that two contents do not share one by chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ContentHash {
     /// In two halves, which take less room than a `u128` that has to be aligned.
@@ -93,7 +92,7 @@ impl ContentHasher {
         self.sum = self.sum.wrapping_add(xxh3_128(&self.part));
     }
 
-    /// The content, and a fresh start for the next one.
+    /// The sum so far; the next one starts from nothing.
     pub(crate) fn finish(&mut self) -> ContentHash {
         let sum = std::mem::take(&mut self.sum);
         ContentHash {

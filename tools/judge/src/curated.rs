@@ -117,7 +117,7 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// Kind and event hour of a part's key.
+/// Kind and event hour of a part's key; `None` if it is not the key of a part.
 fn partition(key: &str) -> Option<(&str, Hour)> {
     let (kind, rest) = key
         .strip_prefix(CURATED)?

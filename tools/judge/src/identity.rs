@@ -5,8 +5,8 @@ use std::fmt;
 use contract::{Event, Hour, Kinds, derive_event_id};
 use uuid::Uuid;
 
-/// An event's identity. Two accepted events of one identity are one event; the id alone is not
-/// enough, for it is unique within kind and event hour only.
+/// An event's identity: two accepted events with the same identity are one event. The id alone is unique only
+/// within its kind and event hour.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     id: CompactId,
@@ -36,7 +36,7 @@ impl Identity {
         Identity { id, hour, kind }
     }
 
-    /// The place of its kind among the declared ones.
+    /// The place of the kind among the declared ones.
     pub(crate) fn kind(&self) -> u16 {
         self.kind
     }

@@ -1,5 +1,4 @@
-//! The account of dead letters: what was expected to die, against the letters that stand in the
-//! dead-letter queue.
+//! The account of dead letters: compares the letters in a dead-letter queue with what was expected to die.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +14,15 @@ use crate::examples::{EXAMPLES, cut};
 /// A letter that stands in a dead-letter queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Letter {
-    /// Its body.
+    /// The body of the message.
     pub body: String,
-    /// Its message attributes.
+    /// The message attributes by name.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Letter {
-    /// The reason's code, [`MAX_RECEIVES`] where it has none.
+    /// The code of the reason; [`MAX_RECEIVES`] where SQS moved the message, which names none.
     pub fn reason(&self) -> &str {
         let reason = self.attributes.get(ATTRIBUTE_REASON);
         reason.map_or(MAX_RECEIVES, String::as_str)
@@ -40,18 +39,18 @@ impl Letter {
 /// A message or event that was expected to die.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Doomed {
-    /// The text of the event, or the body of the message where that dies as a whole: of a pack, as
-    /// it was sent or its lines. White space around it does not count.
+    /// The text of the event; where the message dies as a whole, its body, or for a pack its lines. White
+    /// space around the text does not count.
     pub text: String,
     /// The reason's code.
     pub reason: String,
-    /// Whether it may be missing too: what may not have reached the queue may have died or not.
+    /// Whether there may be no letter: the event may not have reached the queue.
     #[serde(default)]
     pub maybe: bool,
 }
 
 impl Doomed {
-    /// What must be there.
+    /// What must have a letter.
     pub fn new(text: &str, reason: &str) -> Doomed {
         Doomed {
             text: text.to_owned(),
@@ -68,18 +67,18 @@ pub struct Account {
     pub expected: u64,
     /// How many letters there are.
     pub letters: u64,
-    /// Letters for what has one already: the queue delivers at least once, so these are no fault.
+    /// Further letters for the same event: the queue delivers at least once, so these are no fault.
     pub repeats: u64,
-    /// Text and reason of what has no letter.
+    /// Expected, without a letter: text and reason.
     pub missing: Vec<(String, String)>,
-    /// Text, expected reason and the letter's own of what died of something else.
+    /// Died of another reason: text, expected reason, reason of the letter.
     pub other_reason: Vec<(String, String, String)>,
     /// Text and reason of letters that nobody expected.
     pub unexpected: Vec<(String, String)>,
 }
 
 impl Account {
-    /// Whether every one is there with its reason, and no other letter is.
+    /// Whether all that was expected has a letter with its reason, and there is no other letter.
     pub fn clean(&self) -> bool {
         self.missing.is_empty() && self.other_reason.is_empty() && self.unexpected.is_empty()
     }
@@ -88,8 +87,8 @@ impl Account {
 /// By reason: how many letters must be there, how many may be, and how many are.
 type ByReason<'a> = BTreeMap<&'a str, [u64; 3]>;
 
-/// Holds the letters against what was expected. For each thing expected there must be a letter of
-/// its text and reason, and there may be more; the same thing expected twice needs two.
+/// Compares the letters with what was expected. Each text and reason needs a letter, and may have more; the
+/// same text and reason expected twice needs two.
 pub fn account(letters: &[Letter], expected: &[Doomed]) -> Account {
     let mut texts: BTreeMap<&str, ByReason<'_>> = BTreeMap::new();
     for doomed in expected {

@@ -23,7 +23,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Its name in reports: `lost`.
+    /// The name in reports: `lost`.
     pub fn as_str(self) -> &'static str {
         match self {
             Fault::Lost => "lost",
@@ -43,7 +43,7 @@ pub struct Finding {
     pub kind: String,
     /// The event's id, or for a line that cannot be read `line` and its number.
     pub event_id: String,
-    /// The object that it was found in, where it was.
+    /// The object in which it was found; `None` if it was not found.
     pub key: Option<String>,
     /// Where it is missing, or what stands there.
     pub detail: String,
@@ -82,7 +82,7 @@ pub struct Found {
 pub struct Verdict {
     /// Different events that were accepted.
     pub accepted: u64,
-    /// Acceptances, those of events that had been accepted before included.
+    /// Acceptances, further ones of the same event included.
     pub acceptances: u64,
     /// Different events of which it is not known whether they were accepted.
     pub maybe: u64,
@@ -104,9 +104,9 @@ pub struct Verdict {
     pub invented: u64,
     /// Examples, at most [`EXAMPLES`] of each fault.
     pub findings: Vec<Finding>,
-    /// Time from acceptance to `raw/`, where the arrivals were watched.
+    /// Time from acceptance to `raw/`; `None` if the arrivals were not watched.
     pub latency: Option<Latency>,
-    /// What AWS bills for all of it, where somebody counted.
+    /// What AWS bills for the requests; `None` if they were not counted.
     pub cost: Option<Cost>,
 }
 

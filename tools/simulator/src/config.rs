@@ -27,10 +27,10 @@ pub struct Config {
     /// What to do instead of simulating.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Of the simulation.
+    /// Settings of the simulation.
     #[command(flatten)]
     pub fleet: FleetConfig,
-    /// Of sending.
+    /// Settings of sending.
     #[command(flatten)]
     pub target: TargetConfig,
     /// How log lines are written.
@@ -176,7 +176,7 @@ impl FleetConfig {
         })
     }
 
-    /// Real time from each event to the next; none for as fast as possible.
+    /// Real time from each event to the next; `None` is as fast as possible.
     pub fn interval(&self) -> Option<Duration> {
         Duration::try_from_secs_f64(1.0 / self.rate).ok()
     }
@@ -237,8 +237,8 @@ impl ReplayConfig {
     }
 }
 
-/// Simulated time runs level with the clock in a run by rate; in all others it may be further back.
-/// How far past `now` the last event of a plan would be; zero where it is not.
+/// How far past `now` the last event of a plan would be; zero if it is not. In a run bound to a rate
+/// simulated time keeps level with the clock, so that only the start counts.
 pub(crate) fn ahead_of_clock(plan: &Plan, rate_bound: bool, now: DateTime<Utc>) -> TimeDelta {
     let count = i32::try_from(plan.count.unwrap_or(0)).unwrap_or(i32::MAX);
     let span = TimeDelta::from_std(plan.step)

@@ -26,14 +26,14 @@ const MAX_CONTENTS: usize = 32;
 struct Sighting {
     /// Which of its contents `raw/` holds, a bit each.
     contents: u32,
-    /// Where it was first found: place among the keys, counted from 1.
+    /// Objects in which it was first found: places among the keys, counted from 1; 0 if it was not found.
     raw_object: u32,
     curated_object: u32,
     curated_rows: u16,
     altered: bool,
     /// In one of the two it was found with other content.
     altered_in_raw: bool,
-    /// Milliseconds from its acceptance until its raw object was seen, and 1.
+    /// 1 + the milliseconds from its acceptance until its raw object was seen; 0 if that was not seen.
     latency: u32,
 }
 

@@ -23,7 +23,7 @@ pub trait Progress: Send + Sync {
     fn objects(&self, done: u64, all: u64);
 }
 
-/// For a caller who does not ask.
+/// For a caller who does not want to be told.
 impl Progress for () {
     fn objects(&self, _: u64, _: u64) {}
 }

@@ -1,6 +1,6 @@
 //! What was accepted: the events that the lake must hold.
 //!
-//! Events go in as they were sent, with how sure it is that they were accepted; out come their identities and contents.
+//! Events go in as they were sent, with how sure it is that they were accepted; identities and contents come out.
 //! The same event twice is one entry.
 
 mod file;
@@ -20,9 +20,9 @@ use crate::identity::{Identity, identity, kind_name};
 /// How sure it is that an event was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// Its post was answered and the event among the accepted.
+    /// The post was answered, and this event was among the accepted.
     Accepted,
-    /// Its post ended in `503` or without an answer: the lake may hold it or not.
+    /// The post ended in `503` or without an answer: the lake may hold the event or not.
     Maybe,
 }
 
@@ -190,7 +190,7 @@ impl Ledger {
             .count() as u64
     }
 
-    /// Acceptances, those of events that were accepted before included.
+    /// Acceptances, further ones of the same event included.
     pub fn acceptances(&self) -> u64 {
         self.acceptances
     }
@@ -205,12 +205,12 @@ impl Ledger {
         self.others.len() as u64
     }
 
-    /// When the first of its events was accepted.
+    /// When the first event was accepted; `None` for an empty ledger.
     pub fn earliest(&self) -> Option<DateTime<Utc>> {
         self.entries.iter().map(|entry| entry.accepted_at).min()
     }
 
-    /// The hours in which its events happened, by the name of their kind.
+    /// The hours in which the events happened, each with the name of the kind.
     pub fn hours(&self, kinds: &Kinds) -> BTreeSet<(String, Hour)> {
         let hours: HashSet<(u16, Hour)> = self
             .places

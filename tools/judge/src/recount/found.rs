@@ -7,11 +7,11 @@ use crate::examples::EXAMPLES;
 /// Something in `aggregates/` that a recount of `curated/` does not give.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The kind.
+    /// The name of the kind.
     pub kind: String,
-    /// Entity and signal of the row; none where the object as a whole is wrong.
+    /// Entity and signal of the row; `None` where the object as a whole is wrong.
     pub row: Option<(String, String)>,
-    /// The object.
+    /// The key of the object.
     pub key: String,
     /// What it says, and what it must say.
     pub detail: String,
@@ -32,9 +32,9 @@ impl fmt::Display for Difference {
 pub struct Recount {
     /// Hours that were counted, of each kind by itself.
     pub hours: u64,
-    /// Rows that they must have.
+    /// Rows that the objects of these hours must have.
     pub rows: u64,
-    /// What differs, rows and whole objects.
+    /// Rows and whole objects that differ.
     pub difference_count: u64,
     /// How many of the differences are an object that does not count all parts yet.
     pub behind: u64,
@@ -48,7 +48,7 @@ impl Recount {
         self.difference_count == 0
     }
 
-    /// Whether nothing differs but what the aggregator has yet to do.
+    /// Whether the only differences are parts that the aggregator has yet to count.
     pub fn clean_but_behind(&self) -> bool {
         self.difference_count == self.behind
     }

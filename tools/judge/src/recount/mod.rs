@@ -1,4 +1,4 @@
-//! Counts `aggregates/` again from `curated/`.
+//! Recounts `aggregates/` from `curated/`.
 //!
 //! An aggregates object says in its metadata which commit it counts last, and a part carries the
 //! number of the commit that wrote it and is there before it is counted. So at any moment an
@@ -27,7 +27,7 @@ use crate::error::JudgeError;
 const HOURS_AT_ONCE: usize = 4;
 const READ_AHEAD: usize = 8;
 
-/// Which hours are counted, and what is asked of them.
+/// Which hours are counted, and whether the aggregator must have finished them.
 #[derive(Debug, Clone, Default)]
 pub struct Extent {
     /// Kinds and event hours; all of the lake unless given.
@@ -38,12 +38,12 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// All hours, at whatever moment: aggregators may run.
+    /// All hours, while aggregators may run.
     pub fn at_any_moment() -> Extent {
         Extent::default()
     }
 
-    /// All hours, of which the aggregator has nothing left to do.
+    /// All hours, after the aggregator has finished.
     pub fn complete() -> Extent {
         Extent {
             complete: true,
@@ -104,7 +104,7 @@ pub async fn recount(lake: &Lake, kinds: &Kinds, extent: &Extent) -> Result<Reco
     Ok(found)
 }
 
-/// The commit of the last of the parts; 0 where there is none.
+/// The commit of the last of the parts; 0 if there are no parts.
 fn last_commit(parts: &[String]) -> u64 {
     let commits = parts.iter().filter_map(|key| PartKey::parse(key));
     commits.map(|place| place.commit).max().unwrap_or_default()
@@ -178,7 +178,7 @@ impl HourOf<'_> {
         Ok(found)
     }
 
-    /// The object of that extension; none where it cannot be read, or is not there.
+    /// The object with that extension; `None` if it is not there, or cannot be read, which is a difference.
     async fn table(
         &self,
         extension: &str,

@@ -19,16 +19,16 @@ const BATCH_ROWS: usize = 64 * 1024;
 /// The place of a curated part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartKey<'a> {
-    /// The name of its kind.
+    /// The name of the kind.
     pub kind: &'a str,
-    /// Its event hour.
+    /// The event hour.
     pub hour: Hour,
     /// The commit that wrote it.
     pub commit: u64,
 }
 
 impl<'a> PartKey<'a> {
-    /// Reads `curated/kind=<kind>/year=…/month=…/day=…/hour=…/part-<commit>.parquet`; none if the
+    /// Reads `curated/kind=<kind>/year=…/month=…/day=…/hour=…/part-<commit>.parquet`; `None` if the
     /// key is not of that form.
     pub fn parse(key: &'a str) -> Option<PartKey<'a>> {
         let (kind, rest) = key

@@ -31,16 +31,16 @@ pub enum Format {
 /// The place of an aggregates object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableKey<'a> {
-    /// The name of its kind.
+    /// The name of the kind.
     pub kind: &'a str,
-    /// Its event hour.
+    /// The event hour.
     pub hour: Hour,
-    /// How it is written.
+    /// The format, as the extension says.
     pub format: Format,
 }
 
 impl<'a> TableKey<'a> {
-    /// Reads `aggregates/year=…/month=…/day=…/hour=…/<kind>.parquet` or `….jsonl`; none if the key
+    /// Reads `aggregates/year=…/month=…/day=…/hour=…/<kind>.parquet` or `….jsonl`; `None` if the key
     /// is not of that form.
     pub fn parse(key: &'a str) -> Option<TableKey<'a>> {
         let (hour, name) = key.strip_prefix(AGGREGATES)?.rsplit_once('/')?;

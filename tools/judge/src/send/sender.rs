@@ -18,7 +18,7 @@ pub struct SendOptions {
     pub batch: usize,
     /// The most posts under way at once; at least 1.
     pub connections: usize,
-    /// Events a second; none is as fast as they are taken.
+    /// Events a second; `None` is as fast as ingest takes them.
     pub rate: Option<f64>,
 }
 

@@ -16,7 +16,7 @@ pub struct Answer {
 /// A refused event.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Rejected {
-    /// Its position in the post.
+    /// The position in the post, counted from 0.
     pub index: usize,
     /// The stable code: `missing_field`.
     pub code: String,
@@ -32,9 +32,9 @@ pub enum PostError {
     /// have been accepted; sent again, it is the same event.
     #[error("cannot reach ingest at {url} (attempts: {attempts})")]
     Unreachable {
-        /// Where it was looked for.
+        /// The address that was tried.
         url: String,
-        /// How often.
+        /// Attempts in all.
         attempts: u32,
         /// The last failure.
         #[source]
@@ -46,7 +46,7 @@ pub enum PostError {
     Overloaded {
         /// `429` or `503`.
         status: u16,
-        /// How often it was asked.
+        /// Attempts in all.
         attempts: u32,
         /// What it said.
         message: String,

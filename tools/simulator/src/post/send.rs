@@ -186,7 +186,7 @@ where
         stopped: stop.is_cancelled(),
         failure: run.failure,
     };
-    // It ends by itself now that nobody listens.
+    // The producer ends by itself now that nobody listens.
     (ended, producer.await.ok())
 }
 

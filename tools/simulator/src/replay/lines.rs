@@ -31,7 +31,7 @@ impl EventLines {
         EventLines { text, time_fields }
     }
 
-    /// The next line that is an object; `None` at the end. EventLines before it that are none are counted.
+    /// The next line that is an object; `None` at the end. Lines before it that are no object are counted.
     pub(crate) fn next_event(
         &mut self,
         counts: &mut ReplayCounts,

@@ -43,7 +43,7 @@ pub enum Breakage {
 }
 
 impl Breakage {
-    /// All of them, in the order in which a generator uses them.
+    /// All ways, in the order in which a generator uses them.
     pub const ALL: [Breakage; 17] = [
         Breakage::NoTime,
         Breakage::SignalIsWord,

@@ -44,7 +44,7 @@ impl Cell {
         }
     }
 
-    /// Moves on by `seconds`, to `now`, and counts anew.
+    /// Moves on by `seconds`, to `now`, and works out the counters of that moment.
     pub(crate) fn advance(&mut self, seconds: f64, now: DateTime<Utc>) {
         // First-order autoregressive noise: its variance does not depend on how often it is read.
         let kept = (-seconds.max(0.0) / NOISE_MEMORY_S).exp();

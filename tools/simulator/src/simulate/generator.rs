@@ -85,7 +85,7 @@ impl Generator {
         })
     }
 
-    /// Its events for [`send`](crate::send): `interval` of real time apart, or as fast as possible.
+    /// The events for [`send`](crate::send), due `interval` of real time apart; `None` is as fast as possible.
     pub fn paced(
         self,
         interval: Option<Duration>,

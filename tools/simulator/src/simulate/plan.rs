@@ -1,4 +1,4 @@
-//! What a generator shall yield.
+//! How many events a generator yields, from whom, and how many of them are wrong.
 
 use std::time::Duration;
 
@@ -53,10 +53,10 @@ impl Default for Plan {
 /// A plan that cannot be followed.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum PlanError {
-    /// Neither vehicles nor cells.
+    /// The plan has neither vehicles nor cells.
     #[error("there is neither a vehicle nor a cell to simulate")]
     NoEntities,
-    /// A share is not one.
+    /// A share is not from 0 to 1.
     #[error("the share of {0} events is {1}: it must be from 0 to 1")]
     Share(&'static str, f64),
     /// The shares add up to more than all events.
@@ -67,7 +67,7 @@ pub enum PlanError {
     TooLong {
         /// The number of events.
         count: u64,
-        /// Simulated time between two.
+        /// Simulated time between two events.
         step: Duration,
     },
 }
