@@ -6,7 +6,7 @@ use anyhow::bail;
 use aws::{Aws, CallError, Lake, Queue};
 use chrono::Utc;
 use contract::Kinds;
-use simulator::{Generator, PostError, SendError};
+use simulator::{Exit, Generator, PostError, SendError};
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
@@ -18,32 +18,14 @@ use crate::ledger::Ledger;
 use crate::letters::account_of_files;
 use crate::scope::Scope;
 use crate::send::{EventsWithIds, Sender};
-pub(crate) use crate::terminal::bar;
+use crate::terminal::bar;
 
 /// Services bring their count of AWS requests to their metrics at least this often.
 const METRICS_EVERY: Duration = Duration::from_secs(6);
 
-/// How a command ended, with its words for the user printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing is lost, duplicated, altered or invented.
-    Clean,
-    /// Something is lost, duplicated, altered or invented, or the lake could not be judged.
-    Failed,
-    /// The settings cannot work.
-    Usage,
-}
-
-impl Outcome {
-    /// The exit code: 0, 1 or 2.
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-}
-
 /// Does what the settings say. The first stop ends the sending or the waiting, and there is no
 /// verdict: what was accepted may still be on its way.
-pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
+pub async fn run(command: &Command, stop: &CancellationToken) -> Exit {
     let result = match command {
         Command::Run(run) => match prepare(run, stop) {
             Ok((events, sender, seed)) => run_and_judge(run, events, sender, seed).await,
@@ -62,19 +44,19 @@ pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
         Command::Crash(crash) => return crash::run(crash, stop).await,
     };
     match result {
-        Ok(true) => Outcome::Clean,
-        Ok(false) => Outcome::Failed,
+        Ok(true) => Exit::Fine,
+        Ok(false) => Exit::Failed,
         Err(error) => {
             eprintln!("judge: {error:#}");
-            Outcome::Failed
+            Exit::Failed
         }
     }
 }
 
 /// Says what is wrong with the settings.
-pub(crate) fn usage(error: &anyhow::Error) -> Outcome {
+pub(crate) fn usage(error: &anyhow::Error) -> Exit {
     eprintln!("judge: {error:#}");
-    Outcome::Usage
+    Exit::Usage
 }
 
 /// The events of a run, the sender and the seed. An error says what is wrong with the settings.

@@ -26,15 +26,16 @@ mod wait;
 
 pub use arrivals::Arrivals;
 pub use check::{Places, Progress, Question, judge};
-pub use commands::{Outcome, run};
+pub use commands::run;
 pub use config::{CheckConfig, Cli, Command, Config, LettersConfig, RunConfig};
 pub use cost::Cost;
 pub use crash::{CrashConfig, Findings, Reader};
 pub use error::JudgeError;
+pub use examples::EXAMPLES;
 pub use identity::Identity;
 pub use latency::Latency;
 pub use ledger::{Certainty, Ledger, LedgerError};
 pub use scope::Scope;
 pub use send::{EventsWithIds, SendOptions, Sender, Sent};
-pub use verdict::{EXAMPLES, Fault, Finding, Verdict};
+pub use verdict::{Fault, Finding, Verdict};
 pub use wait::{Drained, wait_for_aggregates, wait_for_all, wait_for_drain};

@@ -5,7 +5,6 @@ use std::fmt;
 use aws::PRICES_AS_OF;
 
 use crate::cost::Cost;
-pub use crate::examples::EXAMPLES;
 use crate::latency::Latency;
 use crate::recount::Recount;
 
@@ -102,7 +101,7 @@ pub struct Verdict {
     pub altered: u64,
     /// Events in the lake that were never accepted.
     pub invented: u64,
-    /// Examples, at most [`EXAMPLES`] of each fault.
+    /// Examples, at most [`EXAMPLES`](crate::EXAMPLES) of each fault.
     pub findings: Vec<Finding>,
     /// Time from acceptance to `raw/`; `None` if the arrivals were not watched.
     pub latency: Option<Latency>,

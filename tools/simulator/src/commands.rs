@@ -12,36 +12,19 @@ use tracing::{info, warn};
 
 use crate::config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig, ahead_of_clock};
 use crate::event::DueEvent;
+use crate::exit::Exit;
 use crate::post::{PostError, SendError, Summary, send};
 use crate::simulate::Generator;
 
-/// How a command ended, with its words for the user printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All sound events were accepted, or the user stopped it.
-    Fine,
-    /// A sound event was refused, ingest could not be reached, or a file not be read.
-    Failed,
-    /// The settings cannot work.
-    Usage,
-}
-
-impl Outcome {
-    /// The exit code: 0, 1 or 2.
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-}
-
 /// Does what the settings say until done or `stop` is cancelled.
-pub async fn run(config: &Config, stop: &CancellationToken) -> Outcome {
+pub async fn run(config: &Config, stop: &CancellationToken) -> Exit {
     let result = match &config.command {
         Some(Command::Replay(replay)) => run_replay(replay, &config.target, stop).await,
         None => run_fleet(&config.fleet, &config.target, stop).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("simulator: {error:#}");
-        Outcome::Usage
+        Exit::Usage
     })
 }
 
@@ -49,7 +32,7 @@ async fn run_fleet(
     fleet: &FleetConfig,
     target: &TargetConfig,
     stop: &CancellationToken,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Exit> {
     let plan = fleet.plan(Utc::now(), rand::random())?;
     let generator = Generator::new(&plan)?;
     let interval = fleet.interval();
@@ -99,14 +82,14 @@ async fn run_replay(
     replay: &ReplayConfig,
     target: &TargetConfig,
     stop: &CancellationToken,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Exit> {
     let events = replay.replay()?;
     if target.dry_run {
-        let (outcome, events) = print(events, stop).await;
+        let (exit, events) = print(events, stop).await;
         if let Some(events) = events {
             eprintln!("{}", events.counts());
         }
-        return Ok(outcome);
+        return Ok(exit);
     }
     let (client, options) = (
         target.client()?.stopped_by(stop.clone()),
@@ -147,7 +130,7 @@ fn progress_bar(length: u64, template: &str) -> ProgressBar {
 }
 
 /// Prints events as NDJSON, without pace, until the source or the reader ends.
-async fn print<S, E>(source: S, stop: &CancellationToken) -> (Outcome, Option<S>)
+async fn print<S, E>(source: S, stop: &CancellationToken) -> (Exit, Option<S>)
 where
     S: Iterator<Item = Result<DueEvent, E>> + Send + 'static,
     E: std::error::Error + 'static,
@@ -156,13 +139,13 @@ where
     let printing = tokio::task::spawn_blocking(move || {
         let mut source = source;
         let mut out = BufWriter::new(std::io::stdout().lock());
-        let mut outcome = Outcome::Fine;
+        let mut exit = Exit::Fine;
         while let Some(event) = source.next().filter(|_| !stop.is_cancelled()) {
             let written = match event {
                 Ok(event) => writeln!(out, "{}", event.body),
                 Err(error) => {
                     eprintln!("simulator: {}", chain(&error));
-                    outcome = Outcome::Failed;
+                    exit = Exit::Failed;
                     break;
                 }
             };
@@ -172,16 +155,16 @@ where
             }
         }
         let _ = out.flush();
-        (outcome, source)
+        (exit, source)
     });
     match printing.await {
-        Ok((outcome, source)) => (outcome, Some(source)),
-        Err(_) => (Outcome::Failed, None),
+        Ok((exit, source)) => (exit, Some(source)),
+        Err(_) => (Exit::Failed, None),
     }
 }
 
 /// Prints the summary, and what to do where something failed.
-fn report(summary: &Summary, read: Option<String>) -> Outcome {
+fn report(summary: &Summary, read: Option<String>) -> Exit {
     if let Some(read) = read {
         println!("{read}");
     }
@@ -200,9 +183,9 @@ fn report(summary: &Summary, read: Option<String>) -> Outcome {
         );
     }
     if summary.is_fine() {
-        Outcome::Fine
+        Exit::Fine
     } else {
-        Outcome::Failed
+        Exit::Failed
     }
 }
 

@@ -3,13 +3,15 @@
 mod commands;
 mod config;
 mod event;
+mod exit;
 mod post;
 mod replay;
 mod simulate;
 
-pub use commands::{Outcome, run};
+pub use commands::run;
 pub use config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig};
 pub use event::{Class, DueEvent};
+pub use exit::Exit;
 pub use post::{
     Answer, Client, ClientConfig, ClientCounts, ClientError, Compression, Ended, PostError, Posted,
     Rejected, SendError, SendOptions, Summary, send,

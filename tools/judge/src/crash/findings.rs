@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::verdict::EXAMPLES;
+use crate::examples::EXAMPLES;
 
 /// Findings, of which the first few are named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

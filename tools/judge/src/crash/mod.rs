@@ -27,6 +27,7 @@ use anyhow::Context;
 use chrono::Utc;
 use contract::Kinds;
 use indicatif::ProgressBar;
+use simulator::Exit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -37,9 +38,10 @@ use self::plan::Service;
 use self::report::Report;
 use self::stand::Stand;
 use crate::check::{Question, judge};
-use crate::commands::{Outcome, bar, usage};
+use crate::commands::usage;
 use crate::ledger::Ledger;
 use crate::scope::Scope;
+use crate::terminal::bar;
 
 pub use findings::Findings;
 pub use reader::Reader;
@@ -52,7 +54,7 @@ const START: Duration = Duration::from_secs(120);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// Runs the rounds and judges. The first stop kills all processes and ends without a verdict.
-pub(crate) async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outcome {
+pub(crate) async fn run(config: &CrashConfig, stop: &CancellationToken) -> Exit {
     if let Err(error) = config.check() {
         return usage(&error);
     }
@@ -102,18 +104,18 @@ pub(crate) async fn run(config: &CrashConfig, stop: &CancellationToken) -> Outco
     match clean {
         true => {
             stand.logs.remove_if_temporary();
-            Outcome::Clean
+            Exit::Fine
         }
         false => {
             eprintln!("judge: the services' logs and the ledger are in {folder}");
-            Outcome::Failed
+            Exit::Failed
         }
     }
 }
 
-fn stopped() -> Outcome {
+fn stopped() -> Exit {
     eprintln!("judge: stopped before a verdict: all processes are killed");
-    Outcome::Failed
+    Exit::Failed
 }
 
 async fn work(

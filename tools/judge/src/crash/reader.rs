@@ -12,7 +12,7 @@ use super::findings::Findings;
 use crate::curated;
 use crate::error::JudgeError;
 use crate::identity::{Identity, kind_name};
-use crate::recount::{Format, Part, PartKey, Recount, Table, TableKey, compare};
+use crate::recount::{PartKey, PartSignals, Recount, Table, TableFormat, TableKey, compare};
 
 /// Objects that are read ahead.
 const READ_AHEAD: usize = 4;
@@ -60,7 +60,7 @@ struct SeenPart {
 
 #[derive(Debug, Default)]
 struct HourOfParts {
-    parts: Vec<Part>,
+    parts: Vec<PartSignals>,
     /// The commit of the newest.
     last: u64,
 }
@@ -149,7 +149,7 @@ impl Reader {
 
     /// Kinds and hours whose aggregates do not count all of their parts that were seen.
     pub fn behind(&self) -> Vec<(String, Hour)> {
-        let counted = |(kind, hour): &Place, format: Format| {
+        let counted = |(kind, hour): &Place, format: TableFormat| {
             let key = aggregate_key(*hour, kind, extension(format));
             self.tables.get(&key).map_or(0, |seen| seen.commit)
         };
@@ -262,7 +262,7 @@ impl Reader {
                 row.identity.event_id()
             ));
         });
-        let part = rows.and_then(|()| Part::read(kinds, &key, object.body));
+        let part = rows.and_then(|()| PartSignals::read(kinds, &key, object.body));
         match (part, PartKey::parse(&key)) {
             (Ok(part), Some(place)) => {
                 let of = self
@@ -379,11 +379,11 @@ impl Reader {
 }
 
 /// In the order in which they are read: the JSONL follows from the Parquet.
-const FORMATS: [Format; 2] = [Format::Jsonl, Format::Parquet];
+const FORMATS: [TableFormat; 2] = [TableFormat::Jsonl, TableFormat::Parquet];
 
-fn extension(format: Format) -> &'static str {
+fn extension(format: TableFormat) -> &'static str {
     match format {
-        Format::Jsonl => "jsonl",
-        Format::Parquet => "parquet",
+        TableFormat::Jsonl => "jsonl",
+        TableFormat::Parquet => "parquet",
     }
 }

@@ -7,8 +7,8 @@ use contract::{Hour, Kind};
 
 use super::figures::{Figure, figures};
 use super::found::{Difference, Recount};
-use super::part::{Part, SignalValues};
-use super::table::{AggregateRow, FIGURES, Format, Table};
+use super::part::{PartSignals, SignalValues};
+use super::table::{AggregateRow, FIGURES, Table, TableFormat};
 
 /// The values of an entity's signal.
 #[derive(Default)]
@@ -34,13 +34,13 @@ struct Expected {
 pub fn compare<'p>(
     kind: &Kind,
     hour: Hour,
-    parts: impl IntoIterator<Item = &'p Part>,
+    parts: impl IntoIterator<Item = &'p PartSignals>,
     table: &Table,
     found: &mut Recount,
 ) {
     let parts = parts.into_iter().filter(|part| part.commit <= table.commit);
     let (messages, mut values) = gathered(parts);
-    if table.format == Format::Parquet {
+    if table.format == TableFormat::Parquet {
         found.rows += values.len() as u64;
     }
     let mut differ = |entity: &str, signal: &str, detail: String| {
@@ -82,7 +82,7 @@ pub fn compare<'p>(
 /// The messages of each entity, and the values of each signal.
 type Gathered<'p> = (HashMap<&'p str, u64>, HashMap<(&'p str, &'p str), Readings>);
 
-fn gathered<'p>(parts: impl Iterator<Item = &'p Part>) -> Gathered<'p> {
+fn gathered<'p>(parts: impl Iterator<Item = &'p PartSignals>) -> Gathered<'p> {
     let (mut messages, mut values) = Gathered::default();
     for batch in parts.flat_map(|part| &part.batches) {
         let entities = &batch.entities;

@@ -18,8 +18,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use compare::compare;
 pub use found::{Difference, Recount};
-pub use part::{Part, PartKey};
-pub use table::{Format, Table, TableKey};
+pub use part::{PartKey, PartSignals};
+pub use table::{Table, TableFormat, TableKey};
 
 use crate::error::JudgeError;
 
@@ -151,10 +151,10 @@ impl HourOf<'_> {
                         key: key.clone(),
                         reason: "it was listed and is gone".to_owned(),
                     })?;
-                Part::read(self.kinds, key, object.body)
+                PartSignals::read(self.kinds, key, object.body)
             });
         }
-        let parts: Vec<Part> = stream::iter(reads)
+        let parts: Vec<PartSignals> = stream::iter(reads)
             .buffered(READ_AHEAD)
             .try_collect()
             .await?;

@@ -48,7 +48,7 @@ impl<'a> PartKey<'a> {
 /// A curated part, as far as aggregates are made of it. Parts do not change, so one that was read
 /// may be kept.
 #[derive(Debug)]
-pub struct Part {
+pub struct PartSignals {
     pub(super) commit: u64,
     pub(super) batches: Vec<SignalRows>,
 }
@@ -70,14 +70,14 @@ pub(super) enum SignalValues {
     Texts(ArrayRef),
 }
 
-impl Part {
+impl PartSignals {
     /// Reads the object of that key.
     ///
     /// # Errors
     ///
     /// [`JudgeError`] if the key is none of a part of a declared kind, or the object is not Parquet
     /// with the columns of `curated/`.
-    pub fn read(kinds: &Kinds, key: &str, file: Bytes) -> Result<Part, JudgeError> {
+    pub fn read(kinds: &Kinds, key: &str, file: Bytes) -> Result<PartSignals, JudgeError> {
         let failed = |reason: String| JudgeError::Curated {
             key: key.to_owned(),
             reason,
@@ -90,7 +90,7 @@ impl Part {
                 kind: place.kind.to_owned(),
             })?;
         let batches = batches(kind, file).map_err(failed)?;
-        Ok(Part {
+        Ok(PartSignals {
             commit: place.commit,
             batches,
         })

@@ -21,7 +21,7 @@ pub(super) const FIGURES: [&str; 7] = ["min", "max", "mean", "stddev", "p50", "p
 
 /// How an aggregates object is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum TableFormat {
     /// Parquet: the aggregator's own state.
     Parquet,
     /// JSON lines, which follow from it.
@@ -36,7 +36,7 @@ pub struct TableKey<'a> {
     /// The event hour.
     pub hour: Hour,
     /// The format, as the extension says.
-    pub format: Format,
+    pub format: TableFormat,
 }
 
 impl<'a> TableKey<'a> {
@@ -46,8 +46,8 @@ impl<'a> TableKey<'a> {
         let (hour, name) = key.strip_prefix(AGGREGATES)?.rsplit_once('/')?;
         let (kind, extension) = name.rsplit_once('.')?;
         let format = match extension {
-            "parquet" => Format::Parquet,
-            "jsonl" => Format::Jsonl,
+            "parquet" => TableFormat::Parquet,
+            "jsonl" => TableFormat::Jsonl,
             _ => return None,
         };
         Some(TableKey {
@@ -62,7 +62,7 @@ impl<'a> TableKey<'a> {
 #[derive(Debug)]
 pub struct Table {
     pub(super) key: String,
-    pub(super) format: Format,
+    pub(super) format: TableFormat,
     pub(super) commit: u64,
     pub(super) rows: Vec<AggregateRow>,
 }
@@ -117,8 +117,8 @@ impl Table {
             .format;
         let commit = commit_of(&object.metadata)?;
         let rows = match format {
-            Format::Parquet => parquet_rows(object.body)?,
-            Format::Jsonl => jsonl_rows(&object.body)?,
+            TableFormat::Parquet => parquet_rows(object.body)?,
+            TableFormat::Jsonl => jsonl_rows(&object.body)?,
         };
         Ok(Table {
             key: key.to_owned(),
