@@ -38,7 +38,7 @@ COPY LICENSE licences/third-party.txt /usr/share/doc/headwater/
 
 # No program writes to its file system but where its settings say (judge: --ledger; local-aws: --data), /tmp included: run
 # them with --read-only. Health checks are the program itself, as there is nothing else that could ask. They are Docker's;
-# compose has its own, and ECS knows none but those of the task definition (tests/check_terraform.py holds them together).
+# compose has its own, and ECS knows none but those of the task definition (tests/checks/check_terraform.py holds them together).
 
 FROM runtime AS ingest
 COPY --from=builder /src/out/ingest /usr/local/bin/ingest

@@ -1,6 +1,6 @@
 """How the Dockerfile is read and followed: this one, and small ones with something wrong in them.
 
-tests/python -m unittest discover -s tests
+tests/python -m unittest discover -s tests/checks
 """
 
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 import images
 import recipe
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 SMALL = """
 ARG BASE=example/base:1

@@ -1,7 +1,7 @@
 """The compose file, what Prometheus and Grafana in it are given, and the GitHub workflows: that all of it is pinned,
 checked for health and of one mind with the code. Each check is also given what it must not pass.
 
-tests/python -m unittest discover -s tests
+tests/python -m unittest discover -s tests/checks
 """
 
 import copy
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "localstack"
 DASHBOARDS = FOLDER / "grafana/dashboards"
 

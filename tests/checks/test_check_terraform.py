@@ -1,6 +1,6 @@
 """What check_terraform.py passes and what it must not: this checkout, and copies of it spoilt in one place each.
 
-tests/python -m unittest discover -s tests
+tests/python -m unittest discover -s tests/checks
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import check_terraform
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # All that is compared; a copy of it is small.
 PARTS = (

@@ -1,6 +1,6 @@
 """What licences.py finds wrong with the list of crates and their licence texts.
 
-tests/python -m unittest discover -s tests
+tests/python -m unittest discover -s tests/checks
 """
 
 import unittest

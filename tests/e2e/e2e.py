@@ -277,7 +277,7 @@ def pipeline(arguments, services, sqs, s3):
         listed = subprocess.run([*cli, f"s3://{bucket}/aggregates/"], env=env, check=True, capture_output=True, text=True)
         require("vehicle.jsonl" in listed.stdout, listed.stdout)
     say("DuckDB computes the aggregates anew")
-    check = [sys.executable, ROOT / "tests/lake_check.py", "--endpoint", endpoint, "--bucket", bucket]
+    check = [sys.executable, ROOT / "tests/e2e/lake_check.py", "--endpoint", endpoint, "--bucket", bucket]
     subprocess.run([*check, "--contracts", ROOT / "docs/examples"], env=env, check=True)
 
 

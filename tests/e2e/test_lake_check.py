@@ -2,7 +2,7 @@
 
 The figures that the lake's aggregates hold are computed here with Python's own statistics.
 
-    tests/python -m unittest discover -s tests
+    tests/python -m unittest discover -s tests/e2e
 """
 
 import contextlib

@@ -34,7 +34,7 @@ def sees_what_is_wrong():
 def main():
     if not sees_what_is_wrong():
         sys.exit("terraform fmt finds nothing wrong in a file that it should change")
-    folder = Path(__file__).resolve().parent.parent / "terraform"
+    folder = Path(__file__).resolve().parents[2] / "terraform"
     found = differences(folder)
     print(found or f"{len(list(folder.rglob('*.tf')))} files of terraform/ are as terraform fmt writes them")
     return 1 if found else 0

@@ -1,7 +1,7 @@
 """What the comparison of policies and calls passes, and what it must find: calls too many and too few, wider statements,
 other prefixes, statements that it does not understand.
 
-    tests/python -m unittest discover -s tests
+    tests/python -m unittest discover -s tests/checks
 """
 
 import json
@@ -13,7 +13,7 @@ import policies
 from checkout import Missing, Repo
 from policies import Permission
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 SENDER = """
 data "aws_iam_policy_document" "sender" {

@@ -1,6 +1,6 @@
 """What readers.py would find: figures and tables spoilt in one place each, without a pipeline and without the readers.
 
-tests/python -m unittest discover -s tests
+tests/python -m unittest discover -s tests/e2e
 """
 
 import unittest
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from readers import figures, glue, page
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # A row of aggregates/, and what a reader makes of the same events.
 LINE = {

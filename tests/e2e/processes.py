@@ -13,7 +13,7 @@ import urllib.request
 # Longest that a service may take to stop: its own grace is 20 s, and the machine may be busy.
 STOP = 40
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def say(text):

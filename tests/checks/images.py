@@ -26,7 +26,7 @@ from pathlib import Path
 
 import recipe
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 BAR = 40_000_000
 

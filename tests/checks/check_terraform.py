@@ -483,7 +483,7 @@ def complaints(root):
 
 
 def main():
-    found = complaints(Path(__file__).resolve().parent.parent)
+    found = complaints(Path(__file__).resolve().parents[2])
     for complaint in found:
         print(complaint)
     print(f"{len(CHECKS)} comparisons, {len(found)} differences")
