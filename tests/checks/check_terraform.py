@@ -16,8 +16,8 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import dockerfile
 import policies
-import recipe
 from checkout import Missing, Repo, part, product, seconds
 
 SERVICES = ("ingest", "batch-consumer", "aggregator")
@@ -197,10 +197,10 @@ def commands(repo):
 
 def health(repo):
     """Docker, compose and ECS ask the same command, and none of them gives up before it does."""
-    stages = recipe.read(repo.text("Dockerfile"))
+    stages = dockerfile.read(repo.text("Dockerfile"))
     task = "terraform/modules/task/main.tf"
     for service in SERVICES:
-        asked = recipe.health(stages[service])
+        asked = dockerfile.health(stages[service])
         # Bare it runs once and ends, and does not listen.
         wanted = None if service == "aggregator" else [*stages[service].last("ENTRYPOINT").words(), "health"]
         if asked != wanted:
@@ -214,10 +214,10 @@ def health(repo):
     }
     for stage in stages.values():
         check = stage.last("HEALTHCHECK")
-        if recipe.health(stage):
-            waits[f"Dockerfile ({stage.name})"] = seconds(check.flags.get("timeout", [""])[0])
+        if dockerfile.health(stage):
+            waits[f"Dockerfile ({stage.name})"] = seconds(check.flags.get("timeout", ""))
             for flag, pattern in (("interval", r"interval"), ("retries", r"retries"), ("start-period", r"startPeriod")):
-                there = check.flags.get(flag, [""])[0].removesuffix("s")
+                there = check.flags.get(flag, "").removesuffix("s")
                 there_too = repo.found(task, rf"healthCheck = \{{.*?{pattern}\s*= (\d+)")
                 yield from same(f"health checks' {flag}", {f"Dockerfile ({stage.name})": there, task: there_too})
     for place, wait in waits.items():
@@ -231,11 +231,11 @@ def service_command(repo, service):
 
 def containers(repo):
     """Who the programs run as, and what they may write to."""
-    stages = recipe.read(repo.text("Dockerfile"))
+    stages = dockerfile.read(repo.text("Dockerfile"))
     task = "terraform/modules/task/main.tf"
     users = {"Dockerfile": stages["runtime"].last("USER").rest, task: repo.found(task, r'^\s*user\s*= "([^"]+)"')}
     yield from same("users of the images", users)
-    for stage in recipe.programs(stages):
+    for stage in dockerfile.programs(stages):
         if stage.last("USER"):
             yield f"Dockerfile: {stage.name} has another user than the others"
     for place, text in (("localstack/compose.yaml", "  read_only: true"), (task, "readonlyRootFilesystem = true")):
@@ -477,7 +477,7 @@ def complaints(root):
     for check in CHECKS:
         try:
             found += check(repo)
-        except (Missing, recipe.NotUnderstood) as missing:
+        except (Missing, dockerfile.NotUnderstood) as missing:
             found.append(f"{check.__name__}: {missing}")
     return found
 

