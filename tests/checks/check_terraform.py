@@ -64,26 +64,26 @@ def names(repo):
 
 def queue_attributes(repo):
     module = "terraform/modules/queue/variables.tf"
-    setup = "crates/aws/src/setup.rs"
+    setup = "crates/aws/src"
     create = "localstack/init/ready.d/create.py"
     for what, variable, in_code, in_create in (
-        ("retentions", "retention_seconds", r"RETENTION_SECONDS: u32 = ([\d *]+);", None),
+        ("retentions", "retention_seconds", "RETENTION_SECONDS: u32 = …;", None),
         (
             "visibility timeouts",
             "visibility_timeout_seconds",
-            r"VISIBILITY_TIMEOUT_SECONDS: u32 = ([\d *]+);",
+            "VISIBILITY_TIMEOUT_SECONDS: u32 = …;",
             r'^VISIBILITY_TIMEOUT = "(\d+)"',
         ),
         (
             "receive counts",
             "max_receive_count",
-            r"MAX_RECEIVE_COUNT: u32 = ([\d *]+);",
+            "MAX_RECEIVE_COUNT: u32 = …;",
             r'^MAX_RECEIVE_COUNT = "(\d+)"',
         ),
         (
             "long polls",
             "receive_wait_seconds",
-            r'ReceiveMessageWaitTimeSeconds, "(\d+)"',
+            'QueueAttributeName::ReceiveMessageWaitTimeSeconds, "…"',
             r'^LONG_POLL = "(\d+)"',
         ),
     ):
@@ -91,7 +91,7 @@ def queue_attributes(repo):
         yield from same(
             what,
             {
-                setup: product(repo.found(setup, in_code)),
+                setup: product(repo.code(setup, in_code)),
                 create: int(repo.found(create, in_create)) if in_create else int(days) * 86400,
                 module: int(repo.default(module, variable)),
             },
@@ -155,9 +155,7 @@ def image(repo, service):
 def ports(repo):
     front = "terraform/modules/front/variables.tf"
     local = repo.block("terraform/settings.tf", r"^  ports = \{")
-    consumer = repo.found(
-        "crates/batch-consumer/src/config.rs", r"METRICS_LISTEN: SocketAddr =\s*SocketAddr::new\([^;]*?, (\d+)\)"
-    )
+    consumer = repo.code("crates/batch-consumer/src", "METRICS_LISTEN: SocketAddr = SocketAddr::new(…);").split()[-1]
     ingest = repo.settings("ingest")["LISTEN"].rsplit(":", 1)[1]
     aggregator = repo.settings("aggregator")["METRICS_LISTEN"].rsplit(":", 1)[1]
     for service, code in (("ingest", ingest), ("batch-consumer", consumer), ("aggregator", aggregator)):
@@ -189,9 +187,8 @@ def commands(repo):
         if f"health_command     = {json.dumps(asked)}" not in body:
             yield f"terraform/main.tf does not ask `{' '.join(asked)}` whether {service} is well"
     command = repo.found("terraform/modules/schedule/main.tf", r'^  command\s*= \["(\w+)"\]')
-    if not re.search(
-        rf"^    {command.capitalize()},", repo.block("crates/aggregator/src/config.rs", r"^pub enum Command \{"), re.M
-    ):
+    known = repo.block("crates/aggregator/src", r"^pub enum Command \{")
+    if not re.search(rf"^    {command.capitalize()},", known, re.M):
         yield f"the schedule runs `aggregator {command}`, which there is not"
 
 
@@ -207,7 +204,7 @@ def health(repo):
             yield f"Dockerfile asks {asked} whether {service} is ready, wanted {wanted}"
     if service_command(repo, "aggregator") != "watch":
         yield "compose.yaml asks for the health of an aggregator that does not run `watch`"
-    own = int(repo.found("crates/service/src/health.rs", r"timeout\(Duration::from_secs\((\d+)\), ask\)"))
+    own = int(repo.code("crates/service/src", "timeout(Duration::from_secs(…), ask)"))
     waits = {
         "compose.yaml": seconds(repo.found("localstack/compose.yaml", r"^x-health:.*?^  timeout: (\w+)")),
         task: int(repo.found(task, r"healthCheck = \{.*?timeout\s*= (\d+)")),
@@ -244,8 +241,7 @@ def containers(repo):
 
 
 def routes(repo):
-    known = re.findall(r'path = "([^"]+)"', repo.text("crates/ingest/src/handlers.rs"))
-    known += re.findall(r'\.route\(\s*"([^"]+)"', repo.text("crates/ingest/src/routes.rs"))
+    known = repo.all_code("crates/ingest/src", 'path = "…"') + repo.all_code("crates/ingest/src", '.route("…"')
     front = "terraform/modules/front/variables.tf"
     for path in re.findall(r'"([^"]+)"', repo.default(front, "public_paths")):
         if not any(fnmatch(route, path) for route in known):
@@ -262,7 +258,7 @@ def timeouts(repo):
     ingest, consumer = repo.settings("ingest"), repo.settings("batch-consumer")
     front = "terraform/modules/front/main.tf"
     idle = int(repo.found(front, r"idle_timeout\s*= (\d+)"))
-    head = int(repo.found("crates/ingest/src", r"HEAD_TIMEOUT: Duration = Duration::from_secs\((\d+)\)"))
+    head = int(repo.code("crates/ingest/src", "HEAD_TIMEOUT: Duration = Duration::from_secs(…)"))
     drain = int(repo.found(front, r"deregistration_delay\s*= (\d+)"))
     stop = int(repo.default("terraform/modules/service/variables.tf", "stop_timeout_seconds"))
     compose = seconds(repo.found("localstack/compose.yaml", r"stop_grace_period: (\w+)"))
@@ -281,13 +277,10 @@ def timeouts(repo):
 
 
 def prefixes(repo):
-    key = "crates/contract/src/key.rs"
-    code = {repo.found(key, rf'pub const {name}: &str = "([^"]+)"') for name in ("RAW", "CURATED", "AGGREGATES")}
-    code |= {
-        repo.found("crates/aggregator/src/commits.rs", r'const COMMITS: &str = "([^"]+)"'),
-        repo.found("crates/aggregator/src/columns.rs", r'const SCHEMA: &str = "([^"]+)"'),
-        repo.found("crates/aggregator/src/aside.rs", r'format!\("(_\w+/)'),
-    }
+    key, aggregator = "crates/contract/src", "crates/aggregator/src"
+    code = {repo.code(key, f'const {name}: &str = "…"') for name in ("RAW", "CURATED", "AGGREGATES")}
+    code |= {repo.code(aggregator, f'const {name}: &str = "…"') for name in ("COMMITS", "SCHEMA")}
+    code.add(repo.code(aggregator, 'format!("…{commit:010}-'))
     policies = "terraform/policies.tf"
     for service, expected in (("aggregator", code), ("batch_consumer", {"raw/"})):
         body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
@@ -318,7 +311,7 @@ def prefixes(repo):
             r'"storage\.location\.template" = "s3://\$\{var\.bucket\}/(.*?)\$\{local\.hours\}"', repo.text(catalog)
         )
     )
-    curated = repo.found(key, r'format!\("\{CURATED\}([^"]*?)\{hour\}/"\)').replace("{kind}", "${each.key}")
+    curated = repo.code(key, 'format!("{CURATED}…{hour}/")').replace("{kind}", "${each.key}")
     if templates != {"raw/", f"curated/{curated}", "aggregates/"}:
         yield f"{catalog}: tables over {sorted(templates)}, which are not the prefixes of {key}"
 
@@ -347,16 +340,15 @@ def columns(repo):
 
     entry = re.compile(r'\{ name = "(\w+)", type = "(\w+)"')
     server = dict(entry.findall(repo.block(path, r"^  curated_columns = \{")))
-    group = repo.text("crates/aggregator/src/group.rs")
-    wanted = re.findall(r'Field::new\(\s*"(\w+)",\s*DataType::(Utf8|Timestamp)', group)
-    wanted = {name: {"Utf8": "string", "Timestamp": "timestamp"}[of] for name, of in wanted}
+    aggregator = "crates/aggregator/src"
+    wanted = dict.fromkeys(repo.all_code(aggregator, 'Field::new("…", DataType::Utf8'), "string")
+    wanted |= dict.fromkeys(repo.all_code(aggregator, 'Field::new("…", DataType::Timestamp'), "timestamp")
     if server != wanted:
         yield f"{path}: curated tables begin with {server}, the files with {wanted}"
 
-    published = repo.text("crates/aggregator/src/published.rs")
-    columns = re.findall(r'\("(\w+)", (?:true|false), (Arc::new|whole)\(', published)
-    numbers = repo.found("crates/aggregator/src/published.rs", r"^const NUMBERS: \[&str; \d+\] = \[([^\]]*)\];")
-    wanted = {name: {"whole": "bigint", "Arc::new": "string"}[of] for name, of in columns}
+    wanted = {name: "bigint" for name, _ in repo.all_code(aggregator, '("…", …, whole(')}
+    wanted |= {name: "string" for name, _ in repo.all_code(aggregator, '("…", …, Arc::new(')}
+    numbers = repo.block(aggregator, r"^const NUMBERS: \[&str; \d+\] = \[")
     wanted |= dict.fromkeys(re.findall(r"\w+", numbers), "double")
     # For the aggregator alone: the lines do not have them.
     for name in ("texts", "sketch"):
@@ -373,9 +365,10 @@ def columns(repo):
 
 
 def permissions(repo):
-    called = set()
-    for path in ("crates/aws/src/queue.rs", "crates/aws/src/lake.rs"):
-        called |= set(re.findall(r'"((?:sqs|s3):\w+)"', repo.text(path)))
+    # Calls that set up queues and buckets are not the services', and the meter knows all operations.
+    called = set(re.findall(r'"((?:sqs|s3):\w+)"', repo.text("crates/aws/src", without=("setup.rs", "meter.rs"))))
+    if not called:
+        raise Missing('crates/aws/src: no line has an operation such as `"sqs:ReceiveMessage"`')
     called = {policies.PERMISSIONS.get(operation, operation) for operation in called}
     allowed = {one.action for document in policies.allowed(repo).values() for one in document}
     for permission in sorted(allowed - called):
@@ -406,7 +399,10 @@ def metrics(repo):
     exported = set()
     for service in SERVICES:
         code = repo.text(f"crates/{service}/src")
-        exported |= set(re.findall(r'Exported::\w+\(\s*"(\w+)"|Exported \{\s*name: "(\w+)"', code))
+        named = re.findall(r'Exported::\w+\(\s*"(\w+)"|Exported \{\s*name: "(\w+)"', code)
+        if not named:
+            raise Missing(f"crates/{service}/src: no line is like `Exported::counter(\"…\"` or `Exported {{ name: \"…\"`")
+        exported |= set(named)
         exported |= {("AwsDollars", "")} if "Exported::AWS_DOLLARS" in code else set()
     exported = {one or other for one, other in exported}
     for name in sorted(exported ^ listed):

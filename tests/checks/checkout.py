@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-
-# Where settings stand that several services share.
-SHARED_SETTINGS = ("crates/aws/src/settings.rs", "crates/service/src/emf.rs")
+# The crates with settings that several services share.
+SHARED_SETTINGS = ("crates/aws/src", "crates/service/src")
 
 
 class Missing(Exception):
@@ -18,6 +17,19 @@ def part(text, pattern, place):
     if not match:
         raise Missing(f"{place}: found nothing like `{pattern}`")
     return match.group(1)
+
+
+def code_like(sample):
+    """A pattern for Rust code like `sample`, however rustfmt breaks it into lines. Each `…` is a group: what is looked for."""
+    pattern, before = r"(?<!\w)", ""
+    for word in re.findall(r"\w+|[^\w\s]", sample):
+        if re.match(r"\w", before) and re.match(r"\w", word):
+            pattern += r"\s+"
+        elif before:
+            pattern += r"\s*,?\s*" if word in ")]" else r"\s*"
+        pattern += r'([^";]+?)' if word == "…" else re.escape(word)
+        before = word
+    return pattern
 
 
 def blocks(text, header, place):
@@ -48,10 +60,11 @@ class Repo:
     def __init__(self, root):
         self.root = Path(root)
 
-    def text(self, path):
-        """A file's text; a folder's is that of its Rust files, one after the other."""
+    def text(self, path, without=()):
+        """A file's text; that of a folder is the text of its Rust files but those named in `without`."""
         place = self.root / path
         files = sorted(place.rglob("*.rs")) if place.is_dir() else [place]
+        files = [file for file in files if file.name not in without]
         try:
             return "\n".join(file.read_text() for file in files)
         except OSError as error:
@@ -60,6 +73,18 @@ class Repo:
     def found(self, path, pattern):
         """The first group of the first match in a file."""
         return part(self.text(path), pattern, path)
+
+    def code(self, path, sample):
+        """What stands for `…` in the first line like `sample` in the Rust files of a folder."""
+        return self.all_code(path, sample)[0]
+
+    def all_code(self, path, sample):
+        """What stands for `…` in each line like `sample` in the Rust files of a folder: texts, or tuples of them where
+        there is more than one `…`."""
+        found = re.findall(code_like(sample), self.text(path))
+        if not found:
+            raise Missing(f"{path}: no line is like `{sample}`; where it has changed, so must the check")
+        return found
 
     def block(self, path, header):
         """What stands between the brackets that open at the end of the first match of `header`."""
@@ -74,7 +99,7 @@ class Repo:
 
     def settings(self, service):
         """The settings that a service knows."""
-        path = f"crates/{service}/src/config.rs"
+        path = f"crates/{service}/src"
         return self._settings(path, self.block(path, r"^pub struct Config \{"))
 
     def _settings(self, path, body):

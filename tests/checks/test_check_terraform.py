@@ -21,7 +21,7 @@ PARTS = (
     "crates/aws/src",
     "crates/batch-consumer/src",
     "crates/contract/kinds",
-    "crates/contract/src/key.rs",
+    "crates/contract/src",
     "crates/ingest/src",
     "crates/service/src",
     "docs/deploy.md",
@@ -66,7 +66,7 @@ SPOILT = (
     ),
     (
         "a setting renamed in code",
-        "crates/aws/src/settings.rs",
+        "crates/aws/src",
         "pub lake_bucket",
         "pub bucket",
         "LAKE_BUCKET, which it does not know",
@@ -216,7 +216,7 @@ SPOILT = (
         "within its SHUTDOWN_GRACE",
     ),
     ("a prefix in a role", "terraform/policies.tf", '"_schema"', '"_schemas"', "aggregator reaches"),
-    ("a prefix in code", "crates/contract/src/key.rs", '= "curated/"', '= "clean/"', "the code uses"),
+    ("a prefix in code", "crates/contract/src", '= "curated/"', '= "clean/"', "the code uses"),
     (
         "a lifecycle of commits",
         "terraform/modules/lake/main.tf",
@@ -254,7 +254,7 @@ SPOILT = (
     ),
     (
         "a column of the aggregates",
-        "crates/aggregator/src/published.rs",
+        "crates/aggregator/src",
         '"p95", "p99"];',
         '"p95", "p99", "p999"];',
         "table of aggregates",
@@ -282,7 +282,7 @@ SPOILT = (
     ),
     (
         "an operation that no role may call",
-        "crates/aws/src/lake.rs",
+        "crates/aws/src",
         '"s3:HeadObject"',
         '"s3:GetObjectTagging"',
         "needs s3:GetObjectTagging, which terraform/policies.tf allows nobody",
@@ -303,7 +303,7 @@ SPOILT = (
     ),
     (
         "a metric that no service exports",
-        "crates/batch-consumer/src/metrics.rs",
+        "crates/batch-consumer/src",
         '"DeadLetters"',
         '"Letters"',
         "DeadLetters is not exported and listed",
@@ -358,6 +358,13 @@ SPOILT = (
         "does not name `place`",
     ),
     (
+        "a line of code that is not where the check looks",
+        "crates/service/src",
+        "timeout(Duration::from_secs(5), ask)",
+        "ask.within(5)",
+        "crates/service/src: no line is like `timeout(Duration::from_secs(…), ask)`",
+    ),
+    (
         "a file that is gone",
         "localstack/init/ready.d/create.py",
         None,
@@ -386,6 +393,13 @@ class CheckTerraform(unittest.TestCase):
             copy_to(Path(folder))
             self.assertEqual(check_terraform.complaints(folder), [])
 
+    def spoil(self, place, old, new):
+        """Replaces the first `old` in a file, or in the Rust files of a folder."""
+        files = sorted(place.rglob("*.rs")) if place.is_dir() else [place]
+        holding = [file for file in files if old in file.read_text()]
+        self.assertTrue(holding, f"{old} is not in {place}")
+        holding[0].write_text(holding[0].read_text().replace(old, new, 1))
+
     def test_what_is_spoilt_is_found(self):
         for what, path, old, new, said in SPOILT:
             with self.subTest(what), tempfile.TemporaryDirectory() as folder:
@@ -394,9 +408,7 @@ class CheckTerraform(unittest.TestCase):
                 if old is None:
                     file.unlink()
                 else:
-                    text = file.read_text()
-                    self.assertIn(old, text)
-                    file.write_text(text.replace(old, new, 1))
+                    self.spoil(file, old, new)
                 found = check_terraform.complaints(folder)
                 self.assertTrue(any(said in complaint for complaint in found), found)
 
