@@ -7,15 +7,15 @@ use tokio::time::Instant;
 /// A moment as the time since the Unix epoch, so that it can be written to disk.
 pub(crate) type Moment = Duration;
 
-/// Tells the time as start + what the runtime's clock has advanced since, so
-/// that a test that pauses tokio's clock moves every timeout and timestamp.
+/// The time is `start` plus the advance of tokio's clock since. A test that pauses tokio's clock thereby
+/// moves every timeout and timestamp.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
+pub(crate) struct WallClock {
     start: Moment,
     origin: Instant,
 }
 
-impl Clock {
+impl WallClock {
     pub(crate) fn starting_at(start: SystemTime) -> Self {
         let start = start.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -50,7 +50,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_clock_follows_the_paused_clock_of_the_runtime() {
-        let clock = Clock::starting_at(UNIX_EPOCH + Duration::from_secs(1_000));
+        let clock = WallClock::starting_at(UNIX_EPOCH + Duration::from_secs(1_000));
         tokio::time::advance(Duration::from_secs(90)).await;
         assert_eq!(clock.now(), Duration::from_secs(1_090));
         assert_eq!(clock.instant(clock.now()), Instant::now());

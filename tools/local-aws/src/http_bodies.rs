@@ -1,4 +1,4 @@
-//! Bodies of requests and answers, whichever side they come from.
+//! Bodies of requests and answers, on a socket and in process alike.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,17 +15,18 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a request, from a socket or from an SDK client in process.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// How much of a file is read at once.
+/// Bytes of a file that are read at once.
 const FILE_CHUNK: usize = 64 * 1024;
 
-/// The body of an answer: bytes in memory, or a stretch of an open file.
+/// The body of an answer: bytes in memory, or part of an open file.
 #[derive(Debug)]
 pub(crate) enum ResponseBody {
-    /// All of it.
     Bytes(Bytes),
-    /// The next `left` bytes of `file`. An object that is replaced meanwhile
-    /// leaves the open file as it was.
-    File { file: File, left: u64 },
+    /// The next `left` bytes of `file`. Replacing the object meanwhile does not change the open file.
+    File {
+        file: File,
+        left: u64,
+    },
 }
 
 impl ResponseBody {
@@ -77,7 +78,7 @@ impl Body for ResponseBody {
     }
 }
 
-/// Reads from a file in the page cache; short enough not to need a thread of its own.
+/// Reads a chunk, mostly from the page cache: too short a wait for a thread of its own.
 fn read_chunk(file: &mut File, left: u64) -> io::Result<Bytes> {
     let wanted = usize::try_from(left).map_or(FILE_CHUNK, |left| left.min(FILE_CHUNK));
     let mut chunk = vec![0; wanted];
