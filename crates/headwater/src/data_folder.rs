@@ -1,4 +1,4 @@
-//! The demo's folder: made anew each time, without touching what is not the demo's.
+//! The folder with the files of a run. The demo empties its own before each run, and no other.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,25 +6,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::parts::BUCKET;
+use crate::pipeline::BUCKET;
 
-/// Marks a folder as the demo's.
+/// File that marks a folder as made by a demo.
 const MARKER: &str = ".headwater-demo";
 
-/// Where the emulation keeps its own files, and the lock that it holds while it uses them.
+/// The emulation's own files, and the lock that it holds while it runs.
 const EMULATION: &str = ".local-aws";
 const LOCK: &str = ".local-aws/lock";
 
-/// The file that holds the demo's ledger.
+/// The file with the demo's ledger of accepted events.
 pub(crate) const LEDGER: &str = "ledger.ndjson";
 
-/// Makes the folder ready for a new demo: what an earlier one made there is removed, and nothing
-/// else.
+/// Makes the folder ready for a new demo: removes the files of an earlier demo, and no others.
 ///
 /// # Errors
 ///
-/// If the folder holds anything and is not marked as a demo's, if a demo is running in it, or if
-/// the disk refuses.
+/// If the folder is not empty and not marked as a demo's, if a demo is running in it, or if files cannot
+/// be removed or written.
 pub(crate) fn prepare(folder: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot make the folder `{}` ready", folder.display());
     fs::create_dir_all(folder).with_context(failed)?;
@@ -69,7 +68,7 @@ fn missing_is_fine(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Where the lake's objects lie as files.
+/// The folder of the lake's objects as files.
 pub(crate) fn lake(folder: &Path) -> PathBuf {
     folder.join(BUCKET)
 }

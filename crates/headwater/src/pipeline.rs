@@ -1,4 +1,4 @@
-//! The services, started in one process.
+//! Ingest, consumer and aggregator in one process, on the embedded emulation.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,11 +17,11 @@ const QUEUE: &str = "headwater-events";
 const DLQ: &str = "headwater-events-dlq";
 pub(crate) const BUCKET: &str = "headwater-lake";
 
-/// Longest that a receive waits for a message. In this process a receive costs nothing, and a stop
+/// Longest wait of a receive: shorter than in production, because here a receive costs nothing and a stop
 /// waits for it.
 const POLL_WAIT: Duration = Duration::from_secs(1);
 
-/// How the parts are set up.
+/// Settings that the services share.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
     /// Folder for queues and lake.
@@ -30,36 +30,36 @@ pub(crate) struct Settings<'a> {
     pub(crate) contracts: Option<PathBuf>,
 }
 
-/// Emulation, ingest and consumer, running.
+/// The emulation with ingest and consumer running on it, and the aggregator to run.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct Pipeline {
     pub(crate) cloud: LocalAws,
-    /// For looking at what the services do; not counted among their requests.
+    /// Clients to look at queue and lake with; their requests do not count as the services'.
     pub(crate) aws: Aws,
-    pub(crate) ingest: Part,
-    pub(crate) consumer: Part,
+    pub(crate) ingest: RunningService,
+    pub(crate) consumer: RunningService,
     pub(crate) aggregator: Aggregator,
-    /// Where ingest is: `http://127.0.0.1:3000`.
+    /// URL of ingest, such as `http://127.0.0.1:3000`.
     pub(crate) ingest_url: String,
 }
 
 /// A service that runs as a task.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct RunningService {
     name: &'static str,
     meter: Meter,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
-/// The aggregator, which runs when it is told to.
+/// The aggregator, which runs on demand, with clients and a meter of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Aggregator {
     pub(crate) config: aggregator::Config,
     pub(crate) aws: Aws,
 }
 
-impl Parts {
+impl Pipeline {
     /// Makes queues and bucket, and starts ingest on `listener` and the consumer.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Parts {
     pub(crate) async fn start(
         settings: &Settings<'_>,
         listener: TcpListener,
-    ) -> anyhow::Result<Parts> {
+    ) -> anyhow::Result<Pipeline> {
         let cloud = LocalAws::builder()
             .folder(settings.folder)
             .build()
@@ -84,21 +84,21 @@ impl Parts {
             .local_addr()
             .context("ingest's listener has no address")?;
         let configs = Configs::read(settings)?;
-        // Meters of their own: what each service costs is its own.
+        // A meter each, to tell what each service costs.
         let (for_ingest, for_consumer) = (aws.with_own_meter(), aws.with_own_meter());
         let aggregator = Aggregator {
             config: configs.aggregator,
             aws: aws.with_own_meter(),
         };
         let meter = for_ingest.meter().clone();
-        let ingest = Part::spawn("ingest", meter, |stop| {
+        let ingest = RunningService::spawn("ingest", meter, |stop| {
             ingest::run(configs.ingest, for_ingest, listener, stop)
         });
         let meter = for_consumer.meter().clone();
-        let consumer = Part::spawn("batch-consumer", meter, |stop| {
+        let consumer = RunningService::spawn("batch-consumer", meter, |stop| {
             batch_consumer::run(configs.consumer, for_consumer, stop)
         });
-        Ok(Parts {
+        Ok(Pipeline {
             cloud,
             aws,
             ingest,
@@ -125,11 +125,11 @@ impl Parts {
         ]
     }
 
-    /// Ends when one of the two services has ended by itself, with the reason.
+    /// Waits until ingest or consumer ends, which they should not before they are stopped.
     ///
     /// # Errors
     ///
-    /// Always: that should not be.
+    /// Always: the reason why the service ended.
     pub(crate) async fn broken(&mut self) -> anyhow::Result<()> {
         tokio::select! {
             ended = &mut self.ingest.task => self.ingest.explain(ended),
@@ -138,13 +138,17 @@ impl Parts {
     }
 }
 
-impl Part {
-    fn spawn<F>(name: &'static str, meter: Meter, run: impl FnOnce(CancellationToken) -> F) -> Part
+impl RunningService {
+    fn spawn<F>(
+        name: &'static str,
+        meter: Meter,
+        run: impl FnOnce(CancellationToken) -> F,
+    ) -> RunningService
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let stop = CancellationToken::new();
-        Part {
+        RunningService {
             name,
             meter,
             task: tokio::spawn(run(stop.clone())),
@@ -152,11 +156,11 @@ impl Part {
         }
     }
 
-    /// Stops it and waits until it has finished what it holds.
+    /// Stops the service and waits until it has finished what it holds.
     ///
     /// # Errors
     ///
-    /// What it failed with.
+    /// The error that the service ended with.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
         let name = self.name;
@@ -179,8 +183,7 @@ impl Part {
     }
 }
 
-/// The services' settings: their defaults and what the environment says, but for what must agree
-/// between them.
+/// The services' settings: defaults and environment, except for the settings that must agree.
 struct Configs {
     ingest: ingest::Config,
     consumer: batch_consumer::Config,
@@ -189,7 +192,7 @@ struct Configs {
 
 impl Configs {
     fn read(settings: &Settings<'_>) -> anyhow::Result<Configs> {
-        // On the command line rather than in the environment, where it may be longer than its last byte.
+        // A program cannot change its environment safely, so the keys go by the command line.
         let keys = format!("--api-keys={}", settings.api_key.expose_secret());
         let queue = ["--queue-name", QUEUE, "--dlq-name", DLQ];
         let bucket = ["--lake-bucket", BUCKET];

@@ -1,37 +1,37 @@
-//! Where to look.
+//! One object of each part of the lake, to show what the demo has written.
 
 use std::path::Path;
 
 use aws::Lake;
 use contract::{AGGREGATES, CURATED, RAW};
 
-use crate::folder;
+use crate::data_folder;
 
-/// What is in the lake, by example.
+/// Keys of sample objects; None for a part of the lake that is empty.
 #[derive(Debug, Default)]
-pub(crate) struct Sights {
+pub(crate) struct LakeSamples {
     raw: Option<String>,
     curated: Option<String>,
     aggregate: Option<String>,
-    /// A line of the aggregate.
+    /// A line of `aggregate`.
     line: Option<String>,
 }
 
-impl Sights {
-    /// Picks the last object of each part of the lake, and a line of the aggregate that says
-    /// something of speed.
+impl LakeSamples {
+    /// Picks the last object of each part of the lake, and a line of the aggregate about a speed, or the
+    /// first line if there is none.
     ///
     /// # Errors
     ///
     /// If the lake cannot be read.
-    pub(crate) async fn pick(lake: &Lake) -> anyhow::Result<Sights> {
-        let mut sights = Sights {
+    pub(crate) async fn pick(lake: &Lake) -> anyhow::Result<LakeSamples> {
+        let mut samples = LakeSamples {
             raw: last(lake, RAW, ".jsonl").await?,
             curated: last(lake, CURATED, ".parquet").await?,
             aggregate: last(lake, AGGREGATES, "vehicle.jsonl").await?,
             line: None,
         };
-        if let Some(key) = &sights.aggregate
+        if let Some(key) = &samples.aggregate
             && let Some(object) = lake.get(key).await?
         {
             let text = String::from_utf8_lossy(&object.body);
@@ -39,14 +39,14 @@ impl Sights {
                 .lines()
                 .find(|line| line.contains("speed"))
                 .or(text.lines().next());
-            sights.line = line.map(str::to_owned);
+            samples.line = line.map(str::to_owned);
         }
-        Ok(sights)
+        Ok(samples)
     }
 
-    /// Prints where the files lie.
+    /// Prints the sample keys with their meaning; `data` is the folder of the demo.
     pub(crate) fn print(&self, data: &Path) {
-        let lake = folder::lake(data);
+        let lake = data_folder::lake(data);
         println!("\nLook at the files in {}:", lake.display());
         for (key, what) in [
             (&self.raw, "events as they arrived"),
