@@ -16,8 +16,8 @@ use crate::clients::Clients;
 use crate::events::Events;
 use crate::world::World;
 
-/// Puts strange messages into the queue; gives what of them must become dead letters. Sound events
-/// among them go into the ledger as accepted: the queue has them.
+/// Puts strange messages into the queue, and gives those that must become dead letters. Sound events
+/// among them go into the ledger as accepted, since the queue has them.
 pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
     let world = &clients.world;
     let mut chance = Chance::new(world.plan.seed, "strange");
@@ -67,7 +67,7 @@ pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
     doomed
 }
 
-/// Sends until SQS has said that it has the message, be it twice.
+/// Sends the message until SQS confirms it, which may put it there twice.
 async fn send(world: &World, queue: &Queue, message: &Outgoing) {
     while !queue
         .send(std::slice::from_ref(message))
