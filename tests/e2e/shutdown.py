@@ -1,10 +1,10 @@
 """A stop of each service under load, and while the endpoint hangs: SIGTERM, exit 0 within 20 s, and nothing lost.
 
-The consumer's grace is set to 16 s here: it uses up what it has while the endpoint hangs, and 20 s are for a machine that
-is busy with other things too.
+The consumer's grace is set to 16 s here: it takes all of it while the endpoint hangs, and the rest of the 20 s is for a
+busy machine.
 
-The judge posts events all the while, tries again what was not answered, and in the end holds what was accepted against
-the lake. Right after a consumer's exit nothing may be hidden in the queue: what it had not written it gives back.
+The judge posts events all the while, repeats posts without an answer, and in the end holds the accepted events against
+the lake. Right after a consumer's exit no message may be hidden in the queue: it gives back those it has not written.
 
     tests/python shutdown.py                                    starts local-aws
     tests/python shutdown.py --endpoint http://127.0.0.1:4566   a LocalStack that runs already
@@ -21,16 +21,22 @@ import time
 
 import boto3
 
-from processes import Proxy, Queue, Services, build, require, say, wait_until
+from processes import Proxy, Queue, Services, build, metrics, require, say, wait_until
 
 KEY = "shutdown-test-key"
 LOCAL_AWS, GATE, INGEST, CONSUMER, AGGREGATOR = 22101, 22102, 22103, 22104, 22105
 LONGEST = 20
 ADDRESSES = {"ingest": INGEST, "batch-consumer": CONSUMER, "aggregator": AGGREGATOR}
+# The counter of each service that is above 0 once it has done some of its work.
+WORK = {
+    "ingest": "headwater_ingest_events_accepted_total",
+    "batch-consumer": "headwater_consumer_events_total",
+    "aggregator": "headwater_aggregator_commits_total",
+}
 
 
 class Gate(Proxy):
-    """A way that can be shut: what comes stays there then, and nothing is answered."""
+    """A way that can be shut: then nothing passes in either direction."""
 
     shut = False
 
@@ -47,6 +53,12 @@ def start(services, name):
         "aggregator": ["--metrics-listen", address, "--interval", "2s", "watch"],
     }
     services.start(name, *arguments[name], ready=f"http://{address}/readyz")
+
+
+def await_work(name):
+    """Waits until a service that has just started has done some of its work."""
+    page = f"http://127.0.0.1:{ADDRESSES[name]}/metrics"
+    wait_until(f"{name} works", lambda: metrics(page).get(WORK[name], 0) > 0)
 
 
 def end(names_and_processes):
@@ -76,9 +88,9 @@ def shown(took):
 
 
 def simulator_alone(services):
-    """What it sends before the judge begins is none of the judge's."""
+    """A stop of the simulator, before the judge begins: its events are not the judge's."""
     simulator = services.begin("simulator", "--vehicles", 20, "--cells", 5, "--rate", 500, "--count", 100_000)
-    time.sleep(2)
+    await_work("ingest")
     require(simulator.poll() is None, "the simulator sends")
     say(f"SIGTERM while it sends: {shown(end({'simulator': simulator}))}")
 
@@ -91,13 +103,13 @@ def under_load(services, queue):
             require(in_flight == 0, f"{in_flight} messages are hidden after the consumer's exit, {waiting} wait")
             say(f"the queue after its exit: {waiting} messages wait, none is hidden")
         start(services, name)
-        time.sleep(2)
+        await_work(name)
 
 
 def while_it_hangs(services, gate):
     gate.shut = True
-    # So long, that each has a call under way.
-    time.sleep(2)
+    # The aggregator begins a run every 2 s: after that, each service has a call under way. No counter tells when.
+    time.sleep(2.5)
     processes = {"aggregator once": services.begin("aggregator", "once")}
     wait_until("it hears signals", lambda: catches(processes["aggregator once"], signal.SIGTERM))
     processes |= {name: services.running.pop(name) for name in ADDRESSES}
@@ -118,7 +130,7 @@ def run(services, gate, sqs, folder, name, count):
         command = ["run", "--count", count, "--rate", 400, "--batch", 20, "--retry-for", "120s", "--ledger", ledger]
         judge = subprocess.Popen([services.binaries / "judge", *map(str, command)], env=services.env, stdout=log, stderr=log)
     services.running["judge"] = judge
-    time.sleep(3)
+    wait_until("the judge enters events", lambda: ledger.exists() and ledger.stat().st_size > 0)
     under_load(services, queue)
     while_it_hangs(services, gate)
     require(judge.poll() is None, "the judge posted all the while")
