@@ -1,4 +1,4 @@
-"""What the comparison of policies and calls passes, and what it must find: calls too many and too few, wider statements,
+"""What the comparison of policies and calls passes and what it must find: calls too many and too few, wider statements,
 other prefixes, statements that it does not understand.
 
     tests/python -m unittest discover -s tests/checks

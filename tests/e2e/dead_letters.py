@@ -1,5 +1,5 @@
-"""Dead letters, all the way: each reason made to happen, told by the consumer, and then mended, replayed and in the lake
-once; and a replay killed halfway.
+"""Dead letters from end to end: each reason happens, the consumer reports it, the cause is mended, the letter is replayed,
+and its event is in the lake once. One replay is killed halfway.
 
 Uses queues and a bucket of its own, and two sets of declarations: `strict` refuses what `mended` takes. What no
 declaration can mend is exported, corrected by hand and posted to ingest. In the end the dead-letter queue is empty, and
