@@ -2,7 +2,7 @@
 
 # One image for each program, chosen by target: docker build --target ingest -t headwater/ingest .
 # Everything is built once, in the first stage; an image holds its program, the licences, and nothing to run beside it.
-# Where no Docker is, `tests/python images.py` performs these steps in a plain folder.
+# tests/checks/dockerfile.py holds this file against the workspace; .github/workflows/checks.yml builds it.
 
 # What all images stand on: glibc and CA certificates of Debian 13, no shell, no OpenSSL, a user 65532.
 # The tag moves as Debian mends things. To pin it, give the digest, which is one for all processors, behind the tag:
@@ -38,7 +38,8 @@ COPY LICENSE licences/third-party.txt /usr/share/doc/headwater/
 
 # No program writes to its file system but where its settings say (judge: --ledger; local-aws: --data), /tmp included: run
 # them with --read-only. Health checks are the program itself, as there is nothing else that could ask. They are Docker's;
-# compose has its own, and ECS knows none but those of the task definition (tests/check_terraform.py holds them together).
+# compose has its own, and ECS knows none but those of the task definition (held together by
+# tests/checks/check_terraform.py).
 
 FROM runtime AS ingest
 COPY --from=builder /src/out/ingest /usr/local/bin/ingest

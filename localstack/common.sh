@@ -9,11 +9,6 @@ port_file=$state/port       # the port it was started for
 compose_mark=$state/compose # there while `up` has LocalStack running in Docker
 log=$state/localstack.log
 
-die() {
-  printf 'error: %s\n' "$*" >&2
-  exit 1
-}
-
 # True while the process in the pid file runs and is LocalStack: a pid that a dead LocalStack left behind
 # may belong to anyone by now.
 running() {

@@ -1,12 +1,12 @@
-//! The metrics that CloudWatch gets.
+//! The metrics that CloudWatch gets with `METRICS=emf`.
 
 use service::emf::Exported;
 
 use crate::run::{CONFLICTS, DUPLICATES, EVENTS, FAILED_RUNS, REFUSED};
 
-/// What CloudWatch gets with `METRICS=emf`, at the end of each run.
+/// Metrics sent to CloudWatch after each run.
 pub const EXPORTED: &[Exported] = &[
-    // 0 where the run succeeded, 1 where it failed: no sample at all is no run at all.
+    // 0 for a run that succeeded, 1 for one that failed: no sample means that there was no run.
     Exported::count("AggregatorFailedRuns", FAILED_RUNS),
     Exported::count("EventsCurated", EVENTS),
     Exported::count("DuplicateEvents", DUPLICATES),

@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use aws::{CreateSettings, LakeSettings, ObjectInfo};
 use bytesize::ByteSize;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate};
 use clap::{Args, Parser, Subcommand};
 use contract::{Hour, Kinds};
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
-/// Bytes of raw objects that a commit may hold: below, each object would be a commit of its own;
-/// above, the ids of an hour would outgrow the 31 bits of Arrow's offsets.
+/// Bounds of COMMIT_MAX_BYTES. With less, each raw object would be a commit of its own; with more, the ids of an hour
+/// could take more than the 2^31 bytes that Arrow's offsets reach.
 const COMMIT_BYTES: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::gib(1);
 
 /// Turns raw events into deduplicated Parquet and hourly aggregates.
@@ -25,10 +25,10 @@ const COMMIT_BYTES: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::gib(
 #[derive(Debug, Parser)]
 #[command(name = "aggregator", version, about, mut_args(|arg| arg.global(true)))]
 pub struct Cli {
-    /// What to do; `once` where nothing is named.
+    /// What to do; `once` by default.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The settings.
+    /// Settings of all commands.
     #[command(flatten)]
     pub config: Config,
 }
@@ -40,7 +40,7 @@ pub enum Command {
     Once,
     /// Take in what is new every INTERVAL until stopped.
     Watch,
-    /// Make event hours anew from `raw/`, as after a lost object or a changed declaration.
+    /// Rebuild event hours from `raw/`, as after a lost object or a changed declaration.
     Rebuild {
         /// First hour: `2026-11-21`, `2026-11-21T13` or an RFC 3339 time.
         #[arg(long, value_parser = parse_hour)]
@@ -56,25 +56,25 @@ pub enum Command {
 /// Settings of the aggregator; each flag can be given as an environment variable.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
-    /// The lake.
+    /// Bucket of the lake.
     #[command(flatten)]
     pub lake: LakeSettings,
-    /// Whether a missing bucket is made.
+    /// Whether a missing bucket is created.
     #[command(flatten)]
     pub create: CreateSettings,
     /// Folder with declarations of further kinds (*.toml).
     #[arg(long, env, global = true)]
     pub contracts: Option<PathBuf>,
-    /// Most bytes of raw objects in one commit: bounds memory.
+    /// Most bytes of raw objects in one commit, which bounds memory: 1 MiB to 1 GiB.
     #[arg(long, env, default_value = "64MiB", global = true)]
     pub commit_max_bytes: ByteSize,
-    /// Most raw objects in one commit.
+    /// Most raw objects in one commit; at least 1.
     #[arg(long, env, default_value_t = 2000, global = true)]
     pub commit_max_objects: usize,
     /// List all of `raw/` rather than the last two days, as is done once a day anyway.
     #[arg(long, global = true)]
     pub full: bool,
-    /// Time between the runs of `watch`.
+    /// Time from one run of `watch` to the next; at least 100 ms.
     #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration, global = true)]
     pub interval: Duration,
     /// Where `watch` serves /metrics, /livez and /readyz.
@@ -89,11 +89,11 @@ pub struct Config {
 }
 
 impl Cli {
-    /// Says what is wrong with the settings or the command, if anything is.
+    /// Checks the settings, and that the command can work with them.
     ///
     /// # Errors
     ///
-    /// Names what it is and what it must be.
+    /// Names the setting or flag, and what it must be.
     pub fn check(&self) -> anyhow::Result<()> {
         if let Some(Command::Rebuild { from, to }) = &self.command {
             ensure!(
@@ -106,49 +106,42 @@ impl Cli {
 }
 
 impl Config {
-    /// The defaults, for a lake in that bucket.
+    /// The default settings, for a lake in this bucket.
     pub fn for_bucket(bucket: &str) -> Config {
         let mut config = Cli::parse_from(["aggregator"]).config;
         config.lake.lake_bucket = bucket.to_owned();
         config
     }
 
-    /// Says what is wrong with the settings, if anything is.
+    /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// Names the setting and what it must be.
+    /// Names the setting, and what it must be.
     pub fn check(&self) -> anyhow::Result<()> {
         if self.commit_max_objects == 0 {
             bail!("COMMIT_MAX_OBJECTS must be at least 1");
         }
-        if !COMMIT_BYTES.contains(&self.commit_max_bytes) {
-            bail!(
-                "COMMIT_MAX_BYTES is {}: set it to {} at least and {} at most",
-                self.commit_max_bytes,
-                COMMIT_BYTES.start(),
-                COMMIT_BYTES.end()
-            );
+        let (bytes, least, most) = (
+            self.commit_max_bytes,
+            COMMIT_BYTES.start(),
+            COMMIT_BYTES.end(),
+        );
+        if !COMMIT_BYTES.contains(&bytes) {
+            bail!("COMMIT_MAX_BYTES is {bytes}: set it to {least} at least and {most} at most");
         }
         if self.interval < Duration::from_millis(100) {
-            bail!(
-                "INTERVAL ({}) must be at least 100ms",
-                humantime::format_duration(self.interval)
-            );
+            let interval = humantime::format_duration(self.interval);
+            bail!("INTERVAL ({interval}) must be at least 100ms");
         }
         self.kinds().map(|_| ())
     }
 
-    /// The declared kinds.
-    ///
-    /// # Errors
-    ///
-    /// If the folder or a declaration in it cannot be used.
     pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {
         Kinds::load(self.contracts.as_deref()).context("cannot load the kinds from CONTRACTS")
     }
 
-    /// Cuts the objects into commits within the bounds.
+    /// Cuts the objects into commits within the bounds; a larger object is a commit of its own.
     pub(crate) fn cut<'a>(&self, objects: &'a [ObjectInfo]) -> Vec<&'a [ObjectInfo]> {
         let mut chunks = Vec::new();
         let (mut start, mut bytes) = (0, 0);
@@ -169,15 +162,13 @@ impl Config {
 }
 
 fn parse_hour(text: &str) -> Result<Hour, String> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc));
-    let hour = || {
-        DateTime::parse_from_rfc3339(&format!("{text}:00:00Z")).map(|time| time.with_timezone(&Utc))
-    };
+    let time = |text: &str| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
     let day = || {
-        text.parse::<NaiveDate>()
-            .map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc())
+        let day = text.parse::<NaiveDate>();
+        day.map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc())
     };
-    time.or_else(|_| hour())
+    time(text)
+        .or_else(|_| time(&format!("{text}:00:00Z")))
         .or_else(|_| day())
         .map(Hour::of)
         .map_err(|_| {

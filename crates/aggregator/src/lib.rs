@@ -1,20 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-mod aggregates;
 mod cloudwatch;
 mod commit;
 mod config;
+mod fold;
 mod log;
 mod parts;
+mod planted_defects;
+mod put;
 mod rebuild;
-mod rows;
 mod run;
-mod summary;
+mod schema;
 
-pub use aggregates::sketch::{ACCURACY, DamagedSketch, EXACT, Sketch};
-pub use aggregates::stats::Stats;
 pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config};
+pub use lake::log::Summary;
 pub use rebuild::rebuild;
 pub use run::{once, watch};
-pub use summary::Summary;

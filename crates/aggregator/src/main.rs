@@ -1,4 +1,4 @@
-//! `aggregator`: wires settings, log, lake and runs.
+//! `aggregator`: reads the settings and carries out the command.
 
 use std::cell::RefCell;
 use std::process::ExitCode;
@@ -12,12 +12,12 @@ use service::metrics::Ready;
 use service::terminal;
 use tokio_util::sync::CancellationToken;
 
-/// Longest time to finish what is under way after the stop signal. It can be dropped anywhere: who
-/// runs next finishes its commit.
+/// Longest time after the stop signal to finish the commit under way. A run can be dropped anywhere: the next one
+/// finishes its commit.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 
-// One thread: a run reads and writes between its computations, and handing what it reads from thread
-// to thread costs some 6 % of its CPU.
+// One thread: a run alternates between I/O and computation, and moving its data between threads costs some 6 % of its
+// CPU.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -37,9 +37,6 @@ async fn main() -> ExitCode {
 
 async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
     let command = command.unwrap_or(Command::Once);
-    if let Command::Health = command {
-        return service::health::check(config.metrics_listen, "/readyz").await;
-    }
     let stop = service::stop::on_signal().context("cannot listen for signals")?;
     let overdue = async {
         stop.cancelled().await;
@@ -58,23 +55,21 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
 }
 
 async fn work(command: Command, config: &Config, stop: &CancellationToken) -> anyhow::Result<()> {
-    let aws = aws::Aws::connect().await?;
-    if config.create.wanted(&aws) {
-        aws::setup::create_bucket(&aws, &config.lake.lake_bucket)
-            .await
-            .map_err(|error| aws.explain(error))
-            .context("cannot make the bucket of the lake")?;
-    }
     match command {
-        Command::Watch => watch(config, &aws, stop).await,
+        Command::Health => service::health::check(config.metrics_listen, "/readyz").await,
+        Command::Watch => watch(config, &connect(config).await?, stop).await,
         Command::Rebuild { from, to } => {
-            let bar = terminal::bar("aggregating", 0, "objects");
+            let (aws, bar) = (
+                connect(config).await?,
+                terminal::bar("aggregating", 0, "objects"),
+            );
             let summary = aggregator::rebuild(config, &aws, from, to, &bar).await?;
             bar.finish_and_clear();
             println!("rebuilt: {summary}");
             Ok(())
         }
-        Command::Once | Command::Health => {
+        Command::Once => {
+            let aws = connect(config).await?;
             let mut emf = emf(config, &aws)?;
             let bar = terminal::bar("aggregating", 0, "objects");
             let summary = aggregator::once(config, &aws, stop, &bar).await;
@@ -88,6 +83,18 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
     }
 }
 
+/// Connects to AWS, and creates the bucket if that is wanted.
+async fn connect(config: &Config) -> anyhow::Result<aws::Aws> {
+    let aws = aws::Aws::connect().await?;
+    if config.create.wanted(&aws) {
+        aws::setup::create_bucket(&aws, &config.lake.lake_bucket)
+            .await
+            .map_err(|error| aws.explain(error))
+            .context("cannot make the bucket of the lake")?;
+    }
+    Ok(aws)
+}
+
 async fn watch(config: &Config, aws: &aws::Aws, stop: &CancellationToken) -> anyhow::Result<()> {
     let ready = Ready::default();
     let emf = RefCell::new(emf(config, aws)?);
@@ -96,7 +103,7 @@ async fn watch(config: &Config, aws: &aws::Aws, stop: &CancellationToken) -> any
         emf.borrow_mut().print();
     };
     let meter = aws.meter().clone();
-    // Served until the last run has ended, so that a scrape shows it.
+    // Served until the last run has ended, so that a scrape can show that run.
     let server = service::metrics::serve(
         config.metrics_listen,
         service::metrics::install()?,
@@ -104,17 +111,18 @@ async fn watch(config: &Config, aws: &aws::Aws, stop: &CancellationToken) -> any
         ready.clone(),
         CancellationToken::new(),
     );
-    tracing::info!(event = "start", interval = %humantime::format_duration(config.interval), bucket = config.lake.lake_bucket);
+    let interval = humantime::format_duration(config.interval);
+    tracing::info!(event = "start", %interval, bucket = config.lake.lake_bucket, "the first run begins");
     tokio::select! {
         result = server => result,
         summary = aggregator::watch(config, aws, stop, ran) => {
-            tracing::info!(event = "stop", summary = %summary);
+            tracing::info!(event = "stop", summary = %summary, "stopped after the last commit");
             Ok(())
         }
     }
 }
 
-/// What tells CloudWatch, after each run.
+/// Writes the metrics for CloudWatch, when told to.
 fn emf(config: &Config, aws: &aws::Aws) -> anyhow::Result<Emf<impl Fn() + use<>>> {
     let (recorder, meter) = (service::metrics::install()?, aws.meter().clone());
     let update = move || meter.publish();

@@ -1,10 +1,9 @@
-//! Makes hours anew from `raw/`: after a defect was mended, a declaration changed, or objects of
-//! `curated/` or `aggregates/` were lost.
+//! Rebuilds hours from `raw/`: after a defect was mended, a declaration changed, or objects of `curated/` or
+//! `aggregates/` were lost.
 //!
-//! Each commit is finished again, in order, for those hours alone, and overwrites its own parts:
-//! a reader sees each part as it was or as it is. A part whose raw objects have expired stays as
-//! it is, and one without events any more is left without rows. Then the hours' aggregates are
-//! counted anew from all their parts.
+//! Each commit is carried out again, in order, for these hours only, and overwrites its own parts: a reader sees each
+//! part as it was or as it will be. A part whose raw objects have expired is kept; a part that has no events any more
+//! is overwritten by one without rows. Then the aggregates of the hours are recounted from all parts.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -15,24 +14,27 @@ use aws::{Aws, Lake};
 use chrono::TimeDelta;
 use contract::{CURATED, Hour, Kinds, curated_key, raw_hour_of};
 use futures::{StreamExt, TryStreamExt, stream};
+use lake::aggregates::Aggregates;
+use lake::key::curated_hour_of;
+use lake::log::{Intent, Log, Summary, intents};
+use lake::parts;
 use service::terminal::Progress;
 
-use crate::aggregates::fold::{self, Aggregates};
-use crate::commit::{Part, Work, earlier_parts, kind_and_hour, read_part};
+use crate::commit::{Commit, Mode};
 use crate::config::Config;
-use crate::log::commits::{Intent, Log, finished_intents};
-use crate::parts::seen_ids::KnownIds;
-use crate::summary::Summary;
+use crate::fold;
+use crate::log::writer;
+use crate::parts::seen_ids::SeenIds;
 
-/// Makes the event hours from `from` on and before `to` anew.
+/// Rebuilds the event hours from `from` up to, but not including, `to`.
 ///
-/// Runs of other processes may go on meanwhile: a commit that appears is finished and made anew too,
-/// for it may have dropped, or taken in, events by parts as they were before.
+/// Other processes may go on with their runs: a commit that appears meanwhile is finished and carried out again too,
+/// because it may have dropped or kept events according to the old parts.
 ///
 /// # Errors
 ///
-/// As for [`once`](crate::once), and if a raw object is deleted meanwhile; running it again goes over
-/// all the hours again.
+/// As for [`once`](crate::once), and if a raw object is deleted meanwhile. A second call rebuilds all of the hours
+/// again.
 pub async fn rebuild(
     config: &Config,
     aws: &Aws,
@@ -50,7 +52,7 @@ pub async fn rebuild(
         kinds: &kinds,
         hours: from..to,
         earliest: earliest_arrival(&kinds, from),
-        known: Mutex::default(),
+        seen: Mutex::default(),
         progress,
         total: Summary::default(),
     };
@@ -58,75 +60,71 @@ pub async fn rebuild(
     loop {
         let mut log = Log::read(&lake).await?;
         if let Some(intent) = log.unfinished.clone() {
-            let summary = rebuild.work(&intent, None, &|_| {}).finish().await?;
-            log.finish(&lake, &intent, &summary, aws.clock().now())
-                .await?;
+            let commit = rebuild.commit(&intent, Mode::Finish, &|_| {});
+            let summary = commit.finish().await?;
+            writer::finish(&lake, &mut log, &intent, &summary, aws.clock().now()).await?;
         }
         if log.done == through {
             break;
         }
-        let intents = finished_intents(&lake, through + 1..=log.done).await?;
-        rebuild.commits(&intents).await?;
+        let intents = intents(&lake, through + 1..=log.done).await?;
+        rebuild.commits(intents).await?;
         through = log.done;
     }
     rebuild.aggregates(through).await?;
     Ok(rebuild.total)
 }
 
-/// The first arrival hour whose raw objects can hold events of the hour: no event arrives before it
-/// happened, a wrong clock aside.
+/// The first arrival hour whose raw objects can hold events of the hour: an event arrives before its time only as far
+/// as its kind allows for wrong clocks.
 fn earliest_arrival(kinds: &Kinds, hour: Hour) -> Hour {
     let ahead = kinds.iter().map(|kind| kind.time.max_future).max();
     Hour::of(hour.start() - ahead.unwrap_or_default() - TimeDelta::hours(1))
 }
 
-/// What hours are made anew with, and what came of it so far.
+/// A rebuild under way.
 struct Rebuild<'a> {
     lake: &'a Lake,
     kinds: &'a Kinds,
     hours: Range<Hour>,
     earliest: Hour,
-    known: Mutex<KnownIds>,
+    seen: Mutex<SeenIds>,
     progress: &'a dyn Progress,
     total: Summary,
 }
 
 impl Rebuild<'_> {
-    fn work<'w>(
-        &'w self,
-        intent: &'w Intent,
-        anew: Option<Range<Hour>>,
-        progress: &'w (dyn Fn(u64) + Send + Sync),
-    ) -> Work<'w> {
-        Work {
+    fn commit<'c>(
+        &'c self,
+        intent: &'c Intent,
+        mode: Mode,
+        progress: &'c (dyn Fn(u64) + Send + Sync),
+    ) -> Commit<'c> {
+        Commit {
             lake: self.lake,
             kinds: self.kinds,
-            commit: intent.commit,
-            inputs: &intent.inputs,
-            known: &self.known,
+            intent,
+            seen: &self.seen,
             progress,
-            taken_over: anew.is_none(),
-            anew,
+            mode,
+            taken_over: true,
         }
     }
 
-    /// Makes the commits' parts anew, in order.
-    async fn commits(&mut self, intents: &[Intent]) -> anyhow::Result<()> {
-        let may_have = |key: &String| raw_hour_of(key).is_none_or(|hour| hour >= self.earliest);
-        let intents: Vec<_> = intents
-            .iter()
-            .filter(|intent| intent.inputs.iter().any(may_have))
-            .collect();
+    /// Rebuilds the parts of these commits, in order.
+    async fn commits(&mut self, mut intents: Vec<Intent>) -> anyhow::Result<()> {
+        let may_hold = |key: &String| raw_hour_of(key).is_none_or(|hour| hour >= self.earliest);
+        intents.retain(|intent| intent.inputs.iter().any(may_hold));
         let inputs: usize = intents.iter().map(|intent| intent.inputs.len()).sum();
         let all = self.total.objects + inputs as u64;
-        let there = self.parts().await?;
-        for intent in intents {
-            let mut present = Vec::new();
+        let existing = self.parts().await?;
+        for intent in &intents {
+            let mut missing = 0;
             for key in &intent.inputs {
-                present.extend(self.lake.head(key).await?.map(|_| key));
+                missing += u64::from(self.lake.head(key).await?.is_none());
             }
-            if present.len() < intent.inputs.len() {
-                self.total.missing_objects += (intent.inputs.len() - present.len()) as u64;
+            if missing > 0 {
+                self.total.missing_objects += missing;
                 tracing::warn!(
                     event = "commit_kept",
                     commit = intent.commit,
@@ -134,17 +132,17 @@ impl Rebuild<'_> {
                 );
                 continue;
             }
-            let summary = self.commit(intent, &there, all).await?;
+            let summary = self.rebuild_parts(intent, &existing, all).await?;
             self.total.add(&summary);
         }
         Ok(())
     }
 
-    /// Makes the commit's parts anew; `there` are those of the hours, of this commit and of others.
-    async fn commit(
+    /// Rebuilds the commit's parts; `existing` are the parts of the hours, of this commit and of others.
+    async fn rebuild_parts(
         &self,
         intent: &Intent,
-        there: &[(String, Hour, String)],
+        existing: &[(String, Hour, String)],
         all: u64,
     ) -> anyhow::Result<Summary> {
         let mut summary = Summary {
@@ -153,40 +151,36 @@ impl Rebuild<'_> {
         };
         let before = self.total.objects;
         let read = move |objects: u64| self.progress.objects(before + objects, all);
-        let work = self.work(intent, Some(self.hours.clone()), &read);
-        let parts = work.write_parts(&mut summary).await?;
-        for (kind, hour, key) in there {
-            let is_it = |part: &Part<'_>| part.kind.name == *kind && part.hour == *hour;
-            if *key == curated_key(kind, *hour, intent.commit) && !parts.iter().any(is_it) {
-                work.empty_part(key).await?;
+        let commit = self.commit(intent, Mode::Rebuild(self.hours.clone()), &read);
+        let written = commit.write_parts(&mut summary).await?;
+        for (kind, hour, key) in existing {
+            let own = *key == curated_key(kind, *hour, intent.commit);
+            if own && !written.contains(&(kind.as_str(), *hour)) {
+                commit.store().empty(key).await?;
             }
         }
         Ok(summary)
     }
 
-    /// Kind, hour and key of the parts that the hours have.
+    /// Kind, hour and key of all parts of the hours.
     async fn parts(&self) -> anyhow::Result<Vec<(String, Hour, String)>> {
         let listed = self.lake.list(CURATED, None).await?;
         let parts = listed.into_iter().filter_map(|object| {
-            let (kind, hour) = kind_and_hour(&object.key)?;
+            let (kind, hour) = curated_hour_of(&object.key)?;
             let wanted = self.hours.contains(&hour);
             wanted.then(|| (kind.to_owned(), hour, object.key.clone()))
         });
         Ok(parts.collect())
     }
 
-    /// Counts the hours' aggregates anew, also of those whose parts have stayed as they are.
+    /// Recounts the aggregates of the hours, also of those whose parts were kept.
     async fn aggregates(&mut self, done: u64) -> anyhow::Result<()> {
-        let parts = self.parts().await?;
-        let hours: BTreeSet<_> = parts
-            .into_iter()
-            .map(|(kind, hour, _)| (kind, hour))
-            .collect();
+        let parts = self.parts().await?.into_iter();
+        let hours: BTreeSet<_> = parts.map(|(kind, hour, _)| (kind, hour)).collect();
         for (name, hour) in &hours {
-            let kind = self
-                .kinds
-                .get(name)
-                .with_context(|| format!("kind `{name}` is not declared: set CONTRACTS"))?;
+            let kind = self.kinds.get(name);
+            let undeclared = || format!("kind `{name}` is not declared: set CONTRACTS");
+            let kind = kind.with_context(undeclared)?;
             let recount = async |upto: u64| self.recount(name, *hour, upto).await;
             fold::replace(self.lake, kind, *hour, done, recount).await?;
         }
@@ -194,11 +188,14 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// The statistics of the hour's parts up to that commit.
+    /// Statistics of the hour's parts up to a commit.
     async fn recount(&self, kind: &str, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
         let mut reads = Vec::new();
-        for (key, _) in earlier_parts(self.lake, kind, hour, upto + 1).await? {
-            reads.push(async move { Aggregates::of(&read_part(self.lake, &key).await?) });
+        for part in parts::before(self.lake, kind, hour, upto + 1).await? {
+            reads.push(async move {
+                let rows = parts::read(self.lake, &part.key).await?;
+                anyhow::Ok(Aggregates::of(&rows)?)
+            });
         }
         let mut reads = stream::iter(reads).buffered(4);
         let mut sum = Aggregates::default();

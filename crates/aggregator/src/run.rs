@@ -1,4 +1,4 @@
-//! One run, and runs one after the other.
+//! One run, and `watch`: runs at an interval.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -6,35 +6,31 @@ use std::time::Duration;
 use anyhow::Context;
 use aws::{Aws, Clock, Lake};
 use contract::Kinds;
+use lake::log::{Intent, Log, Summary};
 use service::terminal::Progress;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::commit::Work;
+use crate::commit::{Commit, Mode};
 use crate::config::Config;
-use crate::log::commits::{Intent, Log};
 use crate::log::discover::discover;
-use crate::parts::seen_ids::KnownIds;
-use crate::summary::Summary;
+use crate::log::writer;
+use crate::parts::seen_ids::SeenIds;
 
-/// Counts the runs that failed; with 0 where one succeeded, so that it is there.
+/// Runs that failed; a run that succeeds adds 0, so that the metric exists from the first run on.
 pub(crate) const FAILED_RUNS: &str = "headwater_aggregator_failed_runs_total";
-/// Events that are new in `curated/`.
 pub(crate) const EVENTS: &str = "headwater_aggregator_events_total";
-/// Events dropped, for they were there.
 pub(crate) const DUPLICATES: &str = "headwater_aggregator_duplicates_total";
-/// Events set aside, for their id was there with other content.
 pub(crate) const CONFLICTS: &str = "headwater_aggregator_conflicts_total";
-/// Lines set aside, for they break their contract.
 pub(crate) const REFUSED: &str = "headwater_aggregator_refused_total";
 
-/// Takes in all raw objects that are there and not committed, finishing first what another run
-/// left unfinished. Between commits it looks at `stop`, and then leaves the rest for the next run.
+/// Finishes the commit that another run left unfinished, if any, and then commits all raw objects that no commit
+/// names. After `stop` it ends with the commit under way, and leaves the rest for the next run.
 ///
 /// # Errors
 ///
-/// If the lake cannot be read or written, or holds an event of a kind that is not declared; what
-/// is committed stays, and the next run goes on from there.
+/// If the lake cannot be read or written, or holds an event of a kind that is not declared. The next run goes on after
+/// the last commit that was finished.
 pub async fn once(
     config: &Config,
     aws: &Aws,
@@ -44,78 +40,76 @@ pub async fn once(
     run_once(config, aws, stop, progress, &Mutex::default()).await
 }
 
-/// The same with what earlier runs of this process know of ids.
+/// [`once`] with the ids that earlier runs of this process have seen.
 async fn run_once(
     config: &Config,
     aws: &Aws,
     stop: &CancellationToken,
     progress: &dyn Progress,
-    known: &Mutex<KnownIds>,
+    seen: &Mutex<SeenIds>,
 ) -> anyhow::Result<Summary> {
-    let outcome = take_in(config, aws, stop, progress, known).await;
-    metrics::counter!(FAILED_RUNS).increment(outcome.is_err().into());
-    outcome
-}
-
-async fn take_in(
-    config: &Config,
-    aws: &Aws,
-    stop: &CancellationToken,
-    progress: &dyn Progress,
-    known: &Mutex<KnownIds>,
-) -> anyhow::Result<Summary> {
-    let run = Run {
-        kinds: config.kinds()?,
-        lake: aws.lake(&config.lake.lake_bucket),
-        clock: aws.clock(),
-        progress,
-        known,
-        writer: Uuid::new_v4(),
+    let run = async {
+        let run = Run {
+            kinds: config.kinds()?,
+            lake: aws.lake(&config.lake.lake_bucket),
+            clock: aws.clock(),
+            progress,
+            seen,
+            writer: Uuid::new_v4(),
+        };
+        run.take_in(config, stop).await
     };
-    let (lake, clock) = (&run.lake, run.clock);
-    let mut total = Summary::default();
-    let mut log = Log::read(lake).await?;
-    let mut all = 0;
-    'discover: while !stop.is_cancelled() {
-        if let Some(intent) = log.unfinished.clone() {
-            all = all.max(total.objects + intent.inputs.len() as u64);
-            run.finish(&mut log, &intent, &mut total, all).await?;
-            continue;
-        }
-        // What lands from here on is for the next run: under load there would be no end.
-        let found = discover(lake, &mut log, clock.now(), config.full).await?;
-        all = total.objects + found.len() as u64;
-        for chunk in config.cut(&found) {
-            if stop.is_cancelled() {
-                break;
-            }
-            let inputs = chunk.iter().map(|object| object.key.clone()).collect();
-            let Some(intent) = log.begin(lake, run.writer, inputs, clock.now()).await? else {
-                // Another run took the number: it may have taken the same objects.
-                log = Log::read(lake).await?;
-                continue 'discover;
-            };
-            run.finish(&mut log, &intent, &mut total, all).await?;
-        }
-        break;
-    }
-    log.save(lake).await?;
-    Ok(total)
+    let result = run.await;
+    metrics::counter!(FAILED_RUNS).increment(result.is_err().into());
+    result
 }
 
-/// What a run works with.
 struct Run<'a> {
     kinds: Kinds,
     lake: Lake,
     clock: Clock,
     progress: &'a dyn Progress,
-    known: &'a Mutex<KnownIds>,
-    /// Its name in the intents that it begins.
+    seen: &'a Mutex<SeenIds>,
+    /// Names the run in the intents that it writes.
     writer: Uuid,
 }
 
 impl Run<'_> {
-    /// Finishes the intent and adds what that did to `total`; `all` are the raw objects known.
+    async fn take_in(&self, config: &Config, stop: &CancellationToken) -> anyhow::Result<Summary> {
+        let (lake, clock) = (&self.lake, self.clock);
+        let mut total = Summary::default();
+        let mut log = Log::read(lake).await?;
+        let mut all = 0;
+        'discover: while !stop.is_cancelled() {
+            if let Some(intent) = log.unfinished.clone() {
+                all = all.max(total.objects + intent.inputs.len() as u64);
+                self.finish(&mut log, &intent, &mut total, all).await?;
+                continue;
+            }
+            // Objects that land after this listing are left for the next run: under load a run would never end.
+            let found = discover(lake, &mut log, clock.now(), config.full).await?;
+            all = total.objects + found.len() as u64;
+            for chunk in config.cut(&found) {
+                if stop.is_cancelled() {
+                    break;
+                }
+                let inputs = chunk.iter().map(|object| object.key.clone()).collect();
+                let Some(intent) =
+                    writer::begin(lake, &log, self.writer, inputs, clock.now()).await?
+                else {
+                    // Another run began this commit, perhaps with the same objects.
+                    log = Log::read(lake).await?;
+                    continue 'discover;
+                };
+                self.finish(&mut log, &intent, &mut total, all).await?;
+            }
+            break;
+        }
+        writer::save(lake, &log).await?;
+        Ok(total)
+    }
+
+    /// Finishes the commit and adds its counts to `total`; `all` is the number of raw objects that the run has found.
     async fn finish(
         &self,
         log: &mut Log,
@@ -125,22 +119,19 @@ impl Run<'_> {
     ) -> anyhow::Result<()> {
         let before = total.objects;
         let read = move |objects: u64| self.progress.objects(before + objects, all);
-        let work = Work {
+        let commit = Commit {
             lake: &self.lake,
             kinds: &self.kinds,
-            commit: intent.commit,
-            inputs: &intent.inputs,
-            known: self.known,
+            intent,
+            seen: self.seen,
             progress: &read,
-            anew: None,
+            mode: Mode::Finish,
             taken_over: intent.writer != self.writer,
         };
-        let summary = work
-            .finish()
-            .await
-            .with_context(|| format!("cannot finish commit {}", intent.commit))?;
-        log.finish(&self.lake, intent, &summary, self.clock.now())
-            .await?;
+        let finished = commit.finish().await;
+        let summary =
+            finished.with_context(|| format!("cannot finish commit {}", intent.commit))?;
+        writer::finish(&self.lake, log, intent, &summary, self.clock.now()).await?;
         tracing::info!(
             event = "commit",
             commit = intent.commit,
@@ -149,7 +140,12 @@ impl Run<'_> {
             duplicates = summary.duplicates,
             conflicts = summary.conflicts,
             refused = summary.refused,
-            hours = summary.hours
+            hours = summary.hours,
+            "commit {} added {} events of {} objects to {} hours",
+            intent.commit,
+            summary.events,
+            summary.objects,
+            summary.hours
         );
         count(&summary);
         total.add(&summary);
@@ -171,8 +167,8 @@ fn count(summary: &Summary) {
     }
 }
 
-/// Runs [`once`] every [`Config::interval`] until `stop`. A run that fails is logged, and the next
-/// one tries again; `ran` is told how each went.
+/// Runs [`once`] every [`Config::interval`] until `stop`, and returns the sum of all runs. After each run `ran` is
+/// told whether it succeeded; a run that fails is logged, and the next run tries again.
 pub async fn watch(
     config: &Config,
     aws: &Aws,
@@ -180,7 +176,7 @@ pub async fn watch(
     ran: impl Fn(bool),
 ) -> Summary {
     let mut total = Summary::default();
-    let known = Mutex::default();
+    let seen = Mutex::default();
     let mut interval = tokio::time::interval(config.interval.max(Duration::from_millis(100)));
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -189,9 +185,9 @@ pub async fn watch(
             () = stop.cancelled() => return total,
             _ = interval.tick() => {}
         }
-        let outcome = run_once(config, aws, stop, &(), &known).await;
-        ran(outcome.is_ok());
-        match outcome {
+        let result = run_once(config, aws, stop, &(), &seen).await;
+        ran(result.is_ok());
+        match result {
             Ok(summary) => total.add(&summary),
             Err(error) => {
                 tracing::error!(

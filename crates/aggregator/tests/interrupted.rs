@@ -1,4 +1,4 @@
-//! Runs that die, freeze or overlap, at each of their requests in turn.
+//! Runs that die, freeze or overlap: one case for each request of a run.
 
 mod common;
 
@@ -73,7 +73,7 @@ async fn undisturbed() -> Seen {
     seen(&lake).await
 }
 
-/// The run ends before it makes as many requests.
+/// More requests than a run makes.
 const MANY: i64 = 200;
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +194,7 @@ async fn what_a_looser_release_began_a_stricter_one_finishes_and_counts() {
                 () = gate.held.notified() => held += 1,
             }
         }
-        // It died there; what it had sent arrives.
+        // The run died at that request; what it had sent takes effect.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -208,7 +208,7 @@ async fn what_a_looser_release_began_a_stricter_one_finishes_and_counts() {
             .map(|row| row["messages"].as_u64().unwrap())
             .sum();
         assert_eq!(counted, curated.len() as u64, "{summary}: {curated:#?}");
-        // What stands in no part is kept aside.
+        // An event that stands in no part is in `_aside/`.
         assert!(curated.len() == 2 || lake.keys("_aside/").len() == 1);
     }
     assert!(held > 10, "{held}");

@@ -1,4 +1,4 @@
-//! What a run makes of `raw/`.
+//! What a run writes from `raw/`.
 
 mod common;
 

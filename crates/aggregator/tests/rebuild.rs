@@ -1,4 +1,4 @@
-//! Hours made anew: alone, beside a run, and while raw objects go.
+//! Rebuilds: alone, beside a run, and while raw objects are deleted.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -64,7 +64,7 @@ async fn a_rebuild_brings_lost_objects_back_and_changes_nothing_else() {
     );
     assert_eq!(lake.cloud.objects(common::BUCKET), keys);
 
-    // With raw expired, what is curated stays, and its aggregates are counted from it.
+    // After the raw objects have expired, the parts stay, and the aggregates are counted from them.
     lake.aws
         .lake(common::BUCKET)
         .delete(&lake.keys("raw/"))
@@ -88,7 +88,7 @@ async fn a_rebuild_brings_lost_objects_back_and_changes_nothing_else() {
     );
 }
 
-/// Commit 1 had `x` and `y`, and its part is lost; `x` has come again, and no run has seen it.
+/// Commit 1 had `x` and `y`, and its part is lost; `x` has arrived again, in an object that no run has seen.
 async fn lake_with_a_lost_part() -> TestLake {
     let mut lake = TestLake::new().await;
     let event = |id: &str| vehicle(id, "2026-11-20T12:10:00Z", r#"{"engine_rpm":1}"#);
@@ -171,7 +171,7 @@ async fn a_raw_object_that_goes_in_the_middle_of_a_rebuild_takes_no_event_along(
         let last = lake.keys("raw/").pop().unwrap();
         lake.aws.lake(BUCKET).delete(&[last]).await.unwrap();
         gate.open.notify_one();
-        // It may have failed, and said so.
+        // The rebuild may fail with an error.
         let _ = rebuild.await;
         assert_x_and_y_stand_once(&lake).await;
     }

@@ -1,15 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-pub mod config;
-pub mod run;
+mod config;
+mod run;
 
-pub mod batch;
-mod latency;
-pub mod receive;
-pub mod write;
+mod pipeline;
+
+mod batch;
+mod receive;
+mod write;
 
 pub mod dlq;
 pub mod metrics;
 
-pub use config::Config;
+pub use config::{Config, METRICS_LISTEN};
 pub use run::{Consumer, run};

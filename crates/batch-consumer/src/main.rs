@@ -28,9 +28,10 @@ async fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         eprintln!("batch-consumer: {error:#}");
-        match error.is::<contract::KindError>() {
-            true => ExitCode::from(cli::USAGE),
-            false => ExitCode::FAILURE,
+        if error.is::<contract::KindError>() {
+            ExitCode::from(cli::USAGE)
+        } else {
+            ExitCode::FAILURE
         }
     })
 }
@@ -54,14 +55,15 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
         move || meter.publish()
     });
     let consuming = async {
-        let consumer = tokio::select! {
-            connected = Consumer::connect(config.clone(), aws) => connected?,
-            () = stop.cancelled() => return Ok(()),
+        let connecting = Consumer::connect(config.clone(), aws, &stop);
+        let Some(consumer) = stop.run_until_cancelled(connecting).await else {
+            return Ok(());
         };
+        let consumer = consumer?;
         ready.set(true);
-        consumer.run(stop.clone()).await
+        consumer.run().await
     };
-    // Served to the end of the drain, so that a scrape shows it; ready no more once it begins.
+    // Served until the drain ends, so that a scrape shows it, but not ready from its start on.
     let serving = metrics::serve(
         config.metrics_listen,
         handle,

@@ -1,69 +1,62 @@
-//! The service: receivers, batcher and commits, from start to drain.
+//! The service from start to drain.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use aws::{Aws, CallError, Lake, Queue, setup};
-use metrics::gauge;
-use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
+use anyhow::Context;
+use aws::{Aws, CallError, setup};
+use humantime::format_duration as shown;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::batch::batcher::{Arrival, Batch, Batcher, Limits};
-use crate::batch::room::Room;
 use crate::config::Config;
-use crate::metrics::{HELD, describe};
-use crate::receive::held::Registry;
+use crate::metrics::describe;
+use crate::pipeline::work;
+use crate::receive::budget::Budget;
+use crate::receive::give_back::give_back;
+use crate::receive::held::HeldDeliveries;
 use crate::receive::outage::Outage;
-use crate::receive::receivers::{Receiving, give_back};
-use crate::write::Committer;
+use crate::receive::receivers::Receivers;
+use crate::write::writer::BatchWriter;
 
-/// Batches that are written at once: a put is mostly waiting.
-const COMMITS_AT_ONCE: usize = 4;
-
-/// Decoded messages between receivers and batcher; their memory is bounded by [`Room`].
-const CHANNEL: usize = 16;
-
-/// How often what the request meter counts becomes metrics.
+/// How often the metrics of requests to AWS are brought up to date.
 const PUBLISH_EVERY: Duration = Duration::from_secs(5);
 
-/// Consumes until `stop`: [`Consumer::connect`] and [`Consumer::run`].
+/// Consumes until `stop`: [`Consumer::connect`], then [`Consumer::run`].
 ///
 /// # Errors
 ///
-/// As those two.
+/// If one of the two fails.
 pub async fn run(config: Config, aws: Aws, stop: CancellationToken) -> anyhow::Result<()> {
-    let consumer = tokio::select! {
-        biased;
-        connected = Consumer::connect(config, aws) => connected?,
-        () = stop.cancelled() => return Ok(()),
-    };
-    consumer.run(stop).await
+    let connecting = Consumer::connect(config, aws, &stop);
+    match stop.run_until_cancelled(connecting).await {
+        Some(consumer) => consumer?.run().await,
+        None => Ok(()),
+    }
 }
 
 /// A consumer that has found its queues and its lake.
 #[derive(Debug)]
 pub struct Consumer {
-    config: Config,
     aws: Aws,
-    kinds: Arc<contract::Kinds>,
-    queue: Queue,
-    dead_letters: Queue,
-    lake: Lake,
+    receivers: Receivers,
+    writer: BatchWriter,
 }
 
 impl Consumer {
-    /// Reads the declarations of kinds and finds queues and bucket; makes them first where that is
-    /// wanted.
+    /// Reads the declarations of kinds and finds queues and bucket, and makes them first if `CREATE`
+    /// says so. The consumer then runs until `stop`.
     ///
     /// # Errors
     ///
-    /// If a setting is wrong, or one of them is missing or cannot be reached.
-    pub async fn connect(config: Config, aws: Aws) -> anyhow::Result<Consumer> {
+    /// If a setting is wrong, or a queue or the bucket is missing or cannot be reached.
+    pub async fn connect(
+        config: Config,
+        aws: Aws,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Consumer> {
         config.check()?;
         let kinds = Arc::new(config.kinds()?);
         let (queue_name, dlq_name) = (&config.queue.queue_name, &config.dlq.dlq_name);
@@ -93,99 +86,90 @@ impl Consumer {
         if let Err(missing @ CallError::NotFound { .. }) = lake.probe().await {
             return Err(missing).context("cannot find the lake");
         }
+        let (outage, halt) = (Arc::new(Outage::default()), stop.child_token());
         Ok(Consumer {
-            config,
+            writer: BatchWriter {
+                queue: queue.clone(),
+                dead_letters,
+                lake,
+                outage: outage.clone(),
+                halt: halt.clone(),
+            },
+            receivers: Receivers {
+                queue,
+                kinds,
+                held: HeldDeliveries::default(),
+                budget: Budget::for_batches_of(config.max_bytes()),
+                outage,
+                flood: Notify::new(),
+                halt,
+                config,
+            },
             aws,
-            kinds,
-            queue,
-            dead_letters,
-            lake,
         })
     }
 
-    /// Consumes until `stop`, then writes and deletes what is held, within `SHUTDOWN_GRACE`; what
-    /// is left by then is given back to the queue, and what was left to come again before.
+    /// Consumes until the stop, then receives no more and writes and deletes what is held, within
+    /// `SHUTDOWN_GRACE`. Messages that are not written by then, and messages whose write failed
+    /// earlier, are made visible again, so that another consumer need not wait for them.
     ///
     /// # Errors
     ///
-    /// If receiving fails for good, as where the queue is gone.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    /// If receiving fails for good, for example because the queue was deleted.
+    pub async fn run(self) -> anyhow::Result<()> {
         describe();
-        let halt = stop.child_token();
-        let registry = Registry::default();
-        let outage = Arc::new(Outage::default());
-        let config = &self.config;
-        let receiving = Arc::new(Receiving {
-            queue: self.queue.clone(),
-            kinds: self.kinds.clone(),
-            registry: registry.clone(),
-            room: Room::for_batches_of(config.max_bytes()),
-            outage: outage.clone(),
-            flood: Notify::new(),
-            poll_wait: config.poll_wait,
-            pace: config.receive_pace,
-            adaptive: config.batch_adaptive,
-            visibility_timeout: config.visibility_timeout,
-            halt: halt.clone(),
-        });
-        let committer = Committer {
-            queue: self.queue.clone(),
-            dead_letters: self.dead_letters.clone(),
-            lake: self.lake.clone(),
-            outage,
-            halt: halt.clone(),
-        };
+        let receivers = Arc::new(self.receivers);
+        let (config, queue, held) = (&receivers.config, &receivers.queue, &receivers.held);
         info!(
-            event = "consuming",
-            queue = self.queue.name(),
-            lake = self.lake.bucket(),
-            endpoint = self.aws.endpoint().unwrap_or("AWS"),
-            dead_letters = self.dead_letters.name(),
-            batch_max_messages = config.batch_max_messages,
-            batch_max_wait = %humantime::format_duration(config.batch_max_wait),
-            batch_max_bytes = %config.batch_max_bytes,
-            batch_adaptive = config.batch_adaptive,
-            receivers = config.receivers,
-            visibility_timeout = %humantime::format_duration(config.visibility_timeout),
+            event = "consuming", queue = queue.name(), lake = self.writer.lake.bucket(),
+            endpoint = self.aws.endpoint().unwrap_or("AWS"), dead_letters = self.writer.dead_letters.name(),
+            batch_max_messages = config.batch_max_messages, batch_max_wait = %shown(config.batch_max_wait),
+            batch_max_bytes = %config.batch_max_bytes, batch_adaptive = config.batch_adaptive,
+            receivers = config.receivers, visibility_timeout = %shown(config.visibility_timeout),
+            "writing the queue's messages to the lake"
         );
-        let work = work(receiving, committer, Limits::from(config), config.receivers);
         let overdue = async {
-            halt.cancelled().await;
-            info!(event = "stopping", held = registry.len());
-            tokio::time::sleep(config.shutdown_grace * 17 / 20).await;
-            // Asked for while the work is still there: dropping it lets go of its messages.
-            registry.receipt_handles()
-        };
-        let outcome = tokio::select! {
-            biased;
-            result = work => Ok(result),
-            left = overdue => Err(left),
-            never = registry.keep_hidden(&self.queue, config.visibility_timeout) => match never {},
-            never = publish(&self.aws, &registry) => match never {},
-        };
-        let mut back = registry.left(config.visibility_timeout);
-        let result = outcome.unwrap_or_else(|held| {
-            warn!(
-                event = "stop_overdue",
-                messages = held.len(),
-                grace = %humantime::format_duration(config.shutdown_grace),
-                "these messages are not written; they come again"
+            receivers.halt.cancelled().await;
+            info!(
+                event = "stopping",
+                held = held.len(),
+                "receiving no more, writing what is held"
             );
-            back.extend(held);
-            Ok(())
-        });
-        // Ends before the grace does: what stops us may look at its clock too.
+            tokio::time::sleep(config.shutdown_grace * 17 / 20).await;
+            // Read before the work is dropped, which lets go of its messages.
+            held.receipt_handles()
+        };
+        let mut back = Vec::new();
+        let result = tokio::select! {
+            biased;
+            result = work(receivers.clone(), self.writer) => result,
+            unwritten = overdue => {
+                warn!(
+                    event = "stop_overdue", messages = unwritten.len(), grace = %shown(config.shutdown_grace),
+                    "these messages are not written; they come again"
+                );
+                back = unwritten;
+                Ok(())
+            }
+            never = held.keep_hidden(queue, config.visibility_timeout) => match never {},
+            never = publish(&self.aws) => match never {},
+        };
+        back.extend(held.left(config.visibility_timeout));
+        // Ends before the grace does: whoever stops the process may kill it then.
         let time = config.shutdown_grace / 10;
-        let _ = tokio::time::timeout(time, give_back(&self.queue, &back)).await;
+        let _ = tokio::time::timeout(time, give_back(queue, &back)).await;
         self.aws.meter().publish();
-        gauge!(HELD).set(0.0);
-        info!(event = "stopped", dollars = self.aws.meter().dollars());
+        info!(
+            event = "stopped",
+            dollars = self.aws.meter().dollars(),
+            "the requests to AWS have cost this much"
+        );
         result
     }
 }
 
-/// Makes the call, and again for a few seconds where it fails in passing: services that start
-/// together need not be ready together.
+/// Makes the call, and again for a few seconds while it fails in passing: services that start
+/// together are not all ready at once.
 async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, CallError>
 where
     F: Future<Output = Result<T, CallError>>,
@@ -194,7 +178,7 @@ where
     loop {
         match (call().await, delays.next()) {
             (Err(error), Some(delay)) if error.is_transient() => {
-                warn!(event = "connect_retried", error = %error);
+                warn!(event = "connect_retried", error = %error, "asking again");
                 tokio::time::sleep(delay).await;
             }
             (result, _) => return result,
@@ -202,157 +186,9 @@ where
     }
 }
 
-async fn publish(aws: &Aws, registry: &Registry) -> Infallible {
+async fn publish(aws: &Aws) -> Infallible {
     loop {
         aws.meter().publish();
-        gauge!(HELD).set(registry.len() as f64);
         tokio::time::sleep(PUBLISH_EVERY).await;
-    }
-}
-
-/// Receives, batches and commits until the receivers have ended and all they brought is committed.
-async fn work(
-    receiving: Arc<Receiving>,
-    committer: Committer,
-    limits: Limits,
-    receivers: usize,
-) -> anyhow::Result<()> {
-    let (sender, mut arrivals) = mpsc::channel(CHANNEL);
-    let halt = receiving.halt.clone();
-    // Dropping the set ends its tasks, so nothing outlives this function.
-    let mut receiver_tasks = JoinSet::new();
-    for number in 0..receivers {
-        let (receiving, sender) = (receiving.clone(), sender.clone());
-        receiver_tasks.spawn(async move {
-            let result = receiving.run(number, sender).await;
-            // One that ends, ends all: by the halt, or by an error that the others would meet too.
-            receiving.halt.cancel();
-            result
-        });
-    }
-    drop(sender);
-    let mut commits = Commits::new(committer);
-    batch(&mut arrivals, &mut commits, limits, halt).await;
-    commits.finish().await;
-    let mut first_error = None;
-    while let Some(joined) = receiver_tasks.join_next().await {
-        if let Err(error) = flatten(joined) {
-            first_error.get_or_insert(error);
-        }
-    }
-    match first_error {
-        Some(error) => Err(error).context("cannot receive"),
-        None => Ok(()),
-    }
-}
-
-/// Batches what arrives until there is no more.
-async fn batch(
-    arrivals: &mut mpsc::Receiver<Arrival>,
-    commits: &mut Commits,
-    limits: Limits,
-    halt: CancellationToken,
-) {
-    let mut batcher = Batcher::new(limits);
-    let mut halted = false;
-    loop {
-        let writing = commits.run();
-        let deadline = batcher.deadline(writing);
-        let due = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            // What is held now need not wait for the polls in flight.
-            () = halt.cancelled(), if !halted => {
-                halted = true;
-                if let Some(batch) = batcher.take() {
-                    commits.start(batch).await;
-                }
-            }
-            () = due => {
-                if let Some(batch) = batcher.close_due(Instant::now(), writing) {
-                    commits.start(batch).await;
-                }
-            }
-            () = commits.one_ended(), if writing => {}
-            arrival = arrivals.recv() => match arrival {
-                Some(Arrival::Receive { messages, full }) => {
-                    batcher.expect(messages, full, Instant::now());
-                }
-                Some(Arrival::Delivery(delivery)) => {
-                    for batch in batcher.add(delivery, Instant::now()) {
-                        commits.start(batch).await;
-                    }
-                }
-                None => break,
-            },
-        }
-    }
-    if let Some(batch) = batcher.take() {
-        commits.start(batch).await;
-    }
-}
-
-/// The commits that run.
-struct Commits {
-    committer: Arc<Committer>,
-    tasks: JoinSet<()>,
-    slots: Arc<Semaphore>,
-}
-
-impl Commits {
-    fn new(committer: Committer) -> Commits {
-        Commits {
-            committer: Arc::new(committer),
-            tasks: JoinSet::new(),
-            slots: Arc::new(Semaphore::new(COMMITS_AT_ONCE)),
-        }
-    }
-
-    /// Starts a commit as soon as fewer than the most run.
-    async fn start(&mut self, batch: Batch) {
-        // The semaphore is never closed.
-        let slot = self.slots.clone().acquire_owned().await.ok();
-        let committer = self.committer.clone();
-        self.tasks.spawn(async move {
-            committer.commit(batch).await;
-            drop(slot);
-        });
-    }
-
-    /// Whether any runs.
-    fn run(&self) -> bool {
-        !self.tasks.is_empty()
-    }
-
-    /// Waits until one ends; at once where none runs.
-    async fn one_ended(&mut self) {
-        if let Some(ended) = self.tasks.join_next().await {
-            note(ended);
-        }
-    }
-
-    async fn finish(&mut self) {
-        while self.run() {
-            self.one_ended().await;
-        }
-    }
-}
-
-/// A commit that panicked has kept or left its messages; they come again.
-fn note(ended: Result<(), JoinError>) {
-    if let Err(failure) = ended {
-        error!(event = "commit_panicked", error = %failure, "its messages come again");
-    }
-}
-
-fn flatten(joined: Result<Result<(), CallError>, JoinError>) -> anyhow::Result<()> {
-    match joined {
-        Ok(result) => Ok(result?),
-        Err(failure) => bail!("a receiver panicked: {failure}"),
     }
 }

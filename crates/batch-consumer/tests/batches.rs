@@ -146,7 +146,7 @@ async fn a_trickle_gathers_into_few_receives_and_a_flood_is_taken_in_full_ones()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_million_events_cost_in_packs_is_near_the_least() {
+async fn packs_are_received_and_deleted_in_nearly_full_calls() {
     let bench = Bench::new().await;
     let lines: Vec<String> = (0..50_000).map(|id| stored(&name(id))).collect();
     let messages = packs(&lines);
@@ -177,7 +177,7 @@ async fn what_a_million_events_cost_in_packs_is_near_the_least() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adaptive_consumer_writes_what_comes_alone_at_once() {
+async fn an_adaptive_consumer_writes_a_lone_message_at_once() {
     let mut bench = Bench::new().await;
     bench.config.batch_adaptive = true;
     let running = bench.start();
@@ -204,7 +204,7 @@ async fn an_adaptive_consumer_writes_what_comes_alone_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_adaptive_consumer_gathers_what_comes_while_it_writes_without_more_receives() {
+async fn an_adaptive_consumer_gathers_messages_while_it_writes_without_more_receives() {
     let put = Duration::from_millis(200)..Duration::from_millis(201);
     let mut bench = Bench::with(Faults::seeded(1).slow("PutObject", 1.0, put)).await;
     bench.config.batch_adaptive = true;

@@ -151,7 +151,7 @@ async fn a_letter_is_shown_with_its_pack_unfolded() {
         .unwrap()
         .unwrap();
     assert_eq!(shown.body, format!("{}\n{}\n", stored("x"), stored("y")));
-    assert_eq!(shown.attributes["codec"], contract::CODEC);
+    assert_eq!(shown.attributes["codec"], "ndjson+zstd+base64");
     all_visible(&bench);
     let none = dlq::show(&bench.dlq, &Kinds::builtin(), "no-such-id", &stop).await;
     assert_eq!(none.unwrap(), None);
@@ -204,7 +204,7 @@ async fn a_replay_sends_each_letter_as_it_was_and_deletes_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_takes_only_what_is_asked_for() {
+async fn a_replay_takes_only_letters_that_match() {
     let bench = bench().await;
     let replayed = replay(&bench, with_reason("undecodable"), false).await;
     assert_eq!((replayed.sent, bench.letters().len()), (3, 26));
@@ -267,7 +267,7 @@ async fn a_replay_that_cannot_delete_says_so_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_replayed_is_written_and_what_is_still_broken_is_a_letter_again() {
+async fn replayed_events_are_written_and_those_still_broken_are_letters_again() {
     let bench = bench().await;
     let running = bench.start();
     let replayed = replay(&bench, Filter::default(), false).await;
@@ -293,7 +293,7 @@ async fn what_is_replayed_is_written_and_what_is_still_broken_is_a_letter_again(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_purge_deletes_what_is_meant_and_only_counts_in_a_dry_run() {
+async fn a_purge_deletes_the_letters_that_match_and_only_counts_in_a_dry_run() {
     let bench = bench().await;
     let stop = CancellationToken::new();
     let counted = dlq::purge(&bench.dlq, &with_reason("undecodable"), true, &stop)

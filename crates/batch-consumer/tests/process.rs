@@ -81,6 +81,22 @@ impl Server {
     }
 }
 
+/// Waits until the metrics that are served at `listen` have all of these lines, or what begins so.
+async fn until_metrics_have(listen: SocketAddr, lines: &[&str]) {
+    let mut page = String::new();
+    for _ in 0..600 {
+        page = tokio::task::spawn_blocking(move || scrape(listen))
+            .await
+            .unwrap();
+        if lines.iter().all(|line| page.contains(line)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let missing = lines.iter().find(|line| !page.contains(*line));
+    panic!("no `{}` in\n{page}", missing.unwrap());
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
@@ -93,7 +109,7 @@ fn terminate(child: &Child) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_signal_ends_it_at_once_and_its_messages_come_again() {
+async fn a_second_signal_ends_the_program_at_once_and_its_messages_come_again() {
     let server = Server::start().await;
     let hang = Duration::from_secs(60)..Duration::from_secs(61);
     server
@@ -140,9 +156,10 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_logs_a_line_a_batch_says_how_it_is_and_drains_on_sigterm() {
+async fn the_program_logs_a_line_a_batch_answers_its_probe_and_drains_on_sigterm() {
     let server = Server::start().await;
-    let listen = free_address().to_string();
+    let address = free_address();
+    let listen = address.to_string();
     let child = server
         .command(&["--metrics-listen", &listen, "--poll-wait", "1s"])
         .spawn()
@@ -165,14 +182,7 @@ async fn it_logs_a_line_a_batch_says_how_it_is_and_drains_on_sigterm() {
             &[plain(stored("last")), plain("poison")],
         )
         .await;
-    server
-        .until("both are received", |cloud| {
-            let messages = cloud.messages("headwater-events");
-            messages.iter().all(|message| message.receive_count > 0)
-        })
-        .await;
-    // And their answer has come.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until_metrics_have(address, &["headwater_consumer_held_messages 2"]).await;
     terminate(&child);
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
         .await
@@ -212,7 +222,7 @@ async fn it_logs_a_line_a_batch_says_how_it_is_and_drains_on_sigterm() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn its_metrics_name_what_was_done_and_what_it_cost() {
+async fn the_metrics_count_what_was_written_and_what_it_cost() {
     let server = Server::start().await;
     let listen = free_address();
     let mut child = server
@@ -227,14 +237,7 @@ async fn its_metrics_name_what_was_done_and_what_it_cost() {
             cloud.objects("headwater-lake").len() == 1 && cloud.queue_depth("headwater-events") == 0
         })
         .await;
-    // What AWS requests cost is brought up to date every few seconds.
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    let page = tokio::task::spawn_blocking(move || scrape(listen))
-        .await
-        .unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    for line in [
+    let lines = [
         "headwater_consumer_events_total 1",
         "headwater_consumer_messages_total 2",
         "headwater_consumer_objects_total 1",
@@ -247,9 +250,10 @@ async fn its_metrics_name_what_was_done_and_what_it_cost() {
         "headwater_consumer_held_messages 0",
         "headwater_aws_requests_total{operation=\"s3:PutObject\"} 1",
         "headwater_aws_dollars_total 0.0000",
-    ] {
-        assert!(page.contains(line), "no `{line}` in\n{page}");
-    }
+    ];
+    until_metrics_have(listen, &lines).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 fn scrape(listen: SocketAddr) -> String {

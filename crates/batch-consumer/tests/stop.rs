@@ -14,7 +14,7 @@ use local_aws::{FaultKind, Faults};
 use support::*;
 use tokio::time::Instant;
 
-/// Stops it within its grace, after which all `messages` are in the queue again.
+/// Stops the consumer within its grace; then all `messages` are visible in the queue again.
 async fn gives_all_back(bench: &Bench, running: Running, messages: usize) {
     let start = Instant::now();
     running.stopped().await.unwrap();
@@ -24,8 +24,8 @@ async fn gives_all_back(bench: &Bench, running: Running, messages: usize) {
     assert_eq!((counts.visible, counts.in_flight), (messages, 0));
 }
 
-/// Ends the faults: the next consumer writes the events, and this says how long it took. A put
-/// that took effect without an answer may have written some before.
+/// Ends the faults and starts another consumer; says how long it took to write the events. Some may
+/// have been written before, by a put that took effect and whose answer was lost.
 async fn the_next_one_writes(bench: &Bench, events: Range<usize>) -> Duration {
     bench.cloud.set_faults(Faults::none());
     let running = bench.start();
@@ -56,7 +56,7 @@ async fn a_stop_writes_and_deletes_what_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_poll_brings_after_the_stop_is_given_back() {
+async fn messages_that_a_poll_brings_after_the_stop_are_given_back() {
     let bench = Bench::new().await;
     let running = bench.start();
     seconds(3).await;
@@ -72,7 +72,7 @@ async fn what_a_poll_brings_after_the_stop_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_written_within_the_grace_is_given_back() {
+async fn messages_that_cannot_be_written_within_the_grace_are_given_back() {
     let slow = Duration::from_secs(25)..Duration::from_secs(26);
     let mut bench = Bench::with(Faults::seeded(1).slow("PutObject", 1.0, slow)).await;
     bench.config.shutdown_grace = Duration::from_secs(12);
@@ -103,7 +103,7 @@ async fn a_stop_in_the_middle_of_a_flood_leaves_each_event_in_the_queue_or_in_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_can_be_written_all_is_given_back_at_once_also_what_was_left_before() {
+async fn a_stop_while_writes_fail_gives_back_what_is_held_and_what_was_left_before() {
     let failing = || Faults::seeded(1).rule(FaultKind::InternalError, "PutObject", 1.0);
     let mut bench = Bench::with(failing()).await;
     bench.config.batch_max_messages = 10;
@@ -120,7 +120,7 @@ async fn where_nothing_can_be_written_all_is_given_back_at_once_also_what_was_le
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_room_while_writes_hang_is_given_back_to_others() {
+async fn messages_that_wait_for_memory_while_writes_hang_are_given_back_at_the_stop() {
     let hang = Duration::from_secs(100)..Duration::from_secs(101);
     let mut bench = Bench::with(Faults::seeded(1).slow("PutObject", 1.0, hang)).await;
     // Eight of those batches may be in memory: the packs are many more.
@@ -136,7 +136,7 @@ async fn what_waits_for_room_while_writes_hang_is_given_back_to_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_hangs_does_not_keep_what_is_held_from_the_lake_nor_the_stop_from_ending() {
+async fn a_queue_that_hangs_delays_neither_the_last_write_nor_the_stop() {
     let mut bench = Bench::new().await;
     bench.config.batch_max_wait = Duration::from_secs(50);
     bench.send(&singles(0..5)).await;

@@ -16,8 +16,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use contract::{
-    CODEC, Event, Format, Kinds, Packer, SentReader, Unpacker, VERSION, decode, derive_event_id,
-    each_text, parse_line, write_line,
+    Envelope, Event, Format, Kinds, Packer, SentReader, Unpacker, derive_event_id, each_text,
+    parse_line, write_line,
 };
 use criterion::{Criterion, Throughput};
 use rand::rngs::StdRng;
@@ -134,9 +134,12 @@ fn main() {
         lines(&cell_events, &cells),
     );
     let mut packer = Packer::new().expect("zstd sets itself up");
-    let body = packer.pack(vehicle_lines.as_bytes()).expect("packs")[0]
-        .body
-        .clone();
+    let pack = packer
+        .pack(vehicle_lines.as_bytes())
+        .expect("packs")
+        .remove(0);
+    let attributes = pack.attributes();
+    let envelope = Envelope::read(&pack.body, &attributes);
     let mut floor_zstd = zstd::bulk::Compressor::new(1).expect("zstd sets itself up");
     let mut whole_zstd = zstd::bulk::Compressor::new(1).expect("zstd sets itself up");
     let (array, ndjson) = (format!("[{}]", vehicles.join(",")), vehicles.join("\n"));
@@ -170,9 +173,9 @@ fn main() {
             }),
         ),
         (
-            "consumer's way: decode, parse_line",
+            "consumer's way: unpack, parse_line",
             Box::new(|| {
-                let text = decode(&body, CODEC, VERSION).expect("decodes");
+                let text = envelope.text(&mut Unpacker::default()).expect("unpacks");
                 for line in text.lines() {
                     black_box(parse_line(&kinds, line).expect("valid"));
                 }
@@ -286,15 +289,16 @@ fn main() {
             }),
         ),
         (
-            "Unpacker::unpack",
+            "Envelope::text",
             Box::new(|| {
-                black_box(unpacker.unpack(&body, CODEC, VERSION).expect("decodes"));
+                black_box(envelope.text(&mut unpacker).expect("unpacks"));
             }),
         ),
         (
-            "decode",
+            "Envelope::text, new Unpacker",
             Box::new(|| {
-                black_box(decode(&body, CODEC, VERSION).expect("decodes"));
+                let text = envelope.text(&mut Unpacker::default());
+                black_box(text.expect("unpacks"));
             }),
         ),
     ];

@@ -1,22 +1,16 @@
 //! Event ids: given by the sender, or derived from the content.
 
-use std::borrow::Cow;
-
 use chrono::SecondsFormat;
 use sha1::{Digest, Sha1};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
-use crate::declare::kind::Part;
+use crate::declare::kind::OwnField;
 use crate::event::{Event, Scalar};
 use crate::scan::plain_end;
 use crate::time;
 
-/// An event's id: 1 to 128 visible ASCII characters other than `"` and `\`.
-/// Unique within its kind and event hour.
-pub type EventId<'a> = Cow<'a, str>;
-
-/// Longest event id that is taken.
+/// Longest event id that is taken, in bytes.
 pub(crate) const MAX_EVENT_ID_LENGTH: usize = 128;
 
 /// Namespace of derived ids (UUID v5, RFC 9562, section 5.5).
@@ -35,7 +29,8 @@ pub(crate) fn is_valid(text: &str) -> bool {
 ///
 /// The canonical form is the kind's name, a line feed, and one JSON object without white space:
 /// keys in byte order, the time in UTC with nanoseconds, whole numbers without a fraction, other
-/// numbers in the shortest form that reads back the same.
+/// numbers in the shortest form that reads back the same. `kind`, `event_id` and
+/// `ingest_received_at` are no part of it. Ids of this form stand in lakes: it must not change.
 ///
 /// ```
 /// # use chrono::{DateTime, Utc};
@@ -45,14 +40,15 @@ pub(crate) fn is_valid(text: &str) -> bool {
 ///     contract::derive_event_id(&contract::parse_sent(&kinds, None, text, now).unwrap())
 /// };
 /// let one = id(r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"v","can_id":"0x1","payload":{"a":1}}"#);
-/// let two = id(r#"{"payload": {"a": 1.0}, "vehicle_id":"v","can_id":"0x1","timestamp":"2025-10-04T14:34:56.000+02:00"}"#);
+/// let two = id(r#"{"payload": {"a": 1.0}, "vehicle_id":"v", "can_id":"0x1",
+///     "timestamp":"2025-10-04T14:34:56.000+02:00"}"#);
 /// assert_eq!(one, two);
 /// ```
 pub fn derive(event: &Event<'_>) -> Uuid {
     derive_within(event, &mut Vec::with_capacity(512))
 }
 
-/// As [`derive`], in the memory at the end of `scratch`, which is the same again after that.
+/// As [`derive`], with the canonical form written behind what `scratch` holds, and removed again.
 pub(crate) fn derive_within(event: &Event<'_>, scratch: &mut Vec<u8>) -> Uuid {
     let start = scratch.len();
     scratch.extend_from_slice(NAMESPACE.as_bytes());
@@ -70,10 +66,10 @@ fn canonical(event: &Event<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(kind.name.as_bytes());
     out.push(b'\n');
     let mut before = b'{';
-    for (key, part) in &kind.canonical_parts {
+    for (key, own) in &kind.canonical {
         // A field that the event does not have leaves no trace.
-        let field = match part {
-            Part::Field(wanted) => match event.fields.iter().find(|(at, _)| at == wanted) {
+        let field = match own {
+            OwnField::Other(wanted) => match event.fields.iter().find(|(at, _)| at == wanted) {
                 Some((_, value)) => Some(value),
                 None => continue,
             },
@@ -81,15 +77,15 @@ fn canonical(event: &Event<'_>, out: &mut Vec<u8>) {
         };
         out.push(std::mem::replace(&mut before, b','));
         out.extend_from_slice(key.as_bytes());
-        match part {
-            Part::Entity => text(out, &event.entity),
-            Part::Time => {
+        match own {
+            OwnField::Entity => text(out, &event.entity),
+            OwnField::Time => {
                 out.push(b'"');
                 time::write(out, event.time, SecondsFormat::Nanos);
                 out.push(b'"');
             }
-            Part::Signals => signals(out, event),
-            Part::Field(_) => field.into_iter().for_each(|value| scalar(out, value)),
+            OwnField::Signals => signals(out, event),
+            OwnField::Other(_) => field.into_iter().for_each(|value| scalar(out, value)),
         }
     }
     out.push(b'}');
@@ -115,7 +111,7 @@ fn signals(out: &mut Vec<u8>, event: &Event<'_>) {
     out.push(b'}');
 }
 
-/// A text's first bytes as a number: texts for which it differs are in its order.
+/// A text's first eight bytes as a number. Where it differs for two texts, it orders them as their bytes do.
 fn first_eight(text: &str) -> u64 {
     let mut first = [0; 8];
     match text.as_bytes().first_chunk() {

@@ -23,23 +23,24 @@ pub const AGGREGATES: &str = "aggregates/";
 pub struct Hour(i64);
 
 impl Hour {
-    /// The hour in which `time` lies. A leap second lies in the hour after it, as where time is counted
-    /// in microseconds.
+    /// The hour in which `time` lies. A leap second lies in the hour after it, as in columns of
+    /// microseconds since 1970.
     pub fn of(time: DateTime<Utc>) -> Hour {
         Hour(time.timestamp_micros().div_euclid(3_600_000_000))
     }
 
-    /// Its first instant.
+    /// The hour's first instant.
     pub fn start(self) -> DateTime<Utc> {
         DateTime::from_timestamp(self.0 * 3600, 0).unwrap_or_default()
     }
 
-    /// The hour after it.
+    /// The hour after this one.
     pub fn next(self) -> Hour {
         Hour(self.0 + 1)
     }
 
-    /// Reads `year=YYYY/month=MM/day=DD/hour=HH` at the start of `text`.
+    /// Reads `year=YYYY/month=MM/day=DD/hour=HH` at the start of `text`, which may go on after a `/`;
+    /// `None` for any other text, and for a day or hour that does not exist.
     pub fn parse(text: &str) -> Option<Hour> {
         let mut parts = text.splitn(5, '/');
         let mut number = |name: &str| parts.next()?.strip_prefix(name)?.parse::<u32>().ok();
@@ -76,31 +77,48 @@ pub fn raw_key(arrival: Hour, part: Uuid) -> String {
     format!("{RAW}{arrival}/part-{part}.jsonl")
 }
 
-/// The arrival hour that a raw part's key names; none if it is not one of ours.
+/// The arrival hour that a raw part's key names; `None` if [`raw_key`] does not write such keys.
 pub fn raw_hour_of(key: &str) -> Option<Hour> {
     raw_part_id(key)?;
     Hour::parse(key.strip_prefix(RAW)?)
 }
 
-/// The UUID that a raw part's key names; none if it is not one of ours.
+/// The UUID that the name of a raw part ends with, whatever folder the key names; `None` if it is not
+/// `part-<uuid>.jsonl`.
 pub fn raw_part_id(key: &str) -> Option<Uuid> {
     let name = key.rsplit('/').next()?;
     Uuid::try_parse(name.strip_prefix("part-")?.strip_suffix(".jsonl")?).ok()
 }
 
-/// Where the curated parts of a kind and event hour lie:
-/// `curated/kind=<kind>/year=YYYY/month=MM/day=DD/hour=HH/`.
+/// Prefix of the curated parts of a kind and event hour, with the `/` at its end.
+///
+/// ```
+/// let hour = contract::Hour::of("2025-10-04T12:34:56Z".parse().unwrap());
+/// assert_eq!(contract::curated_prefix("vehicle", hour), "curated/kind=vehicle/year=2025/month=10/day=04/hour=12/");
+/// ```
 pub fn curated_prefix(kind: &str, hour: Hour) -> String {
     format!("{CURATED}kind={kind}/{hour}/")
 }
 
-/// Key of the curated part that a commit adds: `…/part-<commit>.parquet`, ten digits, so that
-/// parts sort in the order of their commits.
+/// Key of the curated part that a commit adds, with ten digits of the commit's number, so that parts
+/// sort in the order of their commits.
+///
+/// ```
+/// let hour = contract::Hour::of("2025-10-04T12:34:56Z".parse().unwrap());
+/// let key = contract::curated_key("cell", hour, 7);
+/// assert_eq!(key, "curated/kind=cell/year=2025/month=10/day=04/hour=12/part-0000000007.parquet");
+/// ```
 pub fn curated_key(kind: &str, hour: Hour, commit: u64) -> String {
     format!("{}part-{commit:010}.parquet", curated_prefix(kind, hour))
 }
 
-/// Key of an hour's aggregates: `aggregates/year=YYYY/month=MM/day=DD/hour=HH/<kind>.<extension>`.
+/// Key of the aggregates of an event hour and kind; `extension` is `parquet` or `jsonl`.
+///
+/// ```
+/// let hour = contract::Hour::of("2025-10-04T12:34:56Z".parse().unwrap());
+/// let key = contract::aggregate_key(hour, "cell", "jsonl");
+/// assert_eq!(key, "aggregates/year=2025/month=10/day=04/hour=12/cell.jsonl");
+/// ```
 pub fn aggregate_key(hour: Hour, kind: &str, extension: &str) -> String {
     format!("{AGGREGATES}{hour}/{kind}.{extension}")
 }

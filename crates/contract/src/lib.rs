@@ -12,25 +12,26 @@ mod scan;
 mod time;
 mod wire;
 
-pub use declare::kind::{EntityRule, FieldRule, Kind, ScalarType, TimeRule};
-pub use declare::kinds::{KindError, Kinds};
-pub use event::{Event, Scalar};
-pub use id::{EventId, derive as derive_event_id};
+pub use declare::declaration::KindError;
+pub use declare::kind::Kind;
+pub use declare::kinds::Kinds;
+pub use declare::rule::{EntityRule, FieldRule, ScalarType, TimeRule};
+pub use event::{Event, EventId, Scalar};
+pub use id::derive as derive_event_id;
 pub use key::{
     AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_hour_of,
     raw_key, raw_part_id,
 };
 pub use line::write_line;
 pub use percentile::percentile;
-pub use read::body::{Body, BodyError, Format, each_text, split};
+pub use read::body::{BodyError, Format, each_text, split};
 pub use read::parse::{SentReader, parse_line, parse_sent};
 pub use rejection::{Code, Rejection};
 pub use time::{format_millis, now_millis_precision};
+pub use wire::envelope::Envelope;
 pub use wire::letter::{ATTRIBUTE_REASON, MAX_RECEIVES};
-pub use wire::pack::{
-    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, DecodeError, MAX_PACK_BYTES, Pack,
-    Packer, Unpacker, VERSION, decode,
-};
+pub use wire::pack::{MAX_PACK_BYTES, Pack, Packer};
+pub use wire::unpack::{DecodeError, Unpacker};
 
 /// Longest event that is taken, in bytes of JSON as sent. At this size even text that does not
 /// compress fits one pack.

@@ -13,8 +13,10 @@ use crate::id::derive_within;
 ///
 /// ```
 /// let kinds = contract::Kinds::builtin();
-/// let text = r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"veh-1","can_id":"0x1F0","payload":{"engine_rpm":2150},"event_id":"7"}"#;
-/// let event = contract::parse_sent(&kinds, None, text, "2025-10-04T12:35:00Z".parse().unwrap()).unwrap();
+/// let text = r#"{"timestamp":"2025-10-04T12:34:56Z","vehicle_id":"veh-1","can_id":"0x1F0",
+///     "payload":{"engine_rpm":2150},"event_id":"7"}"#;
+/// let now = "2025-10-04T12:35:00Z".parse().unwrap();
+/// let event = contract::parse_sent(&kinds, None, text, now).unwrap();
 /// let mut out = Vec::new();
 /// contract::write_line(&mut out, &event, "2025-10-04T12:35:00.000Z", text);
 /// let line = String::from_utf8(out).unwrap();

@@ -1,7 +1,11 @@
 //! Exact percentiles of small samples.
 
 /// The `q` quantile (0 to 1) of `sorted` (ascending), interpolated linearly between the two
-/// nearest ranks, as SQL's `percentile_cont` does; none of an empty sample.
+/// nearest ranks, as SQL's `percentile_cont` does; `None` for an empty sample. A `q` outside 0 to 1 is
+/// taken as the nearer of the two.
+///
+/// It stands in this crate because log lines, the lake's aggregates and the measuring tools must mean
+/// the same by p95.
 ///
 /// ```
 /// assert_eq!(contract::percentile(&[1.0, 2.0, 4.0], 0.5), Some(2.0));

@@ -1,8 +1,11 @@
 //! Why an event was refused.
 
+use std::fmt::Display;
+
 use serde::Serialize;
 
-/// What is wrong with a refused event, as a stable code to count and filter by.
+/// What is wrong with a refused event, as a stable code to count and filter by. The codes are listed
+/// for senders in `docs/contracts.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
@@ -22,11 +25,11 @@ pub enum Code {
     MissingField,
     /// A field that the contract does not know.
     UnknownField,
-    /// The same key twice in one object.
+    /// The same key twice in one object, or two signals whose names differ in case alone.
     DuplicateField,
     /// A value of another type than declared.
     WrongType,
-    /// A text that is empty, too long or does not have its declared form.
+    /// A text or name that is empty, too long or not of its form, or the name of a signal that is taken.
     InvalidFormat,
     /// A number outside its declared range, or one that no double can hold.
     OutOfRange,
@@ -42,7 +45,7 @@ pub enum Code {
     NestedSignal,
     /// An event without any signal.
     NoSignals,
-    /// More than [`MAX_SIGNALS`](crate::MAX_SIGNALS) signals.
+    /// More signals than the kind takes: [`Kind::max_signals`](crate::Kind::max_signals).
     TooManySignals,
 }
 
@@ -73,15 +76,16 @@ impl Code {
     }
 }
 
-/// A refused event: what, where and why.
+/// A refused event: what is wrong, where, and why in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Rejection {
-    /// The stable code.
+    /// What is wrong, to count and filter by.
     pub code: Code,
-    /// The field at fault, such as `vehicle_id` or `payload.engine_rpm`, where there is one.
+    /// The field at fault, such as `vehicle_id` or `payload.engine_rpm`; `None` where the event as a
+    /// whole is.
     pub field: Option<String>,
-    /// The reason for a reader; names the field and shows at most a few characters of the value.
+    /// The reason for a reader: names the field and shows at most 40 characters of a text.
     pub message: String,
 }
 
@@ -94,8 +98,33 @@ impl Rejection {
         }
     }
 
-    pub(crate) fn at(code: Code, field: &str, message: impl Into<String>) -> Rejection {
-        Rejection::new(code, Some(field.to_owned()), message)
+    /// Of one field. The message is its name and `what`, such as `is there twice`.
+    pub(crate) fn at(code: Code, field: &str, what: impl Display) -> Rejection {
+        Rejection::new(code, Some(field.to_owned()), format!("`{field}` {what}"))
+    }
+
+    /// Of JSON that is something other than an object.
+    pub(crate) fn not_an_object(text: &str) -> Rejection {
+        let found = match text.trim_start().as_bytes().first() {
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        };
+        let message = format!("an event is a JSON object; this is {found}");
+        Rejection::new(Code::NotAnObject, None, message)
+    }
+
+    /// Of text that the JSON parser itself refused.
+    pub(crate) fn invalid_json(error: &serde_json::Error) -> Rejection {
+        let message = error.to_string();
+        if message.starts_with("number out of range") {
+            let message = format!("not valid: {message}: no double holds it");
+            return Rejection::new(Code::OutOfRange, None, message);
+        }
+        let message = format!("not valid JSON: {message}");
+        Rejection::new(Code::InvalidJson, None, message)
     }
 }
 

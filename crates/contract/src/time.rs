@@ -4,7 +4,7 @@ use chrono::{
     DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc,
 };
 
-use crate::declare::kind::TimeRule;
+use crate::declare::rule::TimeRule;
 use crate::rejection::{Code, Rejection, excerpt};
 
 /// Reads an RFC 3339 timestamp with a zone, and holds it against the rule's bounds;
@@ -14,52 +14,32 @@ pub(crate) fn parse(
     rule: &TimeRule,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Rejection> {
-    let field = rule.field.as_str();
-    let time = match rfc3339(text).map_or_else(|| rfc3339_by_chrono(text), Ok) {
-        Ok(time) => time,
-        Err(_) if has_no_zone(text) => {
-            return Err(Rejection::at(
-                Code::TimestampWithoutZone,
-                field,
-                format!(
-                    "`{field}` has no zone: append `Z` or an offset such as `+02:00` to `{}`",
-                    excerpt(text)
-                ),
-            ));
-        }
-        Err(_) => {
-            return Err(Rejection::at(
-                Code::InvalidTimestamp,
-                field,
-                format!(
-                    "`{field}` is not an RFC 3339 timestamp such as `2025-10-04T12:34:56.123Z`: `{}`",
-                    excerpt(text)
-                ),
-            ));
-        }
+    let refuse = |code, what: String| Err(Rejection::at(code, &rule.field, what));
+    let Some(time) = rfc3339(text).or_else(|| rfc3339_by_chrono(text).ok()) else {
+        let shown = excerpt(text);
+        return if has_no_zone(text) {
+            let what =
+                format!("has no zone: append `Z` or an offset such as `+02:00` to `{shown}`");
+            refuse(Code::TimestampWithoutZone, what)
+        } else {
+            let what = format!(
+                "is not an RFC 3339 timestamp such as `2025-10-04T12:34:56.123Z`: `{shown}`"
+            );
+            refuse(Code::InvalidTimestamp, what)
+        };
     };
-    let latest = now + rule.max_future;
     if time < rule.earliest {
-        return Err(Rejection::at(
-            Code::TimestampOutOfRange,
-            field,
-            format!(
-                "`{field}` is `{}`, before {}",
-                excerpt(text),
-                format_millis(rule.earliest)
-            ),
-        ));
+        let earliest = format_millis(rule.earliest);
+        let what = format!("is `{}`, before {earliest}", excerpt(text));
+        return refuse(Code::TimestampOutOfRange, what);
     }
-    if time > latest {
-        return Err(Rejection::at(
-            Code::TimestampOutOfRange,
-            field,
-            format!(
-                "`{field}` is `{}`, more than {} min after it was received: check the sender's clock",
-                excerpt(text),
-                rule.max_future.num_minutes()
-            ),
-        ));
+    if time > now + rule.max_future {
+        let what = format!(
+            "is `{}`, more than {} min after it was received: check the sender's clock",
+            excerpt(text),
+            rule.max_future.num_minutes()
+        );
+        return refuse(Code::TimestampOutOfRange, what);
     }
     Ok(time)
 }
@@ -170,7 +150,7 @@ pub(crate) fn write(out: &mut Vec<u8>, time: DateTime<Utc>, precision: SecondsFo
     out.push(b'Z');
 }
 
-/// The given instant cut to whole milliseconds, the precision of `ingest_received_at`.
+/// The instant cut to whole milliseconds, the precision of `ingest_received_at`.
 pub fn now_millis_precision(now: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
 }

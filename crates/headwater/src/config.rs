@@ -12,7 +12,7 @@ use service::logging::LogFormat;
 
 use crate::cost::CostConfig;
 
-/// The key that everybody knows: good for an ingest that only this machine can reach.
+/// The published API key, for an ingest that only this machine can reach.
 pub(crate) const DEV_KEY: &str = "local-dev-key";
 
 /// The whole telemetry pipeline in one process, on an embedded emulation of SQS and S3.
@@ -21,29 +21,29 @@ pub(crate) const DEV_KEY: &str = "local-dev-key";
 #[derive(Debug, Clone, Parser)]
 #[command(name = "headwater", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do; `demo` unless named.
+    /// The command; `demo` if none is named.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Of the demo.
+    /// Settings of the demo, for a call without a subcommand.
     #[command(flatten)]
     pub demo: DemoConfig,
 }
 
-/// What to do.
+/// A subcommand of `headwater`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Send simulated events through the pipeline, aggregate them, and judge what came of them.
+    /// Send simulated events through the pipeline, aggregate them, and check that none is lost or repeated.
     Demo(DemoConfig),
     /// Keep the pipeline running, fed by a simulated fleet, until Ctrl-C.
     Serve(ServeConfig),
-    /// Say what a month on AWS costs, beside other ways to do the same.
+    /// Show what a month on AWS costs, next to other ways to do the same.
     Cost(CostConfig),
 }
 
 /// Settings of the demo.
 #[derive(Debug, Clone, Args)]
 pub struct DemoConfig {
-    /// Folder for all that the demo makes; what an earlier demo made there is removed.
+    /// Folder for the files of the demo; those of an earlier demo are removed.
     #[arg(long, env, default_value = "data/demo")]
     pub data: PathBuf,
     /// Number of events to send.
@@ -52,16 +52,16 @@ pub struct DemoConfig {
     /// Share of events sent a second time, 0 to 1.
     #[arg(long, env, default_value_t = 0.05)]
     pub duplicates: f64,
-    /// Share of events whose time is hours to days ago, 0 to 1.
+    /// Share of events that are hours to days late, 0 to 1.
     #[arg(long, env, default_value_t = 0.03)]
     pub late: f64,
-    /// Share of events that break their contract, 0 to 1.
+    /// Share of events that ingest must refuse, 0 to 1.
     #[arg(long, env, default_value_t = 0.02)]
     pub broken: f64,
-    /// Decides all chance. A random one unless given.
+    /// Seed of all random choices; if not given, a random one.
     #[arg(long, env)]
     pub seed: Option<u64>,
-    /// Show the services' log, not their warnings alone.
+    /// Show the services' whole log rather than its warnings.
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub verbose: bool,
 }
@@ -69,22 +69,22 @@ pub struct DemoConfig {
 /// Settings of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeConfig {
-    /// Folder for queues and lake; what is there is taken up again.
+    /// Folder for queues and lake; a later run goes on with what it holds.
     #[arg(long, env, default_value = "data/serve")]
     pub data: PathBuf,
-    /// Where ingest listens.
+    /// Address of ingest.
     #[arg(long, env, default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
-    /// Where SQS and S3 listen.
+    /// Address of the emulated SQS and S3.
     #[arg(long, env, default_value = "127.0.0.1:4566")]
     pub aws_listen: SocketAddr,
     /// Simulated events a second; 0 for none.
     #[arg(long, env, default_value_t = 20.0)]
     pub rate: f64,
-    /// Time between the aggregator's runs.
+    /// Time between two runs of the aggregator.
     #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
     pub interval: Duration,
-    /// What clients must send as `x-api-key`.
+    /// Key that clients must send in the header `x-api-key`.
     #[arg(long, env, default_value = DEV_KEY, hide_env_values = true)]
     pub api_key: SecretString,
     /// Folder with declarations of further kinds (*.toml).
@@ -96,7 +96,7 @@ pub struct ServeConfig {
 }
 
 impl Cli {
-    /// The command, `demo` where none is named.
+    /// The command; `demo` if none is named.
     pub fn command(self) -> Command {
         self.command.unwrap_or(Command::Demo(self.demo))
     }

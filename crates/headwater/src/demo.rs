@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DEV_KEY, DemoConfig};
-use crate::folder;
-use crate::look::Sights;
-use crate::parts::{Aggregator, Parts, Settings};
+use crate::data_folder;
+use crate::lake_samples::LakeSamples;
+use crate::pipeline::{Aggregator, Pipeline, Settings};
 
 /// Posts under way at once.
 const CONNECTIONS: usize = 16;
@@ -32,27 +32,27 @@ const BULK: usize = 500;
 /// Simulated time of each half of the events.
 const SPAN: Duration = Duration::from_secs(3_600);
 
-/// How often to look for new objects: the resolution of the latencies.
+/// Interval at which to look for new objects, and thus the resolution of the latencies.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Longest wait for the queue to drain.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the demo came to.
+/// Results of a demo.
 #[derive(Debug)]
 pub struct Report {
-    /// What was sent, and how it was answered.
+    /// Events sent, and the answers to them.
     pub sent: Sent,
-    /// What the aggregator did the first time.
+    /// The aggregator's first run.
     pub first: aggregator::Summary,
-    /// What it did the second time: nothing, or something is wrong.
+    /// The aggregator's second run, which must have found nothing to do.
     pub second: aggregator::Summary,
-    /// What the judge says.
+    /// The judge's comparison of the lake with the accepted events.
     pub verdict: Verdict,
 }
 
 impl Report {
-    /// Whether all is as it must be.
+    /// Whether everything was accepted, stored once, and left nothing for a second run.
     pub fn is_fine(&self) -> bool {
         self.sent.is_fine()
             && self.second.events == 0
@@ -65,9 +65,9 @@ impl Report {
 ///
 /// # Errors
 ///
-/// If the folder is not the demo's, a service fails, or it is stopped.
+/// If the folder is not a demo's, a service fails, or `stop` is cancelled.
 pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Result<Report> {
-    folder::prepare(&config.data)?;
+    data_folder::prepare(&config.data)?;
     let start = Instant::now();
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
@@ -78,11 +78,11 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         api_key: &api_key,
         contracts: None,
     };
-    let mut parts = Parts::start(&settings, listener).await?;
+    let mut pipeline = Pipeline::start(&settings, listener).await?;
     println!(
         "ingest, batch-consumer and an embedded SQS and S3 run in this process\n\
          ingest            {}, data in {}",
-        parts.ingest_url,
+        pipeline.ingest_url,
         config.data.display()
     );
     let show = Show {
@@ -91,17 +91,17 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         stop,
         seed: config.seed.unwrap_or_else(rand::random),
     };
-    let stage = Stage::of(&parts).await?;
+    let stage = Stage::of(&pipeline).await?;
     let report = tokio::select! {
         report = show.run(&stage, &api_key) => report?,
-        broken = parts.broken() => {
+        broken = pipeline.broken() => {
             broken?;
             bail!("a service ended early");
         }
     };
-    parts.ingest.stop().await?;
-    parts.consumer.stop().await?;
-    stage.sights().await?.print(&config.data);
+    pipeline.ingest.stop().await?;
+    pipeline.consumer.stop().await?;
+    stage.samples().await?.print(&config.data);
     println!(
         "\nKeep it running and post your own events: cargo run --release -p headwater -- serve\n\
          done in {:.1} s; the verdict:\n\n{}",
@@ -111,7 +111,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     Ok(report)
 }
 
-/// What of the parts the show needs, while they are watched.
+/// Handles on the pipeline for [`Show`], so that the pipeline itself can be watched meanwhile.
 struct Stage {
     lake: aws::Lake,
     queue: aws::Queue,
@@ -121,22 +121,22 @@ struct Stage {
 }
 
 impl Stage {
-    async fn of(parts: &Parts) -> anyhow::Result<Stage> {
+    async fn of(pipeline: &Pipeline) -> anyhow::Result<Stage> {
         Ok(Stage {
-            lake: parts.lake(),
-            queue: parts.queue().await?,
-            meters: parts.meters().map(Clone::clone),
-            aggregator: parts.aggregator.clone(),
-            ingest_url: parts.ingest_url.clone(),
+            lake: pipeline.lake(),
+            queue: pipeline.queue().await?,
+            meters: pipeline.meters().map(Clone::clone),
+            aggregator: pipeline.aggregator.clone(),
+            ingest_url: pipeline.ingest_url.clone(),
         })
     }
 
-    async fn sights(&self) -> anyhow::Result<Sights> {
-        Sights::pick(&self.lake).await
+    async fn samples(&self) -> anyhow::Result<LakeSamples> {
+        LakeSamples::pick(&self.lake).await
     }
 }
 
-/// What is done with the parts.
+/// The course of the demo.
 struct Show<'a> {
     config: &'a DemoConfig,
     kinds: Arc<Kinds>,
@@ -150,14 +150,14 @@ impl Show<'_> {
         let _watching = watch.clone().drop_guard();
         let arrivals =
             Arrivals::watch(stage.lake.clone(), Utc::now(), LOOK_EVERY, watch.clone()).await?;
-        let mut ledger = Ledger::kept_in(&self.config.data.join(folder::LEDGER))?;
+        let mut ledger = Ledger::kept_in(&self.config.data.join(data_folder::LEDGER))?;
         let sent = self.send(stage, api_key, &mut ledger).await?;
         println!("{sent}");
         self.drain(stage, &arrivals).await?;
         watch.cancel();
         let first = self.aggregate(&stage.aggregator).await?;
         println!("aggregator        {first}");
-        // What comes after is for show, and no cost of the events.
+        // The second run is for show: not counted in the cost of the events.
         let cost = Cost::of_meters(&stage.meters);
         let second = self.aggregate(&stage.aggregator).await?;
         println!("once more         {second}");
@@ -258,9 +258,9 @@ impl Show<'_> {
         let summary =
             aggregator::once(&aggregator.config, &aggregator.aws, self.stop, &bar).await?;
         bar.finish_and_clear();
-        match self.stop.is_cancelled() {
-            true => bail!("stopped"),
-            false => Ok(summary),
+        if self.stop.is_cancelled() {
+            bail!("stopped");
         }
+        Ok(summary)
     }
 }

@@ -2,13 +2,13 @@
 
 mod config;
 mod cost;
+mod data_folder;
 mod demo;
-mod folder;
-mod look;
-mod parts;
+mod lake_samples;
+mod pipeline;
 mod serve;
 
 pub use config::{Cli, Command, DemoConfig, ServeConfig};
-pub use cost::{CostConfig, Plan, Table, compare};
+pub use cost::{Bill, CostConfig, Table, compare};
 pub use demo::{Report, demo};
 pub use serve::serve;

@@ -32,20 +32,21 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
-    match config.verbose {
-        true => service::logging::init(service::logging::LogFormat::Logfmt),
-        // The services' lines would stand between the demo's own: warnings alone are shown.
-        false => tracing_subscriber::fmt()
-            .with_env_filter(
-                EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
-            )
+    if config.verbose {
+        service::logging::init(service::logging::LogFormat::Logfmt);
+    } else {
+        // The services' info lines would stand among the demo's own, so only warnings are shown.
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
             .with_writer(std::io::stderr)
-            .init(),
+            .init();
     }
     let report = headwater::demo(config, stop).await?;
-    Ok(match report.is_fine() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(if report.is_fine() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -56,22 +57,21 @@ async fn serve(config: &ServeConfig, stop: &CancellationToken) -> anyhow::Result
 }
 
 fn cost(config: &CostConfig) -> anyhow::Result<ExitCode> {
-    let plans = headwater::compare(config);
-    match config.json {
-        true => println!("{}", serde_json::to_string_pretty(&plans)?),
-        false => {
-            println!(
-                "{} events/s of {} bytes, {} a post; curated/ kept {} days, raw/ {}; us-east-1 list prices of {}\n",
-                config.rate,
-                config.bytes,
-                config.batch,
-                config.retention_days(),
-                config.raw_retention_days(),
-                aws::PRICES_AS_OF
-            );
-            print!("{}", Table(&plans));
-            println!("\nWhat is counted and what is not: docs/cost.md");
-        }
+    let bills = headwater::compare(config);
+    if config.json {
+        println!("{}", serde_json::to_string_pretty(&bills)?);
+        return Ok(ExitCode::SUCCESS);
     }
+    println!(
+        "{} events/s of {} bytes, {} a post; curated/ kept {} days, raw/ {}; us-east-1 list prices of {}\n",
+        config.rate,
+        config.bytes,
+        config.batch,
+        config.retention_days(),
+        config.raw_retention_days(),
+        aws::PRICES_AS_OF
+    );
+    print!("{}", Table(&bills));
+    println!("\nWhat is counted and what is not: docs/cost.md");
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use chrono::Utc;
 use secrecy::ExposeSecret;
-use simulator::{Client, ClientConfig, Generator, Outgoing, Plan, SendOptions};
+use simulator::{Client, ClientConfig, Generator, Plan, SendOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,15 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::ServeConfig;
-use crate::folder;
-use crate::parts::{BUCKET, Parts, Settings};
+use crate::data_folder;
+use crate::pipeline::{BUCKET, Pipeline, Settings};
 
-/// Longest wait at the end for the queue to drain; what is left then is there at the next start.
+/// Longest wait for the queue to drain at the end; messages left then wait for the next start.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Serves until `stop`, then ends the parts in the order in which events go through them.
+/// Serves until `stop`, then ends the services in the order in which events go through them.
 ///
-/// `started` is told where ingest and the emulation listen.
+/// `started` is called with the addresses of ingest and of the emulation.
 ///
 /// # Errors
 ///
@@ -41,22 +41,22 @@ pub async fn serve(
         api_key: &config.api_key,
         contracts: config.contracts.clone(),
     };
-    let mut parts = Parts::start(&settings, listener).await?;
+    let mut pipeline = Pipeline::start(&settings, listener).await?;
     let stop_aws = CancellationToken::new();
     let aws_server = tokio::spawn(local_aws::serve(
-        parts.cloud.clone(),
+        pipeline.cloud.clone(),
         aws_listener,
         stop_aws.clone(),
     ));
-    let (stop_aggregator, aggregator) = watch(&parts, config.interval);
+    let (stop_aggregator, aggregator) = watch(&pipeline, config.interval);
     let stop_simulator = CancellationToken::new();
-    let simulator = simulate(config, &parts.ingest_url, stop_simulator.clone())?;
-    print_where_to_look(config, &parts.ingest_url, aws_listen);
+    let simulator = simulate(config, &pipeline.ingest_url, stop_simulator.clone())?;
+    print_where_to_look(config, &pipeline.ingest_url, aws_listen);
     started(listen, aws_listen);
 
     let outcome = tokio::select! {
         () = stop.cancelled() => Ok(()),
-        broken = parts.broken() => broken,
+        broken = pipeline.broken() => broken,
     };
     info!(
         event = "stopping",
@@ -68,20 +68,24 @@ pub async fn serve(
     }
     if let Err(broken) = outcome {
         // The tasks of the services that are left end with the process; the queue keeps what it has.
-        error!(event = "service_broken", error = format!("{broken:#}"));
+        error!(
+            event = "service_broken",
+            error = format!("{broken:#}"),
+            "a service ended by itself"
+        );
         return Err(broken);
     }
-    let queue = parts.queue().await?;
-    parts.ingest.stop().await?;
+    let queue = pipeline.queue().await?;
+    pipeline.ingest.stop().await?;
     drain(&queue).await;
-    parts.consumer.stop().await?;
+    pipeline.consumer.stop().await?;
     stop_aggregator.cancel();
     aggregator.await.context("the aggregator broke off")?;
-    let last = &parts.aggregator;
+    let last = &pipeline.aggregator;
     let summary = aggregator::once(&last.config, &last.aws, &CancellationToken::new(), &())
         .await
         .context("the last run of the aggregator failed")?;
-    info!(event = "last_aggregation", %summary);
+    info!(event = "last_aggregation", %summary, "aggregated the rest");
     stop_aws.cancel();
     aws_server.await.context("the emulation broke off")??;
     println!(
@@ -97,10 +101,10 @@ async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener>
         .with_context(|| format!("cannot listen on {address}: set {setting} to a free address"))
 }
 
-/// Starts the aggregator, which runs every so often.
-fn watch(parts: &Parts, interval: Duration) -> (CancellationToken, JoinHandle<()>) {
+/// Starts the aggregator, which runs once every `interval`.
+fn watch(pipeline: &Pipeline, interval: Duration) -> (CancellationToken, JoinHandle<()>) {
     let stop = CancellationToken::new();
-    let mut aggregator = parts.aggregator.clone();
+    let mut aggregator = pipeline.aggregator.clone();
     aggregator.config.interval = interval;
     let until = stop.clone();
     let task = tokio::spawn(async move {
@@ -109,7 +113,7 @@ fn watch(parts: &Parts, interval: Duration) -> (CancellationToken, JoinHandle<()
     (stop, task)
 }
 
-/// Starts the simulator at its rate, if there is one.
+/// Starts the simulator at the rate of the settings; None if the rate is 0.
 fn simulate(
     config: &ServeConfig,
     ingest_url: &str,
@@ -131,20 +135,14 @@ fn simulate(
             };
             let generator = match Generator::new(&plan) {
                 Ok(generator) => generator,
-                Err(error) => return error!(event = "simulator_failed", %error),
+                Err(error) => {
+                    return error!(event = "simulator_failed", %error, "no simulated events");
+                }
             };
-            let events = generator.enumerate().map(move |(number, sent)| {
-                Ok::<_, std::convert::Infallible>(Outgoing {
-                    body: sent.body,
-                    class: sent.class,
-                    // From the event's number rather than step by step: rounding does not add up.
-                    due: Some(interval.mul_f64(number as f64)),
-                })
-            });
+            let events = generator.paced(Some(interval));
             let options = SendOptions::default();
-            let (summary, _) =
-                simulator::send(client.clone(), events, &options, &stop, |_| {}).await;
-            if let Some(failure) = summary.failure {
+            let (ended, _) = simulator::send(client.clone(), events, &options, &stop, |_| {}).await;
+            if let Some(failure) = ended.failure {
                 warn!(event = "simulator_interrupted", error = %failure, "starting it again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -153,7 +151,7 @@ fn simulate(
     Ok(Some(task))
 }
 
-/// Waits until the queue is empty. What is left after a while is delivered after the next start.
+/// Waits until the queue is empty, at most [`DRAIN`].
 async fn drain(queue: &aws::Queue) {
     let start = Instant::now();
     loop {
@@ -169,7 +167,11 @@ async fn drain(queue: &aws::Queue) {
             Ok(_) => {}
             Err(error) => {
                 let error = anyhow!(error);
-                return warn!(event = "not_drained", error = format!("{error:#}"));
+                return warn!(
+                    event = "not_drained",
+                    error = format!("{error:#}"),
+                    "cannot ask how many messages are left"
+                );
             }
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -199,7 +201,7 @@ For the AWS CLI, boto3, and the binaries of this workspace:
   export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   aws --endpoint-url http://{aws} s3 ls --recursive s3://{BUCKET}/
 "#,
-        lake = folder::lake(&config.data).display(),
+        lake = data_folder::lake(&config.data).display(),
         rate = config.rate,
         interval = humantime::format_duration(config.interval),
     );

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use clap::Parser;
-use headwater::{Cli, Command, Plan, Table, compare};
+use headwater::{Bill, Cli, Command, Table, compare};
 
-fn plans(rate: &str, batch: &str) -> [Plan; 4] {
+fn bills(rate: &str, batch: &str) -> [Bill; 4] {
     let cli = Cli::parse_from(["headwater", "cost", "--rate", rate, "--batch", batch]);
     let Command::Cost(config) = cli.command() else {
         panic!("not the calculator")
@@ -22,13 +22,13 @@ fn the_tables_of_the_page_are_the_calculators() {
         ("10000", "10,000"),
         ("1000000", "1,000,000"),
     ] {
-        let single = plans(rate, "1");
+        let single = bills(rate, "1");
         writeln!(text, "\n### {shown} events a second\n\nOne event a post:\n").unwrap();
         writeln!(
             text,
             "{}\n500 a post:\n\n{}",
             Table(&single),
-            Table(&plans(rate, "500"))
+            Table(&bills(rate, "500"))
         )
         .unwrap();
     }

@@ -1,4 +1,4 @@
-//! What handlers share.
+//! What the handlers of one ingest service share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,36 +17,36 @@ use crate::http::answer::LISTS_BYTES;
 use crate::http::auth::Keys;
 use crate::http::probe::Probe;
 use crate::memory::budget::Budget;
-use crate::queue::group_commit::{Committer, Rules};
+use crate::queue::group_commit::GroupCommit;
+use crate::queue::group_task::Rules;
 
-/// Memory taken by bodies, and by lines on their way to SQS.
 pub(crate) const PENDING_BYTES: &str = "headwater_ingest_pending_bytes";
 
-/// The state of one ingest service.
+/// The state of one ingest service; [`serve`](crate::serve) gives it connections.
 pub struct App {
     pub(crate) kinds: Kinds,
     pub(crate) keys: Keys,
-    /// What was read of bodies, and lines on their way to SQS.
+    /// Bytes of bodies that have been read, and of lines on their way to SQS (`MAX_PENDING_BYTES`).
     pub(crate) budget: Budget,
-    /// Long answers until clients have read them.
+    /// Bytes of long answers, until clients have read them.
     pub(crate) lists: Budget,
-    pub(crate) committer: Committer,
+    pub(crate) group_commit: GroupCommit,
     pub(crate) counts: Arc<Counts>,
     pub(crate) probe: Probe,
-    /// False once it drains.
+    /// False once the service drains.
     pub(crate) ready: Ready,
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) meter: Meter,
     pub(crate) clock: Clock,
-    /// One permit for each body that may be worked on at a time off the runtime's own threads.
+    /// One permit for each body that may be read at a time off the runtime's own threads.
     pub(crate) workers: Semaphore,
     pub(crate) max_body_bytes: usize,
     pub(crate) body_timeout: Duration,
 }
 
 impl App {
-    /// Finds the queue, makes it where that is wanted, and starts the task that sends. It must be
-    /// called within a runtime. `prometheus` renders what `/metrics` shows.
+    /// Finds the queue, or makes it if the settings say so, and starts the task that sends. To be called within a
+    /// runtime. `prometheus` renders what `/metrics` shows.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl App {
             keys: Keys::new(&config.api_keys),
             budget: Budget::new(config.max_pending_bytes.0 as usize),
             lists: Budget::new(LISTS_BYTES),
-            committer: Committer::spawn(queue.clone(), rules, counts.clone()),
+            group_commit: GroupCommit::spawn(queue.clone(), rules, counts.clone()),
             counts,
             probe: Probe::new(queue),
             ready,
@@ -86,18 +86,16 @@ impl App {
         }))
     }
 
-    /// Brings the metrics up to date that are counted elsewhere.
+    /// Updates the metrics that are counted elsewhere.
     pub(crate) fn publish(&self) {
         gauge!(PENDING_BYTES).set(self.budget.used() as f64);
-        gauge!("headwater_ingest_pending_events").set(self.committer.pending_events() as f64);
+        gauge!("headwater_ingest_pending_events").set(self.group_commit.pending_events() as f64);
         self.meter.publish();
     }
 
-    /// The kind that a route names; `pm`, performance management, is another name of `cell`.
+    /// The kind that a route names, also by an alias of it.
     pub(crate) fn kind(&self, name: &str) -> Option<&Kind> {
-        self.kinds
-            .get(name)
-            .or_else(|| (name == "pm").then(|| self.kinds.get("cell")).flatten())
+        self.kinds.get_by_alias(name)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The metrics that CloudWatch gets.
+//! The metrics that are exported to CloudWatch.
 
 use service::emf::{Exported, Tell};
 
@@ -6,7 +6,6 @@ use crate::app::PENDING_BYTES;
 use crate::counts::{EVENTS_ACCEPTED, EVENTS_REJECTED};
 use crate::queue::pack_sender::{PACK_BYTES, PACKS, SEND_FAILURES};
 
-/// What `METRICS=emf` exports.
 pub(crate) const EXPORTED: &[Exported] = &[
     Exported::count("EventsAccepted", EVENTS_ACCEPTED),
     Exported {

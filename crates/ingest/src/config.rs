@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use aws::{CreateSettings, DlqSettings, QueueSettings};
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -13,11 +13,11 @@ use secrecy::{ExposeSecret, SecretString};
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
-/// Shortest API key that is taken: fewer characters can be guessed.
+/// Shortest API key: fewer characters can be guessed.
 const MIN_KEY_LENGTH: usize = 8;
 
-/// How many bytes a request may need for each byte of its body: the body itself and its events'
-/// lines, to which the server's fields add most where events are small.
+/// Bytes that a request may need for each byte of its body: for the body, and for its events' lines, which are
+/// longest in proportion when events are small, because of the fields that the server adds.
 const BYTES_PER_BODY_BYTE: u64 = 4;
 
 const KEY_HELP: &str = "set API_KEYS, for example API_KEYS=$(openssl rand -hex 16)";
@@ -41,7 +41,7 @@ pub struct Config {
     #[command(flatten)]
     pub queue: QueueSettings,
 
-    /// The dead-letter queue, for where both are made.
+    /// The dead-letter queue, for when ingest makes both.
     #[command(flatten)]
     pub dlq: DlqSettings,
 
@@ -50,7 +50,7 @@ pub struct Config {
     pub create: CreateSettings,
 
     /// API keys that clients may send in `x-api-key`, separated by commas; several, so that they
-    /// can be rotated. At least 8 characters each.
+    /// can be rotated. Each has at least 8 characters.
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_parser = secret)]
     pub api_keys: Vec<SecretString>,
 
@@ -87,8 +87,8 @@ pub struct Config {
     #[arg(long, env, default_value = "30s", value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
 
-    /// Most connections at a time. Where there are as many, one that waits for a request is closed
-    /// for each that comes: the one that has waited the longest.
+    /// Most connections at a time. Past it, each new connection closes the one that has waited longest
+    /// for a request.
     #[arg(long, env, default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 
@@ -97,7 +97,7 @@ pub struct Config {
     pub max_in_flight: u16,
 
     /// How events are put into SQS messages. `none` is for queues that others read too, and for
-    /// comparison: it costs many times more requests, and is for few events at a time.
+    /// comparison: it costs many times more requests.
     #[arg(long, env, value_enum, default_value_t)]
     pub packing: Packing,
 
@@ -121,15 +121,15 @@ pub enum Packing {
 pub enum Command {
     /// Ask the ingest that listens on LISTEN whether it is ready, for container health checks.
     Health {
-        /// Only whether it answers, whatever SQS does: where an orchestrator ends what is unhealthy,
-        /// and a new process would find SQS no better.
+        /// Ask only whether it answers, whatever SQS does: for orchestrators that replace what is
+        /// unhealthy, because a new process would find SQS no better.
         #[arg(long)]
         live: bool,
     },
 }
 
 impl Config {
-    /// Covers what clap cannot: the keys, the declarations, and settings that depend on each other.
+    /// Checks what clap cannot: the keys, the declarations, and settings that depend on each other.
     ///
     /// # Errors
     ///
@@ -170,35 +170,23 @@ impl Config {
     }
 
     fn check_keys(&self) -> anyhow::Result<()> {
-        if self.api_keys.is_empty() {
-            bail!("no API key: {KEY_HELP}");
-        }
-        for (at, key) in self
-            .api_keys
-            .iter()
-            .map(ExposeSecret::expose_secret)
-            .enumerate()
-        {
-            let place = at + 1;
-            if key.is_empty() {
-                bail!("API key {place} is empty: {KEY_HELP}");
-            }
-            if key.len() < MIN_KEY_LENGTH {
-                bail!(
-                    "API key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
-                    key.len()
-                );
-            }
-            if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-                bail!(
-                    "API key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
-                );
-            }
+        ensure!(!self.api_keys.is_empty(), "no API key: {KEY_HELP}");
+        for (key, place) in self.api_keys.iter().zip(1..) {
+            let key = key.expose_secret();
+            ensure!(!key.is_empty(), "API key {place} is empty: {KEY_HELP}");
+            ensure!(
+                key.len() >= MIN_KEY_LENGTH,
+                "API key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
+                key.len()
+            );
+            ensure!(
+                key.bytes().all(|byte| byte.is_ascii_graphic()),
+                "API key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
+            );
         }
         Ok(())
     }
 
-    /// The declared kinds.
     pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {
         Kinds::load(self.contracts.as_deref()).context("cannot use CONTRACTS")
     }

@@ -1,19 +1,18 @@
-//! What is counted per process, for metrics and the line a minute.
+//! What the process counts, for metrics and for the log line of each minute.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::info;
 
-/// Events that SQS has.
+/// Events that SQS has taken.
 pub(crate) const EVENTS_ACCEPTED: &str = "headwater_ingest_events_accepted_total";
 /// Events refused, by `code`.
 pub(crate) const EVENTS_REJECTED: &str = "headwater_ingest_events_rejected_total";
 
-/// Counts since the last line, and the metrics that requests touch: looked up by name once.
+/// Counts since the last log line, and the metrics that every request touches: looked up by name only once.
 pub(crate) struct Counts {
     accepted: AtomicU64,
     rejected: AtomicU64,
@@ -26,7 +25,7 @@ pub(crate) struct Counts {
     sends_in_flight: Gauge,
 }
 
-/// Counts as one connection.
+/// Counts as one open connection.
 pub(crate) struct OpenConnection(Gauge);
 
 impl Drop for OpenConnection {
@@ -39,7 +38,7 @@ impl Drop for OpenConnection {
 const ACCEPTED: u16 = 202;
 
 impl Default for Counts {
-    /// To be made once the process has its recorder.
+    /// The process must have its metrics recorder by now.
     fn default() -> Counts {
         Counts {
             accepted: AtomicU64::new(0),
@@ -56,29 +55,27 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// SQS has `events` more.
+    /// SQS has taken `events` more.
     pub(crate) fn accepted(&self, events: usize) {
         self.accepted.fetch_add(events as u64, Relaxed);
         self.accepted_total.increment(events as u64);
     }
 
-    /// `events` were refused for the reason `code`.
     pub(crate) fn rejected(&self, code: &'static str, events: u64) {
         self.rejected.fetch_add(events, Relaxed);
         counter!(EVENTS_REJECTED, "code" => code).increment(events);
     }
 
-    /// A request was answered with `status` after `took`.
     pub(crate) fn request(&self, status: u16, took: Duration) {
         self.requests.fetch_add(1, Relaxed);
-        match status {
-            ACCEPTED => self.accepted_requests_total.increment(1),
-            other => requests_total(other).increment(1),
+        if status == ACCEPTED {
+            self.accepted_requests_total.increment(1);
+        } else {
+            requests_total(status).increment(1);
         }
         self.request_seconds.record(took);
     }
 
-    /// A body of so many bytes has come.
     pub(crate) fn body(&self, bytes: usize) {
         self.body_bytes.increment(bytes as u64);
     }
@@ -89,21 +86,18 @@ impl Counts {
         OpenConnection(self.connections.clone())
     }
 
-    /// So many sends are in flight.
     pub(crate) fn sends_in_flight(&self, sends: usize) {
         self.sends_in_flight.set(sends as f64);
     }
 
     /// Logs the counts of each minute, for ever.
-    pub(crate) async fn log_each_minute(&self, metrics: &PrometheusHandle) {
+    pub(crate) async fn log_each_minute(&self) {
         const MINUTE: Duration = Duration::from_secs(60);
         let mut minutes = interval_at(Instant::now() + MINUTE, MINUTE);
         minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             minutes.tick().await;
             self.log();
-            // Histograms keep their samples until they are rendered or this is called.
-            metrics.run_upkeep();
         }
     }
 
@@ -116,7 +110,8 @@ impl Counts {
             count,
             unit = "per_minute",
             rejected,
-            requests
+            requests,
+            "accepted {count} events and refused {rejected} since the last such line"
         );
     }
 }

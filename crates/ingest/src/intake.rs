@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use contract::{Code, Format, Kind, Kinds, Rejection, SentReader};
 
-use crate::http::answer::{Listed, Refusal};
+use crate::http::answer::RejectedList;
+use crate::http::refusal::Refusal;
 use crate::memory::budget::{Buffer, Exhausted};
-use crate::memory::pages::Expected;
 
 /// Room for the line of a usual event, so that it need not grow.
 const LINE_BYTES: usize = 512;
@@ -17,17 +17,15 @@ const LINE_BYTES: usize = 512;
 pub(crate) struct Intake {
     /// The lines of the good events, each ended by a line feed.
     pub(crate) lines: Buffer,
-    /// How many those are.
     pub(crate) events: usize,
-    /// The first of the others.
-    pub(crate) rejected: Listed,
-    /// How many the others are, by reason.
+    pub(crate) rejected: RejectedList,
+    /// Number of refused events, by reason.
     pub(crate) reasons: BTreeMap<Code, u64>,
 }
 
 impl Intake {
-    /// With nothing in it; what it will hold takes its memory from the budgets of those two.
-    pub(crate) fn new(lines: Buffer, rejected: Listed) -> Intake {
+    /// An empty intake: `lines` and `rejected` are empty, and say which budgets pay for what they will hold.
+    pub(crate) fn new(lines: Buffer, rejected: RejectedList) -> Intake {
         Intake {
             lines,
             events: 0,
@@ -36,7 +34,6 @@ impl Intake {
         }
     }
 
-    /// How many events were refused.
     pub(crate) fn rejected_count(&self) -> usize {
         self.reasons.values().sum::<u64>() as usize
     }
@@ -48,29 +45,29 @@ impl Intake {
     }
 }
 
-/// How to read a body.
+/// Reads the events of one body.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reading<'k> {
+pub(crate) struct BodyReader<'k> {
     pub(crate) kinds: &'k Kinds,
-    /// The kind of all events, where the route names one.
+    /// The kind that the route names, if it names one: all events must be of it.
     pub(crate) expected: Option<&'k Kind>,
     pub(crate) format: Format,
     /// When the request was received.
     pub(crate) now: DateTime<Utc>,
 }
 
-impl Reading<'_> {
+impl BodyReader<'_> {
     /// Reads the body's events into `intake`.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] where no events can be told apart, a single one is too large or not JSON, or
-    /// the budget is exhausted. Events that break their contract are no error here.
+    /// [`Refusal`] if the body cannot be divided into events, its only event is too large or not JSON, or a budget is
+    /// exhausted. Events that break their contract are no error here.
     pub(crate) fn read(self, body: Buffer, mut intake: Intake) -> Result<Intake, Refusal> {
         let received_at = contract::format_millis(self.now);
         let mut reader = SentReader::new(self.kinds, self.expected);
-        // What the server adds is about as long as three quarters of a small event.
-        let expected = Expected::About(body.len() / 4 * 7);
+        // The fields that the server adds are about three quarters as long as a small event.
+        intake.lines.expect(body.len() / 4 * 7);
         let mut line = Vec::with_capacity(LINE_BYTES);
         let mut refused = None;
         let mut take = |text: &str, alone: bool| -> Result<(), Refusal> {
@@ -78,7 +75,7 @@ impl Reading<'_> {
                 Ok(event) => {
                     line.clear();
                     contract::write_line(&mut line, &event, &received_at, text);
-                    intake.lines.append(&line, expected)?;
+                    intake.lines.append(&line)?;
                     intake.events += 1;
                 }
                 Err(rejection) if alone && rejection.code == Code::TooLarge => {
@@ -116,15 +113,15 @@ mod tests {
     fn read(text: &str, format: Format, budget: &Budget) -> Result<Intake, Refusal> {
         let kinds = Kinds::builtin();
         let now = "2025-10-04T12:35:00Z".parse().unwrap();
-        let reading = Reading {
+        let reader = BodyReader {
             kinds: &kinds,
             expected: None,
             format,
             now,
         };
         let answers = Budget::new(usize::MAX);
-        let intake = Intake::new(budget.buffer(), Listed::within(&answers));
-        reading.read(budget.buffer_of(text.as_bytes()), intake)
+        let intake = Intake::new(budget.buffer(), RejectedList::within(&answers));
+        reader.read(budget.buffer_of(text.as_bytes()), intake)
     }
 
     #[test]

@@ -7,10 +7,14 @@ mod counts;
 mod http;
 mod intake;
 mod memory;
+mod open_files;
 mod queue;
+mod run;
 
 pub use app::App;
 pub use config::{Command, Config, Packing};
-pub use http::answer::{Accepted, ErrorBody, ErrorDetail, MAX_LISTED, RejectedEvent};
-pub use http::routes::router;
-pub use http::server::run;
+pub use http::accept::Accept;
+pub use http::answer::{Accepted, MAX_LISTED, RejectedEvent};
+pub use http::refusal::{ErrorBody, ErrorDetail};
+pub use http::server::serve;
+pub use run::run;

@@ -1,4 +1,4 @@
-//! The bare handler: an axum route that reads a body and answers 202, and nothing else.
+//! The bare handler, a reference for ingest: an axum route that reads a body and answers 202.
 
 use std::net::SocketAddr;
 
@@ -9,26 +9,14 @@ use axum::http::{StatusCode, header};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-/// What ingest answers to one good event.
+/// Ingest's answer to one good event.
 const ANSWER: &str = r#"{"accepted":1,"rejected":[],"rejected_count":0}"#;
 
-/// Where the bare handler listens.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct BareArgs {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:3999")]
-    pub(crate) listen: SocketAddr,
-}
-
 /// Serves until SIGTERM.
-///
-/// # Errors
-///
-/// If it cannot listen.
-pub(crate) async fn run(args: &BareArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(listen: SocketAddr) -> anyhow::Result<()> {
     let stop = service::stop::on_signal().context("cannot listen for signals")?;
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {listen}"))?;
     let router = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route(

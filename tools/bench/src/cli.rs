@@ -1,13 +1,15 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+use serde::de::DeserializeOwned;
 
-use crate::bare::BareArgs;
-use crate::floor::FloorArgs;
-use crate::load::LoadArgs;
-use crate::scenarios::Name;
+use crate::floor::FloorSpec;
+use crate::load::LoadSpec;
+use crate::run_args::RunArgs;
+use crate::scenario::Scenario;
 
 /// Measures the services as they are shipped: CPU, memory, requests and latency, against references
 /// measured in the same run.
@@ -21,8 +23,7 @@ pub struct Cli {
     pub(crate) command: Option<Command>,
     /// What to measure: `all`, or scenarios by name.
     #[arg(value_enum, required = true)]
-    pub(crate) scenarios: Vec<Name>,
-    /// How.
+    pub(crate) scenarios: Vec<Scenario>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }
@@ -32,70 +33,35 @@ pub struct Cli {
 pub(crate) enum Command {
     /// Name the scenarios, and say what each measures.
     List,
-    /// Write the tables of docs/benchmarks.md anew from what was measured.
+    /// Write the tables of docs/benchmarks.md once more, from a file of results.
     Table {
-        /// A file that `--json` wrote.
+        /// File that `--json` wrote.
         #[arg(long)]
         json: PathBuf,
     },
-    /// Post events, and print what was answered as JSON.
+    /// Post events, and print how they were answered.
     #[command(hide = true)]
-    Load(LoadArgs),
-    /// Compute the floor of bulk ingest.
+    Load {
+        #[arg(value_parser = json::<LoadSpec>)]
+        spec: LoadSpec,
+    },
+    /// Compute the floor of bulk ingest, and print what it took.
     #[command(hide = true)]
-    Floor(FloorArgs),
+    Floor {
+        #[arg(value_parser = json::<FloorSpec>)]
+        spec: FloorSpec,
+    },
     /// Serve the bare handler.
     #[command(hide = true)]
-    Bare(BareArgs),
+    Bare {
+        #[arg(value_parser = json::<SocketAddr>)]
+        listen: SocketAddr,
+    },
 }
 
-/// How to measure.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct RunArgs {
-    /// Write the results to this file, and the tables of docs/benchmarks.md.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Runs of each scenario, of which the median counts (5; 1 with --quick).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    runs: Option<u16>,
-    /// A small try: a tenth of the events, one run, no tables written.
-    #[arg(long)]
-    pub(crate) quick: bool,
-    /// Let `all` measure on LocalStack too.
-    #[arg(long)]
-    pub(crate) localstack: bool,
-    /// Let `all` measure what takes more than ten minutes too.
-    #[arg(long)]
-    pub(crate) long: bool,
-    /// How long `memory` loads.
-    #[arg(long, default_value_t = 20.0)]
-    pub(crate) minutes: f64,
-    /// Do not build the services first.
-    #[arg(long)]
-    pub(crate) no_build: bool,
-    /// Where LocalStack is; http://127.0.0.1:LOCALSTACK_PORT without it.
-    #[arg(long, env = "AWS_ENDPOINT_URL", hide_env_values = true)]
-    pub(crate) endpoint: Option<String>,
-    /// The port of the LocalStack that `localstack/up` started.
-    #[arg(long, env = "LOCALSTACK_PORT", default_value_t = 4566)]
-    pub(crate) localstack_port: u16,
-    /// The Cargo that builds.
-    #[arg(long, env = "CARGO", default_value = "cargo", hide = true)]
-    pub(crate) cargo: PathBuf,
-}
-
-impl RunArgs {
-    pub(crate) fn runs(&self) -> usize {
-        let default = if self.quick { 1 } else { 5 };
-        self.runs.map_or(default, usize::from)
-    }
-
-    /// Where LocalStack is to be.
-    pub(crate) fn localstack_endpoint(&self) -> String {
-        let port = self.localstack_port;
-        let given = self.endpoint.clone();
-        given.unwrap_or_else(|| format!("http://127.0.0.1:{port}"))
-    }
+/// An argument that this program wrote for another process of itself.
+fn json<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text)
 }
 
 #[cfg(test)]
@@ -103,12 +69,13 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::load::{Amount, OfferedLoad};
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
         let cli = Cli::try_parse_from(["bench", "ingest-bulk", "consumer", "--quick"]).unwrap();
-        assert_eq!(cli.scenarios, [Name::IngestBulk, Name::Consumer]);
+        assert_eq!(cli.scenarios, [Scenario::IngestBulk, Scenario::Consumer]);
         assert_eq!(cli.run.runs(), 1);
         assert!(Cli::try_parse_from(["bench"]).is_err());
         assert!(Cli::try_parse_from(["bench", "no-such"]).is_err());
@@ -122,18 +89,19 @@ mod tests {
 
     #[test]
     fn a_load_is_started_with_arguments_that_give_it_again() {
-        let args = LoadArgs {
+        let spec = LoadSpec {
             target: "127.0.0.1:9".parse().unwrap(),
             corpus: "a file".into(),
-            batch: 7,
-            connections: 3,
-            posts: Some(4),
-            seconds: Some(1.5),
-            rate: Some(0.25),
+            load: OfferedLoad {
+                rate: Some(0.25),
+                ..OfferedLoad::bulk(Amount::Seconds(1.5))
+            },
         };
-        let parsed = std::iter::once("bench".to_owned()).chain(args.to_arguments());
-        match Cli::try_parse_from(parsed).unwrap().command {
-            Some(Command::Load(found)) => assert_eq!(format!("{found:?}"), format!("{args:?}")),
+        let arguments = ["bench", "load", &serde_json::to_string(&spec).unwrap()];
+        match Cli::try_parse_from(arguments).unwrap().command {
+            Some(Command::Load { spec: found }) => {
+                assert_eq!(format!("{found:?}"), format!("{spec:?}"));
+            }
             other => panic!("{other:?}"),
         }
     }

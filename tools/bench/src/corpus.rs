@@ -9,21 +9,23 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use simulator::{Generator, Plan};
 
-/// Vehicles that are simulated; where more are asked for, each lends its readings to several.
+/// Vehicles of the events that are sent, unless a scenario says otherwise.
+pub(crate) const VEHICLES: u32 = 2_000;
+
+/// Most vehicles that are simulated; if more are asked for, each lends its readings to several.
 const SIMULATED: u32 = 2_000;
 
 /// How far back the events' own times reach.
 const SPAN: Duration = Duration::from_secs(3600);
 
-/// Decides all that the simulator leaves to chance.
+/// Seed of the simulator.
 const SEED: u64 = 20_261_121;
 
-/// Which events.
+/// Which events a corpus holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recipe {
-    /// How many.
     pub(crate) events: u64,
-    /// From how many different vehicles.
+    /// Number of different vehicles.
     pub(crate) vehicles: u32,
 }
 
@@ -36,10 +38,6 @@ pub(crate) struct Corpus {
 
 impl Corpus {
     /// Makes the file in `folder`, unless one of this recipe is there.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
     pub(crate) fn prepare(recipe: Recipe, folder: &Path) -> anyhow::Result<Corpus> {
         let name = format!("events-{}-{}.ndjson", recipe.events, recipe.vehicles);
         let path = folder.join(name);
@@ -58,10 +56,6 @@ impl Corpus {
 }
 
 /// The events of the recipe in the order of their times, over the `span` before `end`.
-///
-/// # Errors
-///
-/// If the simulator cannot follow the recipe.
 pub(crate) fn lines(
     recipe: Recipe,
     end: DateTime<Utc>,
@@ -80,7 +74,7 @@ pub(crate) fn lines(
         .map(move |(at, sent)| rename(sent.body, at, recipe.vehicles)))
 }
 
-/// Gives the event number `at` a vehicle beyond those simulated, where there are to be more.
+/// Gives event number `at` another vehicle if there are to be more than are simulated.
 fn rename(body: String, at: u64, vehicles: u32) -> String {
     if vehicles <= SIMULATED {
         return body;

@@ -1,6 +1,6 @@
-//! The floor: the least that bulk ingest has to do, with nothing but library calls. Each body is
-//! checked to be text, each line read into a struct written for it, the lines compressed as packs
-//! are, and that written as base64.
+//! The floor, a reference for ingest: the least that bulk ingest has to do, by library calls alone. Each
+//! body is checked to be UTF-8, each line is read into a struct written for it, and the lines are
+//! compressed as packs are and encoded as base64.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -15,28 +15,21 @@ use crate::procfs;
 /// zstd's level in packs.
 const LEVEL: i32 = 1;
 
-/// Bytes of lines that are compressed at once: about what a pack of 64 KiB holds.
+/// Bytes of lines that are compressed together: about what a pack of 64 KiB holds.
 const PACK_LINES: usize = 256 * 1024;
 
-/// What the floor is to be computed from.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct FloorArgs {
+/// Input of the floor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FloorSpec {
     /// File of events, one a line.
-    #[arg(long)]
     pub(crate) corpus: PathBuf,
     /// Events of a body.
-    #[arg(long, default_value_t = 500)]
     pub(crate) batch: usize,
-    /// Events in all, at least; the corpus is gone through as often as that takes.
-    #[arg(long, default_value_t = 1_000_000)]
+    /// Least number of events; the corpus is repeated until it is reached.
     pub(crate) events: u64,
-    /// Compress the lines that ingest writes, with id and receipt, which were made beforehand,
-    /// rather than the lines as sent.
-    #[arg(long)]
-    pub(crate) written: bool,
 }
 
-/// What it took.
+/// What the floor took.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FloorReport {
     pub(crate) events: u64,
@@ -52,7 +45,7 @@ impl FloorReport {
     }
 }
 
-/// A vehicle's event, as someone would write it who knows these signals and no others.
+/// A vehicle's event with the simulator's signals and no others.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code)]
 struct Vehicle<'a> {
@@ -75,29 +68,18 @@ struct Payload {
 }
 
 /// Does the work on one thread.
-///
-/// # Errors
-///
-/// If the corpus cannot be read, or is not what the simulator makes.
-pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
-    let corpus = std::fs::read(&args.corpus)
-        .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
-    let bodies = bodies(&corpus, args.batch.max(1));
+pub(crate) fn run(spec: &FloorSpec) -> anyhow::Result<FloorReport> {
+    let corpus = std::fs::read(&spec.corpus)
+        .with_context(|| format!("cannot read `{}`", spec.corpus.display()))?;
+    let bodies = bodies(&corpus, spec.batch.max(1));
     ensure!(!bodies.is_empty(), "the corpus is empty");
-    let packed = match args.written {
-        true => bodies
-            .iter()
-            .map(|body| written(body))
-            .collect::<Result<_, _>>()?,
-        false => Vec::new(),
-    };
     let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
     let mut lines = Vec::with_capacity(PACK_LINES * 2);
     let (mut events, mut encoded) = (0, 0);
     let pid = std::process::id();
     let before = procfs::cpu_seconds(pid)?;
-    while events < args.events {
-        for (at, body) in bodies.iter().enumerate() {
+    while events < spec.events {
+        for body in &bodies {
             let text = std::str::from_utf8(body).context("the corpus is not text")?;
             for line in text.lines() {
                 let vehicle: Vehicle<'_> =
@@ -105,7 +87,7 @@ pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
                 black_box(&vehicle);
                 events += 1;
             }
-            lines.extend_from_slice(packed.get(at).map_or(body, Vec::as_slice));
+            lines.extend_from_slice(body);
             if lines.len() >= PACK_LINES {
                 encoded += black_box(STANDARD.encode(compressor.compress(&lines)?)).len();
                 lines.clear();
@@ -118,22 +100,6 @@ pub(crate) fn run(args: &FloorArgs) -> anyhow::Result<FloorReport> {
         cpu_seconds: procfs::cpu_seconds(pid)? - before,
         bytes_per_event: encoded as f64 / events as f64,
     })
-}
-
-/// The lines that ingest makes of a body: about 90 bytes longer each, of which the id hardly
-/// compresses.
-fn written(body: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let (kinds, now) = (contract::Kinds::builtin(), chrono::Utc::now());
-    let mut lines = Vec::with_capacity(body.len() * 2);
-    for text in std::str::from_utf8(body)
-        .context("the corpus is not text")?
-        .lines()
-    {
-        let event = contract::parse_sent(&kinds, None, text, now)
-            .map_err(|refused| anyhow::anyhow!("{text}: {}", refused.message))?;
-        contract::write_line(&mut lines, &event, &contract::format_millis(now), text);
-    }
-    Ok(lines)
 }
 
 /// Cuts the corpus into bodies of `batch` lines.
@@ -169,22 +135,14 @@ mod tests {
             vehicles: 50,
         };
         let corpus = Corpus::prepare(recipe, folder.path()).unwrap().path;
-        let args = FloorArgs {
+        let spec = FloorSpec {
             corpus,
             batch: 300,
             events: 5_000,
-            written: false,
         };
-        let report = run(&args).unwrap();
+        let report = run(&spec).unwrap();
         assert_eq!(report.events, 6_000);
         assert!((5.0..100.0).contains(&report.bytes_per_event), "{report:?}");
-        let written = run(&FloorArgs {
-            written: true,
-            ..args
-        });
-        let written = written.unwrap();
-        assert_eq!(written.events, 6_000);
-        assert!(written.bytes_per_event > report.bytes_per_event + 10.0);
     }
 
     #[test]

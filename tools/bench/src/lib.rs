@@ -1,23 +1,31 @@
 #![doc = include_str!("../README.md")]
 
-mod bare;
-mod bench;
-mod chart;
 mod cli;
-mod corpus;
-mod floor;
-mod http;
-mod lake;
-mod load;
-mod machine;
-mod process;
-mod procfs;
-mod report;
 mod run;
+mod run_args;
+mod scenario;
+
 mod scenarios;
+
+mod bench;
+mod corpus;
+mod deployment;
+mod footprint;
+mod latency;
+mod pipeline;
+mod processes;
+mod procfs;
+mod raw_objects;
 mod scrape;
-mod stand;
 mod stats;
+
+mod bare;
+mod floor;
+mod load;
+
+mod machine;
+mod report;
+mod row;
 mod table;
 
 pub use cli::Cli;

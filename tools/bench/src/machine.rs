@@ -1,4 +1,4 @@
-//! Where and on what was measured.
+//! The machine and the commit of a measurement.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,6 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This one.
     pub(crate) fn here() -> Machine {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         Machine {

@@ -1,37 +1,23 @@
-//! What Linux tells of a process: the CPU that it has used, and its memory.
+//! CPU time and memory of a process, as Linux tells them.
 
 use std::fs;
 
 use anyhow::Context;
 
-/// User and system time of the process and all its threads so far, in seconds, as exact as the
-/// kernel's ticks of 10 ms. Also of one that has ended and was not waited for.
-///
-/// # Errors
-///
-/// If there is no such process.
+/// User and system time of the process and all its threads so far, in steps of the kernel's ticks of
+/// 10 ms. A process that has ended has it until it is waited for.
 pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let stat = read(pid, "stat")?;
     let ticks = cpu_ticks(&stat).context("cannot read a process's CPU time")?;
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// Whether the process has ended and was not waited for.
-///
-/// # Errors
-///
-/// If there is no such process.
-pub(crate) fn has_ended(pid: u32) -> anyhow::Result<bool> {
-    let stat = read(pid, "stat")?;
-    Ok(after_name(&stat).is_some_and(|fields| fields.starts_with('Z')))
-}
-
-/// The most memory that the process has had resident, in MiB; none once it has ended.
+/// The most memory that the process has had resident; `None` once it has ended.
 pub(crate) fn peak_mib(pid: u32) -> Option<f64> {
     status_mib(&read(pid, "status").ok()?, "VmHWM:")
 }
 
-/// The memory that the process has resident, in MiB; none once it has ended.
+/// The memory that the process has resident; `None` once it has ended.
 pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
     status_mib(&read(pid, "status").ok()?, "VmRSS:")
 }
@@ -84,6 +70,5 @@ mod tests {
         let pid = std::process::id();
         assert!(cpu_seconds(pid).unwrap() >= 0.0);
         assert!(peak_mib(pid).unwrap() >= resident_mib(pid).unwrap() * 0.5);
-        assert!(!has_ended(pid).unwrap());
     }
 }

@@ -1,151 +1,25 @@
-//! Results: rows with their bars, as JSON and for people.
+//! The results of one call of the harness, kept as JSON.
 
-use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::machine::Machine;
-use crate::stats::{median, spread};
-
-/// One result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Row {
-    /// The scenario's name, with what is told apart within it behind a colon.
-    pub(crate) scenario: String,
-    /// The median of the runs.
-    pub(crate) value: f64,
-    pub(crate) unit: String,
-    /// The reference's, measured in the same runs.
-    pub(crate) reference: Option<f64>,
-    /// The median of the runs' own ratios of value to reference.
-    pub(crate) ratio: Option<f64>,
-    /// What must hold: `ratio <= 2.0`, `<= 96 MiB`.
-    pub(crate) bar: Option<String>,
-    /// Whether it does; true where there is no bar.
-    pub(crate) holds: bool,
-    /// Further figures.
-    pub(crate) details: Map<String, Value>,
-}
-
-/// Which side of a bar is the good one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bar {
-    AtMost,
-    AtLeast,
-}
-
-impl fmt::Display for Bar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Bar::AtMost => "<=",
-            Bar::AtLeast => ">=",
-        })
-    }
-}
-
-impl Bar {
-    fn holds(self, value: f64, bar: f64) -> bool {
-        match self {
-            Bar::AtMost => value <= bar,
-            Bar::AtLeast => value >= bar,
-        }
-    }
-}
-
-impl Row {
-    /// A row of what the runs gave.
-    pub(crate) fn of(scenario: impl Into<String>, unit: &str, runs: &[f64]) -> Row {
-        let (min, max) = spread(runs);
-        let mut row = Row {
-            scenario: scenario.into(),
-            value: rounded(median(runs)),
-            unit: unit.to_owned(),
-            reference: None,
-            ratio: None,
-            bar: None,
-            holds: true,
-            details: Map::new(),
-        };
-        row.detail("min", rounded(min));
-        row.detail("max", rounded(max));
-        row.detail("runs", runs.len());
-        row
-    }
-
-    /// Compares with what the reference gave in the same runs, pair by pair; these are `runs` as
-    /// [`Row::of`] had them.
-    pub(crate) fn against(mut self, runs: &[f64], references: &[f64]) -> Row {
-        let pairs = runs.iter().zip(references);
-        let ratios: Vec<f64> = pairs.map(|(run, reference)| run / reference).collect();
-        let (min, max) = spread(&ratios);
-        self.reference = Some(rounded(median(references)));
-        self.ratio = Some(rounded(median(&ratios)));
-        self.detail("ratio_min", rounded(min));
-        self.detail("ratio_max", rounded(max));
-        self
-    }
-
-    /// Sets a bar for the value.
-    pub(crate) fn bar(mut self, bar: Bar, limit: f64) -> Row {
-        self.holds = bar.holds(self.value, limit);
-        self.bar = Some(format!("{bar} {limit}"));
-        self
-    }
-
-    /// Sets a bar for the ratio to the reference.
-    pub(crate) fn ratio_bar(mut self, bar: Bar, limit: f64) -> Row {
-        // Without a ratio nothing has been shown.
-        self.holds = self.ratio.is_some_and(|ratio| bar.holds(ratio, limit));
-        self.bar = Some(format!("ratio {bar} {limit}"));
-        self
-    }
-
-    /// The bar does not hold, whatever the value is.
-    pub(crate) fn fails(mut self) -> Row {
-        self.holds = false;
-        self
-    }
-
-    /// Adds a further figure.
-    pub(crate) fn detail(&mut self, name: &str, value: impl Into<Value>) {
-        self.details.insert(name.to_owned(), value.into());
-    }
-
-    /// As [`detail`](Row::detail), for chains.
-    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Row {
-        self.detail(name, value);
-        self
-    }
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}", self.scenario, shown(self.value), self.unit)?;
-        if let (Some(reference), Some(ratio)) = (self.reference, self.ratio) {
-            write!(f, ", reference {}, ratio {ratio:.2}", shown(reference))?;
-        }
-        if let Some(bar) = &self.bar {
-            let holds = if self.holds { "holds" } else { "DOES NOT HOLD" };
-            write!(f, " (bar {bar}: {holds})")?;
-        }
-        Ok(())
-    }
-}
+use crate::row::Row;
 
 /// All that one call of the harness measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// The day, `2026-11-21`.
+    /// The day of the measurement, `2026-11-21`.
     pub(crate) date: String,
     pub(crate) machine: Machine,
-    /// How to measure it again.
+    /// The command line that measures the same again.
     pub(crate) command: String,
     /// Runs of each scenario.
     pub(crate) runs: usize,
-    /// Whether it was a small try.
+    /// Whether `--quick` was given.
     pub(crate) quick: bool,
     pub(crate) rows: Vec<Row>,
 }
@@ -156,22 +30,14 @@ impl Report {
         self.rows.iter().all(|row| row.holds)
     }
 
-    /// Writes it as JSON.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
+    /// Writes the report as JSON.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(&json!(self))?;
         std::fs::write(path, text + "\n")
             .with_context(|| format!("cannot write `{}`", path.display()))
     }
 
-    /// Reads what [`write`](Report::write) wrote.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such file, or something else in it.
+    /// Reads a file that [`write`](Report::write) wrote.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -179,93 +45,10 @@ impl Report {
     }
 }
 
-/// With as many digits as a reader needs: four that count.
-pub(crate) fn shown(value: f64) -> String {
-    if value.abs() >= 1000.0 {
-        let digits = format!("{value:.0}");
-        let mut text = String::new();
-        for (at, digit) in digits.chars().enumerate() {
-            let left = digits.len() - at;
-            if at > 0 && left.is_multiple_of(3) && !text.ends_with('-') {
-                text.push(',');
-            }
-            text.push(digit);
-        }
-        return text;
-    }
-    rounded(value).to_string()
-}
-
-/// To four digits that count.
-pub(crate) fn rounded(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return value;
-    }
-    let text = format!("{value:.3e}");
-    match value.abs() >= 1000.0 {
-        true => value.round(),
-        false => text.parse().unwrap_or(value),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_row_has_the_median_its_ratio_and_its_bar() {
-        let runs = [4.0, 2.0, 3.0];
-        let row = Row::of("bulk", "s", &runs).against(&runs, &[2.0, 2.0, 2.0]);
-        assert_eq!(
-            (row.value, row.reference, row.ratio),
-            (3.0, Some(2.0), Some(1.5))
-        );
-        assert_eq!(
-            (&row.details["min"], &row.details["max"]),
-            (&json!(2.0), &json!(4.0))
-        );
-        assert!(row.clone().ratio_bar(Bar::AtMost, 1.5).holds);
-        assert!(!row.clone().ratio_bar(Bar::AtMost, 1.4).holds);
-        assert!(!row.clone().bar(Bar::AtMost, 2.9).holds);
-        let held = row.bar(Bar::AtLeast, 3.0);
-        assert!(held.holds);
-        assert_eq!(held.bar.as_deref(), Some(">= 3"));
-        assert_eq!(
-            held.to_string(),
-            "bulk: 3 s, reference 2, ratio 1.50 (bar >= 3: holds)"
-        );
-    }
-
-    #[test]
-    fn a_bar_on_a_ratio_that_is_not_there_does_not_hold() {
-        let row = Row::of("bulk", "s", &[1.0]).ratio_bar(Bar::AtMost, 2.0);
-        assert!(!row.holds);
-        assert!(
-            !Row::of("bulk", "s", &[1.0])
-                .bar(Bar::AtMost, 2.0)
-                .fails()
-                .holds
-        );
-    }
-
-    #[test]
-    fn a_row_in_json_has_these_fields_and_nulls_where_there_is_nothing() {
-        let row = serde_json::to_value(Row::of("bulk", "s", &[1.0])).unwrap();
-        let mut names: Vec<_> = row.as_object().unwrap().keys().cloned().collect();
-        names.sort();
-        let expected = [
-            "bar",
-            "details",
-            "holds",
-            "ratio",
-            "reference",
-            "scenario",
-            "unit",
-            "value",
-        ];
-        assert_eq!(names, expected);
-        assert!(row["bar"].is_null() && row["ratio"].is_null() && row["reference"].is_null());
-    }
+    use crate::row::Bar;
 
     #[test]
     fn a_report_is_read_as_it_was_written_and_fails_with_its_rows() {
@@ -283,20 +66,5 @@ mod tests {
             .rows
             .push(Row::of("single", "µs", &[3.0]).bar(Bar::AtMost, 2.0));
         assert!(!report.holds());
-    }
-
-    #[test]
-    fn numbers_are_shown_with_four_digits_that_count() {
-        for (value, expected) in [
-            (1.234_56, "1.235"),
-            (0.000_812_34, "0.0008123"),
-            (267_123.4, "267,123"),
-            (1305.0, "1,305"),
-            (-1305.0, "-1,305"),
-            (0.0, "0"),
-            (12.0, "12"),
-        ] {
-            assert_eq!(shown(value), expected);
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Does what the command line asks for.
+//! The commands: measure, or one of the subcommands.
 
 use std::path::Path;
 use std::process::Command as Program;
@@ -6,20 +6,22 @@ use std::process::Command as Program;
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use clap::ValueEnum;
+use stand::own_program;
 use tokio::runtime;
 
 use crate::bench::Bench;
-use crate::cli::{Cli, Command, RunArgs};
+use crate::cli::{Cli, Command};
 use crate::machine::{Machine, root};
-use crate::process::own_program;
 use crate::report::Report;
-use crate::scenarios::{self, Name, Outcome};
+use crate::run_args::RunArgs;
+use crate::scenario::Scenario;
+use crate::scenarios::{self, Measured};
 use crate::{bare, floor, load, table};
 
 /// The document with the tables.
 const DOCUMENT: &str = "docs/benchmarks.md";
 
-/// Does it; gives whether all bars hold.
+/// Does what the command line asks for; gives whether all bars hold.
 ///
 /// # Errors
 ///
@@ -27,11 +29,12 @@ const DOCUMENT: &str = "docs/benchmarks.md";
 pub fn run(cli: Cli) -> anyhow::Result<bool> {
     match cli.command {
         Some(Command::List) => {
-            for name in Name::value_variants() {
-                let value = name
+            for scenario in Scenario::value_variants() {
+                let value = scenario
                     .to_possible_value()
                     .context("every scenario has a name")?;
-                println!("{:<22} {}", value.get_name(), name.about());
+                let about = value.get_help().map(ToString::to_string);
+                println!("{:<22} {}", value.get_name(), about.unwrap_or_default());
             }
             Ok(true)
         }
@@ -40,22 +43,21 @@ pub fn run(cli: Cli) -> anyhow::Result<bool> {
             table::write(&report, &root().join(DOCUMENT))?;
             Ok(report.holds())
         }
-        Some(Command::Load(args)) => print(&load::run(&args)?),
-        Some(Command::Floor(args)) => print(&floor::run(&args)?),
-        Some(Command::Bare(args)) => {
-            runtime::Builder::new_multi_thread()
+        Some(Command::Load { spec }) => print(&load::run(&spec)?),
+        Some(Command::Floor { spec }) => print(&floor::run(&spec)?),
+        Some(Command::Bare { listen }) => {
+            let mut all_cores = runtime::Builder::new_multi_thread();
+            all_cores
                 .enable_all()
-                .build()
-                .context("cannot start a runtime")?
-                .block_on(bare::run(&args))?;
+                .build()?
+                .block_on(bare::run(listen))?;
             Ok(true)
         }
-        None => runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .context("cannot start a runtime")?
-            .block_on(measure(&cli.scenarios, cli.run)),
+        None => {
+            let mut one_core = runtime::Builder::new_multi_thread();
+            let runtime = one_core.worker_threads(1).enable_all().build()?;
+            runtime.block_on(measure(&cli.scenarios, cli.run))
+        }
     }
 }
 
@@ -64,12 +66,13 @@ fn print(report: &impl serde::Serialize) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-async fn measure(asked: &[Name], args: RunArgs) -> anyhow::Result<bool> {
+async fn measure(asked: &[Scenario], args: RunArgs) -> anyhow::Result<bool> {
+    // Before a build replaces the file.
     own_program()?;
     if !args.no_build {
         build(&args.cargo)?;
     }
-    let names = scenarios::chosen(asked, &args);
+    let chosen = Scenario::chosen(asked, &args);
     let command = command(asked, &args);
     let bench = Bench::new(args)?;
     let mut report = Report {
@@ -82,9 +85,9 @@ async fn measure(asked: &[Name], args: RunArgs) -> anyhow::Result<bool> {
     };
     let stop = service::stop::on_signal().context("cannot listen for signals")?;
     let all = async {
-        for name in names {
-            match scenarios::run(name, &bench).await? {
-                Outcome::Rows(rows) => {
+        for scenario in chosen {
+            match scenarios::run(scenario, &bench).await? {
+                Measured::Rows(rows) => {
                     for row in &rows {
                         bench.print(&row.to_string());
                     }
@@ -93,7 +96,7 @@ async fn measure(asked: &[Name], args: RunArgs) -> anyhow::Result<bool> {
                         report.write(path)?;
                     }
                 }
-                Outcome::Skipped(why) => bench.print(&format!("skipped: {why}")),
+                Measured::Skipped(why) => bench.print(&format!("skipped: {why}")),
             }
         }
         anyhow::Ok(())
@@ -109,27 +112,20 @@ async fn measure(asked: &[Name], args: RunArgs) -> anyhow::Result<bool> {
     Ok(report.holds())
 }
 
-/// How to measure that again.
-fn command(asked: &[Name], args: &RunArgs) -> String {
+/// The command line that measures the same again.
+fn command(asked: &[Scenario], args: &RunArgs) -> String {
     let mut command = "cargo run --release -p bench --".to_owned();
     for name in asked.iter().filter_map(ValueEnum::to_possible_value) {
-        command.push(' ');
-        command.push_str(name.get_name());
+        command = command + " " + name.get_name();
     }
-    for (flag, given) in [
-        ("--quick", args.quick),
-        ("--localstack", args.localstack),
-        ("--long", args.long),
-    ] {
-        if given {
-            command.push(' ');
-            command.push_str(flag);
-        }
-    }
-    command
+    let given = [args.quick, args.localstack, args.long];
+    let flags = given.iter().zip([" --quick", " --localstack", " --long"]);
+    flags
+        .filter(|(given, _)| **given)
+        .fold(command, |command, (_, flag)| command + flag)
 }
 
-/// Builds the services as users get them, in the profile of this program.
+/// Builds the services in the profile of this program.
 fn build(cargo: &Path) -> anyhow::Result<()> {
     let mut program = Program::new(cargo);
     program.args(["build", "--workspace", "--bins"]);

@@ -1,4 +1,4 @@
-//! What a service's `/metrics` says, above all of the requests that it sent to AWS.
+//! Samples of a service's `/metrics`, above all those of its requests to AWS.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,7 @@ use anyhow::Context;
 pub(crate) struct Samples(BTreeMap<String, f64>);
 
 impl Samples {
-    /// Asks the service.
-    ///
-    /// # Errors
-    ///
-    /// If it does not answer.
+    /// Reads the page at `url`.
     pub(crate) async fn of(http: &reqwest::Client, url: &str) -> anyhow::Result<Samples> {
         let answer = http.get(url).send().await;
         let text = match answer.and_then(reqwest::Response::error_for_status) {
@@ -33,12 +29,12 @@ impl Samples {
         Samples(samples.collect())
     }
 
-    /// The sample of that name with labels; 0 where there is none yet.
+    /// The sample of that name with labels; 0 if it is missing.
     pub(crate) fn get(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or_default()
     }
 
-    /// What has come since `before`.
+    /// The growth of each sample since `before`.
     pub(crate) fn since(&self, before: &Samples) -> Samples {
         let grown = self.0.iter();
         Samples(
@@ -48,7 +44,7 @@ impl Samples {
         )
     }
 
-    /// Both together.
+    /// The sums of both.
     pub(crate) fn plus(mut self, other: &Samples) -> Samples {
         for (name, value) in &other.0 {
             *self.0.entry(name.clone()).or_default() += value;

@@ -1,6 +1,6 @@
-//! What a handful of runs says.
+//! Medians, spreads and percentiles of a few runs or of many samples.
 
-/// The middle one; the mean of the middle two where their number is even. 0 of none.
+/// The middle value, or the mean of the middle two; 0 without values.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -11,14 +11,14 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The least and the greatest; zeros of none.
+/// The least and the greatest value; zeros without values.
 pub(crate) fn spread(values: &[f64]) -> (f64, f64) {
     let least = values.iter().copied().min_by(f64::total_cmp);
     let greatest = values.iter().copied().max_by(f64::total_cmp);
     (least.unwrap_or_default(), greatest.unwrap_or_default())
 }
 
-/// p50, p95, p99 and the greatest of samples in microseconds, in milliseconds; zeros of none.
+/// Percentiles in milliseconds of samples in microseconds; zeros without samples.
 pub(crate) fn latencies_ms(samples: &mut [u32]) -> Latencies {
     samples.sort_unstable();
     let at = |quantile: f64| {

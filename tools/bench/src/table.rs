@@ -1,17 +1,17 @@
-//! The tables and charts of `docs/benchmarks.md`, each between two markers.
+//! The tables of `docs/benchmarks.md`, each between two markers.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use crate::chart;
-use crate::report::{Report, Row, shown};
+use crate::report::Report;
+use crate::row::{Row, shown};
 
-/// What a part of the document shows.
+/// A section of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
-    /// Rows that may have a bar.
+    /// Rows of values and bars.
     Results,
     /// How cost grows with the work.
     Growth,
@@ -39,12 +39,8 @@ impl Section {
     }
 }
 
-/// Writes the report's rows into the document, each in its section; sections that the report has
-/// nothing for are left as they are.
-///
-/// # Errors
-///
-/// If the document cannot be read or written, or has not the section's markers.
+/// Writes the report's rows into the document, each in its section. A section without rows is left as it
+/// is; it is an error if a section's markers are missing.
 pub(crate) fn write(report: &Report, document: &Path) -> anyhow::Result<()> {
     let shown = document.display();
     let mut text =
@@ -95,9 +91,6 @@ fn render(report: &Report, section: Section, rows: &[&Row]) -> String {
         if report.runs == 1 { "run" } else { "runs" },
         if report.quick { ", a small try" } else { "" },
     );
-    if section == Section::Adaptive {
-        text.push_str(&chart::adaptive(rows));
-    }
     // Writing to a `String` cannot fail.
     let _ = match section {
         Section::Results => results(&mut text, rows),
@@ -138,7 +131,7 @@ fn results(text: &mut String, rows: &[&Row]) -> std::fmt::Result {
     Ok(())
 }
 
-/// A row each, with the details that all of them have as columns.
+/// A line for each row, with the details that all rows have as columns.
 fn figures(text: &mut String, rows: &[&Row]) -> std::fmt::Result {
     let all = |name: &&String| rows.iter().all(|row| row.details.contains_key(*name));
     let hidden = ["min", "max", "runs"];
@@ -178,7 +171,7 @@ fn figures(text: &mut String, rows: &[&Row]) -> std::fmt::Result {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::Bar;
+    use crate::row::Bar;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! Watches `raw/` grow, for a listing's own times are whole seconds.
+//! Watches `raw/` grow. The times in a listing are whole seconds, too coarse for latencies.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,14 +19,14 @@ pub struct Arrivals {
 
 #[derive(Debug)]
 struct Seen {
-    /// Without a time: it was there when the watch began.
+    /// `None`: the object was there when the watch began.
     objects: HashMap<String, Option<DateTime<Utc>>>,
     last_new: Instant,
 }
 
 impl Arrivals {
-    /// Lists the arrival hours from `since` on, and then again and again in its own task, `every`
-    /// so often until `stop`. A listing that fails is left out.
+    /// Lists the arrival hours from `since` on, at once and then in a task of its own every `every`, until
+    /// `stop`. A listing that fails is left out.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Arrivals {
         Ok(())
     }
 
-    /// When the object was first seen; none if it was not, or was there from the start.
+    /// When the object was first seen; `None` if it was never seen, or was there when the watch began.
     pub fn first_seen(&self, key: &str) -> Option<DateTime<Utc>> {
         self.seen().objects.get(key).copied().flatten()
     }
@@ -98,7 +98,7 @@ impl Arrivals {
         self.seen().last_new.elapsed()
     }
 
-    /// How often is looked.
+    /// Time between two listings.
     pub fn every(&self) -> Duration {
         self.every
     }

@@ -2,55 +2,34 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use aws::{Aws, Lake, Queue};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use contract::Kinds;
 use service::errors::chain;
 use service::terminal;
-use simulator::Generator;
+use simulator::{Exit, Generator};
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
-use crate::check::{Places, Question, judge};
+use crate::case::Case;
 use crate::config::{CheckConfig, Command, Config, RunConfig};
 use crate::cost::Cost;
-use crate::crash;
 use crate::ledger::Ledger;
 use crate::letters::account_of_files;
-use crate::recount::{Extent, Recount};
 use crate::scope::Scope;
 use crate::send::{EventsWithIds, Sender};
-use crate::wait::{Drained, wait_for_aggregates, wait_for_all, wait_for_drain};
-
-/// Services bring their count of AWS requests to their metrics at least this often.
-const METRICS_EVERY: Duration = Duration::from_secs(6);
 
 /// What to do where queue or bucket is missing: the judge makes neither.
 const START_FIRST: &str =
     "start the pipeline first: ingest and batch-consumer make queue and bucket with --create";
 
-/// How a command ended, with its words for the user printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing is lost, duplicated, altered or invented.
-    Clean,
-    /// Something is, or it could not be judged.
-    Failed,
-    /// The settings cannot work.
-    Usage,
-}
-
-impl Outcome {
-    /// The exit code: 0, 1 or 2.
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-}
+/// Services bring their count of AWS requests to their metrics at least this often.
+const METRICS_EVERY: Duration = Duration::from_secs(6);
 
 /// Does what the settings say. The first stop ends the sending or the waiting, and there is no
 /// verdict: what was accepted may still be on its way.
-pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
+pub async fn run(command: &Command, stop: &CancellationToken) -> Exit {
     let result = match command {
         Command::Run(run) => match prepare(run, stop) {
             Ok((events, sender, seed)) => run_and_judge(run, events, sender, seed).await,
@@ -66,25 +45,24 @@ pub async fn run(command: &Command, stop: &CancellationToken) -> Outcome {
                 account.clean()
             })
         }
-        Command::Crash(crash) => return crash::run(crash, stop).await,
     };
     match result {
-        Ok(true) => Outcome::Clean,
-        Ok(false) => Outcome::Failed,
+        Ok(true) => Exit::Fine,
+        Ok(false) => Exit::Failed,
         Err(error) => {
             eprintln!("judge: {error:#}");
-            Outcome::Failed
+            Exit::Failed
         }
     }
 }
 
 /// Says what is wrong with the settings.
-pub(crate) fn usage(error: &anyhow::Error) -> Outcome {
+pub(crate) fn usage(error: &anyhow::Error) -> Exit {
     eprintln!("judge: {error:#}");
-    Outcome::Usage
+    Exit::Usage
 }
 
-/// What a run sends, with what, and its seed. What is refused here is wrong with the settings.
+/// The events of a run, the sender and the seed. An error says what is wrong with the settings.
 fn prepare(
     run: &RunConfig,
     stop: &CancellationToken,
@@ -107,21 +85,29 @@ async fn run_and_judge(
     sender: Sender,
     seed: u64,
 ) -> anyhow::Result<bool> {
-    let (config, stop) = (&run.common, &sender.stop);
+    let config = &run.common;
     let (lake, queue) = connect(config).await?;
     let before = Cost::of_services(&config.metrics_urls).await?;
-    let scope = scoped(config, Scope::from_now(&lake).await?);
     let watch = CancellationToken::new();
     let _watching = watch.clone().drop_guard();
-    let arrivals = Arrivals::watch(lake.clone(), Utc::now(), run.poll, watch.clone()).await?;
-    let mut ledger = match &run.ledger {
-        Some(path) => Ledger::kept_in(path)?,
-        None => Ledger::new(),
+    let mut case = Case {
+        config,
+        stop: &sender.stop,
+        kinds: &sender.kinds,
+        scope: scoped(config, Scope::from_now(&lake).await?),
+        ledger: match &run.ledger {
+            Some(path) => Ledger::kept_in(path)?,
+            None => Ledger::new(),
+        },
+        lake,
+        queue,
     };
-    tracing::info!(event = "judge_start", seed, count = run.count, url = %run.ingest_url);
+    let arrivals = Arrivals::watch(case.lake.clone(), Utc::now(), run.poll, watch.clone()).await?;
+    tracing::info!(event = "judge_start", seed, count = run.count, url = %run.ingest_url,
+        "sending {} events", run.count);
     let bar = terminal::bar("sending", run.count, "events");
     let sent = sender
-        .send(events, &run.send_options(), &mut ledger, |done| {
+        .send(events, &run.send_options(), &mut case.ledger, |done| {
             bar.inc(done)
         })
         .await?;
@@ -132,45 +118,21 @@ async fn run_and_judge(
         if let Some(advice) = failure.advice() {
             eprintln!("{advice}");
         }
-        if ledger.acceptances() == 0 {
+        if case.ledger.acceptances() == 0 {
             return Ok(false);
         }
     }
-    let mut patience = Patience {
-        config,
-        stop,
-        wait_curated: config.wait_curated.unwrap_or(!config.raw_only),
-        drain: true,
-    };
-    patience.unless_stopped()?;
-    patience
-        .wait(&lake, &queue, &sender.kinds, &ledger, &scope, &arrivals)
-        .await?;
-    let aggregates = patience
-        .aggregates(&lake, &sender.kinds, &ledger, &scope)
-        .await?;
+    let curated = config.wait_curated.unwrap_or(!config.raw_only);
+    let aggregates = case.wait(true, curated, &arrivals).await?;
     watch.cancel();
-    let cost = match config.metrics_urls.is_empty() {
-        true => None,
-        false => {
-            tokio::time::sleep(METRICS_EVERY).await;
-            Some(
-                Cost::of_services(&config.metrics_urls)
-                    .await?
-                    .since(&before),
-            )
-        }
+    let cost = if config.metrics_urls.is_empty() {
+        None
+    } else {
+        tokio::time::sleep(METRICS_EVERY).await;
+        let after = Cost::of_services(&config.metrics_urls).await?;
+        Some(after.since(&before))
     };
-    let clean = pronounce(
-        config,
-        &lake,
-        &sender.kinds,
-        &ledger,
-        &scope,
-        Some(&arrivals),
-        Added { cost, aggregates },
-    )
-    .await?;
+    let clean = case.pronounce(Some(&arrivals), aggregates, cost).await?;
     Ok(clean && sent.is_fine())
 }
 
@@ -182,35 +144,32 @@ async fn check_ledger(
     let config = &check.common;
     let ledger = Ledger::read(&check.ledger, kinds)?;
     let (lake, queue) = connect(config).await?;
-    let scope = match check.since {
-        Some(time) => Scope::since(time),
-        None => Scope::everything(),
+    let scope = check.since.map_or_else(Scope::everything, Scope::since);
+    let case = Case {
+        config,
+        stop,
+        kinds,
+        scope: scoped(config, scope),
+        ledger,
+        lake,
+        queue,
     };
-    let scope = scoped(config, scope);
     let watch = CancellationToken::new();
     let _watching = watch.clone().drop_guard();
     // Only a drain is told by what arrives, and an old ledger has many hours.
-    let earliest = ledger.earliest().filter(|_| !check.no_drain);
-    let since: DateTime<Utc> = earliest.unwrap_or_else(Utc::now);
-    let arrivals =
-        Arrivals::watch(lake.clone(), since, Duration::from_secs(1), watch.clone()).await?;
-    let mut patience = Patience {
-        config,
-        stop,
-        wait_curated: config.wait_curated.unwrap_or(false),
-        drain: !check.no_drain,
-    };
-    patience
-        .wait(&lake, &queue, kinds, &ledger, &scope, &arrivals)
-        .await?;
-    let aggregates = patience.aggregates(&lake, kinds, &ledger, &scope).await?;
+    let earliest = case.ledger.earliest().filter(|_| !check.no_drain);
+    let since = earliest.unwrap_or_else(Utc::now);
+    let every = Duration::from_secs(1);
+    let arrivals = Arrivals::watch(case.lake.clone(), since, every, watch.clone()).await?;
+    let curated = config.wait_curated.unwrap_or(false);
+    let aggregates = case.wait(!check.no_drain, curated, &arrivals).await?;
     watch.cancel();
-    let cost = match config.metrics_urls.is_empty() {
-        true => None,
-        false => Some(Cost::of_services(&config.metrics_urls).await?),
+    let cost = if config.metrics_urls.is_empty() {
+        None
+    } else {
+        Some(Cost::of_services(&config.metrics_urls).await?)
     };
-    let added = Added { cost, aggregates };
-    pronounce(config, &lake, kinds, &ledger, &scope, None, added).await
+    case.pronounce(None, aggregates, cost).await
 }
 
 /// Queue and lake, or what to do where they cannot be found.
@@ -226,186 +185,9 @@ async fn connect(config: &Config) -> anyhow::Result<(Lake, Queue)> {
 }
 
 fn scoped(config: &Config, scope: Scope) -> Scope {
-    match config.shared {
-        true => scope.ledger_only(),
-        false => scope,
+    if config.shared {
+        scope.ledger_only()
+    } else {
+        scope
     }
-}
-
-/// What is waited for before the lake is judged.
-struct Patience<'a> {
-    config: &'a Config,
-    stop: &'a CancellationToken,
-    drain: bool,
-    wait_curated: bool,
-}
-
-impl Patience<'_> {
-    async fn wait(
-        &mut self,
-        lake: &Lake,
-        queue: &Queue,
-        kinds: &Kinds,
-        ledger: &Ledger,
-        scope: &Scope,
-        arrivals: &Arrivals,
-    ) -> anyhow::Result<()> {
-        let within = humantime::format_duration(self.config.timeout);
-        if self.drain && self.config.shared {
-            // A queue that others fill need never be empty: the ledger's own events tell.
-            let complete = self.all(Places::Raw, lake, kinds, ledger, scope).await?;
-            self.unless_stopped()?;
-            if !complete {
-                eprintln!(
-                    "judge: raw/ was not complete within {within}: is batch-consumer running?"
-                );
-            }
-        } else if self.drain {
-            let drained = self.drained(queue, arrivals).await?;
-            self.unless_stopped()?;
-            if let Drained::No { messages } = drained {
-                eprintln!(
-                    "judge: the queue did not drain within {within}: {messages} messages are left; is batch-consumer running?"
-                );
-            }
-        }
-        if self.wait_curated {
-            let complete = self
-                .all(Places::Curated, lake, kinds, ledger, scope)
-                .await?;
-            self.unless_stopped()?;
-            if !complete {
-                eprintln!(
-                    "judge: curated/ was not complete within {within}: run `aggregator once`, or judge raw/ alone with --raw-only"
-                );
-                // Nor will the aggregates be, however long they are waited for.
-                self.wait_curated = false;
-            }
-        }
-        Ok(())
-    }
-
-    /// # Errors
-    ///
-    /// If it was stopped: what was not waited for would be called lost.
-    fn unless_stopped(&self) -> anyhow::Result<()> {
-        ensure!(
-            !self.stop.is_cancelled(),
-            "stopped before a verdict; `judge check` gives one of a ledger that was kept (--ledger)"
-        );
-        Ok(())
-    }
-
-    /// Counts the aggregates again, once they count all of `curated/` where that was waited for.
-    async fn aggregates(
-        &self,
-        lake: &Lake,
-        kinds: &Kinds,
-        ledger: &Ledger,
-        scope: &Scope,
-    ) -> anyhow::Result<Option<Recount>> {
-        if self.config.raw_only {
-            return Ok(None);
-        }
-        let extent = Extent {
-            hours: (!scope.is_everything()).then(|| ledger.hours(kinds)),
-            // What others send may be anywhere on its way.
-            complete: !self.config.shared,
-        };
-        let timeout = match self.wait_curated {
-            true => self.config.timeout,
-            false => Duration::ZERO,
-        };
-        let found = wait_for_aggregates(lake, kinds, &extent, timeout, self.stop)
-            .await
-            .context("no verdict")?;
-        self.unless_stopped()?;
-        Ok(Some(found))
-    }
-
-    async fn drained(&self, queue: &Queue, arrivals: &Arrivals) -> anyhow::Result<Drained> {
-        let bar = terminal::spinner();
-        let timeout = self.config.timeout;
-        let drained = wait_for_drain(queue, arrivals, timeout, self.stop, |messages| {
-            bar.set_message(format!(
-                "waiting for the queue to drain: {messages} messages"
-            ));
-        })
-        .await?;
-        bar.finish_and_clear();
-        Ok(drained)
-    }
-
-    /// Waits until every accepted event is there.
-    async fn all(
-        &self,
-        places: Places,
-        lake: &Lake,
-        kinds: &Kinds,
-        ledger: &Ledger,
-        scope: &Scope,
-    ) -> anyhow::Result<bool> {
-        let (accepted, timeout) = (ledger.accepted(), self.config.timeout);
-        let place = match places {
-            Places::Raw => "raw/",
-            Places::Curated | Places::Both => "curated/",
-        };
-        let bar = terminal::bar(&format!("waiting for {place}"), accepted, "events");
-        let question = Question {
-            places,
-            ..Question::new(scope)
-        };
-        let complete = wait_for_all(
-            lake,
-            kinds,
-            ledger,
-            &question,
-            timeout,
-            self.stop,
-            |there| {
-                if there < accepted {
-                    tracing::info!(event = "waiting", place, there, accepted);
-                }
-                bar.set_position(there);
-            },
-        )
-        .await?;
-        bar.finish_and_clear();
-        Ok(complete)
-    }
-}
-
-/// What the verdict says beside what the ledger and the lake give.
-struct Added {
-    cost: Option<Cost>,
-    aggregates: Option<Recount>,
-}
-
-async fn pronounce(
-    config: &Config,
-    lake: &Lake,
-    kinds: &Kinds,
-    ledger: &Ledger,
-    scope: &Scope,
-    arrivals: Option<&Arrivals>,
-    added: Added,
-) -> anyhow::Result<bool> {
-    let bar = terminal::bar("reading the lake", 0, "objects");
-    let question = Question {
-        places: match config.raw_only {
-            true => Places::Raw,
-            false => Places::Both,
-        },
-        arrivals,
-        progress: &bar,
-        ..Question::new(scope)
-    };
-    let mut verdict = judge(lake, kinds, ledger, &question)
-        .await
-        .context("no verdict")?;
-    bar.finish_and_clear();
-    verdict.cost = added.cost;
-    verdict.aggregates = added.aggregates;
-    println!("{verdict}");
-    Ok(verdict.clean())
 }

@@ -14,7 +14,6 @@ use secrecy::SecretString;
 use service::logging::LogFormat;
 use simulator::{Client, ClientConfig, Plan};
 
-use crate::crash::CrashConfig;
 use crate::send::SendOptions;
 
 /// Holds what was accepted against what is in the lake.
@@ -26,7 +25,7 @@ pub struct Cli {
     /// What to do; `run` unless named.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Of the run.
+    /// Settings of the run.
     #[command(flatten)]
     pub run: RunConfig,
 }
@@ -40,8 +39,6 @@ pub enum Command {
     Check(CheckConfig),
     /// Hold dead letters against what was expected to die.
     Letters(LettersConfig),
-    /// Run the services as processes, kill them and let the endpoint fail under load, and judge.
-    Crash(CrashConfig),
 }
 
 /// Settings of a run and of a check.
@@ -81,7 +78,7 @@ pub struct Config {
 /// Settings of a run.
 #[derive(Debug, Clone, Args)]
 pub struct RunConfig {
-    /// Of queue and lake.
+    /// Settings of queue and lake.
     #[command(flatten)]
     pub common: Config,
     /// Where ingest is.
@@ -137,7 +134,7 @@ pub struct RunConfig {
 /// Settings of a check.
 #[derive(Debug, Clone, Args)]
 pub struct CheckConfig {
-    /// Of queue and lake.
+    /// Settings of queue and lake.
     #[command(flatten)]
     pub common: Config,
     /// The ledger: a JSON object a line, {"kind","event_id","accepted_at","event"}.
@@ -180,7 +177,6 @@ impl Command {
             Command::Run(run) => run.common.log_format,
             Command::Check(check) => check.common.log_format,
             Command::Letters(letters) => letters.log_format,
-            Command::Crash(crash) => crash.log_format,
         }
     }
 }

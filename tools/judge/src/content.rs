@@ -1,31 +1,27 @@
-//! What an event says, as one number that is the same however and wherever it is written.
+//! What an event says, as one number: the same for every spelling, in `raw/` and in `curated/`.
 
 use contract::{Event, Scalar};
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::columns::without_type;
 
 /// Names that no field or signal can have.
 const ENTITY: &str = "\u{1}entity";
 const TIME: &str = "\u{1}time";
 
-/// What a column's name ends in when it holds the values of a signal that have another type than
-/// the signal's own column. They are left out of the comparison on both sides, so that a value
-/// is the same in whichever of the columns it stands.
-const TYPE_SUFFIXES: [&str; 4] = ["__number", "__integer", "__bool", "__text"];
-
-/// The sum of the hashes of all that an event says: entity, time, fields and signals, whatever
-/// their order. What the server adds is not in it. 128 bits: no two contents that differ in the
-/// wild have the same one.
+/// The sum of the hashes of all that an event says: entity, time, fields and signals, in any order. What the
+/// server adds is not in it. 128 bits, so that two contents do not share one by chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Content {
+pub(crate) struct ContentHash {
     /// In two halves, which take less room than a `u128` that has to be aligned.
     sum: [u64; 2],
     /// What the time has below a microsecond, in nanoseconds: `curated/` does not keep it.
     nanos: u16,
 }
 
-impl Content {
-    pub(crate) fn of(event: &Event<'_>) -> Content {
-        let mut sum = ContentSum::default();
+impl ContentHash {
+    pub(crate) fn of(event: &Event<'_>) -> ContentHash {
+        let mut sum = ContentHasher::default();
         sum.entity(&event.entity);
         sum.time(event.time.timestamp_micros());
         for (at, value) in &event.fields {
@@ -34,26 +30,26 @@ impl Content {
         for (name, value) in &event.signals {
             sum.scalar(name, value);
         }
-        Content {
+        ContentHash {
             nanos: (event.time.timestamp_subsec_nanos() % 1_000) as u16,
             ..sum.finish()
         }
     }
 
     /// Whether a row of `curated/` says the same, as far as its time's precision goes.
-    pub(crate) fn is_in_row(&self, row: &Content) -> bool {
+    pub(crate) fn is_in_row(&self, row: &ContentHash) -> bool {
         self.sum == row.sum
     }
 }
 
 /// Sums up what an event says, part by part in any order.
 #[derive(Debug, Default)]
-pub(crate) struct ContentSum {
+pub(crate) struct ContentHasher {
     sum: u128,
     part: Vec<u8>,
 }
 
-impl ContentSum {
+impl ContentHasher {
     pub(crate) fn entity(&mut self, entity: &str) {
         self.text(ENTITY, entity);
     }
@@ -86,10 +82,8 @@ impl ContentSum {
 
     fn add(&mut self, name: &str, r#type: u8, value: &[u8]) {
         self.part.clear();
-        let name = TYPE_SUFFIXES
-            .iter()
-            .find_map(|suffix| name.strip_suffix(suffix))
-            .unwrap_or(name);
+        // On both sides, so that a value is the same in whichever column of its signal it stands.
+        let name = without_type(name).unwrap_or(name);
         // Spellings that differ in case alone share a column.
         self.part
             .extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
@@ -98,10 +92,10 @@ impl ContentSum {
         self.sum = self.sum.wrapping_add(xxh3_128(&self.part));
     }
 
-    /// The content, and a fresh start for the next one.
-    pub(crate) fn finish(&mut self) -> Content {
+    /// The sum so far; the next one starts from nothing.
+    pub(crate) fn finish(&mut self) -> ContentHash {
         let sum = std::mem::take(&mut self.sum);
-        Content {
+        ContentHash {
             sum: [sum as u64, (sum >> 64) as u64],
             nanos: 0,
         }
@@ -114,13 +108,13 @@ mod tests {
 
     use super::*;
 
-    fn content(payload: &str, time: &str) -> Content {
+    fn content(payload: &str, time: &str) -> ContentHash {
         let text = format!(
             r#"{{"timestamp":"{time}","vehicle_id":"v","can_id":"0x1","payload":{payload}}}"#
         );
         let kinds = Kinds::builtin();
         let now = "2025-10-04T13:00:00Z".parse().unwrap();
-        Content::of(&parse_sent(&kinds, None, &text, now).unwrap())
+        ContentHash::of(&parse_sent(&kinds, None, &text, now).unwrap())
     }
 
     const TIME: &str = "2025-10-04T12:34:56.123456Z";

@@ -1,41 +1,36 @@
-//! The rows of a curated part, read by the columns' meaning alone: nothing here is shared with
-//! the code that wrote them.
+//! The rows of a curated part.
 
 use std::fmt::Write;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    Array, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::{CURATED, Hour, Kinds, format_millis};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::content::{Content, ContentSum};
+use crate::columns::{
+    ENTITY_ID, EVENT_ID, EVENT_TIME, RECEIVED_AT, converted, full_column, is_built_in, is_text, utc,
+};
+use crate::content::{ContentHash, ContentHasher};
 use crate::error::JudgeError;
 use crate::identity::{Identity, kind_number};
 
-/// The columns that every part has, whatever its kind.
-const EVENT_ID: &str = "event_id";
-const ENTITY_ID: &str = "entity_id";
-const EVENT_TIME: &str = "event_time";
-const RECEIVED_AT: &str = "ingest_received_at";
-
 /// A row of a curated part.
-pub(crate) struct Row<'a> {
-    pub(crate) identity: Identity,
-    pub(crate) content: Content,
+pub struct CuratedRow<'a> {
+    /// Kind, event hour and id of the row's event.
+    pub identity: Identity,
+    pub(crate) content: ContentHash,
     pub(crate) received_at: Option<DateTime<Utc>>,
-    /// Whether the row's event time lies in the hour of the part.
+    /// Whether the row's event time lies outside the hour of the part.
     pub(crate) misplaced: bool,
-    columns: &'a Columns,
+    columns: &'a PartColumns,
     row: usize,
 }
 
-impl Row<'_> {
+impl CuratedRow<'_> {
     /// The row for a reader: `entity veh-1, time …, engine_rpm=2150`.
     pub(crate) fn shown(&self) -> String {
         let time = DateTime::from_timestamp_micros(self.columns.times.value(self.row));
@@ -47,13 +42,13 @@ impl Row<'_> {
         for (name, values) in &self.columns.others {
             // Writing to a `String` cannot fail.
             let _ = match values {
-                Values::Text(values) if values.is_valid(self.row) => {
+                ColumnValues::Text(values) if values.is_valid(self.row) => {
                     write!(text, ", {name}={:?}", values.value(self.row))
                 }
-                Values::Number(values) if values.is_valid(self.row) => {
+                ColumnValues::Number(values) if values.is_valid(self.row) => {
                     write!(text, ", {name}={}", values.value(self.row))
                 }
-                Values::Boolean(values) if values.is_valid(self.row) => {
+                ColumnValues::Boolean(values) if values.is_valid(self.row) => {
                     write!(text, ", {name}={}", values.value(self.row))
                 }
                 _ => Ok(()),
@@ -64,15 +59,15 @@ impl Row<'_> {
 }
 
 /// The columns of one batch of rows.
-struct Columns {
+struct PartColumns {
     ids: StringArray,
     entities: StringArray,
     times: TimestampMicrosecondArray,
     received: TimestampMicrosecondArray,
-    others: Vec<(String, Values)>,
+    others: Vec<(String, ColumnValues)>,
 }
 
-enum Values {
+enum ColumnValues {
     Text(StringArray),
     Number(Float64Array),
     Boolean(BooleanArray),
@@ -84,11 +79,11 @@ enum Values {
 ///
 /// [`JudgeError`] if the key names no declared kind and no hour, or the object is not Parquet with
 /// the columns of `curated/`.
-pub(crate) fn read(
+pub fn read(
     kinds: &Kinds,
     key: &str,
     file: Bytes,
-    mut each: impl FnMut(Row<'_>),
+    mut each: impl FnMut(CuratedRow<'_>),
 ) -> Result<(), JudgeError> {
     let failed = |reason: String| JudgeError::Curated {
         key: key.to_owned(),
@@ -102,15 +97,15 @@ pub(crate) fn read(
     let batches = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| failed(error.to_string()))?;
-    let mut sum = ContentSum::default();
+    let mut sum = ContentHasher::default();
     for batch in batches {
         let batch = batch.map_err(|error| failed(error.to_string()))?;
-        let columns = Columns::of(&batch).map_err(failed)?;
+        let columns = PartColumns::of(&batch).map_err(failed)?;
         for row in 0..batch.num_rows() {
             let time = DateTime::from_timestamp_micros(columns.times.value(row))
                 .ok_or_else(|| failed(format!("row {row}: its event time is no time")))?;
             let own_hour = Hour::of(time);
-            each(Row {
+            each(CuratedRow {
                 identity: Identity::new(kind, own_hour, columns.ids.value(row)),
                 content: columns.content(row, &mut sum),
                 received_at: DateTime::from_timestamp_micros(columns.received.value(row)),
@@ -123,7 +118,7 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// Kind and event hour of a part's key.
+/// Kind and event hour of a part's key; `None` if it is not the key of a part.
 fn partition(key: &str) -> Option<(&str, Hour)> {
     let (kind, rest) = key
         .strip_prefix(CURATED)?
@@ -132,26 +127,23 @@ fn partition(key: &str) -> Option<(&str, Hour)> {
     Some((kind, Hour::parse(rest)?))
 }
 
-impl Columns {
-    fn of(batch: &RecordBatch) -> Result<Columns, String> {
+impl PartColumns {
+    fn of(batch: &RecordBatch) -> Result<PartColumns, String> {
         let mut others = Vec::new();
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let name = field.name().as_str();
-            if [EVENT_ID, ENTITY_ID, EVENT_TIME, RECEIVED_AT].contains(&name) {
+            if is_built_in(name) {
                 continue;
             }
             let values = match column.data_type() {
                 DataType::Null => continue,
-                DataType::Boolean => Values::Boolean(column.as_boolean().clone()),
-                number if number.is_numeric() => Values::Number(
+                DataType::Boolean => ColumnValues::Boolean(column.as_boolean().clone()),
+                number if number.is_numeric() => ColumnValues::Number(
                     converted(name, column, &DataType::Float64)?
                         .as_primitive()
                         .clone(),
                 ),
-                DataType::Utf8
-                | DataType::LargeUtf8
-                | DataType::Utf8View
-                | DataType::Dictionary(..) => Values::Text(
+                text if is_text(text) => ColumnValues::Text(
                     converted(name, column, &DataType::Utf8)?
                         .as_string()
                         .clone(),
@@ -161,13 +153,12 @@ impl Columns {
             others.push((name.to_owned(), values));
         }
         let text =
-            |name| needed(batch, name, &DataType::Utf8).map(|c| c.as_string::<i32>().clone());
-        let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+            |name| full_column(batch, name, &DataType::Utf8).map(|c| c.as_string::<i32>().clone());
         let time = |name| {
-            let column = needed(batch, name, &micros)?;
+            let column = full_column(batch, name, &utc(TimeUnit::Microsecond))?;
             Ok::<_, String>(column.as_primitive::<TimestampMicrosecondType>().clone())
         };
-        Ok(Columns {
+        Ok(PartColumns {
             ids: text(EVENT_ID)?,
             entities: text(ENTITY_ID)?,
             times: time(EVENT_TIME)?,
@@ -176,16 +167,18 @@ impl Columns {
         })
     }
 
-    fn content(&self, row: usize, sum: &mut ContentSum) -> Content {
+    fn content(&self, row: usize, sum: &mut ContentHasher) -> ContentHash {
         sum.entity(self.entities.value(row));
         sum.time(self.times.value(row));
         for (name, values) in &self.others {
             match values {
-                Values::Text(values) if values.is_valid(row) => sum.text(name, values.value(row)),
-                Values::Number(values) if values.is_valid(row) => {
+                ColumnValues::Text(values) if values.is_valid(row) => {
+                    sum.text(name, values.value(row))
+                }
+                ColumnValues::Number(values) if values.is_valid(row) => {
                     sum.number(name, values.value(row));
                 }
-                Values::Boolean(values) if values.is_valid(row) => {
+                ColumnValues::Boolean(values) if values.is_valid(row) => {
                     sum.boolean(name, values.value(row));
                 }
                 _ => {}
@@ -193,22 +186,6 @@ impl Columns {
         }
         sum.finish()
     }
-}
-
-/// The named column as that type, without a gap.
-fn needed(batch: &RecordBatch, name: &str, r#type: &DataType) -> Result<ArrayRef, String> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| format!("it has no column `{name}`"))?;
-    let column = converted(name, column, r#type)?;
-    match column.null_count() {
-        0 => Ok(column),
-        nulls => Err(format!("column `{name}` is empty in {nulls} rows")),
-    }
-}
-
-fn converted(name: &str, column: &ArrayRef, r#type: &DataType) -> Result<ArrayRef, String> {
-    cast(column, r#type).map_err(|error| format!("column `{name}`: {error}"))
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use contract::{Hour, Kinds};
+use contract::{Event, Hour, Kinds, derive_event_id};
 use uuid::Uuid;
 
-/// An event's identity. Two accepted events of one identity are one event; the id alone is not
-/// enough, for it is unique within kind and event hour only.
+/// An event's identity: two accepted events with the same identity are one event. The id alone is unique only
+/// within its kind and event hour.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     id: CompactId,
@@ -36,8 +36,8 @@ impl Identity {
         Identity { id, hour, kind }
     }
 
-    /// The place of its kind among the declared ones.
-    pub(crate) fn kind(&self) -> u16 {
+    /// The place of the kind among the declared ones.
+    pub fn kind(&self) -> u16 {
         self.kind
     }
 
@@ -55,6 +55,16 @@ impl Identity {
     }
 }
 
+/// The identity of an event as sent, or as it stands in `raw/`.
+pub(crate) fn identity(kinds: &Kinds, event: &Event<'_>) -> Identity {
+    let kind = kind_number(kinds, &event.kind.name).unwrap_or(u16::MAX);
+    let hour = Hour::of(event.time);
+    match &event.event_id {
+        Some(id) => Identity::new(kind, hour, id),
+        None => Identity::new(kind, hour, &derive_event_id(event).to_string()),
+    }
+}
+
 /// The place of a kind among the declared ones.
 pub(crate) fn kind_number(kinds: &Kinds, name: &str) -> Option<u16> {
     let place = kinds.iter().position(|kind| kind.name == name)?;
@@ -62,7 +72,7 @@ pub(crate) fn kind_number(kinds: &Kinds, name: &str) -> Option<u16> {
 }
 
 /// The name of the kind in that place.
-pub(crate) fn kind_name(kinds: &Kinds, number: u16) -> String {
+pub fn kind_name(kinds: &Kinds, number: u16) -> String {
     kinds
         .iter()
         .nth(usize::from(number))

@@ -18,12 +18,12 @@ pub struct Latency {
     pub max: Duration,
     /// How many events were measured.
     pub events: u64,
-    /// How often was looked: what was seen may have been there this much longer.
+    /// Time between two looks: an object may have been there this much longer than was measured.
     pub resolution: Duration,
 }
 
 impl Latency {
-    /// From the events' latencies in milliseconds, in any order; none of none.
+    /// From the latencies in milliseconds, in any order; `None` if there are none.
     pub(crate) fn of(mut millis: Vec<f64>, resolution: Duration) -> Option<Latency> {
         millis.sort_unstable_by(f64::total_cmp);
         let at = |q| percentile(&millis, q).map(|millis| Duration::from_secs_f64(millis / 1e3));

@@ -1,30 +1,28 @@
-//! The account of dead letters: what was expected to die, against the letters that stand in the
-//! dead-letter queue.
+//! The account of dead letters: compares the letters in a dead-letter queue with what was expected to die.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON, ATTRIBUTE_VERSION, MAX_RECEIVES};
+use contract::{ATTRIBUTE_REASON, Envelope, MAX_RECEIVES, Unpacker};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::check::cut;
-use crate::verdict::EXAMPLES;
+use crate::examples::{EXAMPLES, cut};
 
 /// A letter that stands in a dead-letter queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Letter {
-    /// Its body.
+    /// The body of the message.
     pub body: String,
-    /// Its message attributes.
+    /// The message attributes by name.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
 }
 
 impl Letter {
-    /// The reason's code, [`MAX_RECEIVES`] where it has none.
+    /// The code of the reason; [`MAX_RECEIVES`] where SQS moved the message, which names none.
     pub fn reason(&self) -> &str {
         let reason = self.attributes.get(ATTRIBUTE_REASON);
         reason.map_or(MAX_RECEIVES, String::as_str)
@@ -32,27 +30,27 @@ impl Letter {
 
     /// The lines of a pack that can be read.
     fn unfolded(&self) -> Option<String> {
-        let codec = self.attributes.get(ATTRIBUTE_CODEC)?;
-        let version = self.attributes.get(ATTRIBUTE_VERSION)?;
-        contract::decode(&self.body, codec, version).ok()
+        let envelope = Envelope::read(&self.body, &self.attributes);
+        let text = envelope.text(&mut Unpacker::default()).ok()?;
+        envelope.is_pack().then(|| text.into_owned())
     }
 }
 
 /// A message or event that was expected to die.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Doomed {
-    /// The text of the event, or the body of the message where that dies as a whole: of a pack, as
-    /// it was sent or its lines. White space around it does not count.
+    /// The text of the event; where the message dies as a whole, its body, or for a pack its lines. White
+    /// space around the text does not count.
     pub text: String,
     /// The reason's code.
     pub reason: String,
-    /// Whether it may be missing too: what may not have reached the queue may have died or not.
+    /// Whether there may be no letter: the event may not have reached the queue.
     #[serde(default)]
     pub maybe: bool,
 }
 
 impl Doomed {
-    /// What must be there.
+    /// What must have a letter.
     pub fn new(text: &str, reason: &str) -> Doomed {
         Doomed {
             text: text.to_owned(),
@@ -69,88 +67,78 @@ pub struct Account {
     pub expected: u64,
     /// How many letters there are.
     pub letters: u64,
-    /// Letters for what has one already: the queue delivers at least once, so these are no fault.
+    /// Further letters for the same event: the queue delivers at least once, so these are no fault.
     pub repeats: u64,
-    /// Text and reason of what has no letter.
+    /// Expected, without a letter: text and reason.
     pub missing: Vec<(String, String)>,
-    /// Text, expected reason and the letter's own of what died of something else.
+    /// Died of another reason: text, expected reason, reason of the letter.
     pub other_reason: Vec<(String, String, String)>,
     /// Text and reason of letters that nobody expected.
     pub unexpected: Vec<(String, String)>,
 }
 
 impl Account {
-    /// Whether every one is there with its reason, and no other letter is.
+    /// Whether all that was expected has a letter with its reason, and there is no other letter.
     pub fn clean(&self) -> bool {
         self.missing.is_empty() && self.other_reason.is_empty() && self.unexpected.is_empty()
     }
 }
 
-/// What was expected under one text, and what was found.
-#[derive(Default)]
-struct Tally<'a> {
-    /// By reason: how many must be there, how many may be, and how many letters there are.
-    reasons: BTreeMap<&'a str, [u64; 3]>,
-    /// The text as the first who expected it, or else its letter, has it.
-    text: &'a str,
-}
+/// By reason: how many letters must be there, how many may be, and how many are.
+type ByReason<'a> = BTreeMap<&'a str, [u64; 3]>;
 
-/// Holds the letters against what was expected. For each thing expected there must be a letter of
-/// its text and reason, and there may be more; the same thing expected twice needs two.
+/// Compares the letters with what was expected. Each text and reason needs a letter, and may have more; the
+/// same text and reason expected twice needs two.
 pub fn account(letters: &[Letter], expected: &[Doomed]) -> Account {
-    let mut tallies: BTreeMap<&str, Tally<'_>> = BTreeMap::new();
+    let mut texts: BTreeMap<&str, ByReason<'_>> = BTreeMap::new();
     for doomed in expected {
-        let text = doomed.text.trim();
-        let tally = tallies.entry(text).or_default();
-        tally.text = text;
-        let counts = tally.reasons.entry(&doomed.reason).or_default();
-        counts[usize::from(doomed.maybe)] += 1;
+        let reasons = texts.entry(doomed.text.trim()).or_default();
+        reasons.entry(&doomed.reason).or_default()[usize::from(doomed.maybe)] += 1;
     }
     let unfolded: Vec<Option<String>> = letters.iter().map(Letter::unfolded).collect();
     for (letter, unfolded) in letters.iter().zip(&unfolded) {
         // A pack is told by its body or by its lines, whichever was expected.
         let body = letter.body.trim();
         let text = match unfolded {
-            Some(lines) if !tallies.contains_key(body) => lines.trim(),
+            Some(lines) if !texts.contains_key(body) => lines.trim(),
             _ => body,
         };
-        let tally = tallies.entry(text).or_default();
-        tally.text = text;
-        tally.reasons.entry(letter.reason()).or_default()[2] += 1;
+        let reasons = texts.entry(text).or_default();
+        reasons.entry(letter.reason()).or_default()[2] += 1;
     }
     let mut account = Account {
         expected: expected.iter().filter(|doomed| !doomed.maybe).count() as u64,
         letters: letters.len() as u64,
         ..Account::default()
     };
-    for tally in tallies.values() {
-        tally.add_to(&mut account);
+    for (text, reasons) in &texts {
+        account.add(text, reasons);
     }
     account
 }
 
-impl Tally<'_> {
-    fn add_to(&self, account: &mut Account) {
+impl Account {
+    fn add(&mut self, text: &str, reasons: &ByReason<'_>) {
         let mut strays = Vec::new();
         let mut missing = Vec::new();
-        for (reason, [must, may, found]) in &self.reasons {
+        for (reason, [must, may, found]) in reasons {
             if must + may == 0 {
                 strays.extend((0..*found).map(|_| *reason));
             } else {
-                account.repeats += found.saturating_sub(must + may);
+                self.repeats += found.saturating_sub(must + may);
                 missing.extend((0..must.saturating_sub(*found)).map(|_| *reason));
             }
         }
         // One that is missing and one that nobody expected are one that died of something else.
         while let (Some(must), Some(is)) = (missing.last(), strays.last()) {
             let [must, is] = [must, is].map(|reason| (*reason).to_owned());
-            account.other_reason.push((self.text.to_owned(), must, is));
+            self.other_reason.push((text.to_owned(), must, is));
             missing.pop();
             strays.pop();
         }
-        let named = |reason: &str| (self.text.to_owned(), reason.to_owned());
-        account.missing.extend(missing.into_iter().map(named));
-        account.unexpected.extend(strays.into_iter().map(named));
+        let named = |reason: &str| (text.to_owned(), reason.to_owned());
+        self.missing.extend(missing.into_iter().map(named));
+        self.unexpected.extend(strays.into_iter().map(named));
     }
 }
 
@@ -298,9 +286,7 @@ mod tests {
     fn a_pack_is_told_by_its_body_or_by_its_lines() {
         let packs = contract::Packer::new().unwrap().pack(b"{\x01\n").unwrap();
         let mut packed = letter(&packs[0].body, "invalid_json");
-        for (name, value) in [("codec", contract::CODEC), ("version", contract::VERSION)] {
-            packed.attributes.insert(name.to_owned(), value.to_owned());
-        }
+        packed.attributes.extend(packs[0].attributes());
         for text in ["{\u{1}", &packs[0].body] {
             let found = account(
                 std::slice::from_ref(&packed),

@@ -1,14 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod arrivals;
+mod case;
 mod check;
+mod columns;
 mod commands;
 mod config;
 mod content;
 mod cost;
-mod crash;
-mod curated;
+pub mod curated;
 mod error;
+mod examples;
 mod identity;
 mod latency;
 mod ledger;
@@ -22,15 +24,15 @@ mod wait;
 
 pub use arrivals::Arrivals;
 pub use check::{Places, Question, judge};
-pub use commands::{Outcome, run};
+pub use commands::run;
 pub use config::{CheckConfig, Cli, Command, Config, LettersConfig, RunConfig};
 pub use cost::Cost;
-pub use crash::{CrashConfig, Findings, Reader};
 pub use error::JudgeError;
-pub use identity::Identity;
+pub use examples::EXAMPLES;
+pub use identity::{Identity, kind_name};
 pub use latency::Latency;
 pub use ledger::{Certainty, Ledger, LedgerError};
 pub use scope::Scope;
 pub use send::{EventsWithIds, SendOptions, Sender, Sent};
-pub use verdict::{EXAMPLES, Fault, Finding, Verdict};
+pub use verdict::{Fault, Finding, Verdict};
 pub use wait::{Drained, wait_for_aggregates, wait_for_all, wait_for_drain};

@@ -9,6 +9,6 @@ async fn main() -> anyhow::Result<ExitCode> {
     let command = judge::Cli::parse().command();
     service::logging::init(command.log_format());
     let stop = service::stop::on_signal()?;
-    let outcome = judge::run(&command, &stop).await;
-    Ok(ExitCode::from(outcome.code()))
+    let exit = judge::run(&command, &stop).await;
+    Ok(ExitCode::from(exit.code()))
 }

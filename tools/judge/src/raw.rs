@@ -7,9 +7,9 @@ pub(crate) struct RawLine<'a> {
     /// Counted from 1.
     pub(crate) number: usize,
     pub(crate) text: &'a str,
-    /// The event, or why the line is none.
+    /// The event, or why the line is not one.
     pub(crate) event: Result<Event<'a>, String>,
-    /// Where the line ought to stand, if that is not where it stands.
+    /// The hour where the line ought to stand; `None` if it stands there.
     pub(crate) misplaced: Option<Hour>,
 }
 

@@ -8,7 +8,7 @@ use contract::{CURATED, RAW, now_millis_precision};
 
 use crate::error::JudgeError;
 
-/// Which part of the lake counts. It limits what can be called invented: events of the ledger
+/// Which part of the lake counts. Only events in scope can be called invented; events of the ledger
 /// count wherever they are found.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {

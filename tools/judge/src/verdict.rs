@@ -8,9 +8,6 @@ use crate::cost::Cost;
 use crate::latency::Latency;
 use crate::recount::Recount;
 
-/// The most examples that are named of each fault.
-pub const EXAMPLES: usize = 20;
-
 /// Something that must not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
@@ -25,7 +22,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Its name in reports: `lost`.
+    /// The name in reports: `lost`.
     pub fn as_str(self) -> &'static str {
         match self {
             Fault::Lost => "lost",
@@ -45,7 +42,7 @@ pub struct Finding {
     pub kind: String,
     /// The event's id, or for a line that cannot be read `line` and its number.
     pub event_id: String,
-    /// The object that it was found in, where it was.
+    /// The object in which it was found; `None` if it was not found.
     pub key: Option<String>,
     /// Where it is missing, or what stands there.
     pub detail: String,
@@ -84,7 +81,7 @@ pub struct Found {
 pub struct Verdict {
     /// Different events that were accepted.
     pub accepted: u64,
-    /// Acceptances, those of events that had been accepted before included.
+    /// Acceptances, further ones of the same event included.
     pub acceptances: u64,
     /// Different events of which it is not known whether they were accepted.
     pub maybe: u64,
@@ -104,11 +101,11 @@ pub struct Verdict {
     pub altered: u64,
     /// Events in the lake that were never accepted.
     pub invented: u64,
-    /// Examples, at most [`EXAMPLES`] of each fault.
+    /// Examples, at most [`EXAMPLES`](crate::EXAMPLES) of each fault.
     pub findings: Vec<Finding>,
-    /// Time from acceptance to `raw/`, where the arrivals were watched.
+    /// Time from acceptance to `raw/`; `None` if the arrivals were not watched.
     pub latency: Option<Latency>,
-    /// What AWS bills for all of it, where somebody counted.
+    /// What AWS bills for the requests; `None` if they were not counted.
     pub cost: Option<Cost>,
 }
 
@@ -194,10 +191,8 @@ impl fmt::Display for Verdict {
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, count: u64, notes: &str) -> fmt::Result {
-    match notes.is_empty() {
-        true => writeln!(f, "{name:<17} {count:>9}"),
-        false => writeln!(f, "{name:<17} {count:>9}   {notes}"),
-    }
+    let gap = if notes.is_empty() { "" } else { "   " };
+    writeln!(f, "{name:<17} {count:>9}{gap}{notes}")
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub enum Drained {
     },
 }
 
-/// Waits until the queue has been empty, messages in flight counted, for a few looks and no raw
-/// object has come for a while; at most `timeout`. `progress` is told how many messages are left.
+/// Waits, at most `timeout`, until the queue was empty for four looks, 300 ms apart and messages in flight
+/// counted, and no raw object has come for 1.5 s. `progress` is told how many messages are left.
 ///
 /// # Errors
 ///
@@ -59,18 +59,13 @@ pub async fn wait_for_drain(
         if empty >= EMPTY_POLLS && arrivals.quiet_for() >= QUIET {
             return Ok(Drained::Yes);
         }
-        if start.elapsed() >= timeout {
+        if start.elapsed() >= timeout || !pause(POLL, stop).await {
             return Ok(Drained::No { messages });
-        }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(Drained::No { messages }),
-            () = tokio::time::sleep(POLL) => {}
         }
     }
 }
 
-/// Waits until the places that the question is about hold every accepted event, at most `timeout`;
+/// Waits, at most `timeout`, until the places that the question is about hold every accepted event, and
 /// says whether they do. `progress` is told how many accepted events are there.
 ///
 /// # Errors
@@ -104,19 +99,13 @@ pub async fn wait_for_all(
             }
             read = Some(listed);
         }
-        if start.elapsed() >= timeout {
+        if start.elapsed() >= timeout || !pause(LAKE_POLL, stop).await {
             return Ok(false);
-        }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(false),
-            () = tokio::time::sleep(LAKE_POLL) => {}
         }
     }
 }
 
-/// Counts `aggregates/` again until it counts all of `curated/`, at most `timeout`, and gives the
-/// last of the counts.
+/// Recounts `aggregates/` until it counts all of `curated/`, at most `timeout`, and gives the last recount.
 ///
 /// # Errors
 ///
@@ -131,13 +120,18 @@ pub async fn wait_for_aggregates(
     let start = Instant::now();
     loop {
         let found = recount(lake, kinds, extent).await?;
-        if found.behind == 0 || start.elapsed() >= timeout {
+        let over = found.behind == 0 || start.elapsed() >= timeout;
+        if over || !pause(LAKE_POLL, stop).await {
             return Ok(found);
         }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(found),
-            () = tokio::time::sleep(LAKE_POLL) => {}
-        }
+    }
+}
+
+/// Sleeps; `false` if it was stopped meanwhile.
+async fn pause(length: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(length) => true,
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -12,34 +13,37 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::ResponseBody;
 use crate::cloud::LocalAws;
+use crate::http_bodies::ResponseBody;
 
-/// Hands the SDK's requests to a cloud in this process.
+impl LocalAws {
+    /// An HTTP client for SDK clients that reaches this cloud without a socket. Requests go the same way
+    /// as those of [`serve`](crate::serve), and the SDK's read timeout applies.
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(InProcess {
+            cloud: self.clone(),
+            read_timeout: None,
+        })
+    }
+}
+
 #[derive(Debug, Clone)]
-pub(crate) struct InProcess {
+struct InProcess {
     cloud: LocalAws,
     read_timeout: Option<Duration>,
 }
 
-/// No answer came within the SDK's read timeout.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
 struct ReadTimeout(Duration);
 
 impl InProcess {
-    pub(crate) fn new(cloud: LocalAws) -> Self {
-        Self {
-            cloud,
-            read_timeout: None,
-        }
-    }
-
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let user_error = |error| ConnectorError::user(Box::new(error));
         let request = request.try_into_http1x().map_err(user_error)?;
         let (parts, body) = request.into_parts();
-        // Nothing stops a cloud in process: it ends with its last handle.
+        // A cloud in process is not stopped: it ends with its last handle.
         let stop = CancellationToken::new();
         let response = self.cloud.handle(parts, body.boxed_unsync(), &stop);
         let response = response

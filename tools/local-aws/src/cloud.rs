@@ -8,17 +8,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 
-use crate::client::InProcess;
-use crate::clock::Clock;
 use crate::faults::{FaultKind, FaultState, Faults};
 use crate::s3::{self, S3};
 use crate::sqs::{QueueCounts, QueuedMessage, Sqs};
+use crate::wall_clock::WallClock;
 
-/// The endpoint clients in process are given: LocalStack's port, which
-/// nothing connects to.
+/// The endpoint of clients in process. The port is LocalStack's; nothing connects to it.
 pub(crate) const ENDPOINT: &str = "http://127.0.0.1:4566";
 
 /// An emulated SQS and S3. Clones are the same cloud, and cheap.
@@ -29,12 +26,12 @@ pub struct LocalAws {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) sqs: Arc<Sqs>,
+    pub(crate) sqs: Sqs,
     pub(crate) s3: S3,
     pub(crate) faults: Arc<Mutex<FaultState>>,
     pub(crate) requests: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) request_ids: AtomicU64,
-    /// Held for as long as the folder is in use.
+    /// The lock on the folder's lock file, held while this value lives.
     _lock: Option<File>,
 }
 
@@ -49,18 +46,17 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Keeps everything in a folder, so that a later process finds it again:
-    /// objects as plain files `<folder>/<bucket>/<key>`, the rest under
-    /// `<folder>/.local-aws/`. Without a folder everything is in memory. The
-    /// folder is in use until the last handle and the last SDK client made with
+    /// Keeps everything in a folder, so that a later process finds it again: objects as plain files
+    /// `<folder>/<bucket>/<key>`, the rest under `<folder>/.local-aws/`. Without a folder everything is
+    /// in memory. The folder is in use until the last handle and the last SDK client made with
     /// [`LocalAws::http_client`] are gone.
     pub fn folder(mut self, path: impl Into<PathBuf>) -> Self {
         self.folder = Some(path.into());
         self
     }
 
-    /// What goes wrong, and how often. Its seed is also that of the message
-    /// ids unless [`Self::seed`] gives another.
+    /// Faults to happen, and how often. The plan's seed is also the seed of the message ids unless
+    /// [`Self::seed`] gives another.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.seed = self.seed.or(Some(faults.seed()));
         self.faults = faults;
@@ -73,21 +69,20 @@ impl Builder {
         self
     }
 
-    /// The wall-clock time at the start, now by default. From there on time
-    /// passes by tokio's clock.
+    /// The wall-clock time at the start, now by default. From there on time passes by tokio's clock.
     pub fn start_time(mut self, time: SystemTime) -> Self {
         self.start_time = Some(time);
         self
     }
 
-    /// Makes the cloud, and takes up what its folder holds.
+    /// Makes the cloud, with the queues and objects that its folder holds.
     ///
     /// # Errors
     ///
-    /// If the folder cannot be read or written, holds a file that cannot be
-    /// understood, or is in use by another process. Without a folder, never.
+    /// If the folder cannot be read or written, holds a file that cannot be understood, or is in use by
+    /// another process. Without a folder, never.
     pub fn build(self) -> io::Result<LocalAws> {
-        let clock = Clock::starting_at(self.start_time.unwrap_or_else(SystemTime::now));
+        let clock = WallClock::starting_at(self.start_time.unwrap_or_else(SystemTime::now));
         let lock = self.folder.as_deref().map(lock_folder).transpose()?;
         let journal = self
             .folder
@@ -97,7 +92,7 @@ impl Builder {
         let sqs = Sqs::new(clock, Arc::clone(&faults), self.seed, journal.as_deref())?;
         Ok(LocalAws {
             inner: Arc::new(Inner {
-                sqs: Arc::new(sqs),
+                sqs,
                 s3: S3::new(clock, self.folder.as_deref())?,
                 faults,
                 requests: Mutex::default(),
@@ -108,7 +103,7 @@ impl Builder {
     }
 }
 
-/// Takes the folder for this process; the system gives it free when it ends.
+/// Locks the folder for this process; the lock ends with the process.
 fn lock_folder(folder: &Path) -> io::Result<File> {
     let hidden = folder.join(s3::HIDDEN);
     std::fs::create_dir_all(&hidden)?;
@@ -144,36 +139,27 @@ impl LocalAws {
         ENDPOINT
     }
 
-    /// An HTTP client for SDK clients that reaches this cloud without a
-    /// socket. Requests go the same way as those that [`serve`](crate::serve)
-    /// reads from a port; a read timeout of the SDK's is kept.
-    #[must_use]
-    pub fn http_client(&self) -> SharedHttpClient {
-        SharedHttpClient::new(InProcess::new(self.clone()))
-    }
-
-    /// How many messages a queue holds, visible, in flight and delayed
-    /// together: zero says that all were deleted. Zero also without such a queue.
+    /// How many messages a queue holds: visible, in flight and delayed together. Zero also without such a
+    /// queue.
     #[must_use]
     pub fn queue_depth(&self, name: &str) -> usize {
         let counts = self.queue_counts(name).unwrap_or_default();
         counts.visible + counts.in_flight + counts.delayed
     }
 
-    /// How many messages a queue holds by state; none without such a queue.
+    /// How many messages a queue holds by state; None without such a queue.
     #[must_use]
     pub fn queue_counts(&self, name: &str) -> Option<QueueCounts> {
         self.inner.sqs.counts(name)
     }
 
-    /// The messages of a queue in the order of their arrival, in whatever
-    /// state, without receiving them.
+    /// The messages of a queue in the order of their arrival, in whatever state, without receiving them.
     #[must_use]
     pub fn messages(&self, queue: &str) -> Vec<QueuedMessage> {
         self.inner.sqs.messages(queue)
     }
 
-    /// All keys of a bucket in order; none without such a bucket.
+    /// All keys of a bucket in order; empty without such a bucket.
     #[must_use]
     pub fn objects(&self, bucket: &str) -> Vec<String> {
         self.inner.s3.keys(bucket)
@@ -185,8 +171,7 @@ impl LocalAws {
         self.inner.s3.bytes(bucket, key)
     }
 
-    /// Requests so far by operation (`SendMessageBatch`, `PutObject`),
-    /// including those that failed.
+    /// Requests so far by operation (`SendMessageBatch`, `PutObject`), including those that failed.
     #[must_use]
     pub fn requests(&self) -> BTreeMap<String, u64> {
         let requests = lock(&self.inner.requests);
@@ -196,8 +181,8 @@ impl LocalAws {
             .collect()
     }
 
-    /// Deliveries so far of messages that were delivered before: their visibility timeout ran out,
-    /// they were given back, or the plan of faults delivered them twice.
+    /// Deliveries so far of messages that were delivered before: the visibility timeout ended, the
+    /// message was given back, or the plan of faults delivered it twice.
     #[must_use]
     pub fn redeliveries(&self) -> u64 {
         self.inner.sqs.redeliveries()
@@ -209,21 +194,21 @@ impl LocalAws {
         lock(&self.inner.faults).fired()
     }
 
-    /// Replaces the plan of faults, for instance by [`Faults::none`] so that a
-    /// test can drain what is left.
+    /// Replaces the plan of faults, for instance by [`Faults::none`] so that a test can drain what is
+    /// left.
     pub fn set_faults(&self, faults: Faults) {
         lock(&self.inner.faults).replace(faults);
     }
 
-    /// Lets the next `count` requests of an operation meet this fault, whatever
-    /// the plan says; for [`FaultKind::EntryFailure`], its next entries.
-    /// [`FaultKind::Slow`] needs a plan, which has its range.
+    /// Lets the next `count` requests of an operation meet this fault, whatever the plan says;
+    /// [`FaultKind::EntryFailure`] counts entries instead. Not for [`FaultKind::Slow`], whose delay only
+    /// a plan gives.
     pub fn fail_next(&self, operation: &str, count: u64, kind: FaultKind) {
         lock(&self.inner.faults).fail_next(operation, count, kind);
     }
 }
 
-/// Locks what is whole at any time: counters and plans.
+/// Locks counters or plans, which are whole at any time, also after a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

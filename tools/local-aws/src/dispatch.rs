@@ -1,4 +1,4 @@
-//! The way of a request: which service it is for, what befalls it, its answer.
+//! The way of a request: finds its service and operation, draws its faults, and has it carried out.
 
 use std::sync::atomic::Ordering;
 
@@ -8,21 +8,21 @@ use http::{HeaderValue, Method, Response, header};
 use http_body_util::BodyExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::{BoxError, RequestBody, ResponseBody};
 use crate::cloud::{ENDPOINT, LocalAws, lock};
 use crate::faults::{Fate, FaultKind};
+use crate::http_bodies::{BoxError, RequestBody, ResponseBody};
 use crate::s3::{self, S3Error};
 use crate::sqs::{self, Caller, SqsError};
 
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// Where these stand in the scope of a signature.
+/// Positions in the scope of a signature, see [`credential`].
 const ACCESS_KEY: usize = 0;
 const REGION: usize = 2;
 
 const HEALTH: &str = r#"{"status":"running","services":{"sqs":"available","s3":"available"}}"#;
 
-/// The connection breaks instead of carrying an answer.
+/// The connection is to break without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("connection cut, by the fault plan")]
 pub(crate) struct Cut;
@@ -33,7 +33,7 @@ enum Call {
     /// The operation and the body, which names the queue.
     Sqs(&'static str, Result<Bytes, SqsError>),
     UnknownSqs(String),
-    /// The body is read as it comes.
+    /// The body is read while it arrives.
     S3(Box<s3::Request>, RequestBody),
 }
 
@@ -59,7 +59,9 @@ impl LocalAws {
             operation,
             resource = call.resource(&region),
             prefix = call.prefix(),
-            fault = fate.fault.map(FaultKind::name)
+            fault = fate.fault.map(FaultKind::name),
+            "{} {operation}",
+            call.service()
         );
         if let Some(delay) = fate.delay {
             tokio::time::sleep(delay).await;
@@ -133,7 +135,7 @@ impl Call {
         Self::S3(Box::new(request), body)
     }
 
-    /// The operation's name in the API; none for what is not part of it.
+    /// The operation's name in the API; None for a question about health.
     fn operation(&self) -> Option<&'static str> {
         match self {
             Self::Health => None,
@@ -143,7 +145,7 @@ impl Call {
         }
     }
 
-    /// The service's name as permissions begin with it.
+    /// The service's name as permissions have it: `sqs:…`, `s3:…`.
     fn service(&self) -> &'static str {
         match self {
             Self::S3(..) => "s3",
@@ -160,7 +162,7 @@ impl Call {
         }
     }
 
-    /// The prefix that a listing is limited to.
+    /// The prefix that a listing asks for.
     fn prefix(&self) -> Option<&str> {
         match self {
             Self::S3(request, _) => request.parameter("prefix"),
@@ -172,7 +174,7 @@ impl Call {
         matches!(self, Self::S3(request, _) if request.is_conditional_write())
     }
 
-    /// The answer to a request that a fault keeps from having an effect.
+    /// The answer instead of an effect, if the fault is such an answer.
     fn refusal(&self, fault: Option<FaultKind>) -> Option<Response<ResponseBody>> {
         let fault = fault?;
         let internal = "An internal error, by the fault plan.";
@@ -207,7 +209,7 @@ fn health() -> Response<ResponseBody> {
     response
 }
 
-/// Scheme, host and port as the client wrote them.
+/// Scheme, host and port of this server, as the client wrote them.
 fn base_url(parts: &Parts) -> String {
     let host = parts
         .headers
@@ -220,14 +222,14 @@ fn base_url(parts: &Parts) -> String {
     }
 }
 
-/// The region a request was signed for.
+/// The region that a request was signed for.
 fn region(parts: &Parts) -> String {
     credential(parts, REGION)
         .unwrap_or(DEFAULT_REGION)
         .to_owned()
 }
 
-/// A part of the scope that a request was signed in:
+/// A part of the scope of a request's signature:
 /// `Authorization: … Credential=<key>/<date>/<region>/<service>/aws4_request, …`.
 fn credential(parts: &Parts, at: usize) -> Option<&str> {
     let header = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;

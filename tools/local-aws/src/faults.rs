@@ -1,4 +1,4 @@
-//! A seeded plan of what goes wrong, drawn anew for every request.
+//! A seeded plan of faults. Each request draws its fate from the plan.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,8 +17,8 @@ pub enum FaultKind {
     ServiceUnavailable,
     /// Answers S3's 503 `SlowDown` or SQS's `RequestThrottled` without any effect.
     Throttled,
-    /// Answers S3's 409 `ConditionalRequestConflict` to a conditional write
-    /// without any effect; other requests pass.
+    /// Answers S3's 409 `ConditionalRequestConflict` to a conditional write without any effect; other
+    /// requests pass.
     Conflict,
     /// Cuts the connection before any effect.
     CutBefore,
@@ -59,13 +59,11 @@ struct Rule {
     delay: Range<Duration>,
 }
 
-/// A plan of faults by operation and probability. The same seed gives each
-/// operation the same sequence of faults, however operations interleave: what
-/// befalls the third `PutObject` depends on the seed and on nothing else.
+/// A plan of faults by operation and probability. The same seed gives each operation the same sequence of
+/// faults, however operations interleave: the fate of the third `PutObject` depends on the seed alone.
 ///
-/// Operations carry their API names (`SendMessageBatch`, `PutObject`), `*` is
-/// all of them. Of the rules that fire for one request, the first given wins;
-/// a delay comes on top.
+/// Operations have their API names (`SendMessageBatch`, `PutObject`); `*` stands for all. Of the rules
+/// that fire for one request, the first given wins; a delay comes on top.
 ///
 /// ```
 /// use std::time::Duration;
@@ -91,7 +89,7 @@ impl Faults {
         Self::default()
     }
 
-    /// A plan that draws from this seed; rules are added to it.
+    /// A plan that draws from this seed; add rules to it.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self {
@@ -100,8 +98,8 @@ impl Faults {
         }
     }
 
-    /// Lets `kind` befall this share (0 to 1) of an operation's requests; for
-    /// [`FaultKind::EntryFailure`], of its entries.
+    /// Lets this share (0 to 1) of an operation's requests meet the fault `kind`;
+    /// [`FaultKind::EntryFailure`] takes this share of entries instead.
     #[must_use]
     pub fn rule(mut self, kind: FaultKind, operation: &str, probability: f64) -> Self {
         self.rules.push(Rule {
@@ -128,7 +126,7 @@ impl Faults {
     }
 }
 
-/// What befalls one request.
+/// The faults that one request meets.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Fate {
     pub(crate) delay: Option<Duration>,
@@ -136,7 +134,7 @@ pub(crate) struct Fate {
     pub(crate) duplicate: bool,
 }
 
-/// The plan in use, its generators and what it has done so far.
+/// The plan in use, its random generators, and the faults so far.
 #[derive(Debug, Default)]
 pub(crate) struct FaultState {
     plan: Faults,
@@ -153,14 +151,13 @@ impl FaultState {
         }
     }
 
-    /// Replaces the plan; what has fired stays counted.
+    /// Replaces the plan; the counts stay.
     pub(crate) fn replace(&mut self, plan: Faults) {
         self.plan = plan;
         self.rngs.clear();
         self.next.clear();
     }
 
-    /// Lets the next `count` requests of an operation fail in this way, ahead of the plan.
     pub(crate) fn fail_next(&mut self, operation: &str, count: u64, kind: FaultKind) {
         self.next.insert(operation.to_owned(), (kind, count));
     }
@@ -174,8 +171,8 @@ impl FaultState {
         *self.fired.entry(key).or_default() += 1;
     }
 
-    /// Draws the fate of one request. Every rule draws, fired or not, so that
-    /// the sequence does not depend on what was drawn before.
+    /// Draws the fate of one request. Every rule draws, even if an earlier one fired, so that the
+    /// sequence does not depend on earlier draws.
     pub(crate) fn draw(&mut self, operation: &str, conditional_write: bool) -> Fate {
         let mut fate = Fate::default();
         if let Some((kind, count)) = self.next.get_mut(operation)
@@ -217,7 +214,8 @@ impl FaultState {
         self.counted(operation, fate)
     }
 
-    /// A duplicate delivery is counted by who finds a message to deliver again.
+    /// Counts the faults, except a duplicate delivery: that is counted where there is a message to
+    /// deliver again.
     fn counted(&mut self, operation: &str, fate: Fate) -> Fate {
         if fate.delay.is_some() {
             self.count(FaultKind::Slow, operation);
@@ -228,7 +226,7 @@ impl FaultState {
         fate
     }
 
-    /// Whether one entry of a batch fails by itself.
+    /// Draws whether one entry of a batch fails.
     pub(crate) fn entry_fails(&mut self, operation: &str) -> bool {
         let mut fails = false;
         if let Some((FaultKind::EntryFailure, count)) = self.next.get_mut(operation)
@@ -252,7 +250,7 @@ impl FaultState {
         fails
     }
 
-    /// An index below `len`, to choose the message that is delivered twice.
+    /// Draws an index below `len`: the message to deliver twice.
     pub(crate) fn pick(&mut self, len: usize) -> usize {
         generator(&mut self.rngs, self.plan.seed, "pick").random_range(0..len.max(1))
     }

@@ -1,15 +1,15 @@
 #![doc = include_str!("../README.md")]
 
-mod body;
 mod client;
-mod clock;
 mod cloud;
 mod dispatch;
 mod faults;
 mod hex;
+mod http_bodies;
 mod s3;
 mod server;
 mod sqs;
+mod wall_clock;
 
 pub use cloud::{Builder, LocalAws};
 pub use faults::{FaultKind, Faults};

@@ -14,8 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// SQS and S3 on one port, for development and tests: no account, no
-/// signatures checked, no safety against power loss.
+/// SQS and S3 on one port, for development and tests: no account, no signatures checked, no safety
+/// against power loss.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -27,13 +27,11 @@ struct Config {
     #[arg(long, env, default_value = "127.0.0.1:4566")]
     listen: SocketAddr,
 
-    /// Folder to keep queues and objects in; without one everything is in
-    /// memory and gone at the end.
+    /// Folder to keep queues and objects in; without one everything is in memory and gone at the end.
     #[arg(long = "data", env = "DATA_DIR", value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// How long each request waits before it is looked at, as if the service
-    /// were further away.
+    /// How long each request waits before it is looked at, as if the service were further away.
     #[arg(long, env, default_value = "0ms", value_parser = humantime::parse_duration)]
     latency: Duration,
 }
@@ -78,7 +76,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Cancelled by SIGTERM and by Ctrl-C.
+/// A token that SIGTERM and Ctrl-C cancel.
 fn stop_on_signal() -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! The cloud on a port.
+//! The cloud on a TCP port: HTTP/1.1, one task a connection.
 
 use std::io;
 use std::pin::pin;
@@ -14,19 +14,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::body::ResponseBody;
 use crate::cloud::LocalAws;
 use crate::dispatch::Cut;
+use crate::http_bodies::ResponseBody;
 
 /// How long requests in flight may take once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The pause after a connection could not be accepted, such as when the
-/// process has too many files open.
+/// The pause after a connection could not be accepted, such as when the process has too many files open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves the cloud on a listener until `stop`. Long polls are then answered
-/// at once, other requests in flight have five seconds.
+/// Serves the cloud on a listener until `stop`. Long polls are then answered at once, other requests in
+/// flight have five seconds.
 ///
 /// # Errors
 ///
@@ -72,7 +71,7 @@ pub async fn serve(
 async fn serve_connection(cloud: LocalAws, stream: TcpStream, stop: CancellationToken) {
     // Answers are small and awaited: send them at once.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(event = "nodelay_failed", %error);
+        tracing::debug!(event = "nodelay_failed", %error, "answers may be delayed");
     }
     let service = service_fn(|request| answer(&cloud, request, &stop));
     let connection = http1::Builder::new()

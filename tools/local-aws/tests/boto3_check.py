@@ -137,7 +137,7 @@ def objects_are_put_listed_and_read(s3, bucket):
     top = s3.list_objects_v2(Bucket=bucket, Prefix="raw/", Delimiter="/")
     prefixes = [entry["Prefix"] for entry in top["CommonPrefixes"]]
     assert prefixes == ["raw/2026/", "raw/2027/"], prefixes
-    assert len(s3.list_objects(Bucket=bucket)["Contents"]) == 6
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 6
     code = refused(s3.get_object, Bucket=bucket, Key="missing")
     assert code == "NoSuchKey", code
     code = refused(s3.head_object, Bucket=bucket, Key="missing")

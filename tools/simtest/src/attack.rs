@@ -1,4 +1,4 @@
-//! The plan of attack: all that can go wrong in a run, by name, so that one that never happens shows.
+//! Every attack by name, so that a campaign can tell which attacks never took place.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub const OPERATIONS: [&str; 8] = [
     "ListObjectsV2",
 ];
 
-/// Faults that befall any operation.
+/// Faults that any operation can meet.
 pub const GENERAL_FAULTS: [FaultKind; 5] = [
     FaultKind::InternalError,
     FaultKind::ServiceUnavailable,
@@ -25,14 +25,14 @@ pub const GENERAL_FAULTS: [FaultKind; 5] = [
     FaultKind::CutAfter,
 ];
 
-/// Operations whose entries may fail alone.
+/// Operations whose entries can fail one by one.
 pub const BATCHES: [&str; 3] = [
     "SendMessageBatch",
     "DeleteMessageBatch",
     "ChangeMessageVisibilityBatch",
 ];
 
-/// What is odd about an event.
+/// Oddities of events.
 pub const ODDITIES: [Attack; 6] = [
     Attack::LateEvent,
     Attack::ReorderedEvent,
@@ -42,10 +42,16 @@ pub const ODDITIES: [Attack; 6] = [
     Attack::BrokenEvent,
 ];
 
-/// What a client's post meets.
-pub const TROUBLES: [Attack; 3] = [Attack::PostLost, Attack::AnswerLost, Attack::ClientLeft];
+/// Troubles between a client and ingest.
+pub const TROUBLES: [Attack; 5] = [
+    Attack::PostLost,
+    Attack::AnswerLost,
+    Attack::ClientLeft,
+    Attack::HalfSent,
+    Attack::ByteByByte,
+];
 
-/// What others than ingest put into the queue.
+/// Messages in the queue that ingest did not make.
 pub const STRANGE_MESSAGES: [Attack; 3] = [
     Attack::UndecodableMessage,
     Attack::PoisonedMessage,
@@ -63,15 +69,15 @@ pub enum Role {
     Aggregator,
     /// Sends dead letters back to the queue.
     Replay,
-    /// Reads the lake; it is never struck.
+    /// Reads the lake, and is never struck.
     Reader,
 }
 
 impl Role {
-    /// Those that are struck.
+    /// The roles that are struck, which is all but the reader.
     pub const ALL: [Role; 4] = [Role::Ingest, Role::Consumer, Role::Aggregator, Role::Replay];
 
-    /// Its name in traces: `consumer`.
+    /// Name in traces and in the names of attacks, such as `consumer`.
     pub fn name(self) -> &'static str {
         match self {
             Role::Ingest => "ingest",
@@ -86,16 +92,16 @@ impl Role {
 /// When a process is struck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Moment {
-    /// At a moment of the clock, whatever it is doing.
+    /// At some time, whatever the process is doing.
     AnyTime,
-    /// As it makes a request that never leaves it.
+    /// At a request, before the request leaves the process.
     BeforeRequest,
-    /// Once a request of its has taken effect, before it sees the answer.
+    /// When a request has taken effect, before the process sees the answer.
     AfterEffect,
 }
 
 impl Moment {
-    /// All of them.
+    /// Every moment.
     pub const ALL: [Moment; 3] = [Moment::AnyTime, Moment::BeforeRequest, Moment::AfterEffect];
 
     fn name(self) -> &'static str {
@@ -110,7 +116,7 @@ impl Moment {
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attack {
-    /// AWS answers one request of the operation so, or cuts its connection.
+    /// A request of this operation meets this fault of the emulated AWS.
     Cloud(FaultKind, &'static str),
     /// A request arrives late.
     SlowRequest,
@@ -118,15 +124,15 @@ pub enum Attack {
     SlowAnswer,
     /// A request takes effect after its sender has given up on it.
     LateEffect,
-    /// A message whose visibility timeout ran out, or that was given back, comes again.
+    /// A message is delivered again: its visibility timeout ended, or it was given back.
     Redelivery,
-    /// A process ends dead and is started again with nothing but SQS and S3.
+    /// A process is killed, and another starts in its place with nothing but SQS and S3.
     Kill(Role, Moment),
-    /// A process stands still for up to minutes and goes on as if nothing had happened.
+    /// A process does nothing for up to 5 minutes, then goes on.
     Freeze(Role, Moment),
     /// A process is told to stop, and started again.
     Stop(Role),
-    /// A process has a clock that is seconds off.
+    /// The clock of a process is wrong by seconds.
     ClockApart,
     /// A client's post does not arrive.
     PostLost,
@@ -134,13 +140,17 @@ pub enum Attack {
     AnswerLost,
     /// A client hangs up while its post is handled.
     ClientLeft,
+    /// A client sends half of its post's body and drops the connection.
+    HalfSent,
+    /// A client sends its post's body one byte at a time.
+    ByteByByte,
     /// An event is an hour or more late.
     LateEvent,
     /// An event is older than one that its vehicle sent before it.
     ReorderedEvent,
     /// An event is sent again, in another post.
     RepeatedEvent,
-    /// An event has the id of another, and other content.
+    /// An event has the id of another event and other content.
     ConflictingId,
     /// A signal has another type than before.
     ChangedType,
@@ -152,12 +162,12 @@ pub enum Attack {
     PoisonedMessage,
     /// A sound event stands in the queue as plain JSON, as senders other than ingest put it.
     PlainMessage,
-    /// Somebody looks at the lake while all this goes on.
+    /// A reader checks the lake during the run.
     Look,
 }
 
 impl Attack {
-    /// All of them: what a run of many seeds should show.
+    /// Every attack: each should take place in a campaign of many seeds.
     pub fn all() -> Vec<Attack> {
         let mut all = Vec::new();
         for kind in GENERAL_FAULTS {
@@ -176,6 +186,7 @@ impl Attack {
             }
         }
         all.extend([
+            Attack::Stop(Role::Ingest),
             Attack::Stop(Role::Consumer),
             Attack::Stop(Role::Aggregator),
             Attack::Stop(Role::Replay),
@@ -212,6 +223,8 @@ impl fmt::Display for Attack {
             Attack::PostLost => "post_lost",
             Attack::AnswerLost => "answer_lost",
             Attack::ClientLeft => "client_left",
+            Attack::HalfSent => "half_sent",
+            Attack::ByteByByte => "byte_by_byte",
             Attack::LateEvent => "late_event",
             Attack::ReorderedEvent => "reordered_event",
             Attack::RepeatedEvent => "repeated_event",

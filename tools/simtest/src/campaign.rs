@@ -1,4 +1,4 @@
-//! Many runs.
+//! Many runs, on several threads, and their results together.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,27 +9,27 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use crate::attack::Attack;
-use crate::run::{Outcome, run};
+use crate::run::{RunResult, run};
 use crate::trace::Keep;
 use crate::world::lock;
 
-/// The most failures that are told in words.
+/// Number of failed seeds whose failures are printed in words.
 const TOLD: usize = 10;
 
-/// What came of many runs.
+/// Results of many runs.
 #[derive(Debug, Default)]
 pub struct Campaign {
-    /// How many runs there were.
+    /// Number of runs.
     pub seeds: u64,
-    /// Seeds whose runs broke a law, and how.
+    /// Seeds whose runs broke a law, with their failures.
     pub failed: Vec<(u64, Vec<String>)>,
-    /// How often each attack took place, and in how many runs.
+    /// How often each attack took place, and in how many of the runs.
     pub fired: BTreeMap<Attack, (u64, u64)>,
-    /// Events that were accepted.
+    /// Number of accepted events.
     pub accepted: u64,
-    /// Requests to the cloud.
+    /// Number of requests to the emulated AWS.
     pub requests: u64,
-    /// Simulated time.
+    /// Sum of the runs' simulated time.
     pub simulated: Duration,
 }
 
@@ -56,11 +56,11 @@ impl Campaign {
                             if seed - from >= seeds {
                                 return anyhow::Ok(());
                             }
-                            let outcome = run(seed, Keep::Hash)?;
-                            if let Some(failure) = outcome.failures.first() {
+                            let result = run(seed, Keep::Hash)?;
+                            if let Some(failure) = result.failures.first() {
                                 bar.println(format!("seed {seed}: {failure}"));
                             }
-                            lock(&campaign).add(outcome);
+                            lock(&campaign).add(result);
                             bar.inc(1);
                         }
                     })
@@ -79,18 +79,18 @@ impl Campaign {
         Ok(campaign)
     }
 
-    fn add(&mut self, outcome: Outcome) {
+    fn add(&mut self, result: RunResult) {
         self.seeds += 1;
-        self.accepted += outcome.accepted;
-        self.requests += outcome.requests;
-        self.simulated += outcome.simulated;
-        for (attack, times) in outcome.fired {
+        self.accepted += result.accepted;
+        self.requests += result.requests;
+        self.simulated += result.simulated;
+        for (attack, times) in result.fired {
             let (all, runs) = self.fired.entry(attack).or_default();
             *all += times;
             *runs += 1;
         }
-        if !outcome.failures.is_empty() {
-            self.failed.push((outcome.seed, outcome.failures));
+        if !result.failures.is_empty() {
+            self.failed.push((result.seed, result.failures));
         }
     }
 

@@ -3,20 +3,22 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::Kinds;
-use http_body_util::BodyExt;
+use futures::{StreamExt, stream};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper::{Request, StatusCode};
 use judge::{Certainty, Ledger};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
-use tower::ServiceExt;
 
 use crate::attack::{Attack, TROUBLES};
 use crate::chance::Chance;
 use crate::events::{Events, SimulatedEvent};
 use crate::processes::{API_KEY, Fronts};
+use crate::socket::{Connection, PostBody};
 use crate::world::{World, lock};
 
 /// How often a post is tried before its client gives up.
@@ -66,22 +68,37 @@ enum Answer {
     Unknown,
 }
 
+/// One client.
+struct Client {
+    clients: Clients,
+    name: String,
+    chance: Chance,
+    /// The connection of its last post, where that was kept.
+    connection: Option<Connection>,
+}
+
 impl Clients {
     /// One client: posts until no posts are left.
     pub async fn post_all(self, number: usize) {
         let name = format!("client-{number}");
-        let mut chance = Chance::new(self.world.plan.seed, &name);
+        let mut client = Client {
+            chance: Chance::new(self.world.plan.seed, &name),
+            clients: self,
+            name,
+            connection: None,
+        };
         loop {
-            sleep(chance.time(Duration::ZERO..self.world.plan.pause)).await;
+            let pause = client.clients.world.plan.pause;
+            sleep(client.chance.time(Duration::ZERO..pause)).await;
             {
-                let mut left = lock(&self.left);
+                let mut left = lock(&client.clients.left);
                 if *left == 0 {
                     return;
                 }
                 *left -= 1;
             }
-            let events = self.make(&mut chance);
-            self.post(&name, &mut chance, &events).await;
+            let events = client.clients.make(&mut client.chance);
+            client.post(&events).await;
         }
     }
 
@@ -94,45 +111,6 @@ impl Clients {
             self.world.fire(oddity);
         }
         made
-    }
-
-    /// Posts the events until there is an answer, or no more hope of one.
-    async fn post(&self, name: &str, chance: &mut Chance, events: &[SimulatedEvent]) {
-        let (body, content_type) = body(chance, events);
-        // What an attempt without an answer left behind is not known.
-        let mut unknown = false;
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                let pause = Duration::from_millis(100) * 2_u32.pow(attempt);
-                sleep(chance.time(pause / 2..pause)).await;
-            }
-            let answer = self.attempt(name, chance, &body, content_type).await;
-            match answer {
-                Answer::Unknown => unknown = true,
-                Answer::Answered(status, text) => {
-                    self.world
-                        .tell(name, format_args!("{} events: {status}", events.len()));
-                    match status {
-                        StatusCode::ACCEPTED | StatusCode::UNPROCESSABLE_ENTITY => {
-                            return self.enter(name, events, &text);
-                        }
-                        StatusCode::SERVICE_UNAVAILABLE => unknown = true,
-                        StatusCode::TOO_MANY_REQUESTS => {}
-                        _ => {
-                            let text = String::from_utf8_lossy(&text).into_owned();
-                            return self.world.fail(format!("{name} was told {status}: {text}"));
-                        }
-                    }
-                }
-            }
-        }
-        self.world
-            .tell(name, format_args!("{} events: given up", events.len()));
-        if unknown {
-            for event in events.iter().filter(|event| event.sound) {
-                self.record(&event.text, Certainty::Maybe);
-            }
-        }
     }
 
     /// Enters what ingest accepted, and holds its refusals against what was sent.
@@ -171,30 +149,66 @@ impl Clients {
         }
         ledger
     }
+}
 
-    async fn attempt(
-        &self,
-        name: &str,
-        chance: &mut Chance,
-        body: &str,
-        content_type: &'static str,
-    ) -> Answer {
-        let trouble = match self.world.is_disturbed() && chance.hits(self.world.plan.client_trouble)
-        {
-            true => Some(chance.one_of(&TROUBLES)),
-            false => None,
-        };
+impl Client {
+    /// Posts the events until there is an answer, or no more hope of one.
+    async fn post(&mut self, events: &[SimulatedEvent]) {
+        let (body, content_type) = body(&mut self.chance, events);
+        let (clients, name) = (self.clients.clone(), self.name.clone());
+        let world = &clients.world;
+        // What an attempt without an answer left behind is not known.
+        let mut unknown = false;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                let pause = Duration::from_millis(100) * 2_u32.pow(attempt);
+                sleep(self.chance.time(pause / 2..pause)).await;
+            }
+            match self.attempt(&body, content_type).await {
+                Answer::Unknown => unknown = true,
+                Answer::Answered(status, text) => {
+                    world.tell(&name, format_args!("{} events: {status}", events.len()));
+                    match status {
+                        StatusCode::ACCEPTED | StatusCode::UNPROCESSABLE_ENTITY => {
+                            return clients.enter(&name, events, &text);
+                        }
+                        StatusCode::SERVICE_UNAVAILABLE => unknown = true,
+                        // Nothing was accepted. A body is too slow (408) also where its connection is asked to
+                        // give way as the request begins.
+                        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {}
+                        _ => {
+                            let text = String::from_utf8_lossy(&text).into_owned();
+                            return world.fail(format!("{name} was told {status}: {text}"));
+                        }
+                    }
+                }
+            }
+        }
+        world.tell(&name, format_args!("{} events: given up", events.len()));
+        if unknown {
+            for event in events.iter().filter(|event| event.sound) {
+                clients.record(&event.text, Certainty::Maybe);
+            }
+        }
+    }
+
+    async fn attempt(&mut self, body: &str, content_type: &'static str) -> Answer {
+        let (world, chance) = (&self.clients.world, &mut self.chance);
+        let troubled = world.is_disturbed() && chance.hits(world.plan.client_trouble);
+        let trouble = troubled.then(|| chance.one_of(&TROUBLES));
         let (there, back) = (way(chance), way(chance));
         let leaves = chance.time(Duration::ZERO..Duration::from_millis(40));
+        let each_byte = chance.time(Duration::from_millis(1)..Duration::from_millis(20));
+        let keeps = chance.hits(0.5);
         let front = {
-            let fronts = lock(&self.fronts);
+            let fronts = lock(&self.clients.fronts);
             let at = chance.number(0..fronts.len() as u64) as usize;
             fronts[at].clone()
         };
         sleep(there).await;
         if let Some(trouble) = trouble {
-            self.world.fire(trouble);
-            self.world.tell(name, format_args!("{trouble}"));
+            world.fire(trouble);
+            world.tell(&self.name, format_args!("{trouble}"));
         }
         let Some(front) = front.filter(|front| !front.process.life.is_dead()) else {
             // The connection is refused.
@@ -203,39 +217,62 @@ impl Clients {
         if trouble == Some(Attack::PostLost) {
             return Answer::Unknown;
         }
+        let kept = self.connection.take();
+        let connection = match kept.filter(|kept| kept.leads_to(&front.process)) {
+            Some(kept) => Some(kept),
+            None => front.connect().await,
+        };
+        let (sent, patience) = match trouble {
+            Some(Attack::HalfSent) => (half(body), leaves),
+            Some(Attack::ByteByByte) => (byte_by_byte(body, each_byte), PATIENCE),
+            Some(Attack::ClientLeft) => (whole(body), leaves),
+            _ => (whole(body), PATIENCE),
+        };
         let request = Request::post("/v1/events")
             .header("x-api-key", API_KEY)
             .header("content-type", content_type)
-            .body(Body::from(body.to_owned()));
-        let Ok(request) = request else {
+            .header("content-length", body.len())
+            .body(sent);
+        let (Some(mut connection), Ok(request)) = (connection, request) else {
             return Answer::Unknown;
         };
-        // Handled by the process itself: it goes on when the client waits no longer, and not when
-        // the process is dead.
-        let handled = tokio::spawn(async move {
-            let life = front.process.life.clone();
-            let response = life.live(front.router.oneshot(request)).await?;
-            let Ok(response) = response;
-            let status = response.status();
-            let bytes = response.into_body().collect().await.ok()?.to_bytes();
-            Some(Answer::Answered(status, bytes.to_vec()))
-        });
-        if trouble == Some(Attack::ClientLeft) {
-            sleep(leaves).await;
-            // What a server does when the connection closes.
-            handled.abort();
+        let answered = timeout(patience, connection.exchange(request)).await;
+        if let Some(Attack::ClientLeft | Attack::HalfSent) = trouble {
+            // Dropping the connection closes it, whatever is under way.
             return Answer::Unknown;
         }
-        let answer = match timeout(PATIENCE, handled).await {
-            Ok(Ok(Some(answer))) => answer,
-            _ => Answer::Unknown,
-        };
         sleep(back).await;
-        match trouble {
-            Some(Attack::AnswerLost) => Answer::Unknown,
-            _ => answer,
+        let Ok(Some((status, text))) = answered else {
+            return Answer::Unknown;
+        };
+        self.connection = keeps.then_some(connection);
+        if trouble == Some(Attack::AnswerLost) {
+            return Answer::Unknown;
         }
+        Answer::Answered(status, text)
     }
+}
+
+fn whole(text: &str) -> PostBody {
+    Full::from(text.to_owned()).boxed_unsync()
+}
+
+/// The first half, and nothing after it.
+fn half(text: &str) -> PostBody {
+    let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
+    let half = stream::iter([Ok(Frame::data(half))]);
+    StreamBody::new(half.chain(stream::pending())).boxed_unsync()
+}
+
+/// One byte after the other, each after a pause.
+fn byte_by_byte(text: &str, pause: Duration) -> PostBody {
+    let text = Bytes::copy_from_slice(text.as_bytes());
+    let bytes = stream::unfold(text, move |mut left| async move {
+        sleep(pause).await;
+        let byte = (!left.is_empty()).then(|| left.split_to(1))?;
+        Some((Ok(Frame::data(byte)), left))
+    });
+    StreamBody::new(bytes).boxed_unsync()
 }
 
 fn way(chance: &mut Chance) -> Duration {

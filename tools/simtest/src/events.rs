@@ -1,21 +1,21 @@
-//! Events as vehicles and cells send them, sound and odd.
+//! Events as vehicles and cells send them, sound ones and odd ones.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::attack::{Attack, ODDITIES};
 use crate::chance::Chance;
 
-/// Most events that are remembered, to be sent again.
+/// Number of recent events that may be sent again.
 const REMEMBERED: usize = 16;
 
 /// One event to send.
 #[derive(Debug, Clone)]
 pub struct SimulatedEvent {
-    /// Its JSON.
+    /// The event's JSON.
     pub text: String,
-    /// Whether ingest must take it.
+    /// Whether ingest must accept the event.
     pub sound: bool,
-    /// What is odd about it.
+    /// The event's oddity, if it has one.
     pub oddity: Option<Attack>,
 }
 
@@ -30,7 +30,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Events of which a share of `odd` is odd; `sender` stands in their ids.
+    /// A source of events. `odd` is the share of odd ones, 0 to 1; `sender` is part of their ids.
     pub fn new(chance: Chance, odd: f64, sender: &'static str) -> Events {
         Events {
             chance,
@@ -66,9 +66,10 @@ impl Events {
             _ => self.chance.number(0..2_000),
         };
         let time = contract::format_millis(now - TimeDelta::milliseconds(back as i64));
-        let text = match self.chance.hits(0.6) {
-            true => self.vehicle(&time, oddity),
-            false => self.cell(&time, oddity),
+        let text = if self.chance.hits(0.6) {
+            self.vehicle(&time, oddity)
+        } else {
+            self.cell(&time, oddity)
         };
         let event = SimulatedEvent {
             sound: oddity != Some(Attack::BrokenEvent),
@@ -91,12 +92,13 @@ impl Events {
         self.recent.get(at)
     }
 
-    /// Some with an id, some without: then its content is its id.
+    /// A vehicle's event. Half of them have no id; ingest derives one from the content.
     fn vehicle(&mut self, time: &str, oddity: Option<Attack>) -> String {
         let chance = &mut self.chance;
-        let id = match chance.hits(0.5) {
-            true => format!("\"event_id\":\"{}-v-{}\",", self.sender, self.made),
-            false => String::new(),
+        let id = if chance.hits(0.5) {
+            format!("\"event_id\":\"{}-v-{}\",", self.sender, self.made)
+        } else {
+            String::new()
         };
         let vehicle = chance.number(1..4);
         let can_id = match oddity {
@@ -131,7 +133,7 @@ impl Events {
         )
     }
 
-    /// A signal that nobody declared, and whose type changes.
+    /// An undeclared signal, or nothing; its type varies for [`Attack::ChangedType`].
     fn strange(&mut self, oddity: Option<Attack>) -> &'static str {
         match oddity {
             Some(Attack::ChangedType) => self.chance.one_of(&[

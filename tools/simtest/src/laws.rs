@@ -1,4 +1,4 @@
-//! The laws that a run must keep, at its end and at any moment.
+//! The laws that must hold: some at any moment (`look`), all of them at the end of a run (`hold`).
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::processes::aggregator_config;
 use crate::wire::Process;
 use crate::world::{BUCKET, DEAD_LETTERS, World};
 
-/// Looks at the lake while all goes on: no event stands twice or changed, and each hour's
-/// aggregates equal a recount of the parts that they say they count.
+/// Reads the lake during the run: no event is there twice or altered, and the aggregates of each hour
+/// equal a recount of the parts that they name.
 pub async fn look(clients: &Clients, number: usize) {
     let world = &clients.world;
     let reader = Process::start(world, Role::Reader, number, 1);
@@ -26,16 +26,16 @@ pub async fn look(clients: &Clients, number: usize) {
         places: Places::Curated,
         ..Question::new(&scope)
     };
-    // As of now: what is accepted later may be in the lake all the same, and counts as invented.
+    // A copy: an event that is accepted later may be in the lake too, and the judge calls it invented.
     let ledger = clients.ledger();
     let seen = judge(&lake, &clients.kinds, &ledger, &question).await;
     let counted = recount(&lake, &clients.kinds, &Extent::at_any_moment()).await;
-    // Reading fails as writing does while the cloud is disturbed.
+    // Reads meet faults too; a look that fails proves nothing.
     let (Ok(seen), Ok(counted)) = (seen, counted) else {
         return;
     };
     world.fire(Attack::Look);
-    // Of two contents under one id, the one that stands may be that of a post still under way.
+    // Of two events with one id, the lake may hold the one whose post has no answer yet.
     let altered = seen.altered > 0 && !world.has_fired(Attack::ConflictingId);
     if seen.duplicated > 0 || altered {
         world.fail(format!("a reader saw\n{seen}"));
@@ -45,7 +45,7 @@ pub async fn look(clients: &Clients, number: usize) {
     }
 }
 
-/// Dead letters that died by being received too often.
+/// The number of dead letters whose reason is that they were received too often.
 pub fn unlucky(world: &World) -> usize {
     let letters = letters(world).into_iter();
     letters
@@ -53,7 +53,8 @@ pub fn unlucky(world: &World) -> usize {
         .count()
 }
 
-/// Lets an aggregator do what is left, alone, and holds all there is against what was accepted.
+/// Runs the aggregator until nothing is left to do, then holds the lake and the dead letters against the
+/// events that were accepted.
 pub async fn hold(world: &Arc<World>, clients: &Clients, doomed: &[Doomed]) {
     let aws = world.onlooker();
     let mut config = aggregator_config();
@@ -77,7 +78,7 @@ pub async fn hold(world: &Arc<World>, clients: &Clients, doomed: &[Doomed]) {
     hold_letters(world, doomed);
 }
 
-/// Every accepted event once, none invented, none altered.
+/// Every accepted event is in the lake once; none is invented or altered.
 async fn hold_events(world: &World, lake: &Lake, kinds: &Kinds, ledger: &Ledger) {
     let scope = Scope::everything();
     match judge(lake, kinds, ledger, &Question::new(&scope)).await {
@@ -93,7 +94,7 @@ async fn hold_events(world: &World, lake: &Lake, kinds: &Kinds, ledger: &Ledger)
     }
 }
 
-/// Aggregates equal to a recount.
+/// The aggregates equal a recount of `curated/`.
 async fn hold_aggregates(world: &World, lake: &Lake, kinds: &Kinds) {
     match recount(lake, kinds, &Extent::complete()).await {
         Ok(counted) if counted.clean() => world.tell("judge", format_args!("{counted}")),
@@ -102,12 +103,13 @@ async fn hold_aggregates(world: &World, lake: &Lake, kinds: &Kinds) {
     }
 }
 
-/// Each text that had to become a dead letter is one, for its reason, and no other is.
+/// Each doomed message is a dead letter with its reason, and there are no other dead letters.
 fn hold_letters(world: &World, doomed: &[Doomed]) {
     let account = account(&letters(world), doomed);
-    match account.clean() {
-        true => world.tell("judge", format_args!("{account}")),
-        false => world.fail(account.to_string()),
+    if account.clean() {
+        world.tell("judge", format_args!("{account}"));
+    } else {
+        world.fail(account.to_string());
     }
 }
 

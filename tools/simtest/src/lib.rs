@@ -1,17 +1,25 @@
 #![doc = include_str!("../README.md")]
 
-pub mod attack;
+// The program: many runs, or one.
 pub mod campaign;
-pub mod chance;
-pub mod clients;
 pub mod config;
-pub mod events;
-pub mod laws;
-pub mod life;
-pub mod plan;
-pub mod processes;
 pub mod run;
-pub mod strange;
+
+// The seed's decisions, and the attacks among which it chooses.
+pub mod attack;
+pub mod chance;
+pub mod plan;
+
+// The world of a run: its cloud, its time, its processes and the wire between them.
+pub mod life;
+pub mod processes;
+pub mod socket;
 pub mod trace;
 pub mod wire;
 pub mod world;
+
+// The load, and the laws that must hold under it.
+pub mod clients;
+pub mod events;
+pub mod laws;
+pub mod strange;

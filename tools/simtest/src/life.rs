@@ -1,4 +1,4 @@
-//! Whether a process of the simulation runs, stands still or is dead.
+//! The state of a simulated process: running, frozen or dead.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ enum State {
     Dead,
 }
 
-/// The life of one process, from its start to its death. Clones are the same.
+/// The state of one process, from its start to its death. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Life(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 impl Life {
-    /// A process that runs.
+    /// The state of a process that runs.
     pub fn new() -> Life {
         Life(Arc::new(Inner {
             state: Mutex::new(State::Running),
@@ -35,13 +35,13 @@ impl Life {
         }))
     }
 
-    /// Ends it; nothing of it reaches anyone any more.
+    /// Ends the process: none of its work goes on.
     pub fn kill(&self) {
         *self.state() = State::Dead;
         self.0.changed.notify_waiters();
     }
 
-    /// Lets it stand still, if it runs; whether it did.
+    /// Freezes the process if it runs; whether it did.
     pub fn freeze(&self) -> bool {
         let mut state = self.state();
         let runs = *state == State::Running;
@@ -52,7 +52,7 @@ impl Life {
         runs
     }
 
-    /// Lets it go on, unless it is dead.
+    /// Lets a frozen process go on.
     pub fn thaw(&self) {
         let mut state = self.state();
         if *state == State::Frozen {
@@ -61,34 +61,39 @@ impl Life {
         }
     }
 
-    /// Whether it is dead.
+    /// Whether the process is dead.
     pub fn is_dead(&self) -> bool {
         *self.state() == State::Dead
     }
 
-    /// Whether it stands still.
+    /// Whether the process runs: it is neither dead nor frozen.
+    pub fn runs(&self) -> bool {
+        *self.state() == State::Running
+    }
+
+    /// Whether the process is frozen now.
     pub fn is_frozen(&self) -> bool {
         *self.state() == State::Frozen
     }
 
-    /// Whether it has ever stood still.
+    /// Whether the process has ever been frozen.
     pub fn was_frozen(&self) -> bool {
         self.0.was_frozen.load(Ordering::Relaxed)
     }
 
-    /// Returns when it is dead.
+    /// Waits until the process is dead.
     pub async fn died(&self) {
         self.until(|state| state == State::Dead).await;
     }
 
-    /// Returns when it runs: what a process does at its border to the world. A dead one never gets
-    /// past it.
+    /// Waits until the process runs; for ever if it is dead. Every request and answer of the process
+    /// passes here.
     pub async fn goes_on(&self) {
         self.until(|state| state == State::Running).await;
     }
 
-    /// Runs the process's work, of which nothing moves while it stands still, until it is done or
-    /// the process is dead.
+    /// Runs the process's work until it is done, or until the process is dead: then None. The work is
+    /// not polled while the process is frozen.
     pub async fn live<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         let mut thawed = None;
@@ -120,7 +125,7 @@ impl Life {
 
     async fn until(&self, wanted: impl Fn(State) -> bool) {
         loop {
-            // Made before looking, so that a change in between wakes it.
+            // Created before the look at the state, so that a change in between wakes it.
             let changed = self.0.changed.notified();
             if wanted(*self.state()) {
                 return;

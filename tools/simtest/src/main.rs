@@ -9,7 +9,7 @@ use simtest::run::{note_panics, run};
 use simtest::trace::Keep;
 use tracing_subscriber::EnvFilter;
 
-/// Seeds among which each attack must have taken place.
+/// Runs after which every attack must have taken place at least once.
 const TELLING: u64 = 1_000;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -48,17 +48,17 @@ fn replay(seed: u64) -> anyhow::Result<usize> {
         )
         .without_time()
         .init();
-    let outcome = run(seed, Keep::Print)?;
-    for failure in &outcome.failures {
+    let result = run(seed, Keep::Print)?;
+    for failure in &result.failures {
         println!("{failure}");
     }
     println!(
         "seed {seed}: {} events accepted, {} requests, trace {:016x}",
-        outcome.accepted, outcome.requests, outcome.digest
+        result.accepted, result.requests, result.digest
     );
     println!(
         "seeds 1, failures {}",
-        u8::from(!outcome.failures.is_empty())
+        u8::from(!result.failures.is_empty())
     );
-    Ok(outcome.failures.len())
+    Ok(result.failures.len())
 }

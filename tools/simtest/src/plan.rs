@@ -1,4 +1,4 @@
-//! What a seed decides before a run: how many of each, with which settings, and how much goes wrong.
+//! The decisions of a seed before a run: how many processes and clients, and how often each fault happens.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -6,76 +6,77 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use local_aws::{FaultKind, Faults};
 
-use crate::attack::{BATCHES, GENERAL_FAULTS, Moment, Role};
+use crate::attack::{BATCHES, GENERAL_FAULTS, Role};
 use crate::chance::Chance;
 
-/// How often something goes wrong, per occasion.
+/// Probability of a fault that this run does without.
 const NEVER: f64 = 0.0;
 
-/// The shape of a run.
+/// Everything about a run that its seed decides beforehand. A probability is per occasion, 0 to 1.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    /// Decides all chance.
+pub struct RunPlan {
+    /// Seed of all random choices of the run.
     pub seed: u64,
-    /// When the run starts.
+    /// Simulated time at which the run starts.
     pub start: DateTime<Utc>,
-    /// How many ingests there are.
+    /// Number of ingests.
     pub ingests: usize,
-    /// How many consumers there are.
+    /// Number of consumers.
     pub consumers: usize,
-    /// How many aggregators there are.
+    /// Number of aggregators.
     pub aggregators: usize,
-    /// How many posts are made.
+    /// Number of posts, over all clients.
     pub posts: u64,
-    /// How many clients post, each one post after the other.
+    /// Number of clients; each makes one post after the other.
     pub clients: usize,
-    /// Pause of a client between two posts, at most.
+    /// Longest pause of a client between two posts.
     pub pause: Duration,
-    /// How long things go wrong at least.
+    /// Shortest time during which faults happen.
     pub unrest: Duration,
-    /// Probability of each fault of the cloud, for each request.
+    /// Faults of the emulated AWS, with the probability of each for a request.
     pub cloud: Vec<(FaultKind, f64)>,
-    /// Probability that an entry of a batch call fails alone.
+    /// Probability that one entry of a batch call fails and its neighbours do not.
     pub entry_failure: f64,
-    /// Probability that a receive also brings a message that is in flight.
+    /// Probability that a receive also delivers a message that is in flight.
     pub duplicate_delivery: f64,
-    /// Probability that a conditional write meets another at the same time.
+    /// Probability that a conditional write is refused because of a write at the same time.
     pub conflict: f64,
     /// Probability that a request or its answer is slow.
     pub slow: f64,
-    /// How slow.
+    /// Delay of a slow request or answer.
     pub slowness: Range<Duration>,
-    /// Probability, for each request, that its sender is struck.
+    /// Probability that a request's sender is killed or frozen at that request.
     pub struck: f64,
-    /// Mean time between strikes at any time; none is never.
+    /// Mean time between strikes that no request triggers; None for no such strikes.
     pub strike_every: Option<Duration>,
-    /// How long a frozen process stands still.
+    /// Time for which a process is frozen.
     pub frozen: Range<Duration>,
-    /// How long a dead process stays so.
+    /// Time between a process's death and the start of the next in its place.
     pub down: Range<Duration>,
-    /// Probability that a post or its answer is lost, or its client hangs up.
+    /// Probability that a post or its answer is lost, or that its client hangs up.
     pub client_trouble: f64,
-    /// Probability of each oddity of an event.
+    /// Probability that an event is odd in one way or another.
     pub odd_events: f64,
-    /// How many messages somebody puts into the queue that ingest did not make.
+    /// Number of messages in the queue that ingest did not make.
     pub strange_messages: u64,
-    /// Largest error of a process's clock.
+    /// Largest error of a process's clock, ahead or behind.
     pub clock_error: TimeDelta,
-    /// How many times somebody looks at the lake meanwhile.
+    /// Number of times that a reader checks the lake during the run.
     pub looks: u64,
 }
 
-impl Plan {
+impl RunPlan {
     /// The plan of a seed.
-    pub fn of(seed: u64) -> Plan {
+    pub fn of(seed: u64) -> RunPlan {
         let chance = &mut Chance::new(seed, "plan");
         let noon: DateTime<Utc> = DateTime::from_timestamp(1_759_579_200, 0).unwrap_or_default();
         // Half of the runs cross the end of an hour.
-        let start = match chance.hits(0.5) {
-            true => noon + TimeDelta::seconds(3_600 - chance.number(1..30) as i64),
-            false => noon + TimeDelta::seconds(chance.number(0..3_000) as i64),
+        let start = if chance.hits(0.5) {
+            noon + TimeDelta::seconds(3_600 - chance.number(1..30) as i64)
+        } else {
+            noon + TimeDelta::seconds(chance.number(0..3_000) as i64)
         };
-        // Each kind of trouble is absent from some runs, rare in some and common in others.
+        // Each kind of fault is absent from some runs, rare in others, and common in the rest.
         let mut level = |low: f64, high: f64| chance.one_of(&[NEVER, low, low, high]);
         let cloud = GENERAL_FAULTS
             .map(|kind| (kind, level(0.02, 0.12)))
@@ -86,7 +87,7 @@ impl Plan {
         let odd_events = level(0.05, 0.2);
         let strike_every = chance.one_of(&[None, Some(8), Some(4)]);
         let longest_freeze = chance.one_of(&[5, 30, 300]);
-        Plan {
+        RunPlan {
             seed,
             start,
             ingests: chance.one_of(&[1, 2]),
@@ -114,7 +115,7 @@ impl Plan {
         }
     }
 
-    /// The faults of the cloud.
+    /// The fault plan of the emulated AWS.
     pub fn faults(&self) -> Faults {
         let mut faults = Faults::seeded(self.seed);
         for (kind, probability) in &self.cloud {
@@ -132,27 +133,26 @@ impl Plan {
             .rule(FaultKind::Conflict, "PutObject", self.conflict)
     }
 
-    /// Which strike a process meets: killed or frozen, and when.
-    pub fn strike(&self, chance: &mut Chance, role: Role, moment: Moment) -> Strike {
-        // A replay that stands still for long would only stretch the run.
-        match chance.hits(0.5) {
-            true => Strike::Kill,
-            false => {
-                let longest = match (role, moment) {
-                    (Role::Replay, _) => self.frozen.end.min(Duration::from_secs(60)),
-                    _ => self.frozen.end,
-                };
-                Strike::Freeze(chance.time(self.frozen.start..longest))
-            }
+    /// Draws a strike against a process: killed, or frozen for how long.
+    pub fn strike(&self, chance: &mut Chance, role: Role) -> Strike {
+        if chance.hits(0.5) {
+            return Strike::Kill;
         }
+        // A replay that is frozen for long would only make the run longer.
+        let longest = if role == Role::Replay {
+            self.frozen.end.min(Duration::from_secs(60))
+        } else {
+            self.frozen.end
+        };
+        Strike::Freeze(chance.time(self.frozen.start..longest))
     }
 }
 
-/// What befalls a process.
+/// A strike against a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strike {
-    /// It ends at once.
+    /// The process ends at once.
     Kill,
-    /// It stands still for so long.
+    /// The process does nothing for this time, then goes on.
     Freeze(Duration),
 }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use batch_consumer::dlq::{Filter, replay};
 use clap::Parser;
 use tokio::task::JoinHandle;
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attack::{Attack, Role};
 use crate::chance::Chance;
+use crate::socket::Front;
 use crate::wire::Process;
 use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World, lock};
 
@@ -21,17 +21,8 @@ pub const API_KEY: &str = "simulated-key";
 /// Longest that a process may take to end: a few slow answers one after the other.
 const END_WITHIN: Duration = Duration::from_secs(600);
 
-/// Time beyond its grace that a consumer may take to end: what the wire adds.
+/// Time beyond its grace that an ingest or consumer may take to end: what the wire adds.
 const SLACK: Duration = Duration::from_secs(5);
-
-/// An ingest that can be reached.
-#[derive(Clone)]
-pub struct Front {
-    /// The process.
-    pub process: Process,
-    /// Its routes.
-    pub router: Router,
-}
 
 /// The ingest that runs in each place; none while it is down.
 pub type Fronts = Arc<Mutex<Vec<Option<Front>>>>;
@@ -92,10 +83,7 @@ impl Processes {
     pub fn stop(&self, process: &Process) {
         let stops = lock(&self.stops);
         let running = stops.iter().find(|(other, _)| other.name == process.name);
-        // Ingest drains its connections, and here there are none.
-        if let Some((process, stop)) = running
-            && process.role != Role::Ingest
-        {
+        if let Some((process, stop)) = running {
             process.world.fire(Attack::Stop(process.role));
             process.tell(format_args!("is told to stop"));
             stop.cancel();
@@ -167,7 +155,8 @@ where
                 Some(Err(error)) => process.tell(format_args!("ends: {error:#}")),
                 None => {}
             }
-            if let (Some(Ok(())), Some(at), Role::Consumer) = (&ended, stopped_at, role)
+            if let (Some(Ok(())), Some(at), Role::Ingest | Role::Consumer) =
+                (&ended, stopped_at, role)
                 && at.elapsed() > GRACE + SLACK
                 && !process.life.was_frozen()
             {
@@ -187,7 +176,7 @@ where
     })
 }
 
-/// Grace of a consumer that is told to stop.
+/// Grace of an ingest or consumer that is told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
 async fn ingest(
@@ -205,23 +194,27 @@ async fn ingest(
         .clone();
     config.queue.queue_name = QUEUE.to_owned();
     config.dlq.dlq_name = DEAD_LETTERS.to_owned();
+    config.shutdown_grace = GRACE;
     process.draw(|chance| {
         config.linger = Duration::from_millis(chance.one_of(&[0, 25, 200]));
         config.send_timeout = Duration::from_secs(chance.one_of(&[3, 10]));
         config.max_in_flight = chance.one_of(&[1, 4]);
+        config.max_connections = chance.one_of(&[1, 2, 1_000]);
     });
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
         .build_recorder()
         .handle();
-    let app = ingest::App::start(&config, &process.aws(), metrics).await?;
-    let front = Front {
-        router: ingest::router(app),
-        process: process.clone(),
+    let aws = process.aws();
+    let app = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        app = ingest::App::start(&config, &aws, metrics) => app?,
     };
+    let (front, connections) = Front::new(&process);
     lock(&fronts)[number] = Some(front);
     // Until its process ends, which also ends this future.
     let _down = Down { fronts, number };
-    stop.cancelled().await;
+    ingest::serve(&config, app, connections, &stop).await;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! One run: a seed decides it, and the same seed gives the same run.
+//! One run: faults under load, then peace, then the laws. The same seed gives the same run.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,13 +17,13 @@ use crate::chance::Chance;
 use crate::clients::{Clients, Entries};
 use crate::events::Events;
 use crate::laws;
-use crate::plan::Plan;
+use crate::plan::RunPlan;
 use crate::processes::Processes;
 use crate::strange;
 use crate::trace::Keep;
 use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World, lock};
 
-/// Simulated time within which all must be through once nothing more goes wrong.
+/// Longest simulated time from peace to an empty queue.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3 * 3_600);
 
 std::thread_local! {
@@ -31,54 +31,54 @@ std::thread_local! {
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What came of a run.
+/// Results of a run.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The seed.
+pub struct RunResult {
+    /// The seed of the run.
     pub seed: u64,
-    /// Laws that were broken; none in a run that went well.
+    /// Laws that were broken, in words; empty if all held.
     pub failures: Vec<String>,
     /// How often each attack took place.
     pub fired: BTreeMap<Attack, u64>,
-    /// Events that were accepted.
+    /// Number of accepted events.
     pub accepted: u64,
-    /// Requests to the cloud.
+    /// Number of requests to the emulated AWS.
     pub requests: u64,
-    /// How long it took, in simulated time.
+    /// Duration in simulated time.
     pub simulated: Duration,
-    /// Hash of the trace.
+    /// Hash over all lines of the trace.
     pub digest: u64,
-    /// The trace, where it was kept.
+    /// Lines of the trace; empty unless [`Keep::Lines`].
     pub trace: Vec<String>,
 }
 
-/// Lets panics of runs be noted rather than printed: each is a failure of its run. To be called once.
+/// Makes a panic a failure of its run rather than a message on stderr. Call it once, before the first run.
 pub fn note_panics() {
     std::panic::set_hook(Box::new(|panic| {
         PANICS.with_borrow_mut(|panics| panics.push(format!("panics: {panic}")));
     }));
 }
 
-/// Runs the seed on this thread.
+/// Runs a seed on this thread.
 ///
 /// # Errors
 ///
 /// If the runtime cannot be made or the world cannot be set up.
-pub fn run(seed: u64, keep: Keep) -> anyhow::Result<Outcome> {
-    // The jitter of the SDK's and of our own retries comes from here.
+pub fn run(seed: u64, keep: Keep) -> anyhow::Result<RunResult> {
+    // The SDK's retries and ours take their jitter from this generator.
     fastrand::seed(seed);
     PANICS.with_borrow_mut(Vec::clear);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()?;
-    let mut outcome = runtime.block_on(live_through(Plan::of(seed), keep))?;
+    let mut result = runtime.block_on(live_through(RunPlan::of(seed), keep))?;
     drop(runtime);
-    outcome.failures.extend(PANICS.take());
-    Ok(outcome)
+    result.failures.extend(PANICS.take());
+    Ok(result)
 }
 
-async fn live_through(plan: Plan, keep: Keep) -> anyhow::Result<Outcome> {
+async fn live_through(plan: RunPlan, keep: Keep) -> anyhow::Result<RunResult> {
     let (seed, start) = (plan.seed, Instant::now());
     let world = World::new(plan, keep)?;
     world.tell("seed", format_args!("{seed}: {:?}", world.plan));
@@ -102,7 +102,7 @@ async fn live_through(plan: Plan, keep: Keep) -> anyhow::Result<Outcome> {
         .count() as u64;
     let requests = world.requests();
     let (failures, fired, trace) = world.take_results();
-    Ok(Outcome {
+    Ok(RunResult {
         seed,
         failures,
         fired,
@@ -114,12 +114,12 @@ async fn live_through(plan: Plan, keep: Keep) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Unrest with load, peace, and the laws.
+/// Faults under load, then peace, then the laws.
 async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     let plan = &world.plan;
     let queue = world.onlooker().queue(QUEUE).await?;
     let processes = Processes::start(world);
-    // All have started before anything goes wrong: a service that cannot start says so and ends.
+    // Faults begin after every process has started: a service that cannot start ends with an error.
     sleep(Duration::from_millis(200)).await;
     world.disturb();
     let clients = Clients {
@@ -168,7 +168,7 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Strikes a process at times that have nothing to do with what it does, for ever.
+/// Strikes or stops a process now and then, whatever it is doing; never returns.
 async fn strike_now_and_then(world: &World, processes: &Processes) {
     let Some(mean) = world.plan.strike_every else {
         return std::future::pending().await;
@@ -186,17 +186,16 @@ async fn strike_now_and_then(world: &World, processes: &Processes) {
             continue;
         }
         let victim = chance.one_of(&of_role);
-        match chance.hits(0.35) {
-            true => processes.stop(victim),
-            false => {
-                let strike = world.plan.strike(&mut chance, victim.role, Moment::AnyTime);
-                victim.strike(strike, Moment::AnyTime);
-            }
+        if chance.hits(0.35) {
+            processes.stop(victim);
+        } else {
+            let strike = world.plan.strike(&mut chance, victim.role);
+            victim.strike(strike, Moment::AnyTime);
         }
     }
 }
 
-/// Waits until the queue is empty; what died of bad luck meanwhile is sent again.
+/// Waits until the queue is empty. Replays the letters that were only received too often.
 async fn drain(world: &Arc<World>) -> anyhow::Result<()> {
     let start = Instant::now();
     let aws = world.onlooker();
@@ -222,7 +221,7 @@ async fn drain(world: &Arc<World>) -> anyhow::Result<()> {
         }
         sleep(Duration::from_secs(1)).await;
     }
-    // A consumer may still hold what another delivery of the same message was deleted by.
+    // A consumer may still hold another delivery of a message that is deleted already.
     sleep(Duration::from_secs(10)).await;
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws::{Outgoing, Queue};
-use batch_consumer::receive::letter::UNDECODABLE;
-use contract::Code;
+use batch_consumer::dlq::UNDECODABLE;
+use contract::{Code, Pack};
 use judge::Certainty;
 use judge::letters::Doomed;
 use tokio::time::sleep;
@@ -16,8 +16,8 @@ use crate::clients::Clients;
 use crate::events::Events;
 use crate::world::World;
 
-/// Puts strange messages into the queue; gives what of them must become dead letters. Sound events
-/// among them go into the ledger as accepted: the queue has them.
+/// Puts strange messages into the queue, and gives those that must become dead letters. Sound events
+/// among them go into the ledger as accepted, since the queue has them.
 pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
     let world = &clients.world;
     let mut chance = Chance::new(world.plan.seed, "strange");
@@ -37,7 +37,10 @@ pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
             Attack::UndecodableMessage => {
                 let text = format!("no pack, number {number}");
                 doomed.push(Doomed::new(&text, UNDECODABLE));
-                packed(text, 1)
+                packed(Pack {
+                    body: text,
+                    events: 1,
+                })
             }
             Attack::PoisonedMessage => {
                 doomed.push(Doomed::new(&broken, Code::UnknownField.as_str()));
@@ -51,7 +54,7 @@ pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
                     world.fail("cannot pack a few lines".to_owned());
                     continue;
                 };
-                packed(packs.remove(0).body, 2)
+                packed(packs.remove(0))
             }
             _ => Outgoing {
                 body: sound.clone(),
@@ -67,7 +70,7 @@ pub async fn put_into(queue: &Queue, clients: &Clients) -> Vec<Doomed> {
     doomed
 }
 
-/// Sends until SQS has said that it has the message, be it twice.
+/// Sends the message until SQS confirms it, which may put it there twice.
 async fn send(world: &World, queue: &Queue, message: &Outgoing) {
     while !queue
         .send(std::slice::from_ref(message))
@@ -80,17 +83,10 @@ async fn send(world: &World, queue: &Queue, message: &Outgoing) {
     world.tell("stranger", format_args!("puts a message into the queue"));
 }
 
-fn packed(body: String, events: usize) -> Outgoing {
-    let attributes = [
-        (contract::ATTRIBUTE_CODEC, contract::CODEC.to_owned()),
-        (contract::ATTRIBUTE_VERSION, contract::VERSION.to_owned()),
-        (contract::ATTRIBUTE_EVENTS, events.to_string()),
-    ];
+fn packed(pack: Pack) -> Outgoing {
     Outgoing {
-        body,
-        attributes: attributes
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+        attributes: pack.attributes(),
+        body: pack.body,
     }
 }
 

@@ -1,11 +1,11 @@
-//! What happened in a run, line by line.
+//! The course of a run, line by line.
 
 use std::fmt::Write;
 
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The lines of a run, or their hash alone.
+/// The lines of a run and their hash.
 #[derive(Debug)]
 pub struct Trace {
     start: Instant,
@@ -15,15 +15,15 @@ pub struct Trace {
     line: String,
 }
 
-/// What becomes of the lines of a trace, which are hashed in any case.
+/// What to do with the lines of a trace besides hashing them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Keep {
     /// Nothing.
     #[default]
     Hash,
-    /// They are kept.
+    /// Keep them for [`Trace::into_lines`].
     Lines,
-    /// They are printed as they come.
+    /// Print them as they come.
     Print,
 }
 
@@ -60,7 +60,7 @@ impl Trace {
         self.digest
     }
 
-    /// The lines, where they were kept.
+    /// The lines; empty unless [`Keep::Lines`].
     pub fn into_lines(self) -> Vec<String> {
         self.lines.unwrap_or_default()
     }

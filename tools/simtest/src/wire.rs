@@ -107,7 +107,7 @@ impl Process {
         self.draw(|chance| {
             let struck = chance.hits(plan.struck);
             let moment = chance.one_of(&[Moment::BeforeRequest, Moment::AfterEffect]);
-            struck.then(|| (plan.strike(chance, self.role, moment), moment))
+            struck.then(|| (plan.strike(chance, self.role), moment))
         })
     }
 

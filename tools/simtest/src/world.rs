@@ -1,4 +1,4 @@
-//! What the processes of a run share: the cloud, time, the trace and what has gone wrong.
+//! Everything that the processes of a run share: emulated AWS, time, trace, failures.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attack::Attack;
 use crate::life::Life;
-use crate::plan::Plan;
+use crate::plan::RunPlan;
 use crate::trace::{Keep, Trace};
 
 /// Name of the queue of events.
@@ -21,23 +21,23 @@ pub const DEAD_LETTERS: &str = "events-dlq";
 /// Name of the bucket of the lake.
 pub const BUCKET: &str = "lake";
 
-/// Requests after which a run is taken to go round in circles.
+/// Number of requests after which a run is given up: it goes round in circles.
 const MAX_REQUESTS: u64 = 60_000;
 
-/// What the processes of a run share.
+/// Everything that the processes of a run share.
 #[derive(Debug)]
 pub struct World {
-    /// What the seed decided.
-    pub plan: Plan,
-    /// SQS and S3.
+    /// The decisions of the seed.
+    pub plan: RunPlan,
+    /// The emulated SQS and S3.
     pub cloud: LocalAws,
-    /// The cloud's own time.
+    /// The clock of the emulated AWS, which is right.
     pub clock: Clock,
-    /// Told when a run cannot go on.
+    /// Notified when the run is to be given up.
     pub hopeless: Notify,
-    /// Cancelled once nothing more goes wrong.
+    /// Cancelled when the faults end.
     pub peace: CancellationToken,
-    /// Cancelled when all is to end.
+    /// Cancelled when the processes are to end.
     pub over: CancellationToken,
     trace: Mutex<Trace>,
     fired: Mutex<BTreeMap<Attack, u64>>,
@@ -48,12 +48,12 @@ pub struct World {
 }
 
 impl World {
-    /// A world at peace, without queues or bucket.
+    /// A world without faults, queues or bucket.
     ///
     /// # Errors
     ///
     /// Never: a cloud in memory touches nothing that can fail.
-    pub fn new(plan: Plan, keep: Keep) -> std::io::Result<Arc<World>> {
+    pub fn new(plan: RunPlan, keep: Keep) -> std::io::Result<Arc<World>> {
         let cloud = LocalAws::builder()
             .seed(plan.seed)
             .start_time(plan.start.into())
@@ -74,18 +74,18 @@ impl World {
         }))
     }
 
-    /// Clients that nothing befalls, once the cloud is at peace.
+    /// AWS clients that are no process: they are never struck, and meet faults of AWS alone.
     pub fn onlooker(&self) -> Aws {
         Aws::emulated_at(self.cloud.http_client(), self.cloud.endpoint(), self.clock)
     }
 
-    /// From now on things go wrong.
+    /// Starts the faults.
     pub fn disturb(&self) {
         self.cloud.set_faults(self.plan.faults());
         self.unrest.store(true, Ordering::Relaxed);
     }
 
-    /// From now on nothing more goes wrong, and who stands still goes on.
+    /// Ends the faults, and lets frozen processes go on.
     pub fn calm(&self) {
         self.unrest.store(false, Ordering::Relaxed);
         self.cloud.set_faults(Faults::none());
@@ -95,12 +95,12 @@ impl World {
         }
     }
 
-    /// Whether things go wrong now.
+    /// Whether faults happen now.
     pub fn is_disturbed(&self) -> bool {
         self.unrest.load(Ordering::Relaxed)
     }
 
-    /// Lets a process stand still until the time is over or the world is calm.
+    /// Freezes a process until `time` is over or the faults end; whether it was running.
     pub fn freeze(&self, life: &Life, time: std::time::Duration) -> bool {
         let freezes = life.freeze();
         if freezes {
@@ -124,7 +124,7 @@ impl World {
         self.fire_times(attack, 1);
     }
 
-    /// Counts an attack that took place so many times.
+    /// Counts an attack that took place `times` times.
     pub fn fire_times(&self, attack: Attack, times: u64) {
         if times > 0 {
             *lock(&self.fired).entry(attack).or_default() += times;
@@ -136,13 +136,13 @@ impl World {
         lock(&self.fired).contains_key(&attack)
     }
 
-    /// Notes a law that was broken.
+    /// Records a broken law, in words.
     pub fn fail(&self, what: String) {
         self.tell("FAILURE", format_args!("{what}"));
         lock(&self.failures).push(what);
     }
 
-    /// Counts a request; a run with far too many cannot go on.
+    /// Counts a request, and gives up a run with too many.
     pub fn count_request(&self) {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         if before == MAX_REQUESTS {
@@ -151,12 +151,12 @@ impl World {
         }
     }
 
-    /// Requests so far.
+    /// Number of requests so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// What broke, what fired, and the trace.
+    /// The failures, the attacks with their counts, and the trace.
     pub fn take_results(&self) -> (Vec<String>, BTreeMap<Attack, u64>, Trace) {
         let trace = std::mem::replace(&mut *lock(&self.trace), Trace::new(Keep::Hash));
         (
@@ -167,7 +167,7 @@ impl World {
     }
 }
 
-/// Locks what is whole at any time.
+/// Locks data that is whole at any time, also after a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

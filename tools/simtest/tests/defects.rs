@@ -3,16 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use planted::Defect;
-use simtest::run::{Outcome, run};
+use simtest::run::{RunResult, run};
 use simtest::trace::Keep;
 
 /// The first seed that finds the defect, and what it says of it.
-fn found_by(defect: Defect) -> Outcome {
+fn found_by(defect: Defect) -> RunResult {
     // The defect is in what this thread runs, and each run keeps to one thread.
     planted::plant(Some(defect));
     let found = (1..=1_000)
         .map(|seed| run(seed, Keep::Hash).unwrap())
-        .find(|outcome| !outcome.failures.is_empty());
+        .find(|result| !result.failures.is_empty());
     planted::plant(None);
     let found = found.unwrap_or_else(|| panic!("{defect:?} is not found"));
     println!(
@@ -23,8 +23,8 @@ fn found_by(defect: Defect) -> Outcome {
 }
 
 /// What the failures say, in all.
-fn words(outcome: &Outcome) -> String {
-    outcome.failures.join("\n")
+fn words(result: &RunResult) -> String {
+    result.failures.join("\n")
 }
 
 #[test]

@@ -13,37 +13,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig, ahead_of_clock};
-use crate::generator::Generator;
-use crate::send::{Outgoing, send};
-use crate::summary::Summary;
-
-/// How a command ended, with its words for the user printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All sound events were accepted, or the user stopped it.
-    Fine,
-    /// A sound event was refused, ingest could not be reached, or a file not be read.
-    Failed,
-    /// The settings cannot work.
-    Usage,
-}
-
-impl Outcome {
-    /// The exit code: 0, 1 or 2.
-    pub fn code(self) -> u8 {
-        self as u8
-    }
-}
+use crate::event::DueEvent;
+use crate::exit::Exit;
+use crate::post::{Summary, send};
+use crate::simulate::Generator;
 
 /// Does what the settings say until done or `stop` is cancelled.
-pub async fn run(config: &Config, stop: &CancellationToken) -> Outcome {
+pub async fn run(config: &Config, stop: &CancellationToken) -> Exit {
     let result = match &config.command {
         Some(Command::Replay(replay)) => run_replay(replay, &config.target, stop).await,
         None => run_fleet(&config.fleet, &config.target, stop).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("simulator: {error:#}");
-        Outcome::Usage
+        Exit::Usage
     })
 }
 
@@ -51,7 +34,7 @@ async fn run_fleet(
     fleet: &FleetConfig,
     target: &TargetConfig,
     stop: &CancellationToken,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Exit> {
     let plan = fleet.plan(Utc::now(), rand::random())?;
     let generator = Generator::new(&plan)?;
     let interval = fleet.interval();
@@ -83,10 +66,13 @@ async fn run_fleet(
         Some(count) => terminal::bar("sending", count, "events"),
         None => ProgressBar::hidden(),
     };
-    let (summary, _) = send(Arc::new(client), events, &options, stop, |done| {
-        bar.inc(done)
+    let mut summary = Summary::default();
+    let (ended, _) = send(Arc::new(client), events, &options, stop, |posted| {
+        summary.add(posted);
+        bar.inc(posted.events.len() as u64);
     })
     .await;
+    summary.ended = ended;
     bar.finish_and_clear();
     Ok(report(&summary, None))
 }
@@ -95,14 +81,14 @@ async fn run_replay(
     replay: &ReplayConfig,
     target: &TargetConfig,
     stop: &CancellationToken,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<Exit> {
     let events = replay.replay()?;
     if target.dry_run {
-        let (outcome, events) = print(events, stop).await;
+        let (exit, events) = print(events, stop).await;
         if let Some(events) = events {
             eprintln!("{}", events.counts());
         }
-        return Ok(outcome);
+        return Ok(exit);
     }
     let (client, options) = (
         target.client()?.stopped_by(stop.clone()),
@@ -111,10 +97,13 @@ async fn run_replay(
     info!(event = "replay_start", files = replay.files.len(), url = %target.ingest_url, "sending recorded events");
     let bar = terminal::bar_of_bytes("sending", total_bytes(&replay.files));
     let read = events.bytes_read();
-    let (summary, events) = send(Arc::new(client), events, &options, stop, |_| {
-        bar.set_position(read.load(Ordering::Relaxed))
+    let mut summary = Summary::default();
+    let (ended, events) = send(Arc::new(client), events, &options, stop, |posted| {
+        summary.add(posted);
+        bar.set_position(read.load(Ordering::Relaxed));
     })
     .await;
+    summary.ended = ended;
     bar.finish_and_clear();
     Ok(report(
         &summary,
@@ -131,22 +120,22 @@ fn total_bytes(files: &[PathBuf]) -> u64 {
 }
 
 /// Prints events as NDJSON, without pace, until the source or the reader ends.
-async fn print<S, E>(source: S, stop: &CancellationToken) -> (Outcome, Option<S>)
+async fn print<S, E>(source: S, stop: &CancellationToken) -> (Exit, Option<S>)
 where
-    S: Iterator<Item = Result<Outgoing, E>> + Send + 'static,
+    S: Iterator<Item = Result<DueEvent, E>> + Send + 'static,
     E: std::error::Error + 'static,
 {
     let stop = stop.clone();
     let printing = tokio::task::spawn_blocking(move || {
         let mut source = source;
         let mut out = BufWriter::new(std::io::stdout().lock());
-        let mut outcome = Outcome::Fine;
+        let mut exit = Exit::Fine;
         while let Some(event) = source.next().filter(|_| !stop.is_cancelled()) {
             let written = match event {
                 Ok(event) => writeln!(out, "{}", event.body),
                 Err(error) => {
                     eprintln!("simulator: {}", chain(&error));
-                    outcome = Outcome::Failed;
+                    exit = Exit::Failed;
                     break;
                 }
             };
@@ -156,21 +145,21 @@ where
             }
         }
         let _ = out.flush();
-        (outcome, source)
+        (exit, source)
     });
     match printing.await {
-        Ok((outcome, source)) => (outcome, Some(source)),
-        Err(_) => (Outcome::Failed, None),
+        Ok((exit, source)) => (exit, Some(source)),
+        Err(_) => (Exit::Failed, None),
     }
 }
 
 /// Prints the summary, and what to do where something failed.
-fn report(summary: &Summary, read: Option<String>) -> Outcome {
+fn report(summary: &Summary, read: Option<String>) -> Exit {
     if let Some(read) = read {
         println!("{read}");
     }
     println!("{summary}");
-    if let Some(failure) = &summary.failure {
+    if let Some(failure) = &summary.ended.failure {
         eprintln!("simulator: {}", chain(failure));
         if let Some(advice) = failure.advice() {
             eprintln!("{advice}");
@@ -183,8 +172,9 @@ fn report(summary: &Summary, read: Option<String>) -> Outcome {
             "ingest accepted events that break their contract"
         );
     }
-    match summary.is_fine() {
-        true => Outcome::Fine,
-        false => Outcome::Failed,
+    if summary.is_fine() {
+        Exit::Fine
+    } else {
+        Exit::Failed
     }
 }

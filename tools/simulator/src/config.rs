@@ -11,11 +11,9 @@ use contract::Kinds;
 use secrecy::SecretString;
 use service::logging::LogFormat;
 
-use crate::client::{Client, ClientConfig};
-use crate::compress::Compression;
-use crate::plan::Plan;
-use crate::replay::{Mapping, Replay, Speed};
-use crate::send::SendOptions;
+use crate::post::{Client, ClientConfig, Compression, SendOptions};
+use crate::replay::{Replay, Speed};
+use crate::simulate::Plan;
 
 /// Simulated time that a run covers at full speed unless `--span` says otherwise.
 const USUAL_SPAN: Duration = Duration::from_secs(2 * 3_600);
@@ -29,10 +27,10 @@ pub struct Config {
     /// What to do instead of simulating.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Of the simulation.
+    /// Settings of the simulation.
     #[command(flatten)]
     pub fleet: FleetConfig,
-    /// Of sending.
+    /// Settings of sending.
     #[command(flatten)]
     pub target: TargetConfig,
     /// How log lines are written.
@@ -43,7 +41,7 @@ pub struct Config {
 /// What to do instead of simulating.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Sends recorded data: CSV by a column mapping, or NDJSON of our own events.
+    /// Sends recorded events: NDJSON in our contracts.
     Replay(ReplayConfig),
 }
 
@@ -116,13 +114,10 @@ pub struct TargetConfig {
 /// Settings of a replay.
 #[derive(Debug, Clone, Args)]
 pub struct ReplayConfig {
-    /// Files to send, one after the other: CSV, .ndjson or .jsonl; plain, .gz or .zst.
+    /// Files to send, one after the other: .ndjson, .jsonl or .json, plain, .gz or .zst; - is
+    /// standard input.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// How the columns of CSV files become events: a TOML file, or the name of a built-in one
-    /// (obd2-kit, ucc-5g).
-    #[arg(long, env)]
-    pub mapping: Option<PathBuf>,
     /// How fast recorded time passes: 1 is as recorded, 60 an hour in a minute, max all at once.
     #[arg(long, env, default_value = "max")]
     pub speed: Speed,
@@ -177,7 +172,7 @@ impl FleetConfig {
         })
     }
 
-    /// Real time from each event to the next; none for as fast as possible.
+    /// Real time from each event to the next; `None` is as fast as possible.
     pub fn interval(&self) -> Option<Duration> {
         Duration::try_from_secs_f64(1.0 / self.rate).ok()
     }
@@ -231,32 +226,15 @@ impl ReplayConfig {
     ///
     /// # Errors
     ///
-    /// Where a file, the mapping or a declaration cannot be used, with words for the user.
+    /// Where a file or a declaration cannot be used, with words for the user.
     pub fn replay(&self) -> anyhow::Result<Replay> {
         let kinds = Kinds::load(self.contracts.as_deref()).context("cannot load CONTRACTS")?;
-        let mapping = match &self.mapping {
-            None => None,
-            Some(path) => {
-                let name = path.display().to_string();
-                let text = match (std::fs::read_to_string(path), Mapping::built_in(&name)) {
-                    (Ok(text), _) => text,
-                    (Err(_), Some(text)) => text.to_owned(),
-                    (Err(error), None) => {
-                        let built_in = Mapping::built_in_names();
-                        return Err(error).context(format!(
-                            "cannot read MAPPING `{name}`; built in are {built_in}"
-                        ));
-                    }
-                };
-                Some(Mapping::parse(&name, &text, &kinds)?)
-            }
-        };
-        Ok(Replay::new(&self.files, mapping, &kinds, self.speed)?)
+        Ok(Replay::new(&self.files, &kinds, self.speed)?)
     }
 }
 
-/// Simulated time runs level with the clock in a run by rate; in all others it may be further back.
-/// How far past `now` the last event of a plan would be; zero where it is not.
+/// How far past `now` the last event of a plan would be; zero if it is not. In a run bound to a rate
+/// simulated time keeps level with the clock, so that only the start counts.
 pub(crate) fn ahead_of_clock(plan: &Plan, rate_bound: bool, now: DateTime<Utc>) -> TimeDelta {
     let count = i32::try_from(plan.count.unwrap_or(0)).unwrap_or(i32::MAX);
     let span = TimeDelta::from_std(plan.step)
@@ -351,10 +329,8 @@ mod tests {
     fn a_replay_takes_the_settings_of_sending_after_its_files() {
         let config = config(&[
             "replay",
-            "a.csv.gz",
-            "b.csv",
-            "--mapping",
-            "ucc-5g",
+            "a.ndjson.gz",
+            "-",
             "--speed",
             "60",
             "--batch",

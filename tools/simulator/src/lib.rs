@@ -1,32 +1,20 @@
 #![doc = include_str!("../README.md")]
 
-mod answer;
-mod breakage;
-mod cell;
-mod client;
 mod commands;
-mod compress;
 mod config;
-mod fleet;
-mod generator;
-mod plan;
+mod event;
+mod exit;
+mod post;
 mod replay;
-mod retry;
-mod send;
-mod summary;
-mod vehicle;
+mod simulate;
 
-pub use answer::{Answer, PostError, Rejected};
-pub use breakage::Breakage;
-pub use client::{Client, ClientConfig, ClientCounts, ClientError};
-pub use commands::{Outcome, run};
-pub use compress::Compression;
+pub use commands::run;
 pub use config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig};
-pub use fleet::{Fleet, FleetEvent};
-pub use generator::{Class, Generator, Sent};
-pub use plan::{Plan, PlanError};
-pub use replay::{
-    Mapping, MappingError, Replay, ReplayCounts, ReplayError, Skip, Speed, SpeedError, is_ndjson,
+pub use event::{Class, DueEvent};
+pub use exit::Exit;
+pub use post::{
+    Answer, Client, ClientConfig, ClientCounts, ClientError, Compression, Ended, PostError, Posted,
+    Rejected, SendError, SendOptions, Summary, send,
 };
-pub use send::{Outgoing, SendError, SendOptions, send};
-pub use summary::Summary;
+pub use replay::{Replay, ReplayCounts, ReplayError, Skip, Speed, SpeedError};
+pub use simulate::{Breakage, Fleet, FleetEvent, Generator, Plan, PlanError, SimulatedEvent};

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use simulator::{Config, Outcome, run};
+use simulator::{Config, run};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let config = Config::parse();
     service::logging::init(config.log_format);
     let stop = service::stop::on_signal()?;
-    let outcome: Outcome = run(&config, &stop).await;
-    Ok(ExitCode::from(outcome.code()))
+    let exit = run(&config, &stop).await;
+    Ok(ExitCode::from(exit.code()))
 }

@@ -5,11 +5,10 @@ mod common;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::FakeIngest;
-use simulator::{Class, Client, ClientConfig, Outgoing, SendError, SendOptions, Summary, send};
+use simulator::{Class, Client, ClientConfig, DueEvent, SendError, SendOptions, Summary, send};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,8 +23,8 @@ fn client(url: &str) -> Arc<Client> {
     )
 }
 
-fn event(n: u64, class: Class, due: Option<Duration>) -> Result<Outgoing, Infallible> {
-    Ok(Outgoing {
+fn event(n: u64, class: Class, due: Option<Duration>) -> Result<DueEvent, Infallible> {
+    Ok(DueEvent {
         body: format!("{{\"n\":{n}}}"),
         class,
         due,
@@ -34,17 +33,17 @@ fn event(n: u64, class: Class, due: Option<Duration>) -> Result<Outgoing, Infall
 
 async fn run(
     url: &str,
-    events: impl Iterator<Item = Result<Outgoing, Infallible>> + Send + 'static,
+    events: impl Iterator<Item = Result<DueEvent, Infallible>> + Send + 'static,
     options: SendOptions,
     stop: &CancellationToken,
 ) -> Summary {
-    let done = AtomicU64::new(0);
-    let (summary, source) = send(client(url), events, &options, stop, |count| {
-        done.fetch_add(count, Ordering::Relaxed);
+    let mut summary = Summary::default();
+    let (ended, source) = send(client(url), events, &options, stop, |posted| {
+        summary.add(posted);
     })
     .await;
     assert!(source.is_some());
-    assert_eq!(done.load(Ordering::Relaxed), summary.total_sent());
+    summary.ended = ended;
     summary
 }
 
@@ -62,11 +61,11 @@ async fn every_event_is_posted_once_in_posts_of_the_asked_size() {
         (
             summary.total_sent(),
             summary.total_accepted(),
-            summary.requests
+            summary.ended.requests.requests
         ),
         (1_050, 1_050, 11)
     );
-    assert!(summary.is_fine() && !summary.stopped);
+    assert!(summary.is_fine() && !summary.ended.stopped);
     let mut seen = fake.events();
     seen.sort();
     seen.dedup();
@@ -85,7 +84,10 @@ async fn events_go_out_when_they_are_due_and_do_not_wait_for_distant_neighbours(
         ..SendOptions::default()
     };
     let summary = run(&url, events, options, &CancellationToken::new()).await;
-    assert_eq!((summary.total_accepted(), summary.requests), (4, 2));
+    assert_eq!(
+        (summary.total_accepted(), summary.ended.requests.requests),
+        (4, 2)
+    );
     assert!(start.elapsed() >= Duration::from_secs(3_600));
     assert_eq!(
         fake.received()[0]
@@ -138,7 +140,7 @@ async fn a_wrong_key_ends_the_run_at_once() {
     )
     .await;
     assert!(
-        matches!(&summary.failure, Some(SendError::Post(error)) if error.to_string().contains("wrong key"))
+        matches!(&summary.ended.failure, Some(SendError::Post(error)) if error.to_string().contains("wrong key"))
     );
     assert!(fake.received().len() < 20, "{}", fake.received().len());
     // ingest has answered: they are refused, not unknown.
@@ -169,7 +171,7 @@ async fn a_post_that_is_too_large_is_refused_and_the_run_goes_on() {
         ),
         (20, 10, 0)
     );
-    assert!(summary.failure.is_none() && !summary.is_fine());
+    assert!(summary.ended.failure.is_none() && !summary.is_fine());
 }
 
 #[tokio::test]
@@ -186,7 +188,7 @@ async fn a_stop_finishes_the_posts_under_way_and_sends_no_more() {
         stop.cancel();
         fake.events().len() as u64
     });
-    assert!(summary.stopped && summary.is_fine());
+    assert!(summary.ended.stopped && summary.is_fine());
     assert!(
         (there..=there + most_under_way).contains(&summary.total_sent()),
         "{} of {there}",

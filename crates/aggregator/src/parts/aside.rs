@@ -1,17 +1,18 @@
-//! Lines that a commit cannot take in, kept with their reason: `_aside/<commit>-<hash>.jsonl`.
+//! Lines that a commit leaves out, kept with their reason: [`aside_key`].
 //!
-//! The hash is the content's: finishing a commit again writes the same object, and under other
-//! declarations, or for some of its hours alone, another one beside it. Nothing that was kept is lost.
+//! The key holds a hash of the lines: a commit that is finished again writes the same object; under other
+//! declarations, or for some of its hours only, it writes another object. Nothing that was kept is lost.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aws::{CallError, Condition, Lake};
+use lake::key::aside_key;
+use lake::rows::Span;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::rows::group::Span;
+use crate::put::put;
 
-/// One line set aside.
 #[derive(Serialize)]
 struct Entry<'a> {
     reason: &'a str,
@@ -20,30 +21,24 @@ struct Entry<'a> {
     line: &'a str,
 }
 
-/// The lines of one commit that are set aside.
+/// The lines that one commit leaves out.
 #[derive(Default)]
 pub(crate) struct Aside {
+    /// JSONL.
     kept: Vec<u8>,
-    /// Lines whose text is not at hand: by object, which other content stays, and where the line is.
-    conflicts: BTreeMap<u32, Vec<(Conflict, Span)>>,
+    /// Lines whose text is not at hand, by the number of their object.
+    conflicts: BTreeMap<u32, Vec<Conflict>>,
 }
 
-/// An id that came with two contents.
+/// A line whose id has other content in the object `stays`.
 struct Conflict {
     id: String,
-    stays: Place,
-}
-
-/// Where the content is that stays.
-enum Place {
-    /// In an object of the commit.
-    Input(u32),
-    /// In a part of an earlier commit.
-    Part(String),
+    stays: String,
+    goes: Span,
 }
 
 impl Aside {
-    /// Keeps `line` of `object`; `reason` is a code to filter by.
+    /// Keeps a line with its reason, which is a code to filter by.
     pub(crate) fn keep(&mut self, reason: &str, detail: &str, object: &str, line: &str) {
         let entry = Entry {
             reason,
@@ -55,23 +50,19 @@ impl Aside {
         self.kept.push(b'\n');
     }
 
-    /// Keeps the line at `goes`: its id has other content at `stays`.
-    pub(crate) fn keep_conflict(&mut self, id: &str, stays: Span, goes: Span) {
-        self.push(id, Place::Input(stays.input), goes);
+    /// Keeps the line at `goes`, whose id has other content in the object of the key `stays`.
+    pub(crate) fn keep_conflict(&mut self, id: &str, stays: &str, goes: Span) {
+        self.conflicts
+            .entry(goes.input)
+            .or_default()
+            .push(Conflict {
+                id: id.to_owned(),
+                stays: stays.to_owned(),
+                goes,
+            });
     }
 
-    /// Keeps the line at `goes`: its id has other content in that part.
-    pub(crate) fn keep_conflict_with_part(&mut self, id: &str, part: &str, goes: Span) {
-        self.push(id, Place::Part(part.to_owned()), goes);
-    }
-
-    fn push(&mut self, id: &str, stays: Place, goes: Span) {
-        let id = id.to_owned();
-        let conflicts = self.conflicts.entry(goes.input).or_default();
-        conflicts.push((Conflict { id, stays }, goes));
-    }
-
-    /// Writes them, if there are any; `inputs` are the commit's objects.
+    /// Writes the lines, if there are any; `inputs` are the keys of the commit's objects.
     pub(crate) async fn write(
         mut self,
         lake: &Lake,
@@ -79,22 +70,18 @@ impl Aside {
         inputs: &[String],
     ) -> Result<(), CallError> {
         let input = |at: u32| inputs.get(at as usize).map_or("", String::as_str);
-        // Few come to this, so that reading their objects again is cheaper than holding all.
+        // Conflicts are rare: reading their objects again is cheaper than holding all objects.
         for (at, conflicts) in std::mem::take(&mut self.conflicts) {
             let object = lake.get(input(at)).await?;
             if object.is_none() {
                 tracing::warn!(event = "raw_missing", object.key = %input(at), "the object was deleted while it was taken in: lines that conflict are kept without their text");
             }
-            for (Conflict { id, stays }, goes) in conflicts {
-                let bytes = object
-                    .as_ref()
+            for Conflict { id, stays, goes } in conflicts {
+                let bytes = object.as_ref();
+                let bytes = bytes
                     .and_then(|object| object.body.get(goes.start as usize..goes.end as usize));
                 let line = String::from_utf8_lossy(bytes.unwrap_or_default());
-                let place = match &stays {
-                    Place::Input(at) => input(*at),
-                    Place::Part(key) => key,
-                };
-                let detail = format!("event_id `{id}` has other content in `{place}`");
+                let detail = format!("event_id `{id}` has other content in `{stays}`");
                 self.keep("conflict", &detail, input(at), line.trim_end());
             }
         }
@@ -102,15 +89,8 @@ impl Aside {
             return Ok(());
         }
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &self.kept).as_fields().0;
-        let key = format!("_aside/{commit:010}-{hash:08x}.jsonl");
-        lake.put(
-            &key,
-            self.kept.into(),
-            "application/x-ndjson",
-            HashMap::new(),
-            Condition::Always,
-        )
-        .await
-        .map(|_| ())
+        let key = aside_key(commit, hash);
+        put(lake, &key, self.kept, None, Condition::Always).await?;
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! The parts of `curated/`: rows come in, one Parquet object for each commit, kind and hour goes out; what could not
-//! become a row goes to `_aside/` with its reason.
+//! The parts of one commit: rows come in, one Parquet object for each kind and hour goes out, without ids that stand
+//! in parts of earlier commits; a line that is left out goes to `_aside/` with its reason.
 
 pub(crate) mod aside;
-pub(crate) mod part_file;
+pub(crate) mod part_store;
 pub(crate) mod seen_ids;

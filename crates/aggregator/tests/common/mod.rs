@@ -151,7 +151,7 @@ impl TestLake {
         rows
     }
 
-    /// The aggregates as their JSONL says them, by kind, hour, entity and signal.
+    /// The aggregates in the JSONL, by kind, hour, entity and signal.
     pub async fn aggregates(&self) -> BTreeMap<String, serde_json::Value> {
         let mut rows = BTreeMap::new();
         for key in self
@@ -194,7 +194,7 @@ pub fn cell(id: &str, time: &str, utilisation: f64) -> String {
     )
 }
 
-/// Lets so many requests through, and holds the next one: before it takes effect, or after.
+/// Lets a number of requests through and holds the next one: before it takes effect, or after.
 #[derive(Debug, Clone)]
 pub struct Gate {
     inner: SharedHttpClient,
@@ -202,7 +202,7 @@ pub struct Gate {
     after_effect: bool,
     /// Woken when a request is held.
     pub held: Arc<Notify>,
-    /// Lets the held request, and all after it, go on.
+    /// Lets the held request and all later ones go on.
     pub open: Arc<Notify>,
 }
 

@@ -3,59 +3,41 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use contract::Hour;
 use uuid::Uuid;
 
 use crate::batch::batcher::Batch;
-use crate::receive::decode::{EventMark, at};
+use crate::receive::contents::{EventMark, at};
 
-/// The content type of objects: newline-delimited JSON.
-pub const CONTENT_TYPE: &str = "application/x-ndjson";
+pub(crate) const CONTENT_TYPE: &str = "application/x-ndjson";
 
 /// Namespace of the objects' UUIDs (UUID v5, RFC 9562, section 5.5).
 const NAMESPACE: Uuid = Uuid::from_u128(0x3f0a_9d5e_7b1c_4c62_8e57_1d0b_64a9_f213);
 
 /// An object to write: the events of a batch that arrived in one hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawObject {
-    /// The arrival hour.
-    pub hour: Hour,
+pub(crate) struct RawObject {
+    /// The hour in which ingest received the events.
+    pub(crate) hour: Hour,
     /// `raw/year=YYYY/month=MM/day=DD/hour=HH/part-<uuid>.jsonl`.
-    pub key: String,
+    pub(crate) key: String,
     /// The lines, in the order of message ids.
-    pub body: Bytes,
-    /// How many lines it has.
-    pub events: usize,
-    /// The earliest event time.
-    pub first: DateTime<Utc>,
-    /// The latest event time.
-    pub last: DateTime<Utc>,
+    pub(crate) body: Bytes,
+    /// Number of lines.
+    pub(crate) events: usize,
+    /// User metadata in S3: number of events, first and last event time.
+    pub(crate) metadata: HashMap<String, String>,
 }
 
-impl RawObject {
-    /// The metadata that it is written with.
-    pub fn metadata(&self) -> HashMap<String, String> {
-        HashMap::from(
-            [
-                ("events", self.events.to_string()),
-                ("first-event-time", contract::format_millis(self.first)),
-                ("last-event-time", contract::format_millis(self.last)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        )
-    }
-}
-
-/// The batch's objects, one for each arrival hour. They take the lines from the batch, so that
-/// these are in memory once.
+/// The batch's objects, one for each arrival hour. The lines move out of the batch, so that they are
+/// in memory once.
 ///
-/// A key follows from the ids of the batch's messages, the hour and the lines: writing the same
-/// batch again overwrites the same object with the same bytes. The lines are part of it because a
-/// message may be read otherwise at a later delivery, once declarations have changed: that must
-/// not take the place of what was written before.
-pub fn objects(batch: &mut Batch) -> Vec<RawObject> {
-    let mut parts: BTreeMap<Hour, Part> = BTreeMap::new();
+/// The key depends on the ids of the batch's messages, the hour and the lines: writing the same
+/// batch again overwrites the same object with the same bytes. The lines count because declarations
+/// may change between two deliveries of a message: what is then read differently must not replace
+/// what was written before.
+pub(crate) fn objects(batch: &mut Batch) -> Vec<RawObject> {
+    let mut growing: BTreeMap<Hour, GrowingObject> = BTreeMap::new();
     let bytes = batch.bytes;
     for delivery in batch.messages.values_mut() {
         let contents = &mut delivery.contents;
@@ -66,60 +48,51 @@ pub fn objects(batch: &mut Batch) -> Vec<RawObject> {
         };
         let hour = Hour::of(at(first));
         if hour == Hour::of(at(last)) {
-            let part = parts.entry(hour).or_default();
-            part.add_lines(lines, bytes);
-            part.note(&contents.events);
+            let object = growing.entry(hour).or_default();
+            object.add_lines(lines, bytes);
+            object.note(&contents.events);
             continue;
         }
         let lines = lines.split_inclusive(|byte| *byte == b'\n');
         for (mark, line) in contents.events.iter().zip(lines) {
-            let part = parts.entry(mark.hour()).or_default();
-            part.body.extend_from_slice(line);
-            part.note(std::slice::from_ref(mark));
+            let object = growing.entry(mark.hour()).or_default();
+            object.body.extend_from_slice(line);
+            object.note(std::slice::from_ref(mark));
         }
     }
-    let mut ids = String::new();
-    for id in batch.messages.keys() {
-        ids.push_str(id);
-        ids.push('\n');
-    }
-    parts
+    let ids = batch.messages.keys().map(String::as_str);
+    let ids: String = ids.flat_map(|id| [id, "\n"]).collect();
+    growing
         .into_iter()
-        .map(|(hour, part)| {
-            let content = xxhash_rust::xxh3::xxh3_128(&part.body);
+        .map(|(hour, object)| {
+            let (first_ms, last_ms) = object.span_ms.unwrap_or_default();
+            let content = xxhash_rust::xxh3::xxh3_128(&object.body);
             let name = format!("{ids}{hour}\n{content:032x}");
+            let metadata = [
+                ("events", object.events.to_string()),
+                ("first-event-time", contract::format_millis(at(first_ms))),
+                ("last-event-time", contract::format_millis(at(last_ms))),
+            ];
             RawObject {
                 hour,
                 key: contract::raw_key(hour, Uuid::new_v5(&NAMESPACE, name.as_bytes())),
-                body: part.body.into(),
-                events: part.events,
-                first: at(part.first_ms),
-                last: at(part.last_ms),
+                body: object.body.into(),
+                events: object.events,
+                metadata: HashMap::from(metadata.map(|(name, value)| (name.to_owned(), value))),
             }
         })
         .collect()
 }
 
-/// An object as it grows.
-struct Part {
+#[derive(Default)]
+struct GrowingObject {
     body: Vec<u8>,
     events: usize,
-    first_ms: i64,
-    last_ms: i64,
+    /// First and last event time.
+    span_ms: Option<(i64, i64)>,
 }
 
-impl Default for Part {
-    fn default() -> Part {
-        Part {
-            body: Vec::new(),
-            events: 0,
-            first_ms: i64::MAX,
-            last_ms: i64::MIN,
-        }
-    }
-}
-
-impl Part {
+impl GrowingObject {
     /// Adds a message's lines to a body that will have at most `bytes`.
     fn add_lines(&mut self, lines: Vec<u8>, bytes: usize) {
         if self.body.is_empty() && lines.len() == bytes {
@@ -132,12 +105,12 @@ impl Part {
         self.body.extend_from_slice(&lines);
     }
 
-    /// Counts events, and the times between which they lie.
+    /// Counts the events and widens the bounds of their times.
     fn note(&mut self, marks: &[EventMark]) {
         self.events += marks.len();
         for mark in marks {
-            self.first_ms = self.first_ms.min(mark.time_ms);
-            self.last_ms = self.last_ms.max(mark.time_ms);
+            let (first, last) = self.span_ms.unwrap_or((mark.time_ms, mark.time_ms));
+            self.span_ms = Some((first.min(mark.time_ms), last.max(mark.time_ms)));
         }
     }
 }
@@ -145,8 +118,8 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::batcher::Delivery;
-    use crate::receive::decode::Contents;
+    use crate::receive::contents::Contents;
+    use crate::receive::delivery::Delivery;
 
     fn batch(messages: &[(&str, &[(&str, &str)])]) -> Batch {
         let mut batch = Batch::default();
@@ -162,7 +135,7 @@ mod tests {
                 id: (*id).to_owned(),
                 contents,
                 holds: vec![],
-                room: None,
+                _permit: None,
             };
             batch.messages.insert((*id).to_owned(), delivery);
         }
@@ -191,7 +164,7 @@ mod tests {
                 .key
                 .starts_with("raw/year=2025/month=10/day=04/hour=13/part-")
         );
-        let metadata = made[0].metadata();
+        let metadata = &made[0].metadata;
         assert_eq!(metadata["events"], "2");
         assert_eq!(metadata["first-event-time"], AT_12);
         assert_eq!(metadata["last-event-time"], AT_12);

@@ -4,41 +4,37 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use aws::{Aws, Queue};
+use aws::{Aws, CallError, Queue};
 use batch_consumer::dlq::{self, Filter, Letter, Listing};
 use chrono::Utc;
 use contract::Kinds;
 use service::{stop, terminal};
+use tokio_util::sync::CancellationToken;
 
-use crate::cli::table;
-use crate::cli::{Dlq, Queues, USAGE};
+use crate::cli::{Dlq, Queues, USAGE, table};
 
-/// Executes the command. Exit codes: 0 done, 1 something failed or was not found, 2 not understood.
+/// Columns of the table that `list` prints.
+#[rustfmt::skip]
+const COLUMNS: [&str; 8] = ["MESSAGE ID", "REASON", "KIND", "ENTITY", "EVENTS", "AGE", "RECEIVES", "DETAIL"];
+
+/// Executes the command. Exit codes: 0 done; 1 something failed, was not found or was stopped; 2 not understood.
 pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
     let stop = stop::on_signal().context("cannot listen for signals")?;
     match command {
-        Dlq::List {
-            queues,
-            which,
-            json,
-        } => {
+        Dlq::List { queues, only, json } => {
             let kinds = kinds(&queues)?;
-            let dlq = find(&queues).await?;
-            let listing = dlq::list(&dlq, &kinds, &which.filter(), &stop).await?;
+            let dlq = queue(&queues.dlq.dlq_name).await?;
+            let listing = dlq::list(&dlq, &kinds, &only.filter(), &stop).await?;
             print_list(&listing, &dlq, json)
         }
-        Dlq::Show {
-            queues,
-            message_id,
-            json,
-        } => {
+        Dlq::Show { queues, id, json } => {
             let kinds = kinds(&queues)?;
-            let dlq = find(&queues).await?;
-            match dlq::show(&dlq, &kinds, &message_id, &stop).await? {
+            let dlq = queue(&queues.dlq.dlq_name).await?;
+            match dlq::show(&dlq, &kinds, &id, &stop).await? {
                 Some(letter) => print_letter(&letter, json),
                 None => {
                     eprintln!(
-                        "batch-consumer: there is no letter `{message_id}` in `{}`, or another look hides it just now",
+                        "batch-consumer: there is no letter `{id}` in `{}`, or another look hides it just now",
                         dlq.name()
                     );
                     Ok(ExitCode::FAILURE)
@@ -47,23 +43,23 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
         }
         Dlq::Replay {
             queues,
-            which,
+            only,
             id,
             dry_run,
         } => {
-            let dlq = find(&queues).await?;
+            let dlq = queue(&queues.dlq.dlq_name).await?;
             let queue = queue(&queues.queue.queue_name).await?;
             let filter = Filter {
                 ids: id,
-                // Letters that a consumer sends back meanwhile are for the next run.
+                // Letters that a consumer sends meanwhile are for the next run: this one would not end.
                 sent_before: Some(Utc::now()),
-                ..which.filter()
+                ..only.filter()
             };
             replay(&dlq, &queue, &filter, dry_run, &stop).await
         }
-        Dlq::Purge { queues, which, yes } => {
-            let dlq = find(&queues).await?;
-            let purged = dlq::purge(&dlq, &which.filter(), !yes, &stop).await?;
+        Dlq::Purge { queues, only, yes } => {
+            let dlq = queue(&queues.dlq.dlq_name).await?;
+            let purged = dlq::purge(&dlq, &only.filter(), !yes, &stop).await?;
             if !yes {
                 eprintln!(
                     "batch-consumer: would delete {} for good: add `--yes` to do it",
@@ -80,10 +76,6 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
             finish(purged.failure, purged.stopped)
         }
     }
-}
-
-async fn find(queues: &Queues) -> anyhow::Result<Queue> {
-    queue(&queues.dlq.dlq_name).await
 }
 
 async fn queue(name: &str) -> anyhow::Result<Queue> {
@@ -106,7 +98,7 @@ async fn replay(
     queue: &Queue,
     filter: &Filter,
     dry_run: bool,
-    stop: &tokio_util::sync::CancellationToken,
+    stop: &CancellationToken,
 ) -> anyhow::Result<ExitCode> {
     let bar = terminal::bar("sending", 0, "letters");
     let replayed = dlq::replay(dlq, queue, filter, dry_run, stop, |done, all| {
@@ -136,44 +128,31 @@ async fn replay(
 }
 
 fn print_list(listing: &Listing, dlq: &Queue, json: bool) -> anyhow::Result<ExitCode> {
-    if json {
-        for letter in &listing.letters {
+    let now = Utc::now();
+    let mut rows = Vec::new();
+    for letter in &listing.letters {
+        if json {
             println!("{}", serde_json::to_string(letter)?);
+            continue;
         }
-    } else {
-        let now = Utc::now();
-        let mut rows = vec![
-            [
-                "MESSAGE ID",
-                "REASON",
-                "KIND",
-                "ENTITY",
-                "EVENTS",
-                "AGE",
-                "RECEIVES",
-                "DETAIL",
-            ]
-            .map(str::to_owned),
-        ];
-        for letter in &listing.letters {
-            rows.push([
-                letter.message_id.clone(),
-                letter.reason.clone(),
-                letter.kind.clone().unwrap_or_else(|| "-".to_owned()),
-                table::short(letter.entity.as_deref().unwrap_or("-"), 24),
-                letter.events.to_string(),
-                age((now - letter.received_at).to_std().unwrap_or_default()),
-                letter.receives.to_string(),
-                table::short(letter.detail.as_deref().unwrap_or("-"), 80),
-            ]);
-        }
-        if rows.len() > 1 {
-            print!("{}", table::aligned(&rows));
-        }
+        rows.push([
+            letter.message_id.clone(),
+            letter.reason.clone(),
+            letter.kind.as_deref().unwrap_or("-").to_owned(),
+            table::short(letter.entity.as_deref().unwrap_or("-"), 24),
+            letter.events.to_string(),
+            age((now - letter.received_at).to_std().unwrap_or_default()),
+            letter.receives.to_string(),
+            table::short(letter.detail.as_deref().unwrap_or("-"), 80),
+        ]);
     }
-    let part = if listing.partial { ", not all" } else { "" };
+    if !rows.is_empty() {
+        rows.insert(0, COLUMNS.map(str::to_owned));
+        print!("{}", table::aligned(&rows));
+    }
+    let partial = if listing.partial { ", not all" } else { "" };
     eprintln!(
-        "{} listed of {} looked at in `{}`{part}",
+        "{} listed of {} looked at in `{}`{partial}",
         letters(listing.letters.len()),
         listing.seen,
         dlq.name()
@@ -206,15 +185,12 @@ fn print_letter(letter: &Letter, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn finish(failure: Option<aws::CallError>, stopped: bool) -> anyhow::Result<ExitCode> {
-    if let Some(failure) = failure {
-        return Err(failure.into());
+fn finish(failure: Option<CallError>, stopped: bool) -> anyhow::Result<ExitCode> {
+    match failure {
+        Some(failure) => Err(failure.into()),
+        None if stopped => Ok(ExitCode::FAILURE),
+        None => Ok(ExitCode::SUCCESS),
     }
-    Ok(if stopped {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
 }
 
 fn letters(count: usize) -> String {
@@ -229,7 +205,7 @@ fn early(stopped: bool) -> &'static str {
     }
 }
 
-/// The two largest units: `3h 12m`.
+/// The age in its two largest units: `3h 12m`.
 fn age(age: Duration) -> String {
     let text = humantime::format_duration(Duration::from_secs(age.as_secs())).to_string();
     text.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")

@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use aws::{DlqSettings, QueueSettings};
-use batch_consumer::Config;
-use batch_consumer::config::METRICS_LISTEN;
 use batch_consumer::dlq::Filter;
+use batch_consumer::{Config, METRICS_LISTEN};
 use clap::{Args, Parser, Subcommand};
 
 /// Exit code of a command that was not understood, as clap's own.
@@ -42,53 +41,54 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Health {
-    /// Where it serves its metrics.
+    /// Address at which it serves its metrics.
     #[arg(long, env, default_value_t = METRICS_LISTEN)]
     pub(crate) metrics_listen: SocketAddr,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dlq {
-    /// List the letters, oldest first.
+    /// List dead letters, oldest first.
     List {
         #[command(flatten)]
         queues: Queues,
         #[command(flatten)]
-        which: Which,
-        /// One JSON object a line, with all that is known, instead of a table.
+        only: Selection,
+        /// Print one JSON object a line, with all that is known, instead of a table.
         #[arg(long)]
         json: bool,
     },
-    /// Show one letter: attributes and body, a pack unfolded.
+    /// Show one dead letter: its attributes, and its body with a pack unpacked.
     Show {
         #[command(flatten)]
         queues: Queues,
-        /// Its message id, as `list` shows it.
-        message_id: String,
-        /// As one JSON object.
+        /// Message id of the letter, as `list` shows it.
+        #[arg(value_name = "MESSAGE_ID")]
+        id: String,
+        /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
-    /// Send letters back to the queue of events; each is deleted once it is sent.
+    /// Send dead letters back to the queue of events; each is deleted once it is sent.
     Replay {
         #[command(flatten)]
         queues: Queues,
         #[command(flatten)]
-        which: Which,
-        /// Only those with this message id; may be given several times.
+        only: Selection,
+        /// Only the letter with this message id; may be given several times.
         #[arg(long, value_name = "MESSAGE_ID")]
         id: Vec<String>,
-        /// Only say how many would be sent.
+        /// Only say how many letters would be sent.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Delete letters for good.
+    /// Delete dead letters for good.
     Purge {
         #[command(flatten)]
         queues: Queues,
         #[command(flatten)]
-        which: Which,
-        /// Delete them; without it, only say how many would be.
+        only: Selection,
+        /// Delete the letters; without it, only say how many would be deleted.
         #[arg(long)]
         yes: bool,
     },
@@ -100,22 +100,22 @@ pub(crate) struct Queues {
     pub(crate) queue: QueueSettings,
     #[command(flatten)]
     pub(crate) dlq: DlqSettings,
-    /// Folder of further kinds' declarations (`*.toml`).
+    /// Folder with declarations of further kinds (`*.toml`).
     #[arg(long, env, value_name = "FOLDER")]
     pub(crate) contracts: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Which {
-    /// Only those with this reason, such as `undecodable`, `wrong_type` or `max_receives`.
+pub(crate) struct Selection {
+    /// Only letters with this reason, such as `undecodable`, `wrong_type` or `max_receives`.
     #[arg(long)]
     reason: Option<String>,
-    /// At most this many.
+    /// At most this many letters.
     #[arg(long)]
     limit: Option<usize>,
 }
 
-impl Which {
+impl Selection {
     pub(crate) fn filter(self) -> Filter {
         Filter {
             reason: self.reason,

@@ -10,12 +10,10 @@ pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     }
     let mut text = String::new();
     for row in rows {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            line.push_str(cell);
-            let padding = width - cell.chars().count() + 2;
-            line.extend(std::iter::repeat_n(' ', padding));
-        }
+        let cells = widths.iter().zip(row);
+        let line: String = cells
+            .map(|(&width, cell)| format!("{cell:<width$}  "))
+            .collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }

@@ -4,21 +4,22 @@ use aws::{CallError, Queue};
 use contract::Kinds;
 use tokio_util::sync::CancellationToken;
 
-use super::letter::{Letter, Summary};
-use super::sweep::{Filter, Sweep};
+use super::filter::Filter;
+use super::summary::{Letter, Summary};
+use super::sweep::Sweep;
 
 /// What a listing found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The letters that are meant.
+    /// The letters that match the filter, oldest first.
     pub letters: Vec<Summary>,
     /// How many letters were looked at.
     pub seen: usize,
-    /// Whether it ended before all were seen, by its limit or by `stop`.
+    /// Whether the limit or `stop` ended the listing before all letters were seen.
     pub partial: bool,
 }
 
-/// Lists the letters that `filter` means, oldest first. All are visible again when it returns.
+/// Lists the letters that match `filter`. All letters are visible again when it returns.
 ///
 /// # Errors
 ///
@@ -29,32 +30,27 @@ pub async fn list(
     filter: &Filter,
     stop: &CancellationToken,
 ) -> Result<Listing, CallError> {
-    let (mut sweep, _) = Sweep::open(dlq).await?;
+    let mut sweep = Sweep::open(dlq, stop).await?;
     let mut listing = Listing::default();
-    let result = async {
-        while let Some(messages) = sweep.next(stop).await? {
-            let picked = filter.pick(messages, listing.letters.len());
-            let summaries = picked.iter().map(|message| Summary::of(kinds, message));
-            listing.letters.extend(summaries);
-            if filter.is_satisfied(listing.letters.len()) {
-                listing.partial = true;
-                break;
-            }
+    while let Some(messages) = sweep.next().await {
+        let picked = filter.pick(messages, listing.letters.len());
+        let summaries = picked.iter().map(|message| Summary::of(kinds, message));
+        listing.letters.extend(summaries);
+        if filter.is_satisfied(listing.letters.len()) {
+            listing.partial = true;
+            break;
         }
-        Ok(())
     }
-    .await;
-    listing.seen = sweep.seen();
+    listing.seen = sweep.seen.len();
     listing.partial |= stop.is_cancelled();
-    sweep.close().await;
-    result?;
+    sweep.close().await?;
     listing
         .letters
         .sort_by(|a, b| (a.received_at, &a.message_id).cmp(&(b.received_at, &b.message_id)));
     Ok(listing)
 }
 
-/// The letter with that message id; none if there is none.
+/// The letter with that message id; `None` if no letter has it.
 ///
 /// # Errors
 ///
@@ -65,16 +61,14 @@ pub async fn show(
     message_id: &str,
     stop: &CancellationToken,
 ) -> Result<Option<Letter>, CallError> {
-    let (mut sweep, _) = Sweep::open(dlq).await?;
-    let result = async {
-        while let Some(messages) = sweep.next(stop).await? {
-            if let Some(found) = messages.into_iter().find(|one| one.id == message_id) {
-                return Ok(Some(found));
-            }
+    let mut sweep = Sweep::open(dlq, stop).await?;
+    let mut found = None;
+    while let Some(messages) = sweep.next().await {
+        found = messages.into_iter().find(|one| one.id == message_id);
+        if found.is_some() {
+            break;
         }
-        Ok(None)
     }
-    .await;
-    sweep.close().await;
-    Ok(result?.map(|message| Letter::of(kinds, message)))
+    sweep.close().await?;
+    Ok(found.map(|message| Letter::of(kinds, message)))
 }

@@ -3,56 +3,53 @@
 use aws::{CallError, Queue};
 use tokio_util::sync::CancellationToken;
 
-use super::sweep::{Filter, Sweep};
+use super::filter::Filter;
+use super::sweep::Sweep;
 
 /// How a purge went.
 #[derive(Debug, Default)]
 pub struct Purged {
-    /// Letters that were meant.
+    /// Letters that match the filter.
     pub matched: usize,
-    /// Letters that are deleted; none in a dry run.
+    /// Letters that were deleted; 0 in a dry run.
     pub deleted: usize,
     /// Letters that could not be deleted; they stay.
     pub undeleted: usize,
-    /// The last failure.
+    /// The last deletion that failed.
     pub failure: Option<CallError>,
-    /// Whether `stop` ended it early.
+    /// Whether `stop` came before all letters were seen.
     pub stopped: bool,
 }
 
-/// Deletes the letters that `filter` means; a dry run only counts. They are deleted one by one, so
-/// that the count is exact and letters that come meanwhile, past the filter's instant, stay.
+/// Deletes the letters that match `filter`; a dry run only counts them. The queue itself is not
+/// purged, so that the count is exact and letters that come meanwhile, past the filter's instant, stay.
 ///
 /// # Errors
 ///
-/// [`CallError`] of a receive; what was deleted until then stays so.
+/// [`CallError`] of a receive; the letters that were deleted before stay deleted.
 pub async fn purge(
     dlq: &Queue,
     filter: &Filter,
     dry_run: bool,
     stop: &CancellationToken,
 ) -> Result<Purged, CallError> {
-    let (mut sweep, _) = Sweep::open(dlq).await?;
+    let mut sweep = Sweep::open(dlq, stop).await?;
     let mut purged = Purged::default();
-    let result = async {
-        while let Some(messages) = sweep.next(stop).await? {
-            let letters = filter.pick(messages, purged.matched);
-            purged.matched += letters.len();
-            if !dry_run {
-                let ids: Vec<String> = letters.into_iter().map(|letter| letter.id).collect();
-                let failures = sweep.delete(&ids).await;
-                purged.deleted += ids.len() - failures.len();
-                purged.undeleted += failures.len();
-                purged.failure = failures.into_iter().next_back().or(purged.failure.take());
-            }
-            if filter.is_satisfied(purged.matched) {
-                break;
-            }
+    while let Some(messages) = sweep.next().await {
+        let letters = filter.pick(messages, purged.matched);
+        purged.matched += letters.len();
+        if !dry_run {
+            let ids: Vec<String> = letters.into_iter().map(|letter| letter.id).collect();
+            let failures = sweep.delete(&ids).await;
+            purged.deleted += ids.len() - failures.len();
+            purged.undeleted += failures.len();
+            purged.failure = failures.into_iter().next_back().or(purged.failure.take());
         }
-        Ok(())
+        if filter.is_satisfied(purged.matched) {
+            break;
+        }
     }
-    .await;
     purged.stopped = stop.is_cancelled();
-    sweep.close().await;
-    result.map(|()| purged)
+    sweep.close().await?;
+    Ok(purged)
 }

@@ -1,40 +1,41 @@
 //! Sending letters back to the queue of events.
 
 use aws::{CallError, Message, Outgoing, Queue};
-use contract::{ATTRIBUTE_CODEC, ATTRIBUTE_REASON};
+use contract::{ATTRIBUTE_REASON, Envelope};
 use tokio_util::sync::CancellationToken;
 
-use super::sweep::{Filter, Sweep};
-use crate::receive::letter::{
+use super::filter::Filter;
+use super::sweep::Sweep;
+use crate::receive::dead_letter::{
     ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, received_at,
 };
 
 /// How a replay went.
 #[derive(Debug, Default)]
 pub struct Replayed {
-    /// Letters that were meant.
+    /// Letters that match the filter.
     pub matched: usize,
-    /// Letters that are in the queue of events again; none in a dry run.
+    /// Letters that are in the queue of events again; 0 in a dry run.
     pub sent: usize,
     /// Letters that could not be sent; they stay.
     pub unsent: usize,
     /// Letters that were sent and could not be deleted: a later replay sends them again.
     pub undeleted: usize,
-    /// The last failure.
+    /// The last sending or deletion that failed.
     pub failure: Option<CallError>,
-    /// Whether `stop` ended it early.
+    /// Whether `stop` came before all letters were seen.
     pub stopped: bool,
 }
 
-/// Sends the letters that `filter` means to `queue`, each as it was before it died, and deletes
-/// each only once it is sent: cut off halfway and run again it may send one twice, and loses none.
-/// A dry run only counts. The letters that stay are visible again when it returns.
+/// Sends the letters that match `filter` to `queue`, each as its message was before, and deletes each
+/// letter only after that: a replay that is cut off and run again may send a letter twice, and loses
+/// none. A dry run only counts. The letters that stay are visible again when it returns.
 ///
-/// `progress` is told how many letters have been dealt with, and how many there are, about.
+/// `progress` is told how many letters were dealt with, and approximately how many there are.
 ///
 /// # Errors
 ///
-/// [`CallError`] of a receive; what was replayed until then stays so.
+/// [`CallError`] of a receive; the letters that were replayed before stay replayed.
 pub async fn replay(
     dlq: &Queue,
     queue: &Queue,
@@ -43,26 +44,23 @@ pub async fn replay(
     stop: &CancellationToken,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Replayed, CallError> {
-    let (mut sweep, depth) = Sweep::open(dlq).await?;
+    let mut sweep = Sweep::open(dlq, stop).await?;
+    let all = filter.limit.unwrap_or(usize::MAX).min(sweep.depth);
     let mut replayed = Replayed::default();
-    let result = async {
-        while let Some(messages) = sweep.next(stop).await? {
-            let letters = filter.pick(messages, replayed.matched);
-            replayed.matched += letters.len();
-            if !dry_run {
-                send(&mut sweep, queue, &letters, &mut replayed).await;
-            }
-            progress(replayed.matched, filter.limit.unwrap_or(depth).min(depth));
-            if filter.is_satisfied(replayed.matched) {
-                break;
-            }
+    while let Some(messages) = sweep.next().await {
+        let letters = filter.pick(messages, replayed.matched);
+        replayed.matched += letters.len();
+        if !dry_run {
+            send(&mut sweep, queue, &letters, &mut replayed).await;
         }
-        Ok(())
+        progress(replayed.matched, all);
+        if filter.is_satisfied(replayed.matched) {
+            break;
+        }
     }
-    .await;
     replayed.stopped = stop.is_cancelled();
-    sweep.close().await;
-    result.map(|()| replayed)
+    sweep.close().await?;
+    Ok(replayed)
 }
 
 async fn send(sweep: &mut Sweep<'_>, queue: &Queue, letters: &[Message], replayed: &mut Replayed) {
@@ -83,15 +81,15 @@ async fn send(sweep: &mut Sweep<'_>, queue: &Queue, letters: &[Message], replaye
     replayed.failure = failures.into_iter().next_back().or(replayed.failure.take());
 }
 
-/// The letter as a message of the queue of events. Plain events keep the time at which they were
-/// received first, so that one which is replayed twice gives the same line twice.
+/// The letter as a message of the queue of events. Plain events keep their first time of receipt, so
+/// that an event which is replayed twice gives the same line twice.
 fn revived(letter: &Message) -> Outgoing {
     let mut attributes = letter.attributes.clone();
     for name in [ATTRIBUTE_REASON, ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE] {
         attributes.remove(name);
     }
-    if attributes.contains_key(ATTRIBUTE_CODEC) {
-        // A pack's lines say themselves when they were received.
+    if Envelope::read(&letter.body, &letter.attributes).is_pack() {
+        // The lines of a pack have their time of receipt.
         attributes.remove(ATTRIBUTE_RECEIVED_AT);
     } else {
         attributes.insert(

@@ -4,55 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws::{CallError, MAX_ENTRIES, Message, Queue};
-use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
-
-use super::letter::reason_of;
-
-/// Which letters an operation is about; the default is all of them.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only those with this reason.
-    pub reason: Option<String>,
-    /// Only those with one of these message ids; none stands for any.
-    pub ids: Vec<String>,
-    /// Only those that were sent before this instant: a replay that a consumer answers at once
-    /// with new letters would not end without it.
-    pub sent_before: Option<DateTime<Utc>>,
-    /// At most this many.
-    pub limit: Option<usize>,
-}
-
-impl Filter {
-    /// Whether the letter is meant, the limit apart.
-    pub fn matches(&self, message: &Message) -> bool {
-        self.reason
-            .as_deref()
-            .is_none_or(|reason| reason == reason_of(message))
-            && (self.ids.is_empty() || self.ids.contains(&message.id))
-            && self
-                .sent_before
-                .is_none_or(|instant| message.sent_at < instant)
-    }
-
-    /// Whether `found` letters are as many as there can be.
-    pub fn is_satisfied(&self, found: usize) -> bool {
-        self.limit.is_some_and(|limit| found >= limit)
-            || (!self.ids.is_empty() && found >= self.ids.len())
-    }
-
-    /// Keeps the letters that are meant, within the limit; `found` were there before.
-    pub(super) fn pick(&self, messages: Vec<Message>, found: usize) -> Vec<Message> {
-        let room = self
-            .limit
-            .map_or(usize::MAX, |limit| limit - found.min(limit));
-        messages
-            .into_iter()
-            .filter(|message| self.matches(message))
-            .take(room)
-            .collect()
-    }
-}
 
 /// How long a receive waits: long enough that SQS asks all of its servers.
 const WAIT: Duration = Duration::from_secs(1);
@@ -66,45 +18,55 @@ const PER_RECEIVE: Duration = Duration::from_millis(200);
 /// A walk that is under way. End it with [`Sweep::close`], or its letters stay hidden.
 pub(super) struct Sweep<'q> {
     queue: &'q Queue,
+    stop: &'q CancellationToken,
+    /// Letters in the queue when the walk began, approximately.
+    pub(super) depth: usize,
     hidden: Duration,
-    /// Receipt handles of what was seen, by message id; empty once it is deleted.
-    seen: BTreeMap<String, String>,
+    /// Receipt handles of the letters that were seen, by message id; empty once a letter is deleted.
+    pub(super) seen: BTreeMap<String, String>,
+    /// Receives in a row that brought only letters seen before.
     stale: usize,
+    /// The receive that ended the walk.
+    failure: Option<CallError>,
 }
 
 impl<'q> Sweep<'q> {
-    /// Starts a walk; also gives about how many letters there are.
-    pub(super) async fn open(queue: &'q Queue) -> Result<(Sweep<'q>, usize), CallError> {
+    pub(super) async fn open(
+        queue: &'q Queue,
+        stop: &'q CancellationToken,
+    ) -> Result<Sweep<'q>, CallError> {
         let depth = queue.depth().await?.total();
         // Hidden for as long as the walk takes, so that a receive brings what was not seen yet.
         let receives = u32::try_from(depth / MAX_ENTRIES as u64).unwrap_or(u32::MAX);
         let hidden = PER_RECEIVE
             .saturating_mul(receives)
             .clamp(HIDDEN.0, HIDDEN.1);
-        let sweep = Sweep {
+        Ok(Sweep {
             queue,
+            stop,
+            depth: usize::try_from(depth).unwrap_or(usize::MAX),
             hidden: Duration::from_secs(hidden.as_secs()),
             seen: BTreeMap::new(),
             stale: 0,
-        };
-        Ok((sweep, usize::try_from(depth).unwrap_or(usize::MAX)))
+            failure: None,
+        })
     }
 
-    /// The next letters, up to ten that were not seen before; none once all were seen, or `stop`.
-    pub(super) async fn next(
-        &mut self,
-        stop: &CancellationToken,
-    ) -> Result<Option<Vec<Message>>, CallError> {
-        // Twice nothing but known ones: those hidden first come back already, the walk was slow
-        // or others look too.
-        while self.stale < 2 && !stop.is_cancelled() {
-            let messages = self
-                .queue
-                .receive(MAX_ENTRIES, WAIT, Some(self.hidden))
-                .await?;
-            if messages.is_empty() {
-                return Ok(None);
-            }
+    /// The next letters, up to ten that were not seen before; `None` once all were seen, after
+    /// `stop`, or after a receive that failed.
+    pub(super) async fn next(&mut self) -> Option<Vec<Message>> {
+        // Twice nothing but known letters: the first ones are visible again already, because the
+        // walk was slow, or others look too.
+        while self.stale < 2 && !self.stop.is_cancelled() {
+            let received = self.queue.receive(MAX_ENTRIES, WAIT, Some(self.hidden));
+            let messages = match received.await {
+                Ok(messages) if messages.is_empty() => return None,
+                Ok(messages) => messages,
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    return None;
+                }
+            };
             let mut fresh = Vec::with_capacity(messages.len());
             for message in messages {
                 let handle = message.receipt_handle.clone();
@@ -114,19 +76,14 @@ impl<'q> Sweep<'q> {
             }
             if !fresh.is_empty() {
                 self.stale = 0;
-                return Ok(Some(fresh));
+                return Some(fresh);
             }
             self.stale += 1;
         }
-        Ok(None)
+        None
     }
 
-    /// How many letters were seen.
-    pub(super) fn seen(&self) -> usize {
-        self.seen.len()
-    }
-
-    /// Deletes letters that were seen; gives the errors of those that could not be.
+    /// Deletes letters that were seen; gives the errors of those that could not be deleted.
     pub(super) async fn delete(&mut self, ids: &[String]) -> Vec<CallError> {
         let handles: Vec<String> = ids
             .iter()
@@ -145,8 +102,12 @@ impl<'q> Sweep<'q> {
         failures
     }
 
-    /// Makes all that was seen and is still there visible again.
-    pub(super) async fn close(self) {
+    /// Makes all letters that were seen and are still there visible again.
+    ///
+    /// # Errors
+    ///
+    /// That of the receive that ended the walk, if one did.
+    pub(super) async fn close(self) -> Result<(), CallError> {
         let handles: Vec<String> = self
             .seen
             .into_values()
@@ -154,5 +115,6 @@ impl<'q> Sweep<'q> {
             .collect();
         // One that fails comes back by itself when its visibility timeout ends.
         self.queue.change_visibility(&handles, Duration::ZERO).await;
+        self.failure.map_or(Ok(()), Err)
     }
 }

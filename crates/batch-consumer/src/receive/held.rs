@@ -1,4 +1,4 @@
-//! Keeps what is held hidden from other consumers.
+//! Keeps messages hidden from other consumers while they are held.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws::Queue;
-use metrics::counter;
+use metrics::{counter, gauge};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::debug;
 
-use crate::metrics::{EXTENSION_FAILURES, EXTENSIONS};
+use crate::metrics::{EXTENSION_FAILURES, EXTENSIONS, HELD};
 
-/// The deliveries that are held; clones share them.
+/// The deliveries that are held now; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(Arc<Shared>);
+pub(crate) struct HeldDeliveries(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     entries: Mutex<Entries>,
-    /// Told when the last of what is held is let go.
+    /// Told when no delivery is held any more.
     emptied: Notify,
 }
 
@@ -28,38 +28,33 @@ struct Shared {
 struct Entries {
     next: u64,
     held: BTreeMap<u64, Entry>,
-    /// What is held no more and comes again by itself, with the time since when it is hidden.
+    /// Deliveries that come again by themselves, with the instant since when they are hidden.
     left: Vec<(Instant, String)>,
 }
 
 #[derive(Debug)]
 struct Entry {
     receipt_handle: String,
-    /// Since when the visibility timeout runs.
+    /// When the visibility timeout began to run, or was last extended.
     hidden_at: Instant,
-    /// Whether SQS says that it cannot be extended any more.
+    /// Whether SQS refuses to extend it, as after 12 h.
     expired: bool,
 }
 
 /// A delivery that is held; dropping it lets its visibility timeout run out.
 #[derive(Debug)]
-pub struct Hold {
-    registry: Registry,
+pub(crate) struct Hold {
+    deliveries: HeldDeliveries,
     number: u64,
-    receipt_handle: String,
+    pub(crate) receipt_handle: String,
 }
 
 impl Hold {
-    /// What deletes or extends the delivery.
-    pub fn receipt_handle(&self) -> &str {
-        &self.receipt_handle
-    }
-
     /// Leaves the delivery to come again when its visibility timeout ends, or at the stop if that
     /// is before.
-    pub fn leave(&self) {
-        let mut entries = self.registry.entries();
-        if let Some(entry) = self.registry.let_go(&mut entries, self.number) {
+    pub(crate) fn leave(&self) {
+        let mut entries = self.deliveries.entries();
+        if let Some(entry) = self.deliveries.let_go(&mut entries, self.number) {
             entries.left.push((entry.hidden_at, entry.receipt_handle));
         }
     }
@@ -67,14 +62,14 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut entries = self.registry.entries();
-        self.registry.let_go(&mut entries, self.number);
+        let mut entries = self.deliveries.entries();
+        self.deliveries.let_go(&mut entries, self.number);
     }
 }
 
-impl Registry {
+impl HeldDeliveries {
     /// Holds a delivery that came just now.
-    pub fn hold(&self, receipt_handle: String) -> Hold {
+    pub(crate) fn hold(&self, receipt_handle: String) -> Hold {
         let mut entries = self.entries();
         let number = entries.next;
         entries.next += 1;
@@ -86,76 +81,66 @@ impl Registry {
                 expired: false,
             },
         );
+        gauge!(HELD).set(entries.held.len() as f64);
         Hold {
-            registry: self.clone(),
+            deliveries: self.clone(),
             number,
             receipt_handle,
         }
     }
 
-    /// How many are held.
-    pub fn len(&self) -> usize {
+    fn let_go(&self, entries: &mut Entries, number: u64) -> Option<Entry> {
+        let entry = entries.held.remove(&number)?;
+        gauge!(HELD).set(entries.held.len() as f64);
+        if entries.held.is_empty() {
+            self.0.emptied.notify_waiters();
+        }
+        Some(entry)
+    }
+
+    pub(crate) fn len(&self) -> usize {
         self.entries().held.len()
     }
 
-    /// Whether none is held.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Waits until none is held.
-    pub async fn emptied(&self) {
+    /// Waits until no delivery is held.
+    pub(crate) async fn emptied(&self) {
         loop {
             // Hears also of what happens between this line and the wait.
             let emptied = self.0.emptied.notified();
-            if self.is_empty() {
+            if self.len() == 0 {
                 return;
             }
             emptied.await;
         }
     }
 
-    fn let_go(&self, entries: &mut Entries, number: u64) -> Option<Entry> {
-        let entry = entries.held.remove(&number);
-        if entries.held.is_empty() {
-            self.0.emptied.notify_waiters();
-        }
-        entry
-    }
-
-    /// The receipt handles of all that is held.
-    pub fn receipt_handles(&self) -> Vec<String> {
+    /// The receipt handles of the deliveries that are held.
+    pub(crate) fn receipt_handles(&self) -> Vec<String> {
         let entries = self.entries();
-        entries
-            .held
-            .values()
-            .map(|entry| entry.receipt_handle.clone())
-            .collect()
+        let held = entries.held.values();
+        held.map(|entry| entry.receipt_handle.clone()).collect()
     }
 
-    /// The receipt handles of what was left and is hidden still: for less than `timeout`.
-    pub fn left(&self, timeout: Duration) -> Vec<String> {
+    /// The receipt handles of the deliveries that were left and are still hidden: for less than `timeout`.
+    pub(crate) fn left(&self, timeout: Duration) -> Vec<String> {
         let mut entries = self.entries();
-        entries.left.retain(|(since, _)| since.elapsed() < timeout);
-        entries
-            .left
-            .iter()
-            .map(|(_, receipt_handle)| receipt_handle.clone())
+        entries.forget_visible(timeout);
+        let left = entries.left.iter();
+        left.map(|(_, receipt_handle)| receipt_handle.clone())
             .collect()
     }
 
-    /// Extends the visibility timeout of what is held, for as long as the future is polled: each
-    /// time a third of it has gone by. A delivery that cannot be extended, as after 12 h, is
-    /// counted and else left alone: it may come again, and `raw/` is at least once.
-    pub async fn keep_hidden(&self, queue: &Queue, timeout: Duration) -> Infallible {
-        // Twice as often as needed: at the latest, half of the timeout has gone by.
+    /// Extends the visibility timeout of held deliveries, for as long as the future is polled. A
+    /// delivery that cannot be extended, as after 12 h, is counted and otherwise left alone: it may
+    /// come again, and `raw/` is at least once.
+    pub(crate) async fn keep_hidden(&self, queue: &Queue, timeout: Duration) -> Infallible {
+        // Ticks every timeout/6 and extends what is older than timeout/3, so that an extension
+        // comes when half of the timeout has gone by at the latest.
         let mut ticks = tokio::time::interval(timeout / 6);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.entries()
-                .left
-                .retain(|(since, _)| since.elapsed() < timeout);
+            self.entries().forget_visible(timeout);
             let due = self.due(timeout / 3);
             if due.is_empty() {
                 continue;
@@ -166,16 +151,16 @@ impl Registry {
             let mut failed = 0;
             let mut entries = self.entries();
             for (number, result) in numbers.iter().zip(results) {
-                let entry = entries.held.get_mut(number);
-                match (result, entry) {
-                    (Ok(()), Some(entry)) => entry.hidden_at = called_at,
-                    // It was deleted while the call was under way.
-                    (_, None) => {}
-                    (Err(error), Some(entry)) => {
-                        failed += 1;
-                        entry.expired = !error.is_transient();
-                        debug!(event = "extension_failed", error = %error);
-                    }
+                // None if it was deleted while the call was under way.
+                let Some(entry) = entries.held.get_mut(number) else {
+                    continue;
+                };
+                if let Err(error) = result {
+                    failed += 1;
+                    entry.expired = !error.is_transient();
+                    debug!(event = "extension_failed", error = %error, "the message may come again");
+                } else {
+                    entry.hidden_at = called_at;
                 }
             }
             counter!(EXTENSIONS).increment(handles.len() as u64 - failed);
@@ -183,7 +168,7 @@ impl Registry {
         }
     }
 
-    /// What has been hidden for longer than `age`.
+    /// Held deliveries that have been hidden for `age` or longer and can be extended.
     fn due(&self, age: Duration) -> Vec<(u64, String)> {
         let entries = self.entries();
         entries
@@ -202,30 +187,37 @@ impl Registry {
     }
 }
 
+impl Entries {
+    /// Forgets what was left and is visible again.
+    fn forget_visible(&mut self, timeout: Duration) {
+        self.left.retain(|(since, _)| since.elapsed() < timeout);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_has_been_held_for_a_while_is_due() {
-        let registry = Registry::default();
-        let first = registry.hold("first".into());
+    async fn only_deliveries_that_were_held_for_a_while_are_due() {
+        let deliveries = HeldDeliveries::default();
+        let first = deliveries.hold("first".into());
         tokio::time::advance(Duration::from_secs(20)).await;
-        let _second = registry.hold("second".into());
-        let due = registry.due(Duration::from_secs(20));
+        let _second = deliveries.hold("second".into());
+        let due = deliveries.due(Duration::from_secs(20));
         assert_eq!(due, [(0, "first".to_owned())]);
-        assert_eq!(registry.len(), 2);
+        assert_eq!(deliveries.len(), 2);
         drop(first);
-        assert!(registry.due(Duration::from_secs(20)).is_empty());
-        assert_eq!(registry.receipt_handles(), ["second"]);
+        assert!(deliveries.due(Duration::from_secs(20)).is_empty());
+        assert_eq!(deliveries.receipt_handles(), ["second"]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_until_none_is_held_hears_of_the_last() {
-        let registry = Registry::default();
-        registry.emptied().await;
-        let (first, second) = (registry.hold("1".into()), registry.hold("2".into()));
-        let waiting = registry.clone();
+    async fn emptied_ends_when_the_last_delivery_is_let_go() {
+        let deliveries = HeldDeliveries::default();
+        deliveries.emptied().await;
+        let (first, second) = (deliveries.hold("1".into()), deliveries.hold("2".into()));
+        let waiting = deliveries.clone();
         let mut waiting = tokio::spawn(async move { waiting.emptied().await });
         let second_until = Duration::from_secs(1);
         first.leave();
@@ -239,17 +231,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_left_is_remembered_for_as_long_as_it_is_hidden() {
-        let (registry, minute) = (Registry::default(), Duration::from_secs(60));
-        let first = registry.hold("first".into());
+    async fn deliveries_that_are_left_are_remembered_while_they_are_hidden() {
+        let (deliveries, minute) = (HeldDeliveries::default(), Duration::from_secs(60));
+        let first = deliveries.hold("first".into());
         tokio::time::advance(Duration::from_secs(20)).await;
-        let second = registry.hold("second".into());
+        let second = deliveries.hold("second".into());
         first.leave();
         second.leave();
         drop((first, second));
-        assert!(registry.is_empty());
-        assert_eq!(registry.left(minute), ["first", "second"]);
+        assert_eq!(deliveries.len(), 0);
+        assert_eq!(deliveries.left(minute), ["first", "second"]);
         tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(registry.left(minute), ["second"]);
+        assert_eq!(deliveries.left(minute), ["second"]);
     }
 }

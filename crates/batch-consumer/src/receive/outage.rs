@@ -3,17 +3,16 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// Longest pause between receives while writes fail.
-const MAX_OUTAGE_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// Whether writes fail. Each receive counts towards a message's redrive: while nothing can be
-/// written, the fewer the better.
+/// How many writes have failed in a row. Each receive counts towards `maxReceiveCount`, past which a
+/// message becomes a dead letter: while nothing can be written, few receives keep messages alive.
 #[derive(Debug, Default)]
-pub struct Outage(AtomicU32);
+pub(crate) struct Outage(AtomicU32);
 
 impl Outage {
-    /// A batch was written, or not.
-    pub fn note(&self, written: bool) {
+    /// Notes whether a batch could be written.
+    pub(crate) fn note(&self, written: bool) {
         if written {
             self.0.store(0, Ordering::Relaxed);
         } else {
@@ -21,12 +20,12 @@ impl Outage {
         }
     }
 
-    /// Waits longer the more writes have failed in a row: 1 s, doubling to half a minute.
-    pub async fn pause(&self) {
+    /// Waits 1 s after one failure, doubling to 30 s with each further one in a row; not at all after a success.
+    pub(crate) async fn pause(&self) {
         let failures = self.0.load(Ordering::Relaxed);
         if let Some(doublings) = failures.checked_sub(1) {
             let pause = Duration::from_secs(1 << doublings.min(5));
-            tokio::time::sleep(pause.min(MAX_OUTAGE_PAUSE)).await;
+            tokio::time::sleep(pause.min(MAX_PAUSE)).await;
         }
     }
 }

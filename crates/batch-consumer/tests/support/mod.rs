@@ -204,14 +204,8 @@ pub fn packs(lines: &[String]) -> Vec<Outgoing> {
         .unwrap()
         .into_iter()
         .map(|pack| Outgoing {
+            attributes: pack.attributes(),
             body: pack.body,
-            attributes: [
-                (contract::ATTRIBUTE_CODEC, contract::CODEC.to_owned()),
-                (contract::ATTRIBUTE_VERSION, contract::VERSION.to_owned()),
-                (contract::ATTRIBUTE_EVENTS, pack.events.to_string()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
         })
         .collect()
 }

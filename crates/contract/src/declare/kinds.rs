@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::declare::declaration;
+use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
+use crate::declare::overlap::mark_overlaps;
 
 const BUILT_IN: [(&str, &str); 2] = [
     (
@@ -17,37 +18,7 @@ const BUILT_IN: [(&str, &str); 2] = [
     ),
 ];
 
-/// A declaration that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KindError {
-    /// The folder or a file in it cannot be read.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// The folder or file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not TOML of the declared shape.
-    #[error("`{file}` is not a kind declaration: {message}")]
-    Syntax {
-        /// The file.
-        file: String,
-        /// The parser's words, with line and column.
-        message: String,
-    },
-    /// The declaration contradicts itself or another.
-    #[error("`{file}`: {message}")]
-    Invalid {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        message: String,
-    },
-}
-
-/// The declared kinds: `vehicle`, `cell`, and a user's own.
+/// The declared kinds: `vehicle`, `cell`, and a user's own. Names and aliases are unique.
 #[derive(Debug)]
 pub struct Kinds {
     kinds: Vec<Kind>,
@@ -73,11 +44,11 @@ impl Kinds {
             read.into_iter().map(|kind| kind.expect(valid)).collect()
         });
         let mut kinds = READ.clone();
-        let built_in = kinds.len();
+        let mut files = BUILT_IN.map(|(file, _)| file.to_owned()).to_vec();
         for (file, text) in folder.map(declarations).transpose()?.unwrap_or_default() {
             let kind = declaration::read(&file, &text)?;
             match kinds.iter().position(|other| other.name == kind.name) {
-                Some(at) if at < built_in => kinds[at] = kind,
+                Some(at) if at < BUILT_IN.len() => (kinds[at], files[at]) = (kind, file),
                 Some(_) => {
                     return Err(KindError::Invalid {
                         file,
@@ -87,31 +58,55 @@ impl Kinds {
                         ),
                     });
                 }
-                None => kinds.push(kind),
+                None => {
+                    kinds.push(kind);
+                    files.push(file);
+                }
             }
         }
+        check_aliases(&kinds, &files)?;
         mark_overlaps(&mut kinds);
         Ok(Kinds { kinds })
     }
 
-    /// The kind of that name.
+    /// The kind of that name, as events and object keys have it.
     pub fn get(&self, name: &str) -> Option<&Kind> {
         self.kinds.iter().find(|kind| kind.name == name)
     }
 
-    /// All kinds, the built-in ones first.
+    /// The kind of that name or alias, as routes have it: `cell` for `pm`.
+    pub fn get_by_alias(&self, name: &str) -> Option<&Kind> {
+        let mut kinds = self.kinds.iter();
+        kinds.find(|kind| kind.name == name || kind.aliases.iter().any(|alias| alias == name))
+    }
+
+    /// All kinds: the built-in ones, then a user's own in order of their files' names.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Kind> {
         self.kinds.iter()
     }
 
     /// The names of all kinds, for messages: `vehicle, cell`.
     pub fn names(&self) -> String {
-        self.kinds
-            .iter()
-            .map(|kind| kind.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name.as_str()).collect();
+        names.join(", ")
     }
+}
+
+/// Refuses an alias that is the name of a kind, or another alias. `files` are those of the kinds.
+fn check_aliases(kinds: &[Kind], files: &[String]) -> Result<(), KindError> {
+    let mut taken: Vec<&String> = kinds.iter().map(|kind| &kind.name).collect();
+    for (kind, file) in kinds.iter().zip(files) {
+        for alias in &kind.aliases {
+            if taken.contains(&alias) {
+                return Err(KindError::Invalid {
+                    file: file.clone(),
+                    message: format!("alias `{alias}` is the name or an alias of a kind already"),
+                });
+            }
+            taken.push(alias);
+        }
+    }
+    Ok(())
 }
 
 fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
@@ -132,36 +127,6 @@ fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
     }
     files.sort();
     Ok(files)
-}
-
-/// Marks the kinds whose required fields all fit another kind and the other way round, unless a
-/// required constant tells them apart.
-fn mark_overlaps(kinds: &mut [Kind]) {
-    for a in 0..kinds.len() {
-        for b in a + 1..kinds.len() {
-            let (one, two) = (&kinds[a], &kinds[b]);
-            if one.required().all(|name| two.has_field(name))
-                && two.required().all(|name| one.has_field(name))
-                && !told_apart(one, two)
-            {
-                kinds[a].overlaps = true;
-                kinds[b].overlaps = true;
-            }
-        }
-    }
-}
-
-fn told_apart(one: &Kind, two: &Kind) -> bool {
-    one.fields
-        .iter()
-        .filter(|rule| rule.required && !rule.texts.is_empty())
-        .any(|rule| {
-            two.fields.iter().any(|other| {
-                other.name == rule.name
-                    && !other.texts.is_empty()
-                    && other.texts.iter().all(|text| !rule.texts.contains(text))
-            })
-        })
 }
 
 #[cfg(test)]
@@ -193,6 +158,55 @@ mod tests {
         let kinds = Kinds::load(Some(folder.path())).unwrap();
         assert_eq!(kinds.names(), "vehicle, cell, station");
         assert_eq!(kinds.get("vehicle").unwrap().version, 2);
+    }
+
+    #[test]
+    fn an_alias_finds_its_kind_on_routes_and_nowhere_else() {
+        let kinds = Kinds::builtin();
+        assert_eq!(kinds.get_by_alias("pm").unwrap().name, "cell");
+        assert_eq!(kinds.get_by_alias("cell").unwrap().name, "cell");
+        assert!(kinds.get_by_alias("boat").is_none() && kinds.get("pm").is_none());
+    }
+
+    #[test]
+    fn an_alias_is_no_name_and_no_alias_of_a_kind_already() {
+        let load = |declaration: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("a.toml"), declaration).unwrap();
+            Kinds::load(Some(folder.path())).map_err(|error| error.to_string())
+        };
+        let with = |aliases: &str| {
+            let version = format!("version = 1\naliases = {aliases}");
+            load(&STATION.replace("version = 1", &version))
+        };
+        assert!(
+            with(r#"["weather", "wx"]"#)
+                .unwrap()
+                .get_by_alias("wx")
+                .is_some()
+        );
+        for (aliases, refused) in [
+            (r#"["vehicle"]"#, "`vehicle`"),
+            (r#"["station"]"#, "`station`"),
+            (r#"["pm"]"#, "`pm`"),
+            (r#"["wx", "wx"]"#, "`wx`"),
+        ] {
+            let error = with(aliases).unwrap_err();
+            assert!(
+                error.contains("a.toml") && error.contains(refused),
+                "{error}"
+            );
+        }
+        assert!(
+            with(r#"["Weather"]"#)
+                .unwrap_err()
+                .contains("is not a name")
+        );
+        let named = load(&STATION.replace("\"station\"", "\"pm\"")).unwrap_err();
+        assert!(
+            named.contains("cell.toml") && named.contains("`pm`"),
+            "{named}"
+        );
     }
 
     #[test]

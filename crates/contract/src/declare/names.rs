@@ -1,59 +1,59 @@
-//! Finds a name's place among the declared ones in the same time however many there are.
+//! Names of kinds, fields and signals: their form, and which of them are taken.
 
-use xxhash_rust::xxh3::xxh3_64;
+/// Form of the names of fields and signals, as [`is_field_name`] checks it.
+pub(crate) const FIELD_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]{0,63}$";
 
-/// An index over names that are known when it is made.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Names {
-    /// A power of two of slots, most of them empty; a name stands in the first free one from its hash on.
-    slots: Vec<Option<(Box<str>, usize)>>,
+/// Fields of the server in each stored line.
+pub(crate) const SERVER_FIELDS: [&str; 3] = ["event_id", "kind", "ingest_received_at"];
+
+/// Names that the server's fields and the built-in columns and partitions of `curated/` take.
+pub(crate) const RESERVED: [&str; 10] = [
+    "event_id",
+    "kind",
+    "entity_id",
+    "event_time",
+    "ingest_received_at",
+    "year",
+    "month",
+    "day",
+    "hour",
+    "signal",
+];
+
+pub(crate) fn is_kind_name(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name.as_bytes()[0].is_ascii_lowercase()
+        && (name.bytes()).all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-impl Names {
-    /// An index that gives each name its number in order.
-    pub(crate) fn new<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> Names {
-        let size = (names.len() * 4).next_power_of_two();
-        let mut slots = vec![None; size];
-        for (number, name) in names.enumerate() {
-            let mut at = xxh3_64(name.as_bytes()) as usize & (size - 1);
-            while slots[at].is_some() {
-                at = (at + 1) & (size - 1);
-            }
-            slots[at] = Some((name.into(), number));
-        }
-        Names { slots }
-    }
+pub(crate) fn is_field_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && !name.as_bytes()[0].is_ascii_digit()
+        && (name.bytes()).all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
 
-    /// The number of `name`, where it is one of the names.
-    #[inline]
-    pub(crate) fn get(&self, name: &str) -> Option<usize> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut at = xxh3_64(name.as_bytes()) as usize & mask;
-        // Three of four slots are empty, so one ends the search.
-        while let Some((other, number)) = self.slots[at].as_ref() {
-            if **other == *name {
-                return Some(*number);
-            }
-            at = (at + 1) & mask;
-        }
-        None
-    }
+/// Whether one of `others` is this name when case is ignored: names become columns, and most
+/// engines that read them ignore case.
+pub(crate) fn is_in<'a>(name: &str, others: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut others = others.into_iter();
+    others.any(|other| other.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
 
-    #[test]
-    fn every_name_is_found_and_no_other() {
-        for count in [0, 1, 2, 64, 1000] {
-            let all: Vec<String> = (0..count).map(|n| format!("signal_{n}")).collect();
-            let names = Names::new(all.iter().map(String::as_str));
-            for (number, name) in all.iter().enumerate() {
-                assert_eq!(names.get(name), Some(number));
-                assert_eq!(names.get(&name.to_uppercase()), None);
-            }
-            assert_eq!(names.get(""), None);
+    proptest! {
+        #[test]
+        fn names_have_the_form_that_schemas_and_messages_say(
+            name in "([A-Za-z0-9_éx -]{0,4}|[a-z_][a-z0-9_]{30,32}|[A-Z][a-z0-9_]{62,64})",
+        ) {
+            let kind = Regex::new("^[a-z][a-z0-9_]{0,31}$").unwrap();
+            prop_assert_eq!(is_kind_name(&name), kind.is_match(&name));
+            prop_assert_eq!(is_field_name(&name), Regex::new(FIELD_NAME).unwrap().is_match(&name));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::declare::kind::{FieldRule, Kind, ScalarType};
+use crate::declare::kind::Kind;
+use crate::declare::names::FIELD_NAME;
+use crate::declare::rule::{FieldRule, MAX_TEXT_BYTES, ScalarType};
+use crate::id::MAX_EVENT_ID_LENGTH;
 
 impl Kind {
     /// JSON Schema (2020-12, as OpenAPI 3.1 uses it) of an event of this kind as a client sends it.
@@ -27,22 +30,23 @@ impl Kind {
             .values()
             .map(|rule| (rule.name.clone(), field_schema(rule)))
             .collect();
-        let others = match self.open {
-            true => json!({"type": ["number", "boolean", "string"], "maxLength": 256}),
-            false => json!(false),
+        let others = if self.open {
+            json!({"type": ["number", "boolean", "string"], "maxLength": MAX_TEXT_BYTES})
+        } else {
+            json!(false)
         };
         properties.insert(
             self.signals_field.clone(),
             json!({
                 "type": "object", "description": self.signals_description, "minProperties": 1,
                 "maxProperties": self.max_signals, "properties": known, "additionalProperties": others,
-                "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"},
+                "propertyNames": {"pattern": FIELD_NAME},
             }),
         );
         properties.insert(
             "event_id".into(),
             json!({
-                "type": "string", "minLength": 1, "maxLength": 128,
+                "type": "string", "minLength": 1, "maxLength": MAX_EVENT_ID_LENGTH,
                 "description": "Unique within the kind and event hour; derived from the content where it is left out.",
             }),
         );
@@ -63,19 +67,10 @@ fn field_schema(rule: &FieldRule) -> Value {
             schema.insert(name.into(), value);
         }
     };
-    let said = [
-        rule.description.clone(),
-        rule.unit
-            .as_ref()
-            .map(|unit| format!("Unit: {unit}."))
-            .unwrap_or_default(),
-    ];
-    put(
-        "description",
-        said.iter()
-            .any(|text| !text.is_empty())
-            .then(|| json!(said.join(" ").trim())),
-    );
+    let unit = rule.unit.as_ref().map(|unit| format!("Unit: {unit}."));
+    let said = format!("{} {}", rule.description, unit.unwrap_or_default());
+    let said = said.trim();
+    put("description", (!said.is_empty()).then(|| json!(said)));
     put("minimum", rule.min.map(|min| json!(min)));
     put("maximum", rule.max.map(|max| json!(max)));
     put(

@@ -11,63 +11,41 @@ pub enum Format {
     Json,
     /// One JSON object a line.
     Ndjson,
-    /// Whichever of the two it looks like: for messages written by hand.
+    /// Whichever of the two the body looks like: for messages written by hand.
     Any,
-}
-
-/// The texts of a body's events, in order.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Body<'a> {
-    /// One event that stands alone.
-    One(&'a str),
-    /// The events of an array or of lines; blank lines do not count.
-    Many(Vec<&'a str>),
-}
-
-impl<'a> Body<'a> {
-    /// The events' texts.
-    pub fn texts(&self) -> &[&'a str] {
-        match self {
-            Body::One(text) => std::slice::from_ref(text),
-            Body::Many(texts) => texts,
-        }
-    }
 }
 
 /// A body that holds no events to look at.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Nothing, white space or an empty array.
+    /// The body is nothing but white space, or an empty array.
     #[error("the body holds no event")]
     Empty,
-    /// Not UTF-8, the only encoding of JSON between systems (RFC 8259, section 8.1).
+    /// The body is not UTF-8, the only encoding of JSON between systems (RFC 8259, section 8.1). Holds
+    /// what it looks like instead, for the message; may be empty.
     #[error("the body is not UTF-8{0}")]
     NotUtf8(&'static str),
-    /// Not JSON.
+    /// The body as a whole is not JSON; with the parser's words.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
 }
 
-/// Finds the events of a body. Only an array's outline is read here: what the events themselves
-/// hold is for [`SentReader`](crate::SentReader) to say, so that a broken one spoils no other.
+/// The texts of a body's events, in order; blank lines do not count.
 ///
 /// # Errors
 ///
 /// [`BodyError`] if no events can be told apart.
-pub fn split(body: &[u8], format: Format) -> Result<Body<'_>, BodyError> {
-    let (mut texts, mut alone) = (Vec::new(), false);
-    each_text(body, format, |text, stands_alone| {
-        texts.push(text);
-        alone = stands_alone;
-    })?;
-    Ok(match alone {
-        true => Body::One(texts.remove(0)),
-        false => Body::Many(texts),
-    })
+pub fn split(body: &[u8], format: Format) -> Result<Vec<&str>, BodyError> {
+    let mut texts = Vec::new();
+    each_text(body, format, |text, _| texts.push(text))?;
+    Ok(texts)
 }
 
 /// As [`split`], in no memory of its own: gives `take` the text of each event as it is found, and
-/// whether that stands alone.
+/// whether the event stands alone, in no array and not on a line of its own.
+///
+/// Only an array's outline is read here. What the events themselves hold is for
+/// [`SentReader`](crate::SentReader) to say, so that a broken one spoils no other.
 ///
 /// # Errors
 ///
@@ -117,7 +95,7 @@ fn elements<'a>(text: &'a str, take: impl FnMut(&'a str, bool)) -> Result<(), Bo
     if any { Ok(()) } else { Err(BodyError::Empty) }
 }
 
-/// Passes the elements on one by one; its value is whether there were any.
+/// Passes the elements on one by one; gives whether there were any.
 struct Elements<F> {
     take: F,
     any: bool,
@@ -162,26 +140,43 @@ fn encoding_hint(body: &[u8]) -> &'static str {
 mod tests {
     use super::*;
 
+    #[derive(Debug, PartialEq)]
+    enum Body<'a> {
+        One(&'a str),
+        Many(Vec<&'a str>),
+    }
+
+    fn body(body: &[u8], format: Format) -> Result<Body<'_>, BodyError> {
+        let mut alone = false;
+        each_text(body, format, |_, stands_alone| alone = stands_alone)?;
+        let mut texts = split(body, format)?;
+        Ok(if alone {
+            Body::One(texts.remove(0))
+        } else {
+            Body::Many(texts)
+        })
+    }
+
     #[test]
     fn one_object_an_array_and_lines_are_told_apart() {
         assert_eq!(
-            split(br#" {"a":1} "#, Format::Json),
+            body(br#" {"a":1} "#, Format::Json),
             Ok(Body::One(r#"{"a":1}"#))
         );
         assert_eq!(
-            split(br#"[{"a":1}, {"b":[2]}]"#, Format::Json),
+            body(br#"[{"a":1}, {"b":[2]}]"#, Format::Json),
             Ok(Body::Many(vec![r#"{"a":1}"#, r#"{"b":[2]}"#]))
         );
         assert_eq!(
-            split(b"{\"a\":1}\r\n\n{\"b\"", Format::Ndjson),
+            body(b"{\"a\":1}\r\n\n{\"b\"", Format::Ndjson),
             Ok(Body::Many(vec![r#"{"a":1}"#, r#"{"b""#]))
         );
         assert_eq!(
-            split(b"{\n\"a\":1}", Format::Any),
+            body(b"{\n\"a\":1}", Format::Any),
             Ok(Body::One("{\n\"a\":1}"))
         );
         assert_eq!(
-            split(b"{\"a\":1}\n{\"b\":2}", Format::Any),
+            body(b"{\"a\":1}\n{\"b\":2}", Format::Any),
             Ok(Body::Many(vec![r#"{"a":1}"#, r#"{"b":2}"#]))
         );
     }

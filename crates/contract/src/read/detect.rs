@@ -1,14 +1,14 @@
 //! Tells an event's kind from its `kind` field, or else from the fields it has.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::declare::kind::Kind;
 use crate::declare::kinds::Kinds;
-use crate::read::parse::{invalid_json, not_an_object};
+use crate::declare::names::SERVER_FIELDS;
 use crate::rejection::{Code, Rejection, excerpt};
 
 /// The kind of the event in `text`: the one it names; else the only one whose required fields
@@ -17,25 +17,19 @@ use crate::rejection::{Code, Rejection, excerpt};
 pub(crate) fn detect<'k>(kinds: &'k Kinds, text: &str) -> Result<&'k Kind, Rejection> {
     let Outline(keys) = match serde_json::from_str(text) {
         Ok(outline) => outline,
-        Err(error) if error.is_data() => return Err(not_an_object(text)),
-        Err(error) => return Err(invalid_json(&error)),
+        Err(error) if error.is_data() => return Err(Rejection::not_an_object(text)),
+        Err(error) => return Err(Rejection::invalid_json(&error)),
     };
     if let Some((_, name)) = keys.iter().find(|(key, _)| key == "kind") {
-        return match name {
-            Some(name) => kinds.get(name).ok_or_else(|| {
-                let message = format!(
-                    "kind `{}` is not declared: the kinds are {}",
-                    excerpt(name),
-                    kinds.names()
-                );
-                Rejection::at(Code::UnknownKind, "kind", message)
-            }),
-            None => Err(Rejection::at(
-                Code::WrongType,
-                "kind",
-                "`kind` is declared as string",
-            )),
+        let Some(name) = name else {
+            let what = "is declared as string";
+            return Err(Rejection::at(Code::WrongType, "kind", what));
         };
+        return kinds.get(name).ok_or_else(|| {
+            let (name, declared) = (excerpt(name), kinds.names());
+            let message = format!("kind `{name}` is not declared: the kinds are {declared}");
+            Rejection::new(Code::UnknownKind, Some("kind".into()), message)
+        });
     }
     let mut fitting = kinds.iter().filter(|kind| fits(kind, &keys));
     match (fitting.next(), fitting.next()) {
@@ -45,20 +39,18 @@ pub(crate) fn detect<'k>(kinds: &'k Kinds, text: &str) -> Result<&'k Kind, Rejec
                 "the fields fit kind `{}` and kind `{}`: name one in `kind`",
                 one.name, two.name
             );
-            Err(Rejection::at(Code::AmbiguousKind, "kind", message))
+            Err(Rejection::new(
+                Code::AmbiguousKind,
+                Some("kind".into()),
+                message,
+            ))
         }
         (None, _) => nearest(kinds, &keys).ok_or_else(|| {
-            let message = format!(
-                "no declared kind has these fields: the kinds are {}",
-                kinds.names()
-            );
+            let declared = kinds.names();
+            let message = format!("no declared kind has these fields: the kinds are {declared}");
             Rejection::new(Code::UnknownKind, None, message)
         }),
     }
-}
-
-fn is_servers(key: &str) -> bool {
-    matches!(key, "event_id" | "kind" | "ingest_received_at")
 }
 
 fn fits(kind: &Kind, keys: &[(String, Option<String>)]) -> bool {
@@ -66,33 +58,34 @@ fn fits(kind: &Kind, keys: &[(String, Option<String>)]) -> bool {
         .all(|name| keys.iter().any(|(key, _)| key == name))
         && keys
             .iter()
-            .all(|(key, _)| kind.has_field(key) || is_servers(key))
+            .all(|(key, _)| has(kind, key) || is_servers(key))
         && !contradicts(kind, keys)
+}
+
+fn has(kind: &Kind, key: &str) -> bool {
+    kind.own_field(key).is_some()
+}
+
+fn is_servers(key: &str) -> bool {
+    SERVER_FIELDS.contains(&key)
 }
 
 /// Whether a constant of the kind has another value in the event.
 fn contradicts(kind: &Kind, keys: &[(String, Option<String>)]) -> bool {
-    kind.fields
-        .iter()
-        .filter(|rule| !rule.texts.is_empty())
-        .any(|rule| {
-            keys.iter().any(|(key, value)| {
-                *key == rule.name
-                    && value
-                        .as_ref()
-                        .is_some_and(|value| !rule.texts.contains(value))
-            })
-        })
+    let mut constants = kind.fields.iter().filter(|rule| !rule.texts.is_empty());
+    constants.any(|rule| {
+        let other = |value: &String| !rule.texts.contains(value);
+        keys.iter()
+            .any(|(key, value)| *key == rule.name && value.as_ref().is_some_and(other))
+    })
 }
 
 /// The kind with the most fields in common, unknown ones counted against it.
 fn nearest<'k>(kinds: &'k Kinds, keys: &[(String, Option<String>)]) -> Option<&'k Kind> {
     let score = |kind: &Kind| {
-        let own = keys.iter().filter(|(key, _)| kind.has_field(key)).count() as i64;
-        let foreign = keys
-            .iter()
-            .filter(|(key, _)| !kind.has_field(key) && !is_servers(key))
-            .count() as i64;
+        let own = keys.iter().filter(|(key, _)| has(kind, key)).count() as i64;
+        let foreign = (keys.iter()).filter(|(key, _)| !has(kind, key) && !is_servers(key));
+        let foreign = foreign.count() as i64;
         (own, -foreign, !contradicts(kind, keys))
     };
     // `max_by_key` takes the last of equals: reversed, the kind declared first.
@@ -100,10 +93,10 @@ fn nearest<'k>(kinds: &'k Kinds, keys: &[(String, Option<String>)]) -> Option<&'
         .iter()
         .rev()
         .max_by_key(|kind| score(kind))
-        .filter(|kind| keys.iter().any(|(key, _)| kind.has_field(key)))
+        .filter(|kind| keys.iter().any(|(key, _)| has(kind, key)))
 }
 
-/// The keys of an object, each with its value where that is a text.
+/// The keys of an object, each with its value if that is a text.
 struct Outline(Vec<(String, Option<String>)>);
 
 impl<'de> Deserialize<'de> for Outline {
@@ -121,20 +114,9 @@ impl<'de> Visitor<'de> for OutlineVisitor {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Outline, A::Error> {
         let mut keys = Vec::new();
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            keys.push((key.into_owned(), map.next_value_seed(TextOnly)?));
+        while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+            keys.push((key, serde_json::from_str(value.get()).ok()));
         }
         Ok(Outline(keys))
-    }
-}
-
-/// A value's text where it is one; anything else is passed over unread.
-struct TextOnly;
-
-impl<'de> DeserializeSeed<'de> for TextOnly {
-    type Value = Option<String>;
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Option<String>, D::Error> {
-        let raw = <&serde_json::value::RawValue>::deserialize(json)?;
-        Ok(serde_json::from_str(raw.get()).ok())
     }
 }

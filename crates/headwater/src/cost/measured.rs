@@ -1,22 +1,22 @@
-//! What the pipeline itself takes, as measured by the harness: docs/benchmarks.md has the figures and how to
-//! measure them again. CPU seconds for an event on the machine named there.
+//! Measured figures of the pipeline. docs/benchmarks.md has them, the machine, and how to measure them
+//! again. CPU figures are seconds on that machine.
 
-/// Ingest, by events in a post: of a post by itself, and of an event in bulk.
+/// CPU of ingest for an event, by the number of events in a post.
 pub(super) fn ingest_cpu(batch: f64) -> f64 {
     INGEST_POST_CPU / batch + INGEST_EVENT_CPU
 }
 
-/// Of ingest for a post.
+/// CPU of ingest for a post.
 const INGEST_POST_CPU: f64 = 24.4e-6;
-/// Of ingest for an event in a post of 500.
+/// CPU of ingest for an event in a post of 500.
 const INGEST_EVENT_CPU: f64 = 1.9e-6;
-/// Of the consumer for an event in packs.
+/// CPU of the consumer for an event in packs.
 pub(super) const CONSUMER_CPU: f64 = 0.97e-6;
-/// Of the aggregator for an event.
+/// CPU of the aggregator for an event.
 pub(super) const AGGREGATOR_CPU: f64 = 1.96e-6;
-/// What ingest takes more for an event where each event is a message.
+/// CPU of ingest on top for an event, if each event is a message of its own.
 pub(super) const PLAIN_MORE_CPU: f64 = 18e-6;
-/// Of the consumer for such an event.
+/// CPU of the consumer for an event that is a message of its own.
 pub(super) const PLAIN_CONSUMER_CPU: f64 = 51e-6;
 
 /// Bytes of a pack for an event of `bytes` as sent, without an id of its own.

@@ -1,102 +1,20 @@
-//! What a month costs: ours, the plain plan, and two of AWS's own services, side by side.
+//! A month's bill: for the pipeline, for a plain one without packs, and for two services of AWS.
 //!
-//! Requests, bytes and CPU time follow from the rate of events by the rules in [`plans`], with what was
-//! measured in [`measured`] and AWS's prices in [`prices`].
+//! Settings go in, four [`Bill`]s come out: requests, bytes and CPU time follow from the rate of events
+//! by the rules in `plans`, with the figures in `measured` and AWS's prices in `prices`.
+//!
+//! The price model is part of the program for two reasons: a reader of docs/cost.md can ask for another
+//! load than its tables show, and the tables are this program's output, held to it by
+//! `tests/cost_page.rs`, so that a change of a figure or a price cannot pass the page by.
 
+mod bill;
 mod measured;
 mod plans;
 mod prices;
+mod settings;
 mod table;
 
-use std::time::Duration;
-
-use anyhow::ensure;
-use clap::Args;
-use clap::builder::FalseyValueParser;
-
-pub use plans::{Plan, compare};
+pub use bill::Bill;
+pub use plans::compare;
+pub use settings::CostConfig;
 pub use table::Table;
-
-/// Hours of a month, as AWS counts them in its price examples.
-const MONTH_HOURS: f64 = 730.0;
-
-/// What to reckon for.
-#[derive(Debug, Clone, Args)]
-pub struct CostConfig {
-    /// Events a second, all month.
-    #[arg(long, env, default_value_t = 100.0)]
-    pub rate: f64,
-    /// Bytes of an event's JSON as sent.
-    #[arg(long, env, default_value_t = 200.0)]
-    pub bytes: f64,
-    /// Vehicles, cells and others that send; as many as RATE unless given, each with an event a second.
-    #[arg(long, env)]
-    pub entities: Option<f64>,
-    /// How long `curated/` and `aggregates/` are kept; the month reckoned is the one after that time.
-    #[arg(long, env, default_value = "365d", value_parser = humantime::parse_duration)]
-    pub retention: Duration,
-    /// How long `raw/` is kept.
-    #[arg(long, env, default_value = "7d", value_parser = humantime::parse_duration)]
-    pub raw_retention: Duration,
-    /// Events in each post of a client.
-    #[arg(long, env, default_value_t = 1.0)]
-    pub batch: f64,
-    /// Ingest's LINGER: the longest that a post waits for others to share a message with.
-    #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]
-    pub linger: Duration,
-    /// Print JSON rather than a table.
-    #[arg(long, env, value_parser = FalseyValueParser::new())]
-    pub json: bool,
-}
-
-impl CostConfig {
-    /// Says what is wrong with the settings, if anything is.
-    ///
-    /// # Errors
-    ///
-    /// Names the setting and what it must be.
-    pub fn check(&self) -> anyhow::Result<()> {
-        let most = contract::MAX_EVENT_BYTES as f64;
-        for (name, value, least, most) in [
-            ("RATE", self.rate, 1e-3, 1e9),
-            ("BYTES", self.bytes, 40.0, most),
-            ("BATCH", self.batch, 1.0, 1e5),
-            ("ENTITIES", self.entities(), 1e-3, 1e9),
-        ] {
-            ensure!(
-                (least..=most).contains(&value),
-                "{name} ({value}) must be from {least} to {most}"
-            );
-        }
-        ensure!(
-            self.linger <= Duration::from_secs(5),
-            "LINGER ({}) must be at most 5s",
-            humantime::format_duration(self.linger)
-        );
-        Ok(())
-    }
-
-    /// Days that `curated/` and `aggregates/` are kept.
-    pub fn retention_days(&self) -> f64 {
-        days(self.retention)
-    }
-
-    /// Days that `raw/` is kept.
-    pub fn raw_retention_days(&self) -> f64 {
-        days(self.raw_retention)
-    }
-
-    fn entities(&self) -> f64 {
-        self.entities.unwrap_or(self.rate)
-    }
-
-    /// Events of a month.
-    fn events(&self) -> f64 {
-        self.rate * MONTH_HOURS * 3600.0
-    }
-}
-
-/// The length of time in days.
-fn days(time: Duration) -> f64 {
-    time.as_secs_f64() / 86_400.0
-}

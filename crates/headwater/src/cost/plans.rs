@@ -1,14 +1,15 @@
 //! From the rate of events to requests, bytes, CPU time and dollars.
 
 use aws::price_per_request;
-use serde::Serialize;
 
+use super::bill::Bill;
+use super::measured;
 use super::prices::{
     FARGATE_GB_HOUR, FARGATE_VCPU_HOUR, FIREHOSE_GB, FIREHOSE_PARQUET_GB, FIREHOSE_ROUNDS_TO, GB,
     KINESIS_GB_IN, KINESIS_GB_OUT, KINESIS_ROUNDS_TO, KINESIS_STREAM_HOUR, S3_GB_MONTH,
     SQS_ABOVE_100_BILLION,
 };
-use super::{CostConfig, MONTH_HOURS, days, measured};
+use super::settings::{CostConfig, MONTH_HOURS, days};
 
 /// Events of one message batch call, and messages of one object, in the plain plan.
 const PLAIN_CALL: f64 = 10.0;
@@ -25,54 +26,8 @@ const GB_PER_VCPU: f64 = 2.0;
 const FIREHOSE_OBJECT: f64 = 128.0 * 1024.0 * 1024.0;
 const FIREHOSE_SECONDS: f64 = 900.0;
 
-/// A line of a bill.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Item {
-    /// What carries events from HTTP to S3: SQS requests, or the service in its place.
-    Transport,
-    /// Requests to S3.
-    S3Requests,
-    /// What lies in S3.
-    Storage,
-    /// Tasks on Fargate.
-    Compute,
-}
-
-impl Item {
-    /// All of them, in the order of the table.
-    pub(super) const ALL: [Item; 4] = [
-        Item::Transport,
-        Item::S3Requests,
-        Item::Storage,
-        Item::Compute,
-    ];
-
-    /// What the table calls it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Item::Transport => "queue or stream",
-            Item::S3Requests => "S3 requests",
-            Item::Storage => "S3 storage",
-            Item::Compute => "Fargate",
-        }
-    }
-}
-
-/// A way to bring the events into the lake, and its bill for a month.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Plan {
-    /// Its name.
-    pub name: &'static str,
-    /// US dollars by item: queue or stream, S3 requests, S3 storage, Fargate.
-    pub dollars: [f64; 4],
-    /// Their sum.
-    pub total: f64,
-    /// US dollars of the requests alone, to the queue or stream and to S3, for a million events.
-    pub requests_per_million: f64,
-}
-
-/// The four plans' bills.
-pub fn compare(config: &CostConfig) -> [Plan; 4] {
+/// The bills of the four ways, Headwater's first.
+pub fn compare(config: &CostConfig) -> [Bill; 4] {
     [
         headwater(config),
         plain(config),
@@ -81,7 +36,7 @@ pub fn compare(config: &CostConfig) -> [Plan; 4] {
     ]
 }
 
-/// What a plan does in a second.
+/// What one way uses in a second.
 #[derive(Default)]
 struct Use {
     /// Dollars a second for what carries the events.
@@ -95,7 +50,7 @@ struct Use {
     raw: f64,
 }
 
-/// What ours asks of AWS in a second, as billed.
+/// Requests of the pipeline in a second, as AWS bills them.
 #[derive(Debug)]
 struct Requests {
     sends: f64,
@@ -125,7 +80,7 @@ fn requests(config: &CostConfig) -> Requests {
     }
 }
 
-fn headwater(config: &CostConfig) -> Plan {
+fn headwater(config: &CostConfig) -> Bill {
     let rate = config.rate;
     let Requests {
         sends,
@@ -147,7 +102,7 @@ fn headwater(config: &CostConfig) -> Plan {
 }
 
 /// One event a message, ten to a call, an object for each hundred: the pipeline without packs.
-fn plain(config: &CostConfig) -> Plan {
+fn plain(config: &CostConfig) -> Bill {
     let rate = config.rate;
     let line = measured::line_bytes(config.bytes);
     // Each call carries ten events, or what ten events have in units of 64 KiB.
@@ -167,7 +122,7 @@ fn plain(config: &CostConfig) -> Plan {
 }
 
 /// Firehose with Direct PUT, converting to Parquet; something of ours still takes the posts.
-fn firehose(config: &CostConfig) -> Plan {
+fn firehose(config: &CostConfig) -> Bill {
     let rate = config.rate;
     let line = measured::line_bytes(config.bytes);
     let billed = (line / FIREHOSE_ROUNDS_TO).ceil() * FIREHOSE_ROUNDS_TO * rate / GB;
@@ -182,7 +137,7 @@ fn firehose(config: &CostConfig) -> Plan {
 }
 
 /// Kinesis on demand in place of SQS; services as ours before and behind it.
-fn kinesis(config: &CostConfig) -> Plan {
+fn kinesis(config: &CostConfig) -> Bill {
     let rate = config.rate;
     let line = measured::line_bytes(config.bytes);
     let billed = (line / KINESIS_ROUNDS_TO).ceil() * KINESIS_ROUNDS_TO * rate / GB;
@@ -225,7 +180,7 @@ fn vcpus(cpu: f64) -> f64 {
 }
 
 impl Use {
-    fn bill(self, name: &'static str, config: &CostConfig) -> Plan {
+    fn bill(self, name: &'static str, config: &CostConfig) -> Bill {
         let seconds = MONTH_HOURS * 3600.0;
         let hour = FARGATE_VCPU_HOUR + GB_PER_VCPU * FARGATE_GB_HOUR;
         // The aggregator runs for minutes of each hour, and is paid for those.
@@ -244,7 +199,7 @@ impl Use {
             stored * day * S3_GB_MONTH,
             vcpus * MONTH_HOURS * hour,
         ];
-        Plan {
+        Bill {
             name,
             dollars,
             total: dollars.iter().sum(),

@@ -1,7 +1,7 @@
-//! AWS list prices in US dollars, us-east-1, without free tiers or agreements. Requests to SQS and S3 are priced by
-//! [`aws::price_per_request`]; these are the rest, read on the same day, [`aws::PRICES_AS_OF`].
+//! AWS list prices in US dollars, us-east-1, without free tiers or agreements. Requests to SQS and S3 are
+//! priced by [`aws::price_per_request`]; these are the rest, read on the same day, [`aws::PRICES_AS_OF`].
 
-/// SQS standard queues above 100 billion requests a month, for each; below it [`aws::price_per_request`] holds.
+/// A request to a standard queue of SQS above 100 billion a month; below, [`aws::price_per_request`] holds.
 pub(super) const SQS_ABOVE_100_BILLION: f64 = 0.30 / 1e6;
 
 /// S3 Standard, for each GB stored for a month.
@@ -16,16 +16,16 @@ pub(super) const FARGATE_GB_HOUR: f64 = 0.004_445;
 pub(super) const FIREHOSE_GB: f64 = 0.029;
 /// Firehose, conversion to Parquet: for each GB taken in.
 pub(super) const FIREHOSE_PARQUET_GB: f64 = 0.018;
-/// What Firehose rounds a record up to, in bytes.
+/// Firehose bills each record rounded up to a multiple of these bytes.
 pub(super) const FIREHOSE_ROUNDS_TO: f64 = 5.0 * 1024.0;
 
 /// Kinesis Data Streams on demand: for each GB written, each record rounded up to [`KINESIS_ROUNDS_TO`].
 pub(super) const KINESIS_GB_IN: f64 = 0.08;
-/// The same: for each GB read.
+/// Kinesis Data Streams on demand: for each GB read.
 pub(super) const KINESIS_GB_OUT: f64 = 0.04;
-/// The same: for each stream and hour.
+/// Kinesis Data Streams on demand: for each stream and hour.
 pub(super) const KINESIS_STREAM_HOUR: f64 = 0.04;
-/// What Kinesis rounds a record up to, in bytes.
+/// Kinesis bills each record rounded up to a multiple of these bytes.
 pub(super) const KINESIS_ROUNDS_TO: f64 = 1024.0;
 
 /// Bytes of a GB, as AWS bills it.

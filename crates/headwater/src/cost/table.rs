@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-use super::plans::{Item, Plan};
+use super::bill::{Bill, ITEMS};
 
-/// Plans side by side, an item a row.
+/// Bills side by side, an item a row.
 #[derive(Debug)]
-pub struct Table<'p>(pub &'p [Plan]);
+pub struct Table<'b>(pub &'b [Bill]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows: Vec<Vec<String>> = vec![self.row("$ a month", |plan| plan.name.to_owned())];
-        for (at, item) in Item::ALL.iter().enumerate() {
-            rows.push(self.row(item.name(), |plan| dollars(plan.dollars[at])));
+        let mut rows: Vec<Vec<String>> = vec![self.row("$ a month", |bill| bill.name.to_owned())];
+        for (at, item) in ITEMS.iter().enumerate() {
+            rows.push(self.row(item, |bill| dollars(bill.dollars[at])));
         }
-        rows.push(self.row("**sum**", |plan| format!("**{}**", dollars(plan.total))));
-        rows.push(self.row("requests, $ per million events", |plan| {
-            format!("{:.4}", plan.requests_per_million)
+        rows.push(self.row("**sum**", |bill| format!("**{}**", dollars(bill.total))));
+        rows.push(self.row("requests, $ per million events", |bill| {
+            format!("{:.4}", bill.requests_per_million)
         }));
         let columns = self.0.len() + 1;
         let widths: Vec<usize> = (0..columns)
@@ -24,17 +24,20 @@ impl fmt::Display for Table<'_> {
             .collect();
         for (number, row) in rows.iter().enumerate() {
             for (at, cell) in row.iter().enumerate() {
-                match at {
-                    0 => write!(f, "| {cell:<width$} |", width = widths[at])?,
-                    _ => write!(f, " {cell:>width$} |", width = widths[at])?,
+                let width = widths[at];
+                if at == 0 {
+                    write!(f, "| {cell:<width$} |")?;
+                } else {
+                    write!(f, " {cell:>width$} |")?;
                 }
             }
             writeln!(f)?;
             if number == 0 {
                 for (at, width) in widths.iter().enumerate() {
-                    match at {
-                        0 => write!(f, "|{}|", "-".repeat(width + 2))?,
-                        _ => write!(f, "{}:|", "-".repeat(width + 1))?,
+                    if at == 0 {
+                        write!(f, "|{}|", "-".repeat(width + 2))?;
+                    } else {
+                        write!(f, "{}:|", "-".repeat(width + 1))?;
                     }
                 }
                 writeln!(f)?;
@@ -45,7 +48,7 @@ impl fmt::Display for Table<'_> {
 }
 
 impl Table<'_> {
-    fn row(&self, name: &str, cell: impl Fn(&Plan) -> String) -> Vec<String> {
+    fn row(&self, name: &str, cell: impl Fn(&Bill) -> String) -> Vec<String> {
         std::iter::once(name.to_owned())
             .chain(self.0.iter().map(cell))
             .collect()

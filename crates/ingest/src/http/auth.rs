@@ -5,13 +5,11 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::http::answer::Refusal;
+use crate::http::refusal::Refusal;
 
-/// The header that carries the key.
 pub(crate) const HEADER: &str = "x-api-key";
 
-/// The keys that are taken, as digests: all of one length, so that comparing tells nothing of a
-/// key, its length included.
+/// The accepted keys, as digests: comparing digests tells nothing of a key, not even its length.
 pub(crate) struct Keys(Vec<[u8; 32]>);
 
 impl Keys {
@@ -23,8 +21,8 @@ impl Keys {
         )
     }
 
-    /// Whether the request carries one key, and that is one of these. Takes the same time
-    /// whichever key matches, or none.
+    /// Checks that the request carries exactly one key, and that it is accepted. Takes the same time whichever key
+    /// matches, or if none does.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let mut sent = headers.get_all(HEADER).iter();
         let key = match (sent.next(), sent.next()) {

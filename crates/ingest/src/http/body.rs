@@ -12,22 +12,19 @@ use contract::Format;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::http::answer::Refusal;
+use crate::http::refusal::Refusal;
 use crate::memory::budget::Buffer;
-use crate::memory::pages::Expected;
 
-/// Longest time to read on after a refusal, so that the client gets to see the answer.
+/// Longest time to read on after a refusal, so that the client sees the answer.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A body that takes longer to arrive is not waited for by the requests that could share a send
-/// with it.
+/// A group waits for a body that is arriving for at most this long.
 const PROMPT: Duration = Duration::from_millis(100);
 
-/// How much room there must be for each byte that a body announces: for the body, and for the lines
-/// that it becomes.
+/// Free bytes of the budget for each byte of `content-length`, for a body to be read at all: for the body, and for the
+/// lines that it becomes.
 const ROOM_PER_BYTE: u64 = 3;
 
-/// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Identity,
@@ -35,7 +32,7 @@ pub(crate) enum Encoding {
     Zstd,
 }
 
-/// How the headers say that the events are written; a body without a content type is JSON.
+/// The format that `content-type` names; JSON if there is none.
 pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
     let Some(sent) = headers.get(header::CONTENT_TYPE) else {
         return Ok(Format::Json);
@@ -59,7 +56,7 @@ pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
     }
 }
 
-/// How the headers say that the body is compressed.
+/// The compression that `content-encoding` names.
 pub(crate) fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
     let mut sent = headers.get_all(header::CONTENT_ENCODING).iter();
     let (one, more) = (sent.next(), sent.next());
@@ -75,12 +72,12 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
     }
 }
 
-/// At most 60 characters of what a client sent.
+/// The first 60 characters of what a client sent.
 fn shown(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
-/// A body that events come in.
+/// The body of a request, from a connection or by way of the router.
 pub(crate) trait EventsBody:
     hyper::body::Body<Data = Bytes, Error: Display> + Unpin
 {
@@ -88,8 +85,7 @@ pub(crate) trait EventsBody:
 
 impl<B: hyper::body::Body<Data = Bytes, Error: Display> + Unpin> EventsBody for B {}
 
-/// Reads the whole body, at most `limit` bytes of it, into `bytes`, which takes its share of the
-/// byte budget as they arrive.
+/// Reads the whole body into `bytes`, which reserves memory as they arrive. More than `limit` bytes are refused.
 pub(crate) async fn read(
     body: &mut impl EventsBody,
     limit: usize,
@@ -99,28 +95,28 @@ pub(crate) async fn read(
     if announced > limit as u64 {
         return Err(Refusal::BodyTooLarge { limit });
     }
-    // To read on would be to throw away what has arrived by the time that there is no more room.
+    // Otherwise the budget would end halfway, and what had arrived by then would be thrown away.
     if announced.saturating_mul(ROOM_PER_BYTE) > bytes.budget().free() as u64 {
         return Err(Refusal::Overloaded);
     }
-    let exact = body.size_hint().exact();
-    let expected = exact.map_or(Expected::Any, |exact| Expected::About(exact as usize));
+    bytes.expect(body.size_hint().exact().unwrap_or_default() as usize);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Refusal::BodyBroken(error.to_string()))?;
-        // Trailers carry nothing of the event.
+        // Trailers hold no events.
         let Ok(data) = frame.into_data() else {
             continue;
         };
         if bytes.len() + data.len() > limit {
             return Err(Refusal::BodyTooLarge { limit });
         }
-        bytes.append(&data, expected)?;
+        bytes.append(&data)?;
     }
     Ok(bytes)
 }
 
-/// What is read of a body that came with its head, as most small ones do: without the timers that
-/// others need. The connection looks for it once it has been asked for.
+/// Reads a body that came together with its head, as most small ones do, without the timers that others need. Nothing
+/// if more is to come. It is polled twice, because the connection looks for the body only once it has been asked for
+/// it.
 pub(crate) async fn at_once<T>(mut read: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut asked = false;
     poll_fn(|context| match read.as_mut().poll(context) {
@@ -135,8 +131,8 @@ pub(crate) async fn at_once<T>(mut read: Pin<&mut impl Future<Output = T>>) -> O
     .await
 }
 
-/// What is read within `longest`; a body that is called off is refused as one that takes too long.
-/// `not_prompt` is called where nobody should wait for it.
+/// Reads a body within `longest`. A body that is called off is refused as one that takes too long. `not_prompt` is
+/// called once no group should wait for the body any longer.
 pub(crate) async fn in_time(
     mut read: Pin<&mut impl Future<Output = Result<Buffer, Refusal>>>,
     longest: Duration,
@@ -159,8 +155,8 @@ pub(crate) async fn in_time(
     }
 }
 
-/// Reads what is left of a refused body and keeps none of it: a connection that is closed on a
-/// client in the middle of its upload shows it a reset instead of the answer.
+/// Reads the rest of a refused body, at most `limit` bytes, and keeps none of it: a client whose connection is closed
+/// in the middle of its upload sees a reset instead of the answer.
 pub(crate) async fn drain(body: &mut impl EventsBody, limit: usize) {
     let rest = async {
         let mut read = 0;
@@ -171,7 +167,7 @@ pub(crate) async fn drain(body: &mut impl EventsBody, limit: usize) {
             }
         }
     };
-    // Out of time, the connection is closed on what is left.
+    // When the time is up, the connection is closed all the same.
     let _ = timeout(DRAIN_TIMEOUT, rest).await;
 }
 

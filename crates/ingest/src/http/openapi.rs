@@ -6,8 +6,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Info, OpenApiBuilder};
 
-use crate::http::answer::{Accepted, ErrorBody, ErrorDetail, RejectedEvent};
+use crate::http::answer::{Accepted, RejectedEvent};
 use crate::http::auth;
+use crate::http::refusal::{ErrorBody, ErrorDetail};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(Accepted, RejectedEvent, ErrorBody, ErrorDetail)))]
@@ -32,7 +33,7 @@ pub(crate) fn outline() -> utoipa::openapi::OpenApi {
         .build()
 }
 
-/// The document with the kinds' schemas as the bodies of the event routes.
+/// The document with its paths, and the schemas of the kinds as bodies of the event routes.
 pub(crate) fn document(declared: &utoipa::openapi::OpenApi, kinds: &Kinds) -> Value {
     let mut document = serde_json::to_value(declared).unwrap_or_default();
     let mut names = Vec::new();
@@ -43,23 +44,16 @@ pub(crate) fn document(declared: &utoipa::openapi::OpenApi, kinds: &Kinds) -> Va
         document["components"]["schemas"][schema] = kind.json_schema();
         names.push(kind.name.clone());
     }
-    if kinds.get("cell").is_some() && kinds.get("pm").is_none() {
-        names.push("pm".into());
-    }
+    names.extend(kinds.iter().flat_map(|kind| kind.aliases.clone()));
     document["components"]["schemas"]["Event"] =
         json!({"description": "An event of one of the declared kinds.", "anyOf": references});
     for path in ["/v1/events", "/v1/events/{kind}"] {
         document["paths"][path]["post"]["requestBody"] = request_body();
     }
-    if let Some(parameters) =
-        document["paths"]["/v1/events/{kind}"]["post"]["parameters"].as_array_mut()
-    {
-        for parameter in parameters
-            .iter_mut()
-            .filter(|parameter| parameter["name"] == "kind")
-        {
-            parameter["schema"]["enum"] = json!(names);
-        }
+    // Absent from the outline, which has no paths.
+    let kind = "/paths/~1v1~1events~1{kind}/post/parameters/0/schema";
+    if let Some(kind) = document.pointer_mut(kind) {
+        kind["enum"] = json!(names);
     }
     document
 }

@@ -1,4 +1,5 @@
-//! Asks SQS how it is, no more often than need be.
+//! Asks SQS for the depth of the queue, for health and readiness: no more often than needed, because each request is
+//! billed.
 
 use std::time::Duration;
 
@@ -6,16 +7,16 @@ use aws::{Depth, Queue};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-/// Longest time that an answer is waited for: probes give up after a few seconds themselves.
+/// Longest wait for SQS: whoever probes gives up after a few seconds.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// How old an answer may be for `/health`.
+/// Greatest age of the depth that `/health` shows.
 pub(crate) const FRESH: Duration = Duration::from_secs(2);
 
-/// How old an answer may be for `/readyz`: each one is a billed request.
+/// Greatest age of the depth that `/readyz` goes by.
 pub(crate) const RECENT: Duration = Duration::from_secs(10);
 
-/// The queue's depth, remembered.
+/// The queue and its last known depth.
 pub(crate) struct Probe {
     queue: Queue,
     last: Mutex<Option<(Instant, Result<Depth, String>)>>,
@@ -29,8 +30,8 @@ impl Probe {
         }
     }
 
-    /// The queue's depth, at most `age` old, or why SQS cannot be asked. Probes at the same time
-    /// share one request; a failure is asked again after [`FRESH`].
+    /// The queue's depth, at most `age` old, or why SQS cannot be asked. Concurrent calls share one request; a
+    /// failure is remembered for [`FRESH`].
     pub(crate) async fn depth(&self, age: Duration) -> Result<Depth, String> {
         let mut last = self.last.lock().await;
         if let Some((at, result)) = &*last {

@@ -2,69 +2,53 @@
 
 use std::io::{self, Read};
 
-use crate::http::answer::Refusal;
-use crate::http::body::Encoding;
-use crate::memory::budget::Buffer;
-use crate::memory::pages::Expected;
+use flate2::read::MultiGzDecoder;
 
-/// Largest zstd window that is taken, as a power of two: 8 MiB, which levels up to 19 stay within.
-/// A frame can ask for far more memory than it has data.
+use crate::http::body::Encoding;
+use crate::http::refusal::Refusal;
+use crate::memory::budget::Buffer;
+
+/// Largest zstd window that is taken, as a power of two: 8 MiB, which zstd levels up to 19 stay within. A frame may
+/// ask for far more memory than it has data.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// The body as it was before compression, at most `limit` bytes of it. `unfolded` is an empty
-/// buffer to put it in.
+/// The body as it was before compression, put into the empty buffer `unfolded`. More than `limit` bytes are refused.
 pub(crate) fn unfold(
     encoding: Encoding,
     body: Buffer,
     limit: usize,
-    unfolded: Buffer,
-) -> Result<Buffer, Refusal> {
-    match encoding {
-        Encoding::Identity => Ok(body),
-        Encoding::Gzip => read(
-            flate2::read::MultiGzDecoder::new(&body[..]),
-            "gzip",
-            limit,
-            unfolded,
-        ),
-        Encoding::Zstd => {
-            let broken = |error: io::Error| not_encoded("zstd", &error);
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(&body[..]).map_err(broken)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(broken)?;
-            read(decoder, "zstd", limit, unfolded)
-        }
-    }
-}
-
-fn read(
-    mut decoder: impl Read,
-    encoding: &'static str,
-    limit: usize,
     mut unfolded: Buffer,
 ) -> Result<Buffer, Refusal> {
+    let (encoding, decoder): (_, io::Result<Box<dyn Read + '_>>) = match encoding {
+        Encoding::Identity => return Ok(body),
+        Encoding::Gzip => ("gzip", Ok(Box::new(MultiGzDecoder::new(&body[..])))),
+        Encoding::Zstd => ("zstd", zstd_decoder(&body)),
+    };
+    let not_encoded = |error: io::Error| Refusal::NotEncoded {
+        encoding,
+        reason: error.to_string(),
+    };
+    let mut decoder = decoder.map_err(not_encoded)?;
     let mut piece = vec![0; 64 * 1024];
     loop {
         match decoder.read(&mut piece) {
-            Ok(0) => {
-                unfolded.shrink_to_fit();
-                return Ok(unfolded);
-            }
+            Ok(0) => break,
             Ok(count) if unfolded.len() + count > limit => {
                 return Err(Refusal::UnfoldsTooLarge { limit });
             }
-            Ok(count) => unfolded.append(&piece[..count], Expected::Any)?,
+            Ok(count) => unfolded.append(&piece[..count])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(not_encoded(encoding, &error)),
+            Err(error) => return Err(not_encoded(error)),
         }
     }
+    unfolded.shrink_to_fit();
+    Ok(unfolded)
 }
 
-fn not_encoded(encoding: &'static str, error: &io::Error) -> Refusal {
-    Refusal::NotEncoded {
-        encoding,
-        reason: error.to_string(),
-    }
+fn zstd_decoder(body: &[u8]) -> io::Result<Box<dyn Read + '_>> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+    Ok(Box::new(decoder))
 }
 
 #[cfg(test)]

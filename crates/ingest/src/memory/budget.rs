@@ -1,14 +1,13 @@
-//! The bound on bytes that wait.
+//! The bound on bytes held in memory: of bodies and lines, and of long answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use crate::memory::pages::{Expected, Memory};
+use crate::memory::pages::PageBuf;
 
-/// How many bytes may wait at a time, and how many do: what was read of bodies and what is on its
-/// way to SQS. Clones share the count.
+/// How many bytes, or other things, may be held at a time, and how many are. Clones share the count.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget(Arc<Inner>);
 
@@ -18,7 +17,7 @@ struct Inner {
     used: AtomicUsize,
 }
 
-/// The bound is reached.
+/// The bytes would pass the bound.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted;
 
@@ -30,7 +29,7 @@ impl Budget {
         }))
     }
 
-    /// A reservation of nothing yet.
+    /// A reservation of 0 bytes, which can grow.
     pub(crate) fn reserve(&self) -> Reservation {
         Reservation {
             budget: self.clone(),
@@ -38,27 +37,26 @@ impl Budget {
         }
     }
 
-    /// Bytes that are reserved now.
     pub(crate) fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Bytes that are not.
     pub(crate) fn free(&self) -> usize {
         self.0.limit.saturating_sub(self.used())
     }
 
-    /// A buffer with nothing in it.
+    /// An empty buffer whose bytes count against this budget.
     pub(crate) fn buffer(&self) -> Buffer {
         Buffer {
-            bytes: Memory::new(),
+            bytes: PageBuf::default(),
             share: self.reserve(),
             free: 0,
+            expected: 0,
         }
     }
 }
 
-/// One request's share; given back when it is dropped.
+/// Reserved bytes of a budget, given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Budget,
@@ -66,7 +64,7 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Takes `bytes` more, or none where that would pass the bound.
+    /// Reserves `bytes` more, or none if that would pass the bound.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Exhausted> {
         let Inner { limit, used } = &*self.budget.0;
         let taken = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
@@ -77,7 +75,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Gives `bytes` of its share back.
+    /// Gives `bytes` back.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
@@ -91,47 +89,55 @@ impl Drop for Reservation {
     }
 }
 
-/// Bytes in memory whose share of the budget is what they take there.
+/// Bytes that reserve the memory they take, unused capacity included.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    bytes: Memory,
+    bytes: PageBuf,
     share: Reservation,
-    /// How much needs no share.
+    /// Bytes that need no reservation.
     free: usize,
+    /// Bytes that the buffer will probably hold in the end; 0 if that is not known.
+    expected: usize,
 }
 
 impl Buffer {
-    /// The same, but only what is beyond `free` bytes takes a share.
+    /// The same buffer, whose first `free` bytes need no reservation.
     pub(crate) fn with_free(self, free: usize) -> Buffer {
         Buffer { free, ..self }
     }
 
-    /// The budget that its share is of.
     pub(crate) fn budget(&self) -> &Budget {
         &self.share.budget
     }
 
-    /// Appends `data`.
-    pub(crate) fn append(&mut self, data: &[u8], expected: Expected) -> Result<(), Exhausted> {
-        let taken = self.bytes.taken_at(self.bytes.len() + data.len(), expected);
-        let share = taken.saturating_sub(self.free);
-        self.share.grow(share.saturating_sub(self.share.bytes))?;
-        self.bytes.append(data, expected).map_err(|_| Exhausted)
+    /// The buffer will probably hold `bytes` in the end; 0 if that is not known.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        self.expected = bytes;
     }
 
-    /// Gives back what is not used.
+    pub(crate) fn append(&mut self, data: &[u8]) -> Result<(), Exhausted> {
+        let length = self.bytes.len() + data.len();
+        let taken = self.bytes.taken_at(length, self.expected);
+        let share = taken.saturating_sub(self.free);
+        self.share.grow(share.saturating_sub(self.share.bytes))?;
+        self.bytes
+            .append(data, self.expected)
+            .map_err(|_| Exhausted)
+    }
+
+    /// Frees unused capacity, where that costs nothing.
     pub(crate) fn shrink_to_fit(&mut self) {
         self.bytes.shrink_to_fit();
         let share = self.bytes.taken().saturating_sub(self.free);
         self.share.shrink(self.share.bytes.saturating_sub(share));
     }
 
-    /// The bytes, and their share of the budget.
-    pub(crate) fn into_parts(self) -> (Memory, Reservation) {
+    /// The bytes, and their reservation.
+    pub(crate) fn into_parts(self) -> (PageBuf, Reservation) {
         (self.bytes, self.share)
     }
 
-    /// The bytes; the share is given back with the last of them.
+    /// The bytes; their reservation ends with the last clone or slice.
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
     }
@@ -159,7 +165,7 @@ pub(crate) mod testing {
         /// A buffer that holds those bytes.
         pub(crate) fn buffer_of(&self, bytes: &[u8]) -> Buffer {
             let mut buffer = self.buffer();
-            buffer.append(bytes, Expected::About(bytes.len())).unwrap();
+            buffer.append(bytes).unwrap();
             buffer
         }
     }
@@ -189,15 +195,15 @@ mod tests {
         let budget = Budget::new(1000);
         let mut buffer = budget.buffer();
         for _ in 0..10 {
-            buffer.append(b"0123456789", Expected::Any).unwrap();
+            buffer.append(b"0123456789").unwrap();
             assert!((buffer.len()..=2 * buffer.len()).contains(&budget.used()));
         }
         buffer.shrink_to_fit();
         assert_eq!((budget.used(), budget.free()), (100, 900));
-        assert_eq!(buffer.append(&[0; 1000], Expected::Any), Err(Exhausted));
+        assert_eq!(buffer.append(&[0; 1000]), Err(Exhausted));
         assert_eq!((buffer.len(), budget.used()), (100, 100));
         let mut other = budget.buffer().with_free(50);
-        other.append(&[0; 60], Expected::Any).unwrap();
+        other.append(&[0; 60]).unwrap();
         assert_eq!(budget.used(), 110);
         let bytes = other.into_bytes();
         let last = bytes.slice(30..40);

@@ -1,8 +1,8 @@
-//! Bytes that grow, and leave little behind when they are let go of.
+//! Buffers that leave little memory behind when they are dropped (ADR 0015).
 //!
-//! Long ones have pages of their own, which go back to the operating system with them. An allocator
-//! keeps what is freed for later, a part for each thread: many times what is in use, where buffers
-//! of all lengths come and go. Fresh pages cost time, so some are kept here, [`MOST_SPARE`] at most.
+//! A buffer past [`SHORT`] has pages of its own, which go back to the operating system with it: glibc's allocator
+//! keeps freed memory for later, in an arena for each thread. Fresh pages cost time, so up to [`MOST_SPARE`] bytes
+//! are kept.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,86 +11,67 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memmap2::{Advice, MmapMut};
 
-/// Up to so many bytes are taken from the heap.
+/// Largest buffer on the heap.
 const SHORT: usize = 64 * 1024;
 
-/// Most pages that are kept for later, in bytes.
-pub(crate) const MOST_SPARE: usize = 8 * 1024 * 1024;
+/// Most bytes of pages that are kept for later.
+const MOST_SPARE: usize = 8 * 1024 * 1024;
 
-/// Longest run of pages that is kept.
+/// Longest run of pages that is kept, in bytes.
 const LONGEST_SPARE: usize = 4 * 1024 * 1024;
 
-/// Page size that is reckoned with; larger ones make a difference of a few KiB.
+/// The assumed page size; larger pages make a difference of a few KiB a buffer.
 const PAGE: usize = 4096;
 
-/// Bytes in memory.
+/// A buffer that grows. Where its methods take `expected`, that is how many bytes the buffer will probably hold in the
+/// end, or 0 if that is not known.
 #[derive(Debug)]
-pub(crate) enum Memory {
-    /// A few.
+pub(crate) enum PageBuf {
     Heap(Vec<u8>),
-    /// Many: the first `length` of the pages.
-    Pages { pages: Pages, length: usize },
+    /// The first `length` bytes of the pages.
+    Pages {
+        pages: Pages,
+        length: usize,
+    },
 }
 
-/// How long bytes will be that come piece by piece.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// Nobody knows.
-    Any,
-    /// About so long, or just so.
-    About(usize),
-}
-
-impl Memory {
-    /// None.
-    pub(crate) const fn new() -> Memory {
-        Memory::Heap(Vec::new())
-    }
-
-    /// None, with room for `bytes`.
-    ///
-    /// # Errors
-    ///
-    /// If the operating system has no more pages.
-    pub(crate) fn with_room(bytes: usize) -> io::Result<Memory> {
-        Ok(match bytes <= SHORT {
-            true => Memory::Heap(Vec::with_capacity(bytes)),
-            false => Memory::Pages {
-                pages: Pages::of(rounded(bytes))?,
-                length: 0,
-            },
-        })
-    }
-
-    /// How much memory they take once there are `length`.
-    pub(crate) fn taken_at(&self, length: usize, expected: Expected) -> usize {
-        match length > self.capacity() {
-            true => taken(length, self.grown(length, expected)),
-            false => taken(length, self.capacity()),
+impl PageBuf {
+    /// An empty buffer with room for `bytes`. An error says that the operating system has no more pages.
+    pub(crate) fn with_room(bytes: usize) -> io::Result<PageBuf> {
+        if bytes <= SHORT {
+            return Ok(PageBuf::Heap(Vec::with_capacity(bytes)));
         }
+        let pages = Pages::of(rounded(bytes))?;
+        Ok(PageBuf::Pages { pages, length: 0 })
     }
 
-    /// How much memory they take.
+    /// Bytes of memory that the buffer will take once it holds `length` bytes.
+    pub(crate) fn taken_at(&self, length: usize, expected: usize) -> usize {
+        let capacity = if length > self.capacity() {
+            self.grown(length, expected)
+        } else {
+            self.capacity()
+        };
+        taken(length, capacity)
+    }
+
+    /// Bytes of memory that the buffer takes.
     pub(crate) fn taken(&self) -> usize {
         taken(self.len(), self.capacity())
     }
 
-    /// Appends `data`.
-    ///
-    /// # Errors
-    ///
-    /// If the operating system has no more pages.
-    pub(crate) fn append(&mut self, data: &[u8], expected: Expected) -> io::Result<()> {
+    /// An error says that the operating system has no more pages.
+    pub(crate) fn append(&mut self, data: &[u8], expected: usize) -> io::Result<()> {
         let before = self.len();
         let after = before + data.len();
         let grown = (after > self.capacity()).then(|| self.grown(after, expected));
         match (&mut *self, grown) {
-            (Memory::Heap(bytes), None) => bytes.extend_from_slice(data),
-            (Memory::Heap(bytes), Some(capacity)) if capacity <= SHORT => {
+            (PageBuf::Heap(bytes), None) => bytes.extend_from_slice(data),
+            (PageBuf::Heap(bytes), Some(capacity)) if capacity <= SHORT => {
                 bytes.reserve_exact(capacity - before);
                 bytes.extend_from_slice(data);
             }
-            (Memory::Pages { pages, length }, None) => {
+            (PageBuf::Pages { pages, length }, None) => {
                 pages.map()[before..after].copy_from_slice(data);
                 *length = after;
             }
@@ -98,7 +79,7 @@ impl Memory {
                 let mut pages = Pages::of(capacity)?;
                 pages.map()[..before].copy_from_slice(self);
                 pages.map()[before..after].copy_from_slice(data);
-                *self = Memory::Pages {
+                *self = PageBuf::Pages {
                     pages,
                     length: after,
                 };
@@ -107,72 +88,72 @@ impl Memory {
         Ok(())
     }
 
-    /// Lets go of what is not used, where that costs nothing.
+    /// Frees unused memory of the heap. Pages stay: copying them would cost more than they.
     pub(crate) fn shrink_to_fit(&mut self) {
-        if let Memory::Heap(bytes) = self {
+        if let PageBuf::Heap(bytes) = self {
             bytes.shrink_to_fit();
         }
     }
 
     fn capacity(&self) -> usize {
         match self {
-            Memory::Heap(bytes) => bytes.capacity(),
-            Memory::Pages { pages, .. } => pages.bytes,
+            PageBuf::Heap(bytes) => bytes.capacity(),
+            PageBuf::Pages { pages, .. } => pages.bytes,
         }
     }
 
-    /// The capacity for `length`, which is more than there is.
-    fn grown(&self, length: usize, expected: Expected) -> usize {
+    /// The next capacity, if `length` is more than the present one.
+    fn grown(&self, length: usize, expected: usize) -> usize {
         let wanted = match expected {
-            // Only pages that are used are there.
-            Expected::About(expected) if expected > LONGEST_SPARE.max(length) => expected,
-            // What is announced need not come.
-            Expected::About(expected) if expected >= length => expected.min(4 * length),
-            // Longer than expected: not by much.
-            Expected::About(_) => length + length / 8,
-            Expected::Any => length.max(self.capacity() * 2),
+            0 => length.max(self.capacity() * 2),
+            // Such a run is fresh, and takes memory only as it is written.
+            _ if expected > LONGEST_SPARE.max(length) => expected,
+            // The client may send less than the `content-length` that it announced.
+            _ if expected >= length => expected.min(4 * length),
+            // Longer than expected, by little as a rule.
+            _ => length + length / 8,
         };
-        match length <= SHORT {
-            true => wanted.min(self.capacity() * 2).min(SHORT).max(length),
-            false => rounded(wanted),
+        if length > SHORT {
+            return rounded(wanted);
         }
+        wanted.min(self.capacity() * 2).min(SHORT).max(length)
     }
 }
 
-/// How much memory `length` bytes take of so large a capacity. Kept pages have all been written to;
-/// of a long run only those are there that are used.
+/// Memory that a buffer of `length` bytes takes. Kept runs have been written to their end, and take all of it; longer
+/// runs are always fresh.
 fn taken(length: usize, capacity: usize) -> usize {
-    match capacity > LONGEST_SPARE {
-        true => length.next_multiple_of(PAGE),
-        false => capacity,
+    if capacity > LONGEST_SPARE {
+        return length.next_multiple_of(PAGE);
     }
+    capacity
 }
 
-/// Up to an eighth more, and few different ones, so that what is kept fits again.
+/// The length of a run for `bytes`: up to an eighth more, and few different lengths, so that a kept run fits again.
 fn rounded(bytes: usize) -> usize {
     bytes.next_multiple_of((bytes.next_power_of_two() / 16).max(4 * PAGE))
 }
 
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory::new()
+impl Default for PageBuf {
+    fn default() -> PageBuf {
+        PageBuf::Heap(Vec::new())
     }
 }
 
-impl Deref for Memory {
+impl Deref for PageBuf {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
         match self {
-            Memory::Heap(bytes) => bytes,
-            Memory::Pages { pages, length } => {
+            PageBuf::Heap(bytes) => bytes,
+            PageBuf::Pages { pages, length } => {
                 pages.map.as_ref().map_or(&[], |map| &map[..*length])
             }
         }
     }
 }
 
-impl AsRef<[u8]> for Memory {
+impl AsRef<[u8]> for PageBuf {
     fn as_ref(&self) -> &[u8] {
         self
     }
@@ -182,11 +163,11 @@ impl AsRef<[u8]> for Memory {
 #[derive(Debug)]
 pub(crate) struct Pages {
     bytes: usize,
-    /// There until they are dropped.
+    /// Present until this is dropped.
     map: Option<MmapMut>,
 }
 
-/// Pages that are kept, the longest kept first.
+/// Kept runs, the oldest first.
 #[derive(Debug)]
 struct Spare {
     runs: VecDeque<MmapMut>,
@@ -199,13 +180,13 @@ static SPARE: Mutex<Spare> = Mutex::new(Spare {
 });
 
 impl Pages {
-    /// A run of that many bytes, kept or fresh; what they hold is anything.
+    /// A run of `bytes`, kept or fresh; its contents are arbitrary.
     fn of(bytes: usize) -> io::Result<Pages> {
         let map = match spare().take(bytes) {
             Some(map) => map,
             None => {
                 let map = MmapMut::map_anon(bytes)?;
-                // Else the first byte could take 2 MiB. A kernel that has no such pages says no.
+                // With huge pages the first byte would take 2 MiB. A kernel without them refuses the advice.
                 let _ = map.advise(Advice::NoHugePage);
                 map
             }
@@ -224,7 +205,7 @@ impl Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         if let Some(map) = self.map.take() {
-            // To give pages back takes time: not while others wait for the lock.
+            // Giving pages back takes time, so it happens after the lock is free.
             let unwanted = spare().keep(map);
             drop(unwanted);
         }
@@ -232,14 +213,14 @@ impl Drop for Pages {
 }
 
 impl Spare {
-    /// A run of just so many bytes.
+    /// A kept run of exactly `bytes`.
     fn take(&mut self, bytes: usize) -> Option<MmapMut> {
         let last = self.runs.iter().rposition(|map| map.len() == bytes)?;
         self.bytes -= bytes;
         self.runs.remove(last)
     }
 
-    /// Keeps the run, and gives those for which there is no room then.
+    /// Keeps the run; gives back the oldest runs past [`MOST_SPARE`].
     fn keep(&mut self, map: MmapMut) -> Vec<MmapMut> {
         if map.len() > LONGEST_SPARE {
             return vec![map];
@@ -269,12 +250,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_appended_stands_there_and_what_it_takes_is_known_before(
+        fn a_buffer_holds_what_is_appended_and_foretells_the_memory_it_takes(
             pieces in prop::collection::vec((any::<u8>(), 0_usize..90_000), 0..20),
             about in prop::option::of(0_usize..3_000_000),
         ) {
-            let expected = about.map_or(Expected::Any, Expected::About);
-            let (mut memory, mut all) = (Memory::new(), Vec::new());
+            let expected = about.unwrap_or_default();
+            let (mut memory, mut all) = (PageBuf::default(), Vec::new());
             for (byte, count) in pieces {
                 all.resize(all.len() + count, byte);
                 let foretold = memory.taken_at(all.len(), expected);
@@ -289,9 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_announced_takes_memory_only_once_some_of_it_has_come() {
-        let mut memory = Memory::new();
-        let expected = Expected::About(6_000_000);
+    fn announced_bytes_take_memory_only_as_they_come() {
+        let mut memory = PageBuf::default();
+        let expected = 6_000_000;
         memory.append(&[1; 1000], expected).unwrap();
         assert_eq!(memory.taken(), 1000);
         memory.append(&[2; 100_000], expected).unwrap();
@@ -303,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_kept_within_bounds_and_the_last_used_come_first() {
+    fn kept_pages_are_bounded_and_the_oldest_are_given_back_first() {
         let run = |bytes| MmapMut::map_anon(bytes).unwrap();
         let mut spare = Spare {
             runs: VecDeque::new(),

@@ -1,6 +1,10 @@
-//! The way into SQS: lines of concurrent requests come in, are grouped, packed and sent, and each request hears of the
-//! send that carried its lines. A line is in exactly one send, and no request is told of success before SQS has answered.
+//! The way into SQS: lines of concurrent requests come in, are grouped, packed and sent, and each request hears of
+//! the send that carried its lines. A line is in exactly one send, and no request is told of success before SQS has
+//! answered.
 
+pub(crate) mod arrivals;
+pub(crate) mod group;
 pub(crate) mod group_commit;
+pub(crate) mod group_task;
 pub(crate) mod grouping;
 pub(crate) mod pack_sender;

@@ -1,4 +1,4 @@
-//! Packs lines, or takes them one by one, and sends them.
+//! Packs lines, or with `PACKING=none` makes each line a message, and sends the messages.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,29 +6,24 @@ use std::time::Duration;
 
 use aws::{CallError, Outgoing, Queue};
 use bytes::Bytes;
-use contract::{
-    ATTRIBUTE_CODEC, ATTRIBUTE_EVENTS, ATTRIBUTE_VERSION, CODEC, Pack, Packer, VERSION,
-};
+use contract::{Pack, Packer};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
 use crate::config::Packing;
-use crate::memory::pages::Memory;
+use crate::memory::pages::PageBuf;
 
-/// Lines beyond which packing is moved off the runtime's own threads: about 1 ms of work.
+/// More bytes of lines than these are packed off the runtime's own threads: about 1 ms of work.
 const PACK_INLINE_BYTES: usize = 64 * 1024;
 
-/// Packs that teach how well events compress; smaller ones compress worse than full ones do.
+/// Least bytes of packs in a send that show how well events compress: smaller packs compress worse than full ones.
 const TELLING_BYTES: usize = contract::MAX_PACK_BYTES / 2;
 
-/// Packs sent.
 pub(crate) const PACKS: &str = "headwater_ingest_packs_total";
-/// What they held, in bytes.
 pub(crate) const PACK_BYTES: &str = "headwater_ingest_pack_bytes_total";
-/// Messages that SQS did not take.
 pub(crate) const SEND_FAILURES: &str = "headwater_ingest_send_failures_total";
 
-/// Where packs go.
+/// Where packs go: SQS, or in tests a fake.
 pub(crate) trait Sink: Send + Sync + 'static {
     /// Sends the messages; the results are in their order.
     fn send(
@@ -60,30 +55,25 @@ pub(crate) enum CommitError {
     Stopping,
 }
 
-/// Events of a pack, and whether SQS has it.
-type Outcome = (usize, Result<(), CommitError>);
+/// The number of events of a pack, and whether SQS has the pack.
+type PackResult = (usize, Result<(), CommitError>);
 
-/// What became of a delivery's packs, in the order of its lines.
+/// What became of the packs of a delivery, in the order of its lines.
 #[derive(Default)]
 pub(crate) struct Delivery {
-    packs: Vec<Outcome>,
-    /// Bytes of packs for each byte of lines, where there were enough to tell.
+    packs: Vec<PackResult>,
+    /// Bytes of packs for each byte of lines; absent if the packs were too small to tell.
     pub(crate) ratio: Option<f64>,
 }
 
 impl Delivery {
-    fn add(&mut self, outcomes: Vec<Outcome>) {
-        self.packs.extend(outcomes);
-    }
-
-    /// The events of those lines are not sent.
+    /// Records that `lines` were not sent.
     fn lose(&mut self, lines: &[u8], error: CommitError) {
         let events = lines.iter().filter(|byte| **byte == b'\n').count();
         self.packs.push((events, Err(error)));
     }
 
-    /// What became of the events from `first` on, `count` of them: the worst of the packs that
-    /// hold any.
+    /// What became of `count` events from `first` on: the first error of the packs that hold any of them.
     pub(crate) fn outcome(&self, first: usize, count: usize) -> Result<(), CommitError> {
         let mut start = 0;
         let mut held = 0;
@@ -105,21 +95,21 @@ impl Delivery {
 }
 
 /// Packs lines and sends them to a sink.
-pub(crate) struct Sender<S> {
+pub(crate) struct PackSender<S> {
     sink: S,
-    /// Named where a deadline has passed: deadlines are that far from when a request came.
+    /// How long each request waits; named in the answer when its deadline has passed.
     send_timeout: Duration,
-    /// Packers that no send uses now; each has learnt how well the events compress.
+    /// Packers that no send uses now. Each has learnt how well the events compress.
     packers: Arc<Mutex<Vec<Packer>>>,
     packing: Packing,
 }
 
-/// The packs of one call, and where the lines that are left begin.
+/// The packs of one call, and how many bytes of lines they hold.
 type Packed = (Vec<Pack>, usize);
 
-impl<S: Sink> Sender<S> {
-    pub(crate) fn new(sink: S, send_timeout: Duration, packing: Packing) -> Sender<S> {
-        Sender {
+impl<S: Sink> PackSender<S> {
+    pub(crate) fn new(sink: S, send_timeout: Duration, packing: Packing) -> PackSender<S> {
+        PackSender {
             sink,
             send_timeout,
             packers: Arc::default(),
@@ -127,14 +117,13 @@ impl<S: Sink> Sender<S> {
         }
     }
 
-    /// How long a request waits.
     pub(crate) fn send_timeout(&self) -> Duration {
         self.send_timeout
     }
 
-    /// Packs the lines and sends them until `deadline`, one batch call after the other: the packs
-    /// of more than one are never in memory.
-    pub(crate) async fn deliver(&self, lines: Memory, deadline: Instant) -> Delivery {
+    /// Packs the lines and sends them until `deadline`, one batch call after the other, so that only the packs of one
+    /// call are in memory.
+    pub(crate) async fn deliver(&self, lines: PageBuf, deadline: Instant) -> Delivery {
         let lines = Bytes::from_owner(lines);
         let mut delivery = Delivery::default();
         let (mut from, mut packed) = (0, 0);
@@ -154,7 +143,7 @@ impl<S: Sink> Sender<S> {
             };
             from = to;
             packed += packs.iter().map(|pack| pack.body.len()).sum::<usize>();
-            delivery.add(self.send(packs, deadline).await);
+            delivery.packs.extend(self.send(packs, deadline).await);
         }
         if packed >= TELLING_BYTES && self.packing == Packing::Zstd {
             delivery.ratio = Some(packed as f64 / from as f64);
@@ -162,7 +151,7 @@ impl<S: Sink> Sender<S> {
         delivery
     }
 
-    async fn send(&self, packs: Vec<Pack>, deadline: Instant) -> Vec<Outcome> {
+    async fn send(&self, packs: Vec<Pack>, deadline: Instant) -> Vec<PackResult> {
         let events: Vec<usize> = packs.iter().map(|pack| pack.events).collect();
         let bytes: usize = packs.iter().map(|pack| pack.body.len()).sum();
         metrics::counter!(PACKS).increment(packs.len() as u64);
@@ -189,9 +178,10 @@ impl<S: Sink> Sender<S> {
         let failed = results.iter().filter(|result| result.is_err()).count();
         if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
             metrics::counter!(SEND_FAILURES).increment(failed as u64);
-            match error.is_transient() {
-                true => warn!(event = "send_failed", messages = failed, %error),
-                false => error!(event = "send_failed", messages = failed, %error),
+            if error.is_transient() {
+                warn!(event = "send_failed", messages = failed, %error, "the queue did not take {failed} messages");
+            } else {
+                error!(event = "send_failed", messages = failed, %error, "the queue refused {failed} messages");
             }
         }
         let results = results
@@ -212,7 +202,7 @@ impl<S: Sink> Sender<S> {
     }
 }
 
-/// As many packs as a batch call takes.
+/// Packs lines from the first on, as many as one batch call takes.
 fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
     let packer = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let mut packer = packer.map_or_else(Packer::new, Ok)?;
@@ -224,7 +214,7 @@ fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
     Ok((packs, bytes))
 }
 
-/// As many lines as a batch call takes, each a message of its own: an event has at most
+/// Takes lines from the first on, as many as one batch call takes, each as a message of its own. An event has at most
 /// [`contract::MAX_EVENT_BYTES`], so ten are far within the bytes of a call.
 fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
     let (mut packs, mut bytes) = (Vec::new(), 0);
@@ -244,21 +234,11 @@ fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
 
 /// The message of a pack; a line of plain JSON needs no attributes.
 fn message(pack: Pack, packing: Packing) -> Outgoing {
-    if packing == Packing::None {
-        return Outgoing {
-            body: pack.body,
-            attributes: BTreeMap::new(),
-        };
-    }
-    let attributes = [
-        (ATTRIBUTE_CODEC, CODEC.to_owned()),
-        (ATTRIBUTE_VERSION, VERSION.to_owned()),
-        (ATTRIBUTE_EVENTS, pack.events.to_string()),
-    ];
-    let attributes: BTreeMap<_, _> = attributes
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
+    let attributes = if packing == Packing::None {
+        BTreeMap::new()
+    } else {
+        pack.attributes()
+    };
     Outgoing {
         body: pack.body,
         attributes,
@@ -268,6 +248,8 @@ fn message(pack: Pack, packing: Packing) -> Outgoing {
 #[cfg(test)]
 pub(crate) mod testing {
     //! A sink that remembers.
+
+    use contract::{Envelope, Unpacker};
 
     use super::*;
 
@@ -283,7 +265,7 @@ pub(crate) mod testing {
     }
 
     impl Fake {
-        /// A sink whose every send takes that long.
+        /// A sink whose every send takes `takes`.
         pub(crate) fn taking(takes: Duration) -> Fake {
             Fake(Arc::new(Inner {
                 takes,
@@ -291,9 +273,14 @@ pub(crate) mod testing {
             }))
         }
 
-        /// From the next send on, the message at that place of a call fails.
+        /// From the next send on, message number `at` of each call fails.
         pub(crate) fn fail_message(&self, at: usize) {
             *self.0.failing.lock().unwrap() = Some(at);
+        }
+
+        /// Messages of all sends.
+        pub(crate) fn messages(&self) -> Vec<Outgoing> {
+            self.0.calls.lock().unwrap().concat()
         }
 
         pub(crate) fn calls(&self) -> usize {
@@ -302,14 +289,14 @@ pub(crate) mod testing {
 
         /// Lines of all messages.
         pub(crate) fn lines(&self) -> usize {
-            let calls = self.0.calls.lock().unwrap();
-            let text = |message: &Outgoing| match message.attributes.get(ATTRIBUTE_CODEC) {
-                Some(codec) => contract::decode(&message.body, codec, VERSION).unwrap(),
-                None => message.body.clone(),
+            let text = |message: &Outgoing| {
+                let envelope = Envelope::read(&message.body, &message.attributes);
+                let text = envelope.text(&mut Unpacker::default()).unwrap();
+                text.into_owned()
             };
-            calls
+            let messages = self.messages();
+            messages
                 .iter()
-                .flatten()
                 .map(|message| text(message).lines().count())
                 .sum()
         }
@@ -318,11 +305,6 @@ pub(crate) mod testing {
     /// How many messages each send had.
     pub(crate) fn sends(fake: &Fake) -> Vec<usize> {
         fake.0.calls.lock().unwrap().iter().map(Vec::len).collect()
-    }
-
-    /// Messages of all sends.
-    pub(crate) fn message_count(fake: &Fake) -> usize {
-        fake.0.calls.lock().unwrap().iter().map(Vec::len).sum()
     }
 
     impl Sink for Fake {
@@ -350,7 +332,6 @@ pub(crate) mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::pages::Expected;
 
     #[test]
     fn a_request_fails_with_any_pack_that_holds_its_events_and_with_no_other() {
@@ -368,32 +349,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_say_codec_version_and_events() {
+    async fn each_message_says_codec_version_and_number_of_events() {
         let fake = testing::Fake::default();
-        let mut lines = Memory::new();
-        lines.append(b"{}\n{}\n", Expected::Any).unwrap();
-        Sender::new(fake.clone(), Duration::from_secs(1), Packing::Zstd)
+        let mut lines = PageBuf::default();
+        lines.append(b"{}\n{}\n", 0).unwrap();
+        PackSender::new(fake.clone(), Duration::from_secs(1), Packing::Zstd)
             .deliver(lines, Instant::now() + Duration::from_secs(1))
             .await;
-        let pack = Packer::new().unwrap().pack(b"{}\n{}\n").unwrap().remove(0);
-        let message = message(pack, Packing::Zstd);
+        let [message] = &fake.messages()[..] else {
+            panic!("{} messages", fake.messages().len());
+        };
         assert_eq!(message.attributes["events"], "2");
-        assert_eq!(message.attributes["codec"], CODEC);
-        assert_eq!(message.attributes["version"], VERSION);
+        assert_eq!(message.attributes["codec"], "ndjson+zstd+base64");
+        assert_eq!(message.attributes["version"], "1");
         assert_eq!(fake.lines(), 2);
     }
 
     #[tokio::test]
     async fn without_packing_each_event_is_a_message_and_ten_are_a_call() {
         let fake = testing::Fake::default();
-        let mut lines = Memory::new();
+        let mut lines = PageBuf::default();
         for n in 0..25 {
             let line = format!("{{\"n\":{n}}}\n");
-            lines.append(line.as_bytes(), Expected::Any).unwrap();
+            lines.append(line.as_bytes(), 0).unwrap();
         }
         fake.fail_message(4);
         let second = Duration::from_secs(1);
-        let delivery = Sender::new(fake.clone(), second, Packing::None)
+        let delivery = PackSender::new(fake.clone(), second, Packing::None)
             .deliver(lines, Instant::now() + second)
             .await;
         assert_eq!(testing::sends(&fake), [10, 10, 5]);
@@ -401,12 +383,8 @@ mod tests {
         assert!(delivery.outcome(5, 9).is_ok());
         assert!(delivery.outcome(4, 1).is_err() && delivery.outcome(14, 1).is_err());
         assert!(delivery.ratio.is_none());
-        let (packs, bytes) = one_by_one(b"{\"a\":1}\n{}\n").unwrap();
-        assert_eq!(bytes, 11);
-        let message = message(packs.into_iter().next().unwrap(), Packing::None);
-        assert_eq!(
-            (message.body.as_str(), message.attributes.len()),
-            ("{\"a\":1}", 0)
-        );
+        let messages = fake.messages();
+        assert_eq!(messages[11].body, "{\"n\":11}");
+        assert!(messages.iter().all(|message| message.attributes.is_empty()));
     }
 }

@@ -1,17 +1,22 @@
-//! An ingest service over an SQS in the same process.
+//! An ingest service over an SQS in the same process, and a client that speaks HTTP/1.1 to it over pipes in memory.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use clap::Parser;
 use http_body_util::BodyExt;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use ingest::{App, Config};
 use local_aws::LocalAws;
 use serde_json::Value;
-use tower::ServiceExt;
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes that a pipe holds in each direction, as sockets do.
+const PIPE_BYTES: usize = 64 * 1024;
 
 pub(crate) const QUEUE: &str = "headwater-events";
 pub(crate) const KEY: &str = "the-first-key";
@@ -44,11 +49,11 @@ pub(crate) fn vehicle(n: usize) -> String {
     )
 }
 
-/// The service, its cloud, and its clients.
+/// The service, its cloud, and where clients connect.
 pub(crate) struct Service {
     pub(crate) cloud: LocalAws,
     pub(crate) aws: aws::Aws,
-    router: Router,
+    connections: mpsc::UnboundedSender<DuplexStream>,
 }
 
 /// An answer.
@@ -112,19 +117,27 @@ impl Service {
     }
 
     pub(crate) async fn over(cloud: LocalAws, flags: &[&str]) -> Service {
-        let aws = clients(&cloud);
-        let app: Arc<App> = App::start(&config(flags), &aws, service::metrics::install().unwrap())
+        let (aws, config) = (clients(&cloud), config(flags));
+        let app = App::start(&config, &aws, service::metrics::install().unwrap())
             .await
             .unwrap();
+        let (connections, source) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            ingest::serve(&config, app, source, &CancellationToken::new()).await;
+        });
         Service {
             cloud,
             aws,
-            router: ingest::router(app),
+            connections,
         }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (client, server) = tokio::io::duplex(PIPE_BYTES);
+        self.connections.send(server).unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.unwrap();
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {
@@ -182,8 +195,9 @@ pub(crate) fn queued(cloud: &LocalAws) -> Vec<Value> {
     let mut lines = Vec::new();
     for message in cloud.messages(QUEUE) {
         let attributes: &BTreeMap<String, String> = &message.attributes;
-        let text =
-            contract::decode(&message.body, &attributes["codec"], &attributes["version"]).unwrap();
+        let envelope = contract::Envelope::read(&message.body, attributes);
+        assert!(envelope.is_pack());
+        let text = envelope.text(&mut Default::default()).unwrap();
         assert_eq!(text.lines().count().to_string(), attributes["events"]);
         lines.extend(
             text.lines()

@@ -1,19 +1,18 @@
-//! Reads HTTP answers off a connection, and from them what ingest says.
+//! Reads HTTP answers of ingest off a connection.
 
 use anyhow::{Context, bail};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// Largest answer that is read: more than any list of refused events.
+/// Most bytes of an answer: more than any list of refused events has.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// An answer to a post.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// How many events were accepted, where it says so.
+    /// Number of accepted events, if the body names it.
     pub(super) accepted: Option<u64>,
-    /// The body.
     pub(super) text: String,
 }
 
@@ -42,7 +41,7 @@ impl Answers {
     }
 }
 
-/// The answer, once all of it is there.
+/// The answer; `None` until all of it has arrived.
 fn parse(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);

@@ -1,7 +1,9 @@
-//! The load generator, a process of its own: posts events made beforehand over connections that
-//! stay open, as fast as they are answered or at a rate, and checks every answer.
+//! The load generator, which runs in a process of its own. A file of events comes in; each is posted over
+//! connections that stay open, as fast as posts are answered or at a rate, and every answer must be
+//! what it should be. A report goes out.
 
 mod answer;
+mod offered;
 mod posts;
 
 use std::cell::{Cell, RefCell};
@@ -21,53 +23,21 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::procfs;
 use crate::stats::{Latencies, latencies_ms};
 use answer::{Answer, Answers};
+pub(crate) use offered::{Amount, BATCH, OfferedLoad};
 pub(crate) use posts::API_KEY;
 use posts::Posts;
 
-/// When a post that was refused is sent again: ingest's `Retry-After`.
+/// Pause before a refused post is sent again: ingest's `Retry-After`.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// What the load generator is to do.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct LoadArgs {
-    /// Who is posted to.
-    #[arg(long)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoadSpec {
+    /// Address of the service.
     pub(crate) target: SocketAddr,
     /// File of events, one a line.
-    #[arg(long)]
     pub(crate) corpus: PathBuf,
-    /// Events of a post.
-    #[arg(long, default_value_t = 500)]
-    pub(crate) batch: usize,
-    /// Connections.
-    #[arg(long, default_value_t = 16)]
-    pub(crate) connections: usize,
-    /// Posts to send; all of the file where neither this nor `seconds` is given.
-    #[arg(long)]
-    pub(crate) posts: Option<u64>,
-    /// For how long new posts are begun.
-    #[arg(long)]
-    pub(crate) seconds: Option<f64>,
-    /// Posts a second; as fast as they are answered without it.
-    #[arg(long)]
-    pub(crate) rate: Option<f64>,
-}
-
-impl LoadArgs {
-    /// As the arguments that give it.
-    pub(crate) fn to_arguments(&self) -> Vec<String> {
-        let mut arguments = vec![
-            "load".to_owned(),
-            format!("--target={}", self.target),
-            format!("--corpus={}", self.corpus.display()),
-            format!("--batch={}", self.batch),
-            format!("--connections={}", self.connections),
-        ];
-        arguments.extend(self.posts.map(|posts| format!("--posts={posts}")));
-        arguments.extend(self.seconds.map(|seconds| format!("--seconds={seconds}")));
-        arguments.extend(self.rate.map(|rate| format!("--rate={rate}")));
-        arguments
-    }
+    pub(crate) load: OfferedLoad,
 }
 
 /// What was sent and how it was answered.
@@ -81,30 +51,26 @@ pub(crate) struct LoadReport {
     pub(crate) started_at: DateTime<Utc>,
     /// From the first post to the last answer.
     pub(crate) seconds: f64,
-    /// From when a post was due (or went out, without a rate) to its 202, refusals in between.
+    /// From when a post was due (without a rate: was sent) to its 202, with refusals in between.
     pub(crate) latency_ms: Latencies,
     /// Answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// CPU of the load generator while it sent.
+    /// CPU of the load generator during the load.
     pub(crate) cpu_seconds: f64,
 }
 
 /// Sends the load on one thread.
-///
-/// # Errors
-///
-/// If an answer is not what it must be, or the target goes away.
-pub(crate) fn run(args: &LoadArgs) -> anyhow::Result<LoadReport> {
-    let events = std::fs::read(&args.corpus)
-        .with_context(|| format!("cannot read `{}`", args.corpus.display()))?;
-    let posts = Posts::new(&events, args.batch);
+pub(crate) fn run(spec: &LoadSpec) -> anyhow::Result<LoadReport> {
+    let events = std::fs::read(&spec.corpus)
+        .with_context(|| format!("cannot read `{}`", spec.corpus.display()))?;
+    let posts = Posts::new(&events, spec.load.batch);
     drop(events);
     ensure!(!posts.is_empty(), "the corpus is empty");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    runtime.block_on(send(args, posts))
+    runtime.block_on(send(spec, posts))
 }
 
 /// What the connections share.
@@ -112,9 +78,12 @@ struct Shared {
     posts: Posts,
     /// Posts that have been begun.
     begun: Cell<u64>,
+    /// Most posts to begin.
     most: u64,
+    /// When no more posts are begun.
     end: Option<Instant>,
     start: Instant,
+    /// Posts a second.
     rate: Option<f64>,
     tally: RefCell<Tally>,
 }
@@ -127,7 +96,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts an answer to a post that was due at `began`.
+    /// Counts an answer to a post that was due, or sent, at `began`.
     fn note(&mut self, answer: &Answer, began: Instant) {
         *self.statuses.entry(answer.status).or_default() += 1;
         if answer.status == 202 {
@@ -157,11 +126,11 @@ impl Shared {
     }
 }
 
-async fn send(args: &LoadArgs, posts: Posts) -> anyhow::Result<LoadReport> {
+async fn send(spec: &LoadSpec, posts: Posts) -> anyhow::Result<LoadReport> {
     let mut streams = Vec::new();
-    for _ in 0..args.connections {
-        let stream = TcpStream::connect(args.target).await;
-        let stream = stream.with_context(|| format!("cannot connect to {}", args.target))?;
+    for _ in 0..spec.load.connections {
+        let stream = TcpStream::connect(spec.target).await;
+        let stream = stream.with_context(|| format!("cannot connect to {}", spec.target))?;
         stream.set_nodelay(true)?;
         streams.push(stream);
     }
@@ -171,16 +140,17 @@ async fn send(args: &LoadArgs, posts: Posts) -> anyhow::Result<LoadReport> {
     let shared = Rc::new(Shared {
         posts,
         begun: Cell::new(0),
-        most: match (args.posts, args.seconds) {
-            (Some(posts), _) => posts,
-            (None, Some(_)) => u64::MAX,
-            (None, None) => all,
+        most: match spec.load.amount {
+            Amount::Corpus => all,
+            Amount::Posts(posts) => posts,
+            Amount::Seconds(_) => u64::MAX,
         },
-        end: args
-            .seconds
-            .map(|seconds| start + Duration::from_secs_f64(seconds)),
+        end: match spec.load.amount {
+            Amount::Seconds(seconds) => Some(start + Duration::from_secs_f64(seconds)),
+            Amount::Corpus | Amount::Posts(_) => None,
+        },
         start,
-        rate: args.rate,
+        rate: spec.load.rate.map(|events| events / spec.load.batch as f64),
         tally: RefCell::default(),
     });
     let local = tokio::task::LocalSet::new();
@@ -209,7 +179,7 @@ async fn send(args: &LoadArgs, posts: Posts) -> anyhow::Result<LoadReport> {
     })
 }
 
-/// One connection: a post after the other, each until it is accepted.
+/// Sends one post after the other, each until it is accepted.
 async fn connection(shared: Rc<Shared>, mut stream: TcpStream) -> anyhow::Result<()> {
     let mut answers = Answers::default();
     while let Some((number, due)) = shared.next() {
@@ -255,21 +225,21 @@ mod tests {
         address
     }
 
-    async fn load(router: Router, args: impl Fn(&mut LoadArgs)) -> anyhow::Result<LoadReport> {
+    async fn load(router: Router, amount: Amount, rate: Option<f64>) -> anyhow::Result<LoadReport> {
         let folder = tempfile::tempdir().unwrap();
         let corpus = folder.path().join("events");
         std::fs::write(&corpus, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n").unwrap();
-        let mut all = LoadArgs {
+        let spec = LoadSpec {
             target: served(router).await,
             corpus,
-            batch: 2,
-            connections: 3,
-            posts: None,
-            seconds: None,
-            rate: None,
+            load: OfferedLoad {
+                batch: 2,
+                connections: 3,
+                amount,
+                rate,
+            },
         };
-        args(&mut all);
-        let done = tokio::task::spawn_blocking(move || run(&all)).await;
+        let done = tokio::task::spawn_blocking(move || run(&spec)).await;
         drop(folder);
         done.unwrap()
     }
@@ -286,17 +256,14 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_event_of_the_corpus_is_sent_once() {
-        let report = load(counting(), |_| {}).await.unwrap();
+        let report = load(counting(), Amount::Corpus, None).await.unwrap();
         assert_eq!((report.posts, report.events), (2, 3));
         assert_eq!(report.statuses, BTreeMap::from([(202, 2)]));
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_rate_is_kept_and_the_corpus_begun_anew_where_it_ends() {
-        let report = load(counting(), |args| {
-            args.rate = Some(100.0);
-            args.seconds = Some(0.5);
-        });
+    async fn a_rate_is_kept_and_the_corpus_is_repeated() {
+        let report = load(counting(), Amount::Seconds(0.5), Some(200.0));
         let report = report.await.unwrap();
         assert_eq!((report.posts, report.events), (50, 75));
         assert!(report.seconds >= 0.48, "{report:?}");
@@ -310,7 +277,7 @@ mod tests {
         ] {
             let router =
                 Router::new().route("/v1/events/vehicle", post(async move || (status, body)));
-            let failed = load(router, |args| args.posts = Some(1)).await;
+            let failed = load(router, Amount::Posts(1), None).await;
             let error = format!("{:#}", failed.unwrap_err());
             assert!(error.contains(expected), "{error}");
         }

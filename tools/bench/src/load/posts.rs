@@ -1,14 +1,14 @@
-//! The bytes of all posts, made before the first is sent.
+//! The bytes of all posts, made before the first one is sent.
 
 use std::io::Write;
 
 /// The key that the services under test take.
 pub(crate) const API_KEY: &str = "bench-key-0001";
 
-/// Posts, one after the other.
+/// Whole HTTP requests, one after the other.
 pub(super) struct Posts {
     bytes: Vec<u8>,
-    /// Where each begins, and how many events it has.
+    /// For each post, where it begins in `bytes` and its number of events.
     marks: Vec<(usize, u64)>,
 }
 
@@ -61,7 +61,7 @@ impl Posts {
         self.marks.is_empty()
     }
 
-    /// The bytes of a post, and how many events it has; past the last comes the first again.
+    /// The bytes of a post and its number of events. `number` wraps around after the last post.
     pub(super) fn get(&self, number: u64) -> (&[u8], u64) {
         let at = (number % self.marks.len() as u64) as usize;
         let (start, events) = self.marks[at];

@@ -1,9 +1,11 @@
 //! How cost grows with the work: more events, more vehicles, larger posts, more consumers.
 
-use crate::bench::{Amount, Bench, Load};
-use crate::report::Row;
-use crate::scenarios::ingest::{BATCH, VEHICLES, bulk_load, fresh};
-use crate::scenarios::{aggregator, consumer};
+use crate::bench::Bench;
+use crate::corpus::{Recipe, VEHICLES};
+use crate::footprint::Footprint;
+use crate::load::{Amount, BATCH, OfferedLoad};
+use crate::row::Row;
+use crate::scenarios::{aggregator, consumer, ingest};
 
 /// By how much the work grows.
 const FACTORS: [u64; 3] = [1, 4, 16];
@@ -14,123 +16,92 @@ const FLEETS: [u32; 3] = [1, 1_000, 1_000_000];
 /// Events of a post.
 const BATCHES: [usize; 5] = [1, 5, 50, 500, 5_000];
 
-/// What each AWS call waits where consumers are counted.
+/// How long each AWS call takes where consumers are counted.
 const LATENCY: &str = "--latency=20ms";
 
-/// `growth`: a row for each.
-///
-/// # Errors
-///
-/// If it cannot be measured.
-pub(crate) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    events(bench, &mut rows).await?;
-    vehicles(bench, &mut rows).await?;
-    batches(bench, &mut rows).await?;
-    consumers(bench, &mut rows).await?;
+/// `growth`: a row for each measurement.
+pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let mut rows = events(bench).await?;
+    rows.extend(vehicles(bench).await?);
+    rows.extend(batches(bench).await?);
+    rows.extend(consumers(bench).await?);
     Ok(rows)
 }
 
-/// A row of one run, with memory as a column.
-fn row(what: String, unit: &str, value: f64, events: u64, peak_mib: f64) -> Row {
+/// A row of one run, with events and memory as columns.
+fn row(what: String, unit: &str, value: f64, footprint: Footprint) -> Row {
     Row::of(format!("growth: {what}"), unit, &[value])
-        .with("events", events)
-        .with("peak_mib", peak_mib)
+        .with("events", footprint.events)
+        .with("peak_mib", footprint.peak_mib)
 }
 
-async fn events(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Result<()> {
-    let unit = "CPU s per million";
+fn cpu_row(what: String, footprint: Footprint) -> Row {
+    row(
+        what,
+        "CPU s per million",
+        footprint.per_million(),
+        footprint,
+    )
+}
+
+async fn events(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let (mut bulk, mut single, mut drained, mut aggregated) = (vec![], vec![], vec![], vec![]);
     for factor in FACTORS {
         let events = bench.scaled(250_000) * factor;
-        let corpus = bench.corpus(events, VEHICLES).await?;
+        let corpus = bench.corpus(events).await?;
         bench.say(format!("growth: {events} events"));
-        let bulk = fresh(bench, &corpus, &bulk_load(Amount::Corpus)).await?;
-        let what = format!("ingest-bulk, {factor}x");
-        rows.push(row(what, unit, bulk.per_million(), events, bulk.peak_mib));
+        let of = |part: &str| format!("{part}, {factor}x");
+
+        let load = OfferedLoad::bulk(Amount::Corpus);
+        let found = ingest::fresh(bench, &corpus, &load).await?;
+        bulk.push(cpu_row(of("ingest-bulk"), found.footprint));
 
         let singles = bench.scaled(25_000) * factor;
-        let load = Load {
-            batch: 1,
-            connections: 64,
-            amount: Amount::Posts(singles),
-            rate: None,
-        };
-        let single = fresh(bench, &corpus, &load).await?;
-        let what = format!("ingest-single, {factor}x");
-        rows.push(row(
-            what,
-            unit,
-            single.per_million(),
-            singles,
-            single.peak_mib,
-        ));
+        let load = OfferedLoad::single(64, Amount::Posts(singles));
+        let found = ingest::fresh(bench, &corpus, &load).await?;
+        single.push(cpu_row(of("ingest-single"), found.footprint));
 
-        let drained = consumer::drain(bench, &corpus, 1, &[]).await?;
-        let what = format!("consumer, {factor}x");
-        rows.push(row(
-            what,
-            unit,
-            drained.per_million(),
-            events,
-            drained.peak_mib,
-        ));
+        let found = consumer::drain(bench, &corpus, 1, &[]).await?;
+        drained.push(cpu_row(of("consumer"), found.footprint));
 
         let events = bench.scaled(125_000) * factor;
-        let (cpu, peak) = aggregator::of_size(bench, events, VEHICLES).await?;
-        rows.push(row(
-            format!("aggregator, {factor}x"),
-            unit,
-            cpu,
+        let recipe = Recipe {
             events,
-            peak,
-        ));
+            vehicles: VEHICLES,
+        };
+        let found = aggregator::once(bench, recipe).await?;
+        aggregated.push(cpu_row(of("aggregator"), found));
     }
-    rows.sort_by(|one, other| {
-        let part = |row: &Row| row.scenario.split(',').next().map(str::to_owned);
-        part(one).cmp(&part(other))
-    });
-    Ok(())
+    Ok([aggregated, drained, bulk, single].concat())
 }
 
-async fn vehicles(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Result<()> {
-    let unit = "CPU s per million";
+async fn vehicles(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let events = bench.scaled(1_000_000);
-    let (mut ingest, mut drained, mut aggregated) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bulk, mut drained, mut aggregated) = (vec![], vec![], vec![]);
     for vehicles in FLEETS {
-        let corpus = bench.corpus(events, vehicles).await?;
-        let of = |part: &str| format!("{part}, {vehicles} vehicles");
+        let corpus = bench.corpus_of(events, vehicles).await?;
         bench.say(format!("growth: {vehicles} vehicles"));
-        let bulk = fresh(bench, &corpus, &bulk_load(Amount::Corpus)).await?;
-        ingest.push(row(
-            of("ingest-bulk"),
-            unit,
-            bulk.per_million(),
-            events,
-            bulk.peak_mib,
-        ));
+        let of = |part: &str| format!("{part}, {vehicles} vehicles");
+        let load = OfferedLoad::bulk(Amount::Corpus);
+        let found = ingest::fresh(bench, &corpus, &load).await?;
+        bulk.push(cpu_row(of("ingest-bulk"), found.footprint));
         let found = consumer::drain(bench, &corpus, 1, &[]).await?;
-        drained.push(row(
-            of("consumer"),
-            unit,
-            found.per_million(),
-            events,
-            found.peak_mib,
-        ));
-        let (cpu, peak) = aggregator::of_size(bench, events, vehicles).await?;
-        aggregated.push(row(of("aggregator"), unit, cpu, events, peak));
+        drained.push(cpu_row(of("consumer"), found.footprint));
+        let found = aggregator::once(bench, corpus.recipe).await?;
+        aggregated.push(cpu_row(of("aggregator"), found));
     }
-    rows.extend([ingest, drained, aggregated].concat());
-    Ok(())
+    Ok([bulk, drained, aggregated].concat())
 }
 
-async fn batches(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Result<()> {
-    let corpus = bench.corpus(bench.scaled(1_000_000), VEHICLES).await?;
+async fn batches(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let corpus = bench.corpus(bench.scaled(1_000_000)).await?;
+    let mut rows = Vec::new();
     for batch in BATCHES {
         let events = match batch {
             1 => bench.scaled(200_000),
             _ => corpus.recipe.events,
         };
-        let load = Load {
+        let load = OfferedLoad {
             batch,
             // Few events a post take many posts at once to fill a message.
             connections: if batch < BATCH { 64 } else { 16 },
@@ -138,35 +109,22 @@ async fn batches(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Result<()> {
             rate: None,
         };
         bench.say(format!("growth: {batch} events a post"));
-        let done = fresh(bench, &corpus, &load).await?;
+        let done = ingest::fresh(bench, &corpus, &load).await?;
         let what = format!("ingest, {batch} events a post");
-        let unit = "CPU s per million";
-        rows.push(row(
-            what,
-            unit,
-            done.per_million(),
-            done.load.events,
-            done.peak_mib,
-        ));
+        rows.push(cpu_row(what, done.footprint));
     }
-    Ok(())
+    Ok(rows)
 }
 
-async fn consumers(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Result<()> {
-    let corpus = bench.corpus(bench.scaled(1_000_000), VEHICLES).await?;
+async fn consumers(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let corpus = bench.corpus(bench.scaled(1_000_000)).await?;
+    let mut rows = Vec::new();
     for consumers in 1..=4 {
         bench.say(format!("growth: {consumers} consumers"));
-        let arguments = [LATENCY.to_owned()];
-        let drained = consumer::drain(bench, &corpus, consumers, &arguments).await?;
-        let rate = drained.events as f64 / drained.seconds;
+        let drained = consumer::drain(bench, &corpus, consumers, &[LATENCY.to_owned()]).await?;
+        let rate = drained.footprint.events as f64 / drained.seconds;
         let what = format!("{consumers} consumers, 20 ms a call");
-        rows.push(row(
-            what,
-            "events/s",
-            rate,
-            drained.events,
-            drained.peak_mib,
-        ));
+        rows.push(row(what, "events/s", rate, drained.footprint));
     }
-    Ok(())
+    Ok(rows)
 }

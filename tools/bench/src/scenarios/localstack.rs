@@ -2,22 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use stand::http_client;
 
-use crate::bench::{Amount, Bench, Load, read};
+use crate::bench::Bench;
 use crate::corpus::Corpus;
-use crate::http;
-use crate::lake;
-use crate::load::LoadReport;
-use crate::report::{Bar, Row};
-use crate::scenarios::ingest::{BATCH, VEHICLES, bulk_load};
-use crate::stand::{EVENTS_WRITTEN, Service, Stand};
+use crate::deployment::{Deployment, EVENTS_WRITTEN};
+use crate::latency;
+use crate::load::{Amount, BATCH, LoadReport, OfferedLoad};
+use crate::pipeline::Pipeline;
+use crate::row::{Bar, Row};
 use crate::stats::median;
-
-/// Longest that a backlog may take to be written.
-const LONGEST: Duration = Duration::from_secs(900);
 
 /// How long a load goes on, in seconds.
 const SECONDS: f64 = 60.0;
@@ -25,18 +21,18 @@ const SECONDS: f64 = 60.0;
 /// Events a second that `localstack-bulk` offers.
 const BULK_RATE: f64 = 60_000.0;
 
-/// The consumer's count of messages that are wholly kept.
+/// The consumer's count of messages whose events are all written.
 const MESSAGES: &str = "headwater_consumer_messages_total";
 
-/// Time between two looks at what is written.
-const LOOK: Duration = Duration::from_millis(10);
+/// Longest that LocalStack may take to say what it is.
+const HEALTH: Duration = Duration::from_secs(60);
 
 /// What one load of the whole pipeline came to.
 struct EndToEnd {
     sent: LoadReport,
-    /// Events written, repeats among them.
+    /// Events written, repeats included.
     written: f64,
-    /// Messages that they came in.
+    /// Messages that the events came in.
     messages: f64,
     /// From the first post until as many events were in `raw/` as were accepted.
     seconds: f64,
@@ -47,21 +43,13 @@ impl EndToEnd {
     fn rate(&self) -> f64 {
         self.sent.events as f64 / self.seconds
     }
-
-    fn lost(&self) -> f64 {
-        (self.sent.events as f64 - self.written).max(0.0)
-    }
 }
 
-/// What is there instead of LocalStack, if it is not there.
-///
-/// # Errors
-///
-/// If no HTTP client can be set up.
-pub(crate) async fn missing(bench: &Bench) -> anyhow::Result<Option<String>> {
+/// Says that LocalStack is missing, if it is.
+pub(super) async fn missing(bench: &Bench) -> anyhow::Result<Option<String>> {
     let endpoint = bench.args.localstack_endpoint();
     let url = format!("{endpoint}/_localstack/health");
-    let health = match http::client()?.get(&url).send().await {
+    let health = match http_client(HEALTH)?.get(&url).send().await {
         Ok(answer) => answer.json::<Value>().await.unwrap_or_default(),
         Err(_) => Value::Null,
     };
@@ -74,163 +62,110 @@ pub(crate) async fn missing(bench: &Bench) -> anyhow::Result<Option<String>> {
     }))
 }
 
-fn stand(bench: &Bench) -> anyhow::Result<Stand> {
-    Stand::localstack(bench, &bench.args.localstack_endpoint())
-}
-
-/// Waits until a consumer has written so many events.
-async fn written(consumer: &Service, events: u64) -> anyhow::Result<()> {
-    let deadline = Instant::now() + LONGEST;
-    while consumer.metrics().await?.get(EVENTS_WRITTEN) < events as f64 {
-        ensure!(
-            Instant::now() < deadline,
-            "{events} events are not written within {LONGEST:?}"
-        );
-        sleep(LOOK).await;
-    }
-    Ok(())
-}
-
 async fn end_to_end(
     bench: &Bench,
-    packing: Option<&str>,
+    settings: &[(&str, &str)],
     corpus: &Corpus,
-    load: &Load,
+    load: &OfferedLoad,
 ) -> anyhow::Result<EndToEnd> {
-    let mut stand = stand(bench)?;
-    let settings: Vec<_> = packing
-        .map(|packing| ("PACKING", packing))
-        .into_iter()
-        .collect();
-    let ingest = stand.ingest(&settings).await?;
-    let consumer = stand.consumer(&[]).await?;
-    let sent = bench.load(&ingest, corpus, load).await?;
-    ingest.process.stop().await?;
-    written(&consumer, sent.events).await?;
+    let pipeline = Pipeline::start(Deployment::localstack(bench)?, settings, &[]).await?;
+    let sent = bench.load(&pipeline.ingest, corpus, load).await?;
+    pipeline.written(sent.events).await?;
     let now = chrono::Utc::now();
-    stand.drained(&[&consumer], sent.events, LONGEST).await?;
-    let counted = consumer.metrics().await?;
-    let done = EndToEnd {
+    pipeline.drained(sent.events).await?;
+    let counted = pipeline.consumer.metrics().await?;
+    pipeline.end().await?;
+    Ok(EndToEnd {
         seconds: (now - sent.started_at).as_seconds_f64(),
         written: counted.get(EVENTS_WRITTEN),
         messages: counted.get(MESSAGES),
         sent,
-    };
-    consumer.process.stop().await?;
-    stand.end().await?;
-    Ok(done)
+    })
 }
 
 /// A row of events a second from the first post to the last event in `raw/`.
 async fn throughput(
     bench: &Bench,
     name: &str,
-    load: &Load,
+    load: &OfferedLoad,
     least: f64,
 ) -> anyhow::Result<Vec<Row>> {
-    let corpus = bench.corpus(bench.scaled(1_000_000), VEHICLES).await?;
+    let corpus = bench.corpus(bench.scaled(1_000_000)).await?;
     let (mut rates, mut drains, mut lost, mut last) = (Vec::new(), Vec::new(), 0.0, None);
     for run in 1..=bench.runs() {
         bench.say(format!("{name}, run {run}"));
-        let done = end_to_end(bench, None, &corpus, load).await?;
+        let done = end_to_end(bench, &[], &corpus, load).await?;
         rates.push(done.rate());
         drains.push(done.seconds - done.sent.seconds);
-        lost += done.lost();
-        last = Some(done);
+        lost += (done.sent.events as f64 - done.written).max(0.0);
+        last = Some(done.sent);
     }
-    let last = last.context("at least one run")?;
+    let sent = last.context("at least one run")?;
     let row = Row::of(name, "events/s end to end", &rates)
         .bar(Bar::AtLeast, least)
         .with("lost", lost)
         .with("drain_seconds", median(&drains))
-        .with("accepted", last.sent.events)
-        .with(
-            "accepted_per_second",
-            last.sent.events as f64 / last.sent.seconds,
-        )
-        .with("latency_ms", json!(last.sent.latency_ms))
-        .with("statuses", json!(last.sent.statuses));
+        .with("accepted", sent.events)
+        .with("accepted_per_second", sent.events as f64 / sent.seconds)
+        .with("latency_ms", json!(sent.latency_ms))
+        .with("statuses", json!(sent.statuses));
     Ok(vec![if lost > 0.0 { row.fails() } else { row }])
 }
 
-fn seconds(bench: &Bench) -> f64 {
-    if bench.args.quick {
-        SECONDS / 10.0
-    } else {
-        SECONDS
-    }
+fn seconds(bench: &Bench) -> Amount {
+    let part = if bench.args.quick { 0.1 } else { 1.0 };
+    Amount::Seconds(SECONDS * part)
 }
 
-/// `localstack-bulk`.
-///
-/// # Errors
-///
-/// If it cannot be measured.
-pub(crate) async fn bulk(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let load = Load {
+/// `localstack-bulk`: one row.
+pub(super) async fn bulk(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let load = OfferedLoad {
         rate: Some(BULK_RATE),
-        ..bulk_load(Amount::Seconds(seconds(bench)))
+        ..OfferedLoad::bulk(seconds(bench))
     };
     throughput(bench, "localstack-bulk", &load, 50_000.0).await
 }
 
-/// `localstack-single`.
-///
-/// # Errors
-///
-/// If it cannot be measured.
-pub(crate) async fn single(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let load = Load {
-        batch: 1,
-        connections: 256,
-        amount: Amount::Seconds(seconds(bench)),
-        rate: None,
-    };
+/// `localstack-single`: one row.
+pub(super) async fn single(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let load = OfferedLoad::single(256, seconds(bench));
     throughput(bench, "localstack-single", &load, 5_000.0).await
 }
 
 /// `plain-plan`: as many events as are accepted, against one event a message.
-///
-/// # Errors
-///
-/// If it cannot be measured.
-pub(crate) async fn plain_plan(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let corpus = bench.corpus(bench.scaled(1_000_000), VEHICLES).await?;
+pub(super) async fn plain_plan(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let corpus = bench.corpus(bench.scaled(1_000_000)).await?;
     let (mut ours, mut plain, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
-    let mut a_message = Vec::new();
+    let mut per_message = Vec::new();
     let posts = bench.scaled(3_000_000) / BATCH as u64;
     for run in 1..=bench.runs() {
         bench.say(format!("plain-plan, run {run}: packs"));
-        let load = bulk_load(Amount::Posts(posts));
-        ours.push(end_to_end(bench, None, &corpus, &load).await?.rate());
+        let load = OfferedLoad::bulk(Amount::Posts(posts));
+        ours.push(end_to_end(bench, &[], &corpus, &load).await?.rate());
         bench.say(format!("plain-plan, run {run}: one event a message"));
         // Fewer at once: each post is fifty calls to SQS, which must end within SEND_TIMEOUT.
-        let load = Load {
+        let load = OfferedLoad {
             connections: 2,
-            ..bulk_load(Amount::Seconds(seconds(bench)))
+            ..OfferedLoad::bulk(seconds(bench))
         };
-        let done = end_to_end(bench, Some("none"), &corpus, &load).await?;
+        let done = end_to_end(bench, &[("PACKING", "none")], &corpus, &load).await?;
         plain.push(done.rate());
         accepted.push(done.sent.events as f64 / done.sent.seconds);
-        a_message.push(done.written / done.messages);
+        per_message.push(done.written / done.messages);
     }
     let row = Row::of("plain-plan", "events/s end to end, ours", &ours)
         .against(&ours, &plain)
         .ratio_bar(Bar::AtLeast, 100.0)
         .with("plain_accepted_per_second", median(&accepted))
-        .with("plain_events_a_message", median(&a_message));
+        .with("plain_events_a_message", median(&per_message));
     // An ingest that packs all the same shows nothing.
-    let plain = median(&a_message) < 1.5;
+    let plain = median(&per_message) < 1.5;
     Ok(vec![if plain { row } else { row.fails() }])
 }
 
-/// `localstack-10k`: 10,000 events in twenty posts.
-///
-/// # Errors
-///
-/// If it cannot be measured.
-pub(crate) async fn ten_thousand(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let corpus = bench.corpus(10_000, VEHICLES).await?;
+/// `localstack-10k`: 10,000 events in twenty posts, two rows.
+pub(super) async fn ten_thousand(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let corpus = bench.corpus(10_000).await?;
     let mut rows = Vec::new();
     for (name, adaptive, bar) in [
         ("localstack-10k", "true", Some(1.0)),
@@ -239,17 +174,16 @@ pub(crate) async fn ten_thousand(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let mut runs = Vec::new();
         for run in 1..=bench.runs() {
             bench.say(format!("{name}, run {run}"));
-            let mut stand = stand(bench)?;
-            let ingest = stand.ingest(&[]).await?;
-            let consumer = stand.consumer(&[("BATCH_ADAPTIVE", adaptive)]).await?;
-            let process = bench.start_load(&ingest, &corpus, &bulk_load(Amount::Corpus))?;
-            written(&consumer, 10_000).await?;
-            let now = chrono::Utc::now();
-            let sent: LoadReport = read(process).await?;
-            runs.push((now - sent.started_at).as_seconds_f64());
-            ingest.process.stop().await?;
-            consumer.process.stop().await?;
-            stand.end().await?;
+            let adaptive = [("BATCH_ADAPTIVE", adaptive)];
+            let pipeline = Pipeline::start(Deployment::localstack(bench)?, &[], &adaptive).await?;
+            let load = OfferedLoad::bulk(Amount::Corpus);
+            let (sent, written_at) =
+                tokio::try_join!(bench.load(&pipeline.ingest, &corpus, &load), async {
+                    pipeline.written(10_000).await?;
+                    anyhow::Ok(chrono::Utc::now())
+                })?;
+            runs.push((written_at - sent.started_at).as_seconds_f64());
+            pipeline.end().await?;
         }
         let row = Row::of(name, "s from the first post to the last event in S3", &runs);
         rows.push(match bar {
@@ -260,52 +194,39 @@ pub(crate) async fn ten_thousand(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// `localstack-trickle`: 100 single events a second.
-///
-/// # Errors
-///
-/// If it cannot be measured.
-pub(crate) async fn trickle(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let load = Load {
-        batch: 1,
-        connections: 16,
-        amount: Amount::Seconds(seconds(bench)),
+/// `localstack-trickle`: 100 single events a second, four rows.
+pub(super) async fn trickle(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let load = OfferedLoad {
         rate: Some(100.0),
+        ..OfferedLoad::single(16, seconds(bench))
     };
-    let corpus = bench.corpus(10_000, VEHICLES).await?;
+    let corpus = bench.corpus(10_000).await?;
     let mut rows = Vec::new();
-    for (name, adaptive) in [("as designed", "false"), ("adaptive", "true")] {
+    for (name, adaptive, p50_bar, p99_bar) in [
+        ("as designed", "false", Some(1.5), 3.0),
+        ("adaptive", "true", None, 0.5),
+    ] {
         let (mut p50, mut p99, mut events) = (Vec::new(), Vec::new(), 0);
         for run in 1..=bench.runs() {
             bench.say(format!("localstack-trickle, {name}, run {run}"));
-            let mut stand = stand(bench)?;
-            let ingest = stand.ingest(&[]).await?;
-            let consumer = stand.consumer(&[("BATCH_ADAPTIVE", adaptive)]).await?;
-            let sent = bench.load(&ingest, &corpus, &load).await?;
-            stand.drained(&[&consumer], sent.events, LONGEST).await?;
-            ingest.process.stop().await?;
-            let logs = consumer.process.log()?;
-            let (found, counted) = lake::latencies(&stand.cloud, &stand.name, &logs).await?;
+            let adaptive = [("BATCH_ADAPTIVE", adaptive)];
+            let pipeline = Pipeline::start(Deployment::localstack(bench)?, &[], &adaptive).await?;
+            pipeline.load(bench, &corpus, &load).await?;
+            let (found, counted) = latency::ingest_to_s3(&pipeline).await?;
             p50.push(found.p50 / 1e3);
             p99.push(found.p99 / 1e3);
             events += counted;
-            consumer.process.stop().await?;
-            stand.end().await?;
+            pipeline.end().await?;
         }
         let row = |quantile: &str, runs: &[f64]| {
             let name = format!("localstack-trickle: {name}, {quantile}");
             Row::of(name, "s from ingest to S3", runs).with("events", events)
         };
-        match adaptive {
-            "true" => {
-                rows.push(row("p50", &p50));
-                rows.push(row("p99", &p99).bar(Bar::AtMost, 0.5));
-            }
-            _ => {
-                rows.push(row("p50", &p50).bar(Bar::AtMost, 1.5));
-                rows.push(row("p99", &p99).bar(Bar::AtMost, 3.0));
-            }
-        }
+        rows.push(match p50_bar {
+            Some(bar) => row("p50", &p50).bar(Bar::AtMost, bar),
+            None => row("p50", &p50),
+        });
+        rows.push(row("p99", &p99).bar(Bar::AtMost, p99_bar));
     }
     Ok(rows)
 }

@@ -1,25 +1,14 @@
-//! Counts the rows of parts again, and holds an aggregates object against the count.
+//! Holds an aggregates object against a count of the rows of curated parts.
 
 use std::collections::HashMap;
 
 use arrow::array::Array;
 use contract::{Hour, Kind};
 
-use super::part::{Part, Values};
-use super::table::{FIGURES, Format, Row, Table};
-use super::{Difference, Recount};
-
-/// Percentiles of so many values are exact (`docs/architecture.md`, "The lake").
-const EXACT: usize = 128;
-
-/// Past that, the value of each rank is within this share of itself.
-const ACCURACY: f64 = 0.004;
-
-/// Magnitudes below this may be counted as zero.
-const SMALLEST: f64 = 1e-300;
-
-/// Squares of larger values leave the range of a double: they are counted as shares of the largest.
-const LARGE: f64 = 1e150;
+use super::figures::{Figure, figures};
+use super::found::{Difference, Recount};
+use super::part::{PartSignals, SignalValues};
+use super::table::{AggregateRow, FIGURES, Table, TableFormat};
 
 /// The values of an entity's signal.
 #[derive(Default)]
@@ -34,7 +23,7 @@ struct Readings {
 struct Expected {
     count: u64,
     texts: u64,
-    figures: Option<[(f64, f64); 7]>,
+    figures: Option<[Figure; 7]>,
 }
 
 /// Holds the object against a recount of those of the parts that it counts: the ones up to its
@@ -45,13 +34,13 @@ struct Expected {
 pub fn compare<'p>(
     kind: &Kind,
     hour: Hour,
-    parts: impl IntoIterator<Item = &'p Part>,
+    parts: impl IntoIterator<Item = &'p PartSignals>,
     table: &Table,
     found: &mut Recount,
 ) {
     let parts = parts.into_iter().filter(|part| part.commit <= table.commit);
     let (messages, mut values) = gathered(parts);
-    if table.format == Format::Parquet {
+    if table.format == TableFormat::Parquet {
         found.rows += values.len() as u64;
     }
     let mut differ = |entity: &str, signal: &str, detail: String| {
@@ -93,7 +82,7 @@ pub fn compare<'p>(
 /// The messages of each entity, and the values of each signal.
 type Gathered<'p> = (HashMap<&'p str, u64>, HashMap<(&'p str, &'p str), Readings>);
 
-fn gathered<'p>(parts: impl Iterator<Item = &'p Part>) -> Gathered<'p> {
+fn gathered<'p>(parts: impl Iterator<Item = &'p PartSignals>) -> Gathered<'p> {
     let (mut messages, mut values) = Gathered::default();
     for batch in parts.flat_map(|part| &part.batches) {
         let entities = &batch.entities;
@@ -107,8 +96,8 @@ fn gathered<'p>(parts: impl Iterator<Item = &'p Part>) -> Gathered<'p> {
             *messages.entry(entity).or_default() += (end - start) as u64;
             for (signal, column) in &batch.signals {
                 let valid = |row: &usize| match column {
-                    Values::Numbers(column) => column.is_valid(*row),
-                    Values::Texts(column) => column.is_valid(*row),
+                    SignalValues::Numbers(column) => column.is_valid(*row),
+                    SignalValues::Texts(column) => column.is_valid(*row),
                 };
                 let mut rows = (start..end).filter(valid).peekable();
                 if rows.peek().is_none() {
@@ -116,10 +105,10 @@ fn gathered<'p>(parts: impl Iterator<Item = &'p Part>) -> Gathered<'p> {
                 }
                 let values = values.entry((entity, signal.as_str())).or_default();
                 match column {
-                    Values::Numbers(column) => {
+                    SignalValues::Numbers(column) => {
                         values.numbers.extend(rows.map(|row| column.value(row)));
                     }
-                    Values::Texts(_) => values.texts += rows.count() as u64,
+                    SignalValues::Texts(_) => values.texts += rows.count() as u64,
                 }
             }
             start = end;
@@ -141,61 +130,14 @@ impl Readings {
     }
 }
 
-/// The figures of `sorted`, each with how far off it may be; none where there is no number.
-fn figures(sorted: &[f64]) -> Option<[(f64, f64); 7]> {
-    let (min, max) = (*sorted.first()?, *sorted.last()?);
-    let size = min.abs().max(max.abs());
-    let unit = if size > LARGE { size } else { 1.0 };
-    let numbers = sorted.len() as f64;
-    let mean = sum(sorted.iter().map(|value| value / unit)) / numbers;
-    let squares = sum(sorted.iter().map(|value| (value / unit - mean).powi(2)));
-    // Of one value there is no deviation: its place is not looked at.
-    let stddev = unit * (squares / (numbers - 1.0)).sqrt();
-    let mean = unit * mean;
-    // Beside the share of the figure one of the values: a mean near 0 carries their rounding.
-    let off = |figure: f64| 1e-9 * figure.abs() + 1e-13 * size;
-    let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|q| percentile(sorted, q));
-    Some([
-        (min, 0.0),
-        (max, 0.0),
-        (mean, off(mean)),
-        (stddev, off(stddev)),
-        p50,
-        p95,
-        p99,
-    ])
-}
-
-/// The sum, with what each addition rounds away added at the end (Neumaier 1974).
-fn sum(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, mut rest) = (0.0_f64, 0.0);
-    for value in values {
-        let next = sum + value;
-        rest += match sum.abs() >= value.abs() {
-            true => (sum - next) + value,
-            false => (value - next) + sum,
-        };
-        sum = next;
-    }
-    sum + rest
-}
-
-/// The quantile between its two ranks, as `percentile_cont` has it, and how far off it may be.
-fn percentile(sorted: &[f64], q: f64) -> (f64, f64) {
-    let rank = q * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[rank.floor() as usize], sorted[rank.ceil() as usize]);
-    let share = rank.fract();
-    let value = low * (1.0 - share) + high * share;
-    let off = match sorted.len() <= EXACT {
-        // Rounding alone, whichever way the two are brought together.
-        true => 4.0 * f64::EPSILON * (low.abs() + high.abs()),
-        false => 1.001 * ACCURACY * (low.abs() * (1.0 - share) + high.abs() * share) + SMALLEST,
-    };
-    (value, off)
-}
-
 /// What is wrong with the row, if anything is.
-fn wrong(kind: &Kind, hour: Hour, row: &Row, messages: u64, expected: &Expected) -> Option<String> {
+fn wrong(
+    kind: &Kind,
+    hour: Hour,
+    row: &AggregateRow,
+    messages: u64,
+    expected: &Expected,
+) -> Option<String> {
     let mut wrong = Vec::new();
     let mut whole = |name: &str, is: u64, must: u64| {
         if is != must {
@@ -205,7 +147,7 @@ fn wrong(kind: &Kind, hour: Hour, row: &Row, messages: u64, expected: &Expected)
     whole("messages", row.messages, messages);
     whole("count", row.count, expected.count);
     whole("texts", row.texts.unwrap_or(expected.texts), expected.texts);
-    for (at, (name, is)) in FIGURES.into_iter().zip(row.figures).enumerate() {
+    for (at, (name, is)) in FIGURES.into_iter().zip(row.figures()).enumerate() {
         let one_value = name == "stddev" && expected.count < 2;
         let must = expected.figures.filter(|_| !one_value).map(|all| all[at]);
         let fits = match (is, must) {
@@ -225,7 +167,7 @@ fn wrong(kind: &Kind, hour: Hour, row: &Row, messages: u64, expected: &Expected)
         let [is, must] = [is, must].map(|unit| unit.unwrap_or("none"));
         wrong.push(format!("unit {is} rather than {must}"));
     }
-    if row.kind != kind.name || row.hour != Some(hour.start()) {
+    if row.kind != kind.name || row.event_hour != Some(hour.start()) {
         wrong.push("another kind or hour than its key".to_owned());
     }
     (!wrong.is_empty()).then(|| wrong.join(", "))
@@ -233,44 +175,4 @@ fn wrong(kind: &Kind, hour: Hour, row: &Row, messages: u64, expected: &Expected)
 
 fn shown(figure: Option<f64>) -> String {
     figure.map_or_else(|| "none".to_owned(), |figure| format!("{figure:?}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn close(figure: (f64, f64), to: f64) -> bool {
-        (figure.0 - to).abs() <= to.abs() * 1e-12
-    }
-
-    #[test]
-    fn figures_are_those_of_the_textbook() {
-        assert!(figures(&[]).is_none());
-        let [min, max, mean, stddev, p50, p95, p99] = figures(&[1.0, 2.0, 4.0, 9.0]).unwrap();
-        assert_eq!((min, max), ((1.0, 0.0), (9.0, 0.0)));
-        assert!(close(mean, 4.0) && close(stddev, (38.0_f64 / 3.0).sqrt()));
-        assert!(close(p50, 3.0) && close(p95, 8.25) && close(p99, 8.85));
-        assert!(p50.1 < 1e-14);
-    }
-
-    #[test]
-    fn many_values_may_be_off_by_what_is_promised_and_few_may_not() {
-        let values: Vec<f64> = (1..=129).map(f64::from).collect();
-        let off = |values: &[f64]| figures(values).unwrap()[4].1;
-        assert!(off(&values) > 0.2, "{}", off(&values));
-        assert!(off(&values[..128]) < 1e-12);
-    }
-
-    #[test]
-    fn sums_of_large_and_small_values_are_right() {
-        let small = figures(&[-1e16, 1.0, 1e16]).unwrap();
-        assert!(close(small[2], 1.0 / 3.0));
-        let large = figures(&[-1e308, 1e308, 1e308]).unwrap();
-        assert!(close(large[2], 1e308 / 3.0));
-        assert!(
-            close(large[3], 1e308 * (2.0 / 3.0_f64.sqrt())),
-            "{:?}",
-            large[3]
-        );
-    }
 }

@@ -1,23 +1,14 @@
 //! What a curated part adds to its hour's aggregates: who sent, and the values of each signal.
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, AsArray, Float64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Float64Type};
 use bytes::Bytes;
 use contract::{CURATED, Hour, Kind, Kinds};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::columns::{ENTITY_ID, converted, full_column, is_built_in, is_text, without_type};
 use crate::error::JudgeError;
-
-/// The column that names who sent an event.
-const ENTITY_ID: &str = "entity_id";
-
-/// The columns that every part has, whatever its kind.
-const BUILT_IN: [&str; 4] = ["event_id", ENTITY_ID, "event_time", "ingest_received_at"];
-
-/// What a column's name ends in when it holds values of another type than its signal's own column.
-const TYPE_SUFFIXES: [&str; 4] = ["__number", "__integer", "__bool", "__text"];
 
 /// Name of the metadata of a column that names its signal.
 const SIGNAL: &str = "signal";
@@ -28,16 +19,16 @@ const BATCH_ROWS: usize = 64 * 1024;
 /// The place of a curated part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartKey<'a> {
-    /// The name of its kind.
+    /// The name of the kind.
     pub kind: &'a str,
-    /// Its event hour.
+    /// The event hour.
     pub hour: Hour,
     /// The commit that wrote it.
     pub commit: u64,
 }
 
 impl<'a> PartKey<'a> {
-    /// Reads `curated/kind=<kind>/year=…/month=…/day=…/hour=…/part-<commit>.parquet`; none if the
+    /// Reads `curated/kind=<kind>/year=…/month=…/day=…/hour=…/part-<commit>.parquet`; `None` if the
     /// key is not of that form.
     pub fn parse(key: &'a str) -> Option<PartKey<'a>> {
         let (kind, rest) = key
@@ -57,36 +48,36 @@ impl<'a> PartKey<'a> {
 /// A curated part, as far as aggregates are made of it. Parts do not change, so one that was read
 /// may be kept.
 #[derive(Debug)]
-pub struct Part {
+pub struct PartSignals {
     pub(super) commit: u64,
-    pub(super) batches: Vec<Batch>,
+    pub(super) batches: Vec<SignalRows>,
 }
 
 /// Some of the rows.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct SignalRows {
     pub(super) entities: StringArray,
     /// The columns of signals; a signal that changes its type has several.
-    pub(super) signals: Vec<(String, Values)>,
+    pub(super) signals: Vec<(String, SignalValues)>,
 }
 
 /// The values of a signal, by row.
 #[derive(Debug)]
-pub(super) enum Values {
+pub(super) enum SignalValues {
     /// Numbers, and booleans as 0 and 1.
     Numbers(Float64Array),
     /// Texts: which rows have one.
     Texts(ArrayRef),
 }
 
-impl Part {
+impl PartSignals {
     /// Reads the object of that key.
     ///
     /// # Errors
     ///
     /// [`JudgeError`] if the key is none of a part of a declared kind, or the object is not Parquet
     /// with the columns of `curated/`.
-    pub fn read(kinds: &Kinds, key: &str, file: Bytes) -> Result<Part, JudgeError> {
+    pub fn read(kinds: &Kinds, key: &str, file: Bytes) -> Result<PartSignals, JudgeError> {
         let failed = |reason: String| JudgeError::Curated {
             key: key.to_owned(),
             reason,
@@ -99,18 +90,18 @@ impl Part {
                 kind: place.kind.to_owned(),
             })?;
         let batches = batches(kind, file).map_err(failed)?;
-        Ok(Part {
+        Ok(PartSignals {
             commit: place.commit,
             batches,
         })
     }
 }
 
-fn batches(kind: &Kind, file: Bytes) -> Result<Vec<Batch>, String> {
+fn batches(kind: &Kind, file: Bytes) -> Result<Vec<SignalRows>, String> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
     let is_signal =
-        |name: &str| !BUILT_IN.contains(&name) && !kind.fields.iter().any(|rule| rule.name == name);
+        |name: &str| !is_built_in(name) && !kind.fields.iter().any(|rule| rule.name == name);
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted = wanted.filter(|(_, field)| field.name() == ENTITY_ID || is_signal(field.name()));
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(at, _)| at));
@@ -122,46 +113,35 @@ fn batches(kind: &Kind, file: Bytes) -> Result<Vec<Batch>, String> {
     let mut batches = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|error| error.to_string())?;
-        let (mut entities, mut signals) = (None, Vec::with_capacity(batch.num_columns()));
+        let entities = full_column(&batch, ENTITY_ID, &DataType::Utf8)?;
+        let mut signals = Vec::with_capacity(batch.num_columns());
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
             if field.name() == ENTITY_ID {
-                entities = Some(texts(field, column)?);
-            } else if let Some(values) = values(field, column)? {
+                continue;
+            }
+            if let Some(values) = values(field, column)? {
                 signals.push((signal_of(field)?.to_owned(), values));
             }
         }
-        let entities = entities.ok_or_else(|| format!("it has no column `{ENTITY_ID}`"))?;
-        batches.push(Batch { entities, signals });
+        batches.push(SignalRows {
+            entities: entities.as_string().clone(),
+            signals,
+        });
     }
     Ok(batches)
 }
 
-fn texts(field: &Field, column: &ArrayRef) -> Result<StringArray, String> {
-    let column = cast(column, &DataType::Utf8)
-        .map_err(|error| format!("column `{}`: {error}", field.name()))?;
-    match column.null_count() {
-        0 => Ok(column.as_string().clone()),
-        nulls => Err(format!(
-            "column `{}` is empty in {nulls} rows",
-            field.name()
-        )),
-    }
-}
-
-/// None where the column has no value at all.
-fn values(field: &Field, column: &ArrayRef) -> Result<Option<Values>, String> {
-    let numbers = |column: &ArrayRef| Values::Numbers(column.as_primitive::<Float64Type>().clone());
+/// `None` where the column has no value at all.
+fn values(field: &Field, column: &ArrayRef) -> Result<Option<SignalValues>, String> {
     Ok(match column.data_type() {
         DataType::Null => None,
-        DataType::Float64 => Some(numbers(column)),
         number if number.is_numeric() || *number == DataType::Boolean => {
-            let column = cast(column, &DataType::Float64)
-                .map_err(|error| format!("column `{}`: {error}", field.name()))?;
-            Some(numbers(&column))
+            let column = converted(field.name(), column, &DataType::Float64)?;
+            Some(SignalValues::Numbers(
+                column.as_primitive::<Float64Type>().clone(),
+            ))
         }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => {
-            Some(Values::Texts(column.clone()))
-        }
+        text if is_text(text) => Some(SignalValues::Texts(column.clone())),
         other => {
             return Err(format!(
                 "column `{}` is {other}: no signal is",
@@ -175,9 +155,7 @@ fn values(field: &Field, column: &ArrayRef) -> Result<Option<Values>, String> {
 /// else as its name says.
 fn signal_of(field: &Field) -> Result<&str, String> {
     let name = field.name().as_str();
-    let suffix = TYPE_SUFFIXES
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix));
+    let suffix = without_type(name);
     match field.metadata().get(SIGNAL) {
         None => Ok(suffix.unwrap_or(name)),
         Some(told) if told == name || suffix == Some(told) => Ok(told),

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
+use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
 use aws::Object;
 use bytes::Bytes;
@@ -11,6 +10,8 @@ use chrono::{DateTime, Utc};
 use contract::{AGGREGATES, Hour};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
+
+use crate::columns::{column, full_column, utc};
 
 /// Name of the object metadata that holds the last commit counted.
 const COMMIT: &str = "commit";
@@ -20,7 +21,7 @@ pub(super) const FIGURES: [&str; 7] = ["min", "max", "mean", "stddev", "p50", "p
 
 /// How an aggregates object is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum TableFormat {
     /// Parquet: the aggregator's own state.
     Parquet,
     /// JSON lines, which follow from it.
@@ -30,23 +31,23 @@ pub enum Format {
 /// The place of an aggregates object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableKey<'a> {
-    /// The name of its kind.
+    /// The name of the kind.
     pub kind: &'a str,
-    /// Its event hour.
+    /// The event hour.
     pub hour: Hour,
-    /// How it is written.
-    pub format: Format,
+    /// The format, as the extension says.
+    pub format: TableFormat,
 }
 
 impl<'a> TableKey<'a> {
-    /// Reads `aggregates/year=…/month=…/day=…/hour=…/<kind>.parquet` or `….jsonl`; none if the key
+    /// Reads `aggregates/year=…/month=…/day=…/hour=…/<kind>.parquet` or `….jsonl`; `None` if the key
     /// is not of that form.
     pub fn parse(key: &'a str) -> Option<TableKey<'a>> {
         let (hour, name) = key.strip_prefix(AGGREGATES)?.rsplit_once('/')?;
         let (kind, extension) = name.rsplit_once('.')?;
         let format = match extension {
-            "parquet" => Format::Parquet,
-            "jsonl" => Format::Jsonl,
+            "parquet" => TableFormat::Parquet,
+            "jsonl" => TableFormat::Jsonl,
             _ => return None,
         };
         Some(TableKey {
@@ -61,37 +62,22 @@ impl<'a> TableKey<'a> {
 #[derive(Debug)]
 pub struct Table {
     pub(super) key: String,
-    pub(super) format: Format,
+    pub(super) format: TableFormat,
     pub(super) commit: u64,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<AggregateRow>,
 }
 
-/// A row of it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Row {
+/// A row of the object, by the names of the JSONL.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct AggregateRow {
     pub(super) kind: String,
     pub(super) entity_id: String,
-    pub(super) hour: Option<DateTime<Utc>>,
+    /// `None` where it is no time.
+    pub(super) event_hour: Option<DateTime<Utc>>,
     pub(super) signal: String,
     pub(super) unit: Option<String>,
     pub(super) messages: u64,
     pub(super) count: u64,
-    /// In the order of [`FIGURES`].
-    pub(super) figures: [Option<f64>; 7],
-    /// How many values are texts; in Parquet alone.
-    pub(super) texts: Option<u64>,
-}
-
-/// A row of the JSONL.
-#[derive(Deserialize)]
-struct Line {
-    kind: String,
-    entity_id: String,
-    event_hour: DateTime<Utc>,
-    signal: String,
-    unit: Option<String>,
-    messages: u64,
-    count: u64,
     min: Option<f64>,
     max: Option<f64>,
     mean: Option<f64>,
@@ -99,6 +85,24 @@ struct Line {
     p50: Option<f64>,
     p95: Option<f64>,
     p99: Option<f64>,
+    /// How many values are texts; in Parquet alone.
+    #[serde(skip)]
+    pub(super) texts: Option<u64>,
+}
+
+impl AggregateRow {
+    /// In the order of [`FIGURES`].
+    pub(super) fn figures(&self) -> [Option<f64>; 7] {
+        [
+            self.min,
+            self.max,
+            self.mean,
+            self.stddev,
+            self.p50,
+            self.p95,
+            self.p99,
+        ]
+    }
 }
 
 impl Table {
@@ -113,8 +117,8 @@ impl Table {
             .format;
         let commit = commit_of(&object.metadata)?;
         let rows = match format {
-            Format::Parquet => parquet_rows(object.body)?,
-            Format::Jsonl => jsonl_rows(&object.body)?,
+            TableFormat::Parquet => parquet_rows(object.body)?,
+            TableFormat::Jsonl => jsonl_rows(&object.body)?,
         };
         Ok(Table {
             key: key.to_owned(),
@@ -138,37 +142,17 @@ fn commit_of(metadata: &HashMap<String, String>) -> Result<u64, String> {
         .map_err(|_| format!("its metadata names commit `{text}`, which is no number"))
 }
 
-fn jsonl_rows(body: &[u8]) -> Result<Vec<Row>, String> {
+fn jsonl_rows(body: &[u8]) -> Result<Vec<AggregateRow>, String> {
     let lines = body.split(|byte| *byte == b'\n').enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty());
     lines
         .map(|(at, line)| {
-            let line: Line = serde_json::from_slice(line)
-                .map_err(|error| format!("line {}: {error}", at + 1))?;
-            Ok(Row {
-                kind: line.kind,
-                entity_id: line.entity_id,
-                hour: Some(line.event_hour),
-                signal: line.signal,
-                unit: line.unit,
-                messages: line.messages,
-                count: line.count,
-                figures: [
-                    line.min,
-                    line.max,
-                    line.mean,
-                    line.stddev,
-                    line.p50,
-                    line.p95,
-                    line.p99,
-                ],
-                texts: None,
-            })
+            serde_json::from_slice(line).map_err(|error| format!("line {}: {error}", at + 1))
         })
         .collect()
 }
 
-fn parquet_rows(file: Bytes) -> Result<Vec<Row>, String> {
+fn parquet_rows(file: Bytes) -> Result<Vec<AggregateRow>, String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| error.to_string())?;
@@ -179,29 +163,25 @@ fn parquet_rows(file: Bytes) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
-    let text = |name, nulls| -> Result<StringArray, String> {
-        Ok(column(batch, name, &DataType::Utf8, nulls)?
+fn batch_rows(batch: &RecordBatch, rows: &mut Vec<AggregateRow>) -> Result<(), String> {
+    let text = |name| -> Result<StringArray, String> {
+        Ok(full_column(batch, name, &DataType::Utf8)?
             .as_string()
             .clone())
     };
     let whole = |name| -> Result<Int64Array, String> {
-        let column = column(batch, name, &DataType::Int64, false)?;
+        let column = full_column(batch, name, &DataType::Int64)?;
         Ok(column.as_primitive::<Int64Type>().clone())
     };
-    let [kinds, entities, signals] = [
-        text("kind", false)?,
-        text("entity_id", false)?,
-        text("signal", false)?,
-    ];
-    let units = text("unit", true)?;
-    let millis = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-    let hours = column(batch, "event_hour", &millis, false)?;
+    let [kinds, entities, signals] = [text("kind")?, text("entity_id")?, text("signal")?];
+    let units = column(batch, "unit", &DataType::Utf8)?;
+    let units = units.as_string::<i32>();
+    let hours = full_column(batch, "event_hour", &utc(TimeUnit::Millisecond))?;
     let hours = hours.as_primitive::<TimestampMillisecondType>();
     let [messages, counts, texts] = [whole("messages")?, whole("count")?, whole("texts")?];
     let mut figures: Vec<Float64Array> = Vec::with_capacity(FIGURES.len());
     for name in FIGURES {
-        let column = column(batch, name, &DataType::Float64, true)?;
+        let column = column(batch, name, &DataType::Float64)?;
         figures.push(column.as_primitive::<Float64Type>().clone());
     }
     rows.reserve(batch.num_rows());
@@ -210,39 +190,29 @@ fn batch_rows(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), String> {
             let value = column.value(row);
             u64::try_from(value).map_err(|_| format!("row {row} has {name} {value}"))
         };
-        rows.push(Row {
+        let [min, max, mean, stddev, p50, p95, p99] = std::array::from_fn(|figure| {
+            let column = &figures[figure];
+            column.is_valid(row).then(|| column.value(row))
+        });
+        rows.push(AggregateRow {
             kind: kinds.value(row).to_owned(),
             entity_id: entities.value(row).to_owned(),
-            hour: DateTime::from_timestamp_millis(hours.value(row)),
+            event_hour: DateTime::from_timestamp_millis(hours.value(row)),
             signal: signals.value(row).to_owned(),
             unit: units.is_valid(row).then(|| units.value(row).to_owned()),
             messages: at("messages", &messages)?,
             count: at("count", &counts)?,
-            figures: std::array::from_fn(|figure| {
-                let column = &figures[figure];
-                column.is_valid(row).then(|| column.value(row))
-            }),
+            min,
+            max,
+            mean,
+            stddev,
+            p50,
+            p95,
+            p99,
             texts: Some(at("texts", &texts)?),
         });
     }
     Ok(())
-}
-
-/// The named column as that type.
-fn column(
-    batch: &RecordBatch,
-    name: &str,
-    r#type: &DataType,
-    nulls: bool,
-) -> Result<ArrayRef, String> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| format!("it has no column `{name}`"))?;
-    let column = cast(column, r#type).map_err(|error| format!("column `{name}`: {error}"))?;
-    match column.null_count() {
-        empty if empty > 0 && !nulls => Err(format!("column `{name}` is empty in {empty} rows")),
-        _ => Ok(column),
-    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ const ALL: [Algorithm; 5] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Checksum {
     pub(crate) algorithm: Algorithm,
-    /// In base64; one over the checksums of parts ends in `-` and their number.
+    /// In base64; a checksum over the checksums of parts ends in `-` and the number of parts.
     pub(crate) value: String,
 }
 

@@ -13,10 +13,10 @@ use http::HeaderMap;
 
 use super::error::S3Error;
 
-/// Longest line of sizes or trailers that is waited for.
+/// Longest line of sizes or trailers, in bytes.
 const MAX_LINE: usize = 16 * 1024;
 
-/// Takes chunks apart as they arrive, however they are split.
+/// Unpacks chunks as they arrive, in pieces of any size.
 #[derive(Debug, Default)]
 pub(crate) struct Chunked {
     pending: BytesMut,
@@ -91,8 +91,8 @@ impl Chunked {
         Ok(data)
     }
 
-    /// Checks that the body came to its end. The empty line after the trailers
-    /// may be missing: some clients leave it out.
+    /// Checks that the body came to its end. The empty line after the trailers may be missing: some
+    /// clients leave it out.
     pub(crate) fn finish(&mut self) -> Result<(), S3Error> {
         if self.state == State::Trailers && !self.pending.is_empty() {
             self.feed(b"\r\n")?;

@@ -3,9 +3,8 @@
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::body::ResponseBody;
+use crate::http_bodies::ResponseBody;
 
-/// A refused request.
 #[derive(Debug, Clone)]
 pub(crate) struct S3Error {
     pub(crate) status: StatusCode,
@@ -83,7 +82,7 @@ impl S3Error {
         Self::new(StatusCode::BAD_REQUEST, "BadDigest", message)
     }
 
-    /// The answer; one to HEAD, or one that says 304, has no body.
+    /// The answer. Answers to HEAD and those of status 304 have no body.
     pub(crate) fn into_response(self, resource: &str, head: bool) -> Response<ResponseBody> {
         if head || self.status == StatusCode::NOT_MODIFIED {
             let mut response = Response::new(ResponseBody::empty());

@@ -6,12 +6,11 @@
 //! <folder>/.local-aws/s3/<bucket>/meta/<h>.json   key, metadata and place of an object
 //! <folder>/.local-aws/s3/<bucket>/side/<h>        bytes of objects whose key is no file name
 //! <folder>/.local-aws/s3/<bucket>/uploads/<id>/   a multipart upload that is not complete
-//! <folder>/.local-aws/tmp/                        what is being written; emptied at the start
+//! <folder>/.local-aws/tmp/                        files being written; emptied at the start
 //! ```
 //!
-//! `<h>` is the SHA-256 of the key. A write is committed by the rename of its
-//! metadata, which names the temporary file with the bytes; the start finishes
-//! the move of those bytes if a kill prevented it.
+//! `<h>` is the SHA-256 of the key. A write is committed by the rename of its metadata, which names the
+//! temporary file with the bytes; the start finishes the move of those bytes if a kill prevented it.
 
 use std::fs::{self, File};
 use std::io;
@@ -22,19 +21,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::object::{Data, Meta, Object};
-use crate::clock::Moment;
 use crate::hex::hex;
+use crate::wall_clock::Moment;
 
 /// The hidden folder with all but the objects' bytes.
 pub(crate) const HIDDEN: &str = ".local-aws";
 
-/// A folder with buckets.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
     root: PathBuf,
 }
 
-/// What is known of a bucket.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct BucketRecord {
     pub(crate) created: Moment,
@@ -46,14 +43,14 @@ pub(crate) struct BucketRecord {
 struct Record {
     key: String,
     meta: Meta,
-    /// The bytes are under `side`, not at the key's own path.
+    /// Whether the bytes are under `side` rather than at the key's own path.
     aside: bool,
     /// The temporary file that becomes the object.
     staged: Option<String>,
 }
 
 impl Folder {
-    /// Opens or creates a folder and clears what an earlier process left half written.
+    /// Opens or creates a folder.
     pub(crate) fn open(root: &Path) -> io::Result<Self> {
         let folder = Self {
             root: root.to_owned(),
@@ -94,7 +91,6 @@ impl Folder {
         self.bucket(bucket).join("uploads").join(id)
     }
 
-    /// A new temporary file.
     pub(crate) fn temporary(&self) -> io::Result<(File, Data)> {
         let path = self.tmp().join(uuid::Uuid::new_v4().to_string());
         let file = File::create(&path)?;
@@ -133,7 +129,7 @@ impl Folder {
         }
     }
 
-    /// Makes a temporary file the object `key`, in place of `present`.
+    /// Moves a temporary file to the place of the object `key`; `present` is the object that it replaces.
     pub(crate) fn put(
         &self,
         bucket: &str,
@@ -172,7 +168,7 @@ impl Folder {
         })
     }
 
-    /// Removes an object's files, and folders that become empty by it.
+    /// Removes an object's files, and the folders that are empty then.
     pub(crate) fn delete(&self, bucket: &str, key: &str, object: &Object) -> io::Result<()> {
         remove_if_there(&self.meta(bucket, key))?;
         let Data::File { path, .. } = &object.data else {
@@ -189,9 +185,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Whether the key can be a file of its own name; makes the folders for it.
-    /// It cannot where a segment is empty, `.`, `..` or too long for a file
-    /// system, or where another key has a file or a folder in its place.
+    /// Whether the key can be a file of its own name; makes the folders for it. It cannot if a segment is
+    /// empty, `.`, `..` or longer than 255 bytes, or if another key has a file or a folder in its place.
     fn make_room(&self, bucket: &str, key: &str) -> bool {
         let ordinary = |segment: &str| {
             !matches!(segment, "" | "." | "..")
@@ -208,12 +203,11 @@ impl Folder {
         has_folder && !path.is_dir()
     }
 
-    /// All buckets, with their records.
     pub(crate) fn buckets(&self) -> io::Result<Vec<(String, BucketRecord)>> {
         let mut buckets = Vec::new();
         for entry in fs::read_dir(self.hidden())? {
             let entry = entry?;
-            // A bucket without its record was never answered for.
+            // A bucket without its record: its request was never answered.
             let Some(record) = read_json(&entry.path().join("bucket.json"))? else {
                 continue;
             };
@@ -224,8 +218,8 @@ impl Folder {
         Ok(buckets)
     }
 
-    /// All objects of a bucket. What was being moved into place is moved; an
-    /// object whose file was removed by hand is gone.
+    /// All objects of a bucket. A move that a kill interrupted is finished; an object whose file was
+    /// removed by hand is gone.
     pub(crate) fn objects(&self, bucket: &str) -> io::Result<Vec<(String, Object)>> {
         let mut objects = Vec::new();
         for entry in fs::read_dir(self.bucket(bucket).join("meta"))? {

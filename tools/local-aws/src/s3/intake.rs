@@ -1,5 +1,5 @@
-//! Takes in the body of a write: takes chunks apart, computes and checks its
-//! sums, and puts it into memory or into a temporary file. No lock is held.
+//! The body of a write on its way in: unpacked from chunks, hashed, held against its checksums, and put
+//! into memory or a temporary file. No lock is held.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,33 +10,34 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use md5::{Digest, Md5};
+use serde::de::DeserializeOwned;
 
 use super::checksum::{Algorithm, Checksum, Hasher};
 use super::chunked::Chunked;
 use super::error::S3Error;
 use super::folder::Folder;
 use super::object::Data;
-use crate::body::RequestBody;
 use crate::hex::hex;
+use crate::http_bodies::RequestBody;
 
-/// A body that has come in whole and has the sums its sender gave.
+/// A body that has arrived whole, and whose checksums are those that its sender gave.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct ReceivedBody {
     pub(crate) data: Data,
     pub(crate) size: u64,
     pub(crate) md5: [u8; 16],
     pub(crate) checksum: Option<Checksum>,
 }
 
-impl Taken {
+impl ReceivedBody {
     /// The MD5 in hex.
     pub(crate) fn etag(&self) -> String {
         hex(self.md5)
     }
 }
 
-/// Bytes on their way into memory or a file, hashed as they pass.
-pub(crate) struct Sink {
+/// Writes bytes to memory or a file, and hashes them.
+pub(crate) struct BodySink {
     md5: Md5,
     hasher: Option<(Algorithm, Hasher)>,
     size: u64,
@@ -44,7 +45,7 @@ pub(crate) struct Sink {
     file: Option<(File, Data)>,
 }
 
-impl Sink {
+impl BodySink {
     pub(crate) fn new(
         folder: Option<&Folder>,
         algorithm: Option<Algorithm>,
@@ -71,7 +72,7 @@ impl Sink {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Taken {
+    pub(crate) fn finish(self) -> ReceivedBody {
         let checksum = self.hasher.map(|(algorithm, hasher)| Checksum {
             algorithm,
             value: hasher.finish_base64(),
@@ -87,7 +88,7 @@ impl Sink {
                 Data::Memory(whole.freeze())
             }
         };
-        Taken {
+        ReceivedBody {
             data,
             size: self.size,
             md5: self.md5.finalize().into(),
@@ -96,18 +97,17 @@ impl Sink {
     }
 }
 
-/// Takes a body in. With `fallback`, that checksum is computed where the
-/// sender gives none.
+/// Takes a body in. The checksum `fallback` is computed if the sender gives none.
 ///
 /// # Errors
 ///
-/// `BadDigest` where a given sum differs, `IncompleteBody` where the body ends early.
+/// `BadDigest` if a given checksum differs, `IncompleteBody` if the body ends early.
 pub(crate) async fn take_in(
     mut body: RequestBody,
     headers: &HeaderMap,
     folder: Option<&Folder>,
     fallback: Option<Algorithm>,
-) -> Result<Taken, S3Error> {
+) -> Result<ReceivedBody, S3Error> {
     let given_md5 = content_md5(headers)?;
     let given = Checksum::in_headers(headers);
     let trailer = headers
@@ -123,7 +123,7 @@ pub(crate) async fn take_in(
         .map(|given| given.algorithm)
         .or(in_trailer)
         .or(fallback);
-    let mut sink = Sink::new(folder, algorithm)?;
+    let mut sink = BodySink::new(folder, algorithm)?;
     let mut chunked = Chunked::applies(headers).then(Chunked::default);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -165,12 +165,22 @@ pub(crate) async fn take_in(
     Ok(taken)
 }
 
-/// The whole of a small body, such as XML.
+/// A whole small body, such as XML.
 pub(crate) async fn small(body: RequestBody, headers: &HeaderMap) -> Result<Bytes, S3Error> {
     match take_in(body, headers, None, None).await?.data.read() {
         Ok(bytes) => Ok(bytes),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Reads a request's XML.
+pub(crate) fn parse_xml<T: DeserializeOwned>(body: &[u8]) -> Result<T, S3Error> {
+    let text = std::str::from_utf8(body).map_err(|_| S3Error::malformed_xml())?;
+    quick_xml::de::from_str(text).map_err(|error| {
+        let refused = S3Error::malformed_xml();
+        let message = format!("{} ({error})", refused.message);
+        S3Error { message, ..refused }
+    })
 }
 
 fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, S3Error> {

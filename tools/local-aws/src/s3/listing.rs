@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// What to list.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Listing<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) delimiter: Option<&'a str>,
-    /// List what comes after this key, or after all keys under this common prefix.
+    /// The listing begins after this key, or after all keys under this common prefix.
     pub(crate) after: &'a str,
     pub(crate) most: usize,
 }
@@ -23,7 +22,7 @@ pub(crate) struct Page<'a, T> {
 }
 
 impl Listing<'_> {
-    /// Lists a page. Keys and common prefixes count alike, and are in one order.
+    /// Lists a page. A common prefix counts like a key, and stands among them in order.
     pub(crate) fn page<'a, T>(&self, keys: &'a BTreeMap<String, T>) -> Page<'a, T> {
         let mut page = Page {
             entries: Vec::new(),
@@ -48,7 +47,7 @@ impl Listing<'_> {
                     let end = rest.find(delimiter)? + delimiter.len();
                     Some(&key[..self.prefix.len() + end])
                 });
-                // A whole group is in the page before, or was just listed: go past it.
+                // The common prefix is in the page before, or was just listed: skip it.
                 let known = |common: &&str| {
                     *common == self.after
                         || page.common_prefixes.last().is_some_and(|l| l == *common)
@@ -65,7 +64,7 @@ impl Listing<'_> {
                         Some(common) => page.common_prefixes.push(common.to_owned()),
                     }
                 }
-                // Jump over the group's keys instead of walking through them.
+                // Jump over the keys under the prefix instead of walking through them.
                 if let Some(common) = common {
                     match successor(common) {
                         Some(next) => from = Bound::Included(next),

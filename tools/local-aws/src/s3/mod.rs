@@ -1,4 +1,7 @@
-//! S3: the REST protocol over the store of buckets and objects.
+//! S3: REST requests in, XML or bytes out, over the store of buckets and objects.
+//!
+//! A write's body arrives whole in memory or in a temporary file (`intake`) before the lock is taken;
+//! conditions, renames and the index go under the lock (`store`).
 
 mod checksum;
 mod chunked;
@@ -6,6 +9,7 @@ mod conditions;
 mod error;
 mod folder;
 mod intake;
+mod list_objects;
 mod listing;
 mod multipart;
 mod object;
@@ -27,21 +31,20 @@ pub(crate) use self::folder::HIDDEN;
 pub(crate) use self::request::Request;
 use self::store::{Store, bucket};
 use self::xml::NAMESPACE;
-use crate::body::{RequestBody, ResponseBody};
-use crate::clock::{Clock, rfc3339};
+use crate::http_bodies::{RequestBody, ResponseBody};
+use crate::wall_clock::{WallClock, rfc3339};
 
-/// The region that answers a repeated CreateBucket with success.
+/// In this region, S3 answers a repeated CreateBucket with success.
 const US_EAST_1: &str = "us-east-1";
 
-/// The emulated S3.
 #[derive(Debug)]
 pub(crate) struct S3 {
     store: Store,
-    clock: Clock,
+    clock: WallClock,
 }
 
 impl S3 {
-    pub(crate) fn new(clock: Clock, folder: Option<&Path>) -> io::Result<Self> {
+    pub(crate) fn new(clock: WallClock, folder: Option<&Path>) -> io::Result<Self> {
         let store = match folder {
             None => Store::in_memory(),
             Some(path) => Store::open(Folder::open(path)?)?,
@@ -49,7 +52,6 @@ impl S3 {
         Ok(Self { store, clock })
     }
 
-    /// Carries out one request.
     pub(crate) async fn handle(
         &self,
         request: &Request,
@@ -63,6 +65,8 @@ impl S3 {
                 object.key = request.key,
                 code = error.code,
                 reason = error.message,
+                "refused {}",
+                request.operation
             );
             let resource = format!("/{}/{}", request.bucket, request.key);
             error.into_response(&resource, request.head)
@@ -80,33 +84,18 @@ impl S3 {
             "DeleteObject" => self.delete_object(request),
             "DeleteObjects" => self.delete_objects(request, body).await,
             "CopyObject" => self.copy_object(request),
-            "ListObjects" | "ListObjectsV2" => self.list_objects(request),
+            "ListObjectsV2" => self.list_objects(request),
             "CreateMultipartUpload" => self.create_multipart_upload(request),
             "UploadPart" => self.upload_part(request, body).await,
             "UploadPartCopy" => self.upload_part_copy(request),
             "CompleteMultipartUpload" => self.complete_multipart_upload(request, body).await,
             "AbortMultipartUpload" => self.abort_multipart_upload(request),
-            "ListParts" => self.list_parts(request),
-            "ListMultipartUploads" => self.list_multipart_uploads(request),
             "ListBuckets" => Ok(self.list_buckets(request)),
             "CreateBucket" => self.create_bucket(request, body).await,
             "HeadBucket" => self.head_bucket(request),
             "DeleteBucket" => {
                 self.store.delete_bucket(&request.bucket)?;
                 Ok(no_content())
-            }
-            "GetBucketLocation" => self.get_bucket_location(request),
-            "GetBucketVersioning" => {
-                bucket(&self.store.lock(), &request.bucket)?;
-                let body = xml::Text {
-                    xmlns: NAMESPACE,
-                    text: None,
-                };
-                Ok(xml::response(
-                    StatusCode::OK,
-                    "VersioningConfiguration",
-                    &body,
-                ))
             }
             _ => Err(S3Error::not_implemented()),
         }
@@ -123,7 +112,6 @@ impl S3 {
         });
         let body = xml::ListBuckets {
             xmlns: NAMESPACE,
-            owner: xml::Owner { id: "local-aws" },
             buckets: xml::Buckets {
                 bucket: listed.collect(),
             },
@@ -141,7 +129,7 @@ impl S3 {
         let region = if text.is_empty() {
             None
         } else {
-            xml::parse::<xml::CreateBucket>(&text)?.location_constraint
+            intake::parse_xml::<xml::CreateBucket>(&text)?.location_constraint
         };
         let region = region.unwrap_or_else(|| request.region.clone());
         let created = self
@@ -163,18 +151,7 @@ impl S3 {
         Ok(response)
     }
 
-    fn get_bucket_location(&self, request: &Request) -> Result<Response<ResponseBody>, S3Error> {
-        let buckets = self.store.lock();
-        let region = &bucket(&buckets, &request.bucket)?.record.region;
-        let body = xml::Text {
-            xmlns: NAMESPACE,
-            // The oldest region is told by an empty element.
-            text: (region != US_EAST_1).then(|| region.clone()),
-        };
-        Ok(xml::response(StatusCode::OK, "LocationConstraint", &body))
-    }
-
-    /// All keys of a bucket, in order; none where there is no such bucket.
+    /// All keys of a bucket in order; empty without such a bucket.
     pub(crate) fn keys(&self, name: &str) -> Vec<String> {
         let buckets = self.store.lock();
         bucket(&buckets, name).map_or_else(
@@ -183,7 +160,6 @@ impl S3 {
         )
     }
 
-    /// The bytes of an object.
     pub(crate) fn bytes(&self, name: &str, key: &str) -> Option<Bytes> {
         let buckets = self.store.lock();
         let object = bucket(&buckets, name).ok()?.objects.get(key)?;
@@ -197,7 +173,7 @@ fn no_content() -> Response<ResponseBody> {
     response
 }
 
-/// Sets a header whose value came in as one; any other value is left out.
+/// Sets a header; a value that no header can have is left out.
 fn set_header(response: &mut Response<ResponseBody>, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
         response

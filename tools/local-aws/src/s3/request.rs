@@ -11,34 +11,10 @@ use super::error::S3Error;
 const MAX_KEY: usize = 1024;
 
 /// Parameters that name a part of the API that is not emulated.
-const NOT_EMULATED: [&str; 26] = [
-    "accelerate",
-    "acl",
-    "analytics",
-    "attributes",
-    "cors",
-    "encryption",
-    "intelligent-tiering",
-    "inventory",
-    "legal-hold",
-    "lifecycle",
-    "logging",
-    "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
-    "replication",
-    "requestPayment",
-    "restore",
-    "retention",
-    "select",
-    "tagging",
-    "torrent",
-    "website",
-];
+const NOT_EMULATED: &str = "accelerate acl analytics attributes cors encryption intelligent-tiering inventory \
+    legal-hold lifecycle location logging metrics notification object-lock \
+    ownershipControls policy policyStatus publicAccessBlock replication requestPayment \
+    restore retention select tagging torrent versioning versions website";
 
 /// A request to S3, addressed by path.
 #[derive(Debug)]
@@ -50,7 +26,7 @@ pub(crate) struct Request {
     query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) head: bool,
-    /// Where the request was sent, for the location of a completed upload.
+    /// Scheme, host and port as the client wrote them, for the location of a completed upload.
     pub(crate) base_url: String,
     pub(crate) region: String,
 }
@@ -82,7 +58,9 @@ impl Request {
     }
 
     fn find_operation(&self, method: &Method) -> Option<&'static str> {
-        if NOT_EMULATED.into_iter().any(|name| self.has(name)) {
+        // Parameters such as `response-content-type` would change the headers of an answer.
+        let overrides = |(name, _): &(String, String)| name.starts_with("response-");
+        if NOT_EMULATED.split(' ').any(|name| self.has(name)) || self.query.iter().any(overrides) {
             return None;
         }
         let in_upload = self.has("uploadId");
@@ -91,23 +69,16 @@ impl Request {
         Some(match (method.as_str(), self.bucket.is_empty(), on_object) {
             ("GET", true, _) => "ListBuckets",
             (_, true, _) => return None,
-            ("PUT", _, false) if self.has("versioning") => return None,
             ("PUT", _, false) => "CreateBucket",
             ("HEAD", _, false) => "HeadBucket",
             ("DELETE", _, false) => "DeleteBucket",
             ("POST", _, false) if self.has("delete") => "DeleteObjects",
-            ("GET", _, false) if self.has("location") => "GetBucketLocation",
-            ("GET", _, false) if self.has("versioning") => "GetBucketVersioning",
-            ("GET", _, false) if self.has("uploads") => "ListMultipartUploads",
-            ("GET", _, false) if self.has("versions") => return None,
             ("GET", _, false) if self.parameter("list-type") == Some("2") => "ListObjectsV2",
-            ("GET", _, false) => "ListObjects",
             ("PUT", _, true) if in_upload && copies => "UploadPartCopy",
             ("PUT", _, true) if in_upload => "UploadPart",
             ("PUT", _, true) if copies => "CopyObject",
             ("PUT", _, true) => "PutObject",
-            ("GET", _, true) if in_upload => "ListParts",
-            ("GET", _, true) => "GetObject",
+            ("GET", _, true) if !in_upload => "GetObject",
             ("HEAD", _, true) => "HeadObject",
             ("DELETE", _, true) if in_upload => "AbortMultipartUpload",
             ("DELETE", _, true) => "DeleteObject",
@@ -117,7 +88,7 @@ impl Request {
         })
     }
 
-    /// The ARN of the object or the bucket; none where the request names neither.
+    /// The ARN of the object or the bucket; None if the request names neither.
     pub(crate) fn arn(&self) -> Option<String> {
         let (bucket, key) = (&self.bucket, &self.key);
         match (bucket.is_empty(), key.is_empty()) {
@@ -136,18 +107,13 @@ impl Request {
         self.parameter(name).is_some()
     }
 
-    /// A parameter that is a number; none where it is missing.
+    /// A parameter that is a number; None if it is missing.
     pub(crate) fn number(&self, name: &str) -> Result<Option<usize>, S3Error> {
         let Some(text) = self.parameter(name).filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
         let number = text.parse().map(Some);
         number.map_err(|_| S3Error::invalid_argument(format!("cannot read {name} `{text}`")))
-    }
-
-    /// `?max-keys=…` and its kin: at most 1,000 at a time.
-    pub(crate) fn page_size(&self, name: &str) -> Result<usize, S3Error> {
-        Ok(self.number(name)?.unwrap_or(1_000).min(1_000))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -191,9 +157,8 @@ impl Request {
     }
 }
 
-/// Bucket names: 3 to 63 of a-z, 0-9, `-` and `.`, beginning and ending with
-/// a letter or digit (S3 user guide, "Bucket naming rules"). So no name can
-/// stand for a path, nor for the hidden folder.
+/// Bucket names: 3 to 63 of a-z, 0-9, `-` and `.`, beginning and ending with a letter or digit (S3 user
+/// guide, "Bucket naming rules"). No such name is a path or the name of the hidden folder.
 pub(crate) fn check_bucket_name(name: &str) -> Result<(), S3Error> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let valid = (3..=63).contains(&name.len())
@@ -208,12 +173,12 @@ pub(crate) fn check_bucket_name(name: &str) -> Result<(), S3Error> {
     }
 }
 
-/// A stretch of an object: `start` and length.
+/// The part of an object that a `Range` header names: first byte and length.
 ///
 /// # Errors
 ///
-/// `InvalidRange` where it begins behind the end. Several ranges, or a unit
-/// other than bytes, are left aside as HTTP allows: none.
+/// `InvalidRange` if the range begins behind the end. Several ranges, or a unit other than bytes, give
+/// None: HTTP allows to answer with the whole object.
 pub(crate) fn range(header: &str, size: u64) -> Result<Option<(u64, u64)>, S3Error> {
     let read = || {
         let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;

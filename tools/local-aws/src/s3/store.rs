@@ -11,10 +11,9 @@ use super::error::S3Error;
 use super::folder::{BucketRecord, Folder};
 use super::object::{Data, Meta, Object};
 use super::uploads::{self, Upload};
-use crate::body::ResponseBody;
-use crate::clock::Moment;
+use crate::http_bodies::ResponseBody;
+use crate::wall_clock::Moment;
 
-/// A bucket.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     pub(crate) record: BucketRecord,
@@ -22,23 +21,19 @@ pub(crate) struct Bucket {
     pub(crate) uploads: BTreeMap<String, Upload>,
 }
 
-/// The buckets, in memory or in a folder. Bodies are hashed and written before
-/// the lock is taken; under it go conditions, renames and the index.
+/// The buckets, in memory or in a folder.
 #[derive(Debug)]
 pub(crate) struct Store {
     buckets: Mutex<BTreeMap<String, Bucket>>,
     pub(crate) folder: Option<Folder>,
 }
 
-/// The locked buckets.
 pub(crate) type Buckets<'a> = MutexGuard<'a, BTreeMap<String, Bucket>>;
 
-/// Looks a bucket up.
 pub(crate) fn bucket<'a>(buckets: &'a Buckets<'_>, name: &str) -> Result<&'a Bucket, S3Error> {
     buckets.get(name).ok_or_else(S3Error::no_such_bucket)
 }
 
-/// Looks a bucket up to change it.
 pub(crate) fn bucket_mut<'a>(
     buckets: &'a mut Buckets<'_>,
     name: &str,
@@ -60,7 +55,6 @@ impl Store {
         }
     }
 
-    /// Takes up what is in a folder.
     pub(crate) fn open(folder: Folder) -> io::Result<Self> {
         let mut buckets = BTreeMap::new();
         for (name, record) in folder.buckets()? {
@@ -82,11 +76,11 @@ impl Store {
     }
 
     pub(crate) fn lock(&self) -> Buckets<'_> {
-        // The index is changed last, so a panic before leaves it whole.
+        // The index is changed last, so a panic leaves it whole.
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Creates a bucket; false where it was there.
+    /// Creates a bucket; false if it exists already.
     pub(crate) fn create_bucket(
         &self,
         name: &str,
@@ -125,8 +119,8 @@ impl Store {
         Ok(())
     }
 
-    /// Puts an object in place if the conditions hold. The lock is given, so
-    /// that a caller can change more in the same step.
+    /// Puts an object in place if the conditions hold. The caller holds the lock, so that it can change
+    /// more in the same step.
     pub(crate) fn put(
         &self,
         bucket: &mut Bucket,
@@ -150,7 +144,7 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes an object if the conditions hold; one that is not there is no error.
+    /// Deletes an object if the conditions hold; a missing object is no error.
     pub(crate) fn delete(
         &self,
         buckets: &mut Buckets<'_>,
@@ -167,8 +161,8 @@ impl Store {
         Ok(())
     }
 
-    /// An object and its bytes as they are now: a file is opened under the
-    /// lock, so that what replaces it later does not show.
+    /// An object and its bytes as they are now: a file is opened under the lock, so that a later
+    /// replacement does not show.
     pub(crate) fn read(
         &self,
         bucket_name: &str,

@@ -2,13 +2,11 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 use quick_xml::se::Serializer;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::error::S3Error;
-use crate::body::ResponseBody;
+use crate::http_bodies::ResponseBody;
 
-/// The namespace of every answer's root, without which some clients read nothing.
+/// The namespace of every answer's root; some clients need it to read the answer.
 pub(crate) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 /// An answer with this root element.
@@ -33,30 +31,13 @@ pub(crate) fn response<T: Serialize>(
     response
 }
 
-/// Reads a request's XML.
-pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, S3Error> {
-    let text = std::str::from_utf8(body).map_err(|_| S3Error::malformed_xml())?;
-    quick_xml::de::from_str(text).map_err(|error| {
-        let refused = S3Error::malformed_xml();
-        let message = format!("{} ({error})", refused.message);
-        S3Error { message, ..refused }
-    })
-}
-
 /// `ListAllMyBucketsResult`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListBuckets {
     #[serde(rename = "@xmlns")]
     pub(crate) xmlns: &'static str,
-    pub(crate) owner: Owner,
     pub(crate) buckets: Buckets,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Owner {
-    #[serde(rename = "ID")]
-    pub(crate) id: &'static str,
 }
 
 #[derive(Serialize)]
@@ -73,15 +54,6 @@ pub(crate) struct Bucket {
     pub(crate) bucket_region: String,
 }
 
-/// `LocationConstraint`, and anything else that is one text.
-#[derive(Serialize)]
-pub(crate) struct Text {
-    #[serde(rename = "@xmlns")]
-    pub(crate) xmlns: &'static str,
-    #[serde(rename = "$text", skip_serializing_if = "Option::is_none")]
-    pub(crate) text: Option<String>,
-}
-
 /// `CreateBucketConfiguration`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -89,8 +61,8 @@ pub(crate) struct CreateBucket {
     pub(crate) location_constraint: Option<String>,
 }
 
-/// `ListBucketResult` of both versions; members of the other version stay away.
-#[derive(Serialize, Default)]
+/// `ListBucketResult` of `ListObjectsV2`.
+#[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListObjects {
     #[serde(rename = "@xmlns")]
@@ -100,17 +72,12 @@ pub(crate) struct ListObjects {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delimiter: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) marker: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next_marker: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) start_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) continuation_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_continuation_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key_count: Option<usize>,
+    pub(crate) key_count: usize,
     pub(crate) max_keys: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) encoding_type: Option<&'static str>,
@@ -211,16 +178,6 @@ pub(crate) struct CompletePart {
     pub(crate) part_number: u32,
     #[serde(rename = "ETag")]
     pub(crate) etag: String,
-    #[serde(rename = "ChecksumCRC32")]
-    pub(crate) crc32: Option<String>,
-    #[serde(rename = "ChecksumCRC32C")]
-    pub(crate) crc32c: Option<String>,
-    #[serde(rename = "ChecksumCRC64NVME")]
-    pub(crate) crc64nvme: Option<String>,
-    #[serde(rename = "ChecksumSHA1")]
-    pub(crate) sha1: Option<String>,
-    #[serde(rename = "ChecksumSHA256")]
-    pub(crate) sha256: Option<String>,
 }
 
 /// `CompleteMultipartUploadResult`.
@@ -246,57 +203,4 @@ pub(crate) struct UploadCompleted {
     pub(crate) sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) checksum_type: Option<&'static str>,
-}
-
-/// `ListPartsResult`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ListParts {
-    #[serde(rename = "@xmlns")]
-    pub(crate) xmlns: &'static str,
-    pub(crate) bucket: String,
-    pub(crate) key: String,
-    pub(crate) upload_id: String,
-    pub(crate) part_number_marker: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next_part_number_marker: Option<u32>,
-    pub(crate) max_parts: usize,
-    pub(crate) is_truncated: bool,
-    pub(crate) part: Vec<Part>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Part {
-    pub(crate) part_number: u32,
-    pub(crate) last_modified: String,
-    #[serde(rename = "ETag")]
-    pub(crate) etag: String,
-    pub(crate) size: u64,
-}
-
-/// `ListMultipartUploadsResult`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ListUploads {
-    #[serde(rename = "@xmlns")]
-    pub(crate) xmlns: &'static str,
-    pub(crate) bucket: String,
-    pub(crate) prefix: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next_key_marker: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next_upload_id_marker: Option<String>,
-    pub(crate) max_uploads: usize,
-    pub(crate) is_truncated: bool,
-    pub(crate) upload: Vec<Upload>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Upload {
-    pub(crate) key: String,
-    pub(crate) upload_id: String,
-    pub(crate) initiated: String,
-    pub(crate) storage_class: &'static str,
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::SqsError;
@@ -25,15 +24,15 @@ const NUMBERS: [(&str, u64, u64, u64); 5] = [
     ),
 ];
 
-/// Attributes kept and handed back without an effect.
-const KEPT: [&str; 4] = [
+/// Attributes that are stored and returned, and have no effect.
+const KEPT: [&str; 5] = [
     "Policy",
+    "RedriveAllowPolicy",
     "KmsMasterKeyId",
     "KmsDataKeyReusePeriodSeconds",
     "SqsManagedSseEnabled",
 ];
 
-/// What the attributes mean to the queue.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) visibility: Duration,
@@ -44,20 +43,11 @@ pub(crate) struct Settings {
     pub(crate) redrive: Option<Redrive>,
 }
 
-/// Where messages go that were received `max_receive_count` times in vain.
+/// The dead-letter queue, for messages received `max_receive_count` times and not deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Redrive {
     pub(crate) target_arn: String,
     pub(crate) max_receive_count: u32,
-}
-
-/// Which queues may name this one as their dead-letter queue.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RedriveAllow {
-    redrive_permission: String,
-    #[serde(default)]
-    source_queue_arns: Vec<String>,
 }
 
 impl Default for Settings {
@@ -67,7 +57,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads attributes that [`check`] has passed; what is missing has its default.
+    /// Reads attributes that [`check`] has passed; a missing one has its default.
     pub(crate) fn read(attributes: &BTreeMap<String, String>) -> Self {
         let number = |wanted: &str| {
             let given = attributes.get(wanted).and_then(|text| text.parse().ok());
@@ -106,18 +96,17 @@ pub(crate) fn with_defaults(given: &BTreeMap<String, String>) -> BTreeMap<String
 pub(crate) fn is_settable(name: &str) -> bool {
     NUMBERS.iter().any(|(known, ..)| *known == name)
         || KEPT.contains(&name)
-        || matches!(name, "RedrivePolicy" | "RedriveAllowPolicy")
+        || name == "RedrivePolicy"
 }
 
-/// Checks names and values. Whether a dead-letter queue exists is for the caller to see.
+/// Checks names and values, but not that the dead-letter queue exists.
 pub(crate) fn check(attributes: &BTreeMap<String, String>) -> Result<(), SqsError> {
     for (name, value) in attributes {
         if matches!(
             name.as_str(),
             "FifoQueue" | "ContentBasedDeduplication" | "DeduplicationScope"
         ) {
-            return Err(SqsError::new(
-                "UnsupportedOperation",
+            return Err(SqsError::unsupported(
                 "FIFO queues are not emulated, standard queues only.",
             ));
         }
@@ -142,12 +131,6 @@ pub(crate) fn check(attributes: &BTreeMap<String, String>) -> Result<(), SqsErro
                 "It must hold deadLetterTargetArn and maxReceiveCount (1 to 1000).",
             ));
         }
-        if name == "RedriveAllowPolicy"
-            && !value.is_empty()
-            && serde_json::from_str::<RedriveAllow>(value).is_err()
-        {
-            return Err(SqsError::invalid_attribute(name));
-        }
     }
     Ok(())
 }
@@ -165,19 +148,6 @@ fn parse_redrive(text: &str) -> Option<Redrive> {
             .ok()
             .filter(|n| (1..=1000).contains(n))?,
     })
-}
-
-/// Whether a dead-letter queue with this `RedriveAllowPolicy` takes messages of that source.
-pub(crate) fn allows_source(policy: Option<&String>, source_arn: &str) -> bool {
-    let Some(allow) = policy.and_then(|text| serde_json::from_str::<RedriveAllow>(text).ok())
-    else {
-        return true;
-    };
-    match allow.redrive_permission.as_str() {
-        "denyAll" => false,
-        "byQueue" => allow.source_queue_arns.iter().any(|arn| arn == source_arn),
-        _ => true,
-    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::attributes::MAX_MESSAGE_BYTES;
 use super::error::SqsError;
 use super::message::Attributes;
-use super::messages::Outgoing;
-use super::{Sqs, parse, queue_name};
+use super::messages::CheckedMessage;
+use super::names::queue_name;
+use super::{Sqs, parse};
 
 /// Entries a batch may hold (SQS quotas).
 const MAX_ENTRIES: usize = 10;
@@ -25,39 +26,32 @@ struct BatchRequest<E> {
     entries: Vec<E>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct SendEntry {
-    #[serde(default)]
     id: String,
-    #[serde(default)]
     message_body: String,
     delay_seconds: Option<i64>,
-    #[serde(default)]
     message_attributes: Attributes,
-    #[serde(default)]
     message_system_attributes: Attributes,
 }
 
-/// An entry about a message that was received.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// An entry of `DeleteMessageBatch` or `ChangeMessageVisibilityBatch`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct HandleEntry {
-    #[serde(default)]
     id: String,
-    #[serde(default)]
     receipt_handle: String,
     visibility_timeout: Option<i64>,
 }
 
-/// The answer to a batch as it comes together.
 #[derive(Default)]
-struct Outcome {
+struct BatchAnswer {
     successful: Vec<Value>,
     failed: Vec<Value>,
 }
 
-impl Outcome {
+impl BatchAnswer {
     fn note(&mut self, id: &str, result: Result<Value, SqsError>) {
         match result {
             Ok(mut entry) => {
@@ -73,7 +67,7 @@ impl Outcome {
         }
     }
 
-    fn into_answer(self) -> String {
+    fn into_json(self) -> String {
         json!({"Successful": self.successful, "Failed": self.failed}).to_string()
     }
 }
@@ -85,11 +79,11 @@ impl Sqs {
         self.state().queue(name, self.clock.now())?;
         check_ids(request.entries.iter().map(|entry| entry.id.as_str()))?;
         let checked = request.entries.into_iter().map(|entry| {
-            let result = Outgoing::checked(
+            let result = CheckedMessage::checked(
                 entry.message_body,
                 entry.delay_seconds,
                 entry.message_attributes,
-                entry.message_system_attributes,
+                &entry.message_system_attributes,
             );
             (entry.id, result)
         });
@@ -97,7 +91,7 @@ impl Sqs {
         let sizes = checked
             .iter()
             .filter_map(|(_, result)| result.as_ref().ok());
-        let total: usize = sizes.map(|outgoing| outgoing.content.size()).sum();
+        let total: usize = sizes.map(|message| message.content.size()).sum();
         if total > MAX_MESSAGE_BYTES {
             return Err(SqsError::new(
                 "BatchRequestTooLong",
@@ -108,28 +102,28 @@ impl Sqs {
             ));
         }
         let now = self.clock.now();
-        let (mut outcome, mut changes) = (Outcome::default(), Vec::new());
+        let (mut answer, mut changes) = (BatchAnswer::default(), Vec::new());
         let mut state = self.state();
-        for (id, outgoing) in checked {
+        for (id, message) in checked {
             let send = || {
-                let outgoing = outgoing?;
+                let message = message?;
                 self.spare("SendMessageBatch")?;
                 let settings = &state.queue(name, now)?.settings;
-                outgoing.check_size(settings)?;
-                let delay = outgoing.delay(settings);
+                message.check_size(settings)?;
+                let delay = message.delay(settings);
                 let (change, message_id) =
-                    state.arrival(name, Arc::clone(&outgoing.content), delay, now);
+                    state.arrival(name, Arc::clone(&message.content), delay, now);
                 changes.push(change);
                 let mut entry = json!({"MessageId": message_id});
-                for (member, md5) in outgoing.md5s() {
+                for (member, md5) in message.md5s() {
                     entry[member] = json!(md5);
                 }
                 Ok(entry)
             };
-            outcome.note(&id, send());
+            answer.note(&id, send());
         }
         state.commit(changes)?;
-        Ok(outcome.into_answer())
+        Ok(answer.into_json())
     }
 
     pub(super) fn delete_message_batch(&self, body: &[u8]) -> Result<String, SqsError> {
@@ -139,17 +133,17 @@ impl Sqs {
         let mut state = self.state();
         state.queue(name, now)?;
         check_ids(request.entries.iter().map(|entry| entry.id.as_str()))?;
-        let (mut outcome, mut changes) = (Outcome::default(), Vec::new());
+        let (mut answer, mut changes) = (BatchAnswer::default(), Vec::new());
         for entry in &request.entries {
             let mut delete = || {
                 self.spare("DeleteMessageBatch")?;
                 changes.extend(state.deletion(name, &entry.receipt_handle, now)?);
                 Ok(json!({}))
             };
-            outcome.note(&entry.id, delete());
+            answer.note(&entry.id, delete());
         }
         state.commit(changes)?;
-        Ok(outcome.into_answer())
+        Ok(answer.into_json())
     }
 
     pub(super) fn change_message_visibility_batch(&self, body: &[u8]) -> Result<String, SqsError> {
@@ -159,7 +153,7 @@ impl Sqs {
         let mut state = self.state();
         state.queue(name, now)?;
         check_ids(request.entries.iter().map(|entry| entry.id.as_str()))?;
-        let (mut outcome, mut changes) = (Outcome::default(), Vec::new());
+        let (mut answer, mut changes) = (BatchAnswer::default(), Vec::new());
         for entry in &request.entries {
             let mut hide = || {
                 self.spare("ChangeMessageVisibilityBatch")?;
@@ -169,13 +163,13 @@ impl Sqs {
                 changes.push(state.hiding(name, &entry.receipt_handle, visibility, now)?);
                 Ok(json!({}))
             };
-            outcome.note(&entry.id, hide());
+            answer.note(&entry.id, hide());
         }
         state.commit(changes)?;
-        Ok(outcome.into_answer())
+        Ok(answer.into_json())
     }
 
-    /// Fails an entry when the fault plan says so.
+    /// Fails if the fault plan fails this entry.
     fn spare(&self, operation: &str) -> Result<(), SqsError> {
         if self.faults().entry_fails(operation) {
             return Err(SqsError::internal("This entry failed, by the fault plan."));

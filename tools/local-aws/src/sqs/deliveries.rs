@@ -1,4 +1,4 @@
-//! Deliveries of messages: receive, delete, hide, and the handles that name them.
+//! Deliveries of messages: receive, delete, hide, and the receipt handles that name a delivery.
 
 use std::time::Duration;
 
@@ -9,12 +9,11 @@ use super::error::SqsError;
 use super::journal::Change;
 use super::message::Message;
 use super::state::State;
-use crate::clock::Moment;
+use crate::wall_clock::Moment;
 
 /// Messages that may be in flight at a time (SQS quotas, standard queues).
 const MAX_IN_FLIGHT: usize = 120_000;
 
-/// A message as a receiver gets it.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) message: Message,
@@ -22,9 +21,9 @@ pub(crate) struct Delivery {
 }
 
 impl State {
-    /// Delivers up to `max` visible messages and hides them for `visibility`.
-    /// What was received too often already goes to the dead-letter queue
-    /// instead. `again` is a message in flight that is delivered once more.
+    /// Delivers up to `max` visible messages and hides them for `visibility`. Messages that were received
+    /// too often go to the dead-letter queue instead. `again` is a message in flight to deliver once
+    /// more.
     pub(crate) fn receive(
         &mut self,
         name: &str,
@@ -96,8 +95,8 @@ impl State {
             .collect())
     }
 
-    /// The change that deletes a message, none where it is gone or was
-    /// received again since: such a delete succeeds without an effect.
+    /// The change that deletes a message. None if the message is gone or was received again since: AWS
+    /// answers such a delete with success too.
     pub(crate) fn deletion(
         &mut self,
         name: &str,
@@ -157,20 +156,15 @@ impl State {
     }
 }
 
-/// What a receipt handle says: which message, and which of its deliveries.
+/// A receipt handle, read: the message, and the number of the delivery.
 struct Receipt {
     seq: u64,
     count: u32,
 }
 
 fn receipt_handle(queue: &str, message: &Message) -> String {
-    let Message {
-        seq,
-        receive_count,
-        id,
-        ..
-    } = message;
-    STANDARD.encode(format!("{queue} {seq} {receive_count} {id}"))
+    let (seq, count, id) = (message.seq, message.receive_count, &message.id);
+    STANDARD.encode(format!("{queue} {seq} {count} {id}"))
 }
 
 impl Receipt {

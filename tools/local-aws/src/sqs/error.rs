@@ -3,7 +3,8 @@
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use crate::body::ResponseBody;
+use super::answer::json_response;
+use crate::http_bodies::ResponseBody;
 
 /// A refused request, or a refused entry of a batch.
 #[derive(Debug, Clone)]
@@ -12,59 +13,34 @@ pub(crate) struct SqsError {
     /// The shape's name in the API model, such as `QueueDoesNotExist`.
     shape: &'static str,
     /// The code that the older query protocol had for it, which SDKs still report.
-    pub(crate) code: &'static str,
+    pub(crate) code: String,
     pub(crate) message: String,
 }
 
-/// Shapes whose query code differs from their name (API model, trait `awsQueryError`).
-const QUERY_CODES: [(&str, &str); 11] = [
-    (
-        "QueueDoesNotExist",
-        "AWS.SimpleQueueService.NonExistentQueue",
-    ),
-    ("QueueNameExists", "QueueAlreadyExists"),
-    (
-        "BatchEntryIdsNotDistinct",
-        "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
-    ),
-    (
-        "BatchRequestTooLong",
-        "AWS.SimpleQueueService.BatchRequestTooLong",
-    ),
-    (
-        "EmptyBatchRequest",
-        "AWS.SimpleQueueService.EmptyBatchRequest",
-    ),
-    (
-        "InvalidBatchEntryId",
-        "AWS.SimpleQueueService.InvalidBatchEntryId",
-    ),
-    (
-        "TooManyEntriesInBatchRequest",
-        "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-    ),
-    (
-        "MessageNotInflight",
-        "AWS.SimpleQueueService.MessageNotInflight",
-    ),
-    (
-        "UnsupportedOperation",
-        "AWS.SimpleQueueService.UnsupportedOperation",
-    ),
-    ("InvalidParameterValueException", "InvalidParameterValue"),
-    ("MissingRequiredParameterException", "MissingParameter"),
-];
+/// The query code of a shape (API model, trait `awsQueryError`).
+fn query_code(shape: &str) -> String {
+    match shape {
+        "InvalidParameterValueException" => "InvalidParameterValue".to_owned(),
+        "MissingRequiredParameterException" => "MissingParameter".to_owned(),
+        "QueueNameExists" => "QueueAlreadyExists".to_owned(),
+        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+        "BatchEntryIdsNotDistinct"
+        | "BatchRequestTooLong"
+        | "EmptyBatchRequest"
+        | "InvalidBatchEntryId"
+        | "MessageNotInflight"
+        | "TooManyEntriesInBatchRequest"
+        | "UnsupportedOperation" => format!("AWS.SimpleQueueService.{shape}"),
+        _ => shape.to_owned(),
+    }
+}
 
 impl SqsError {
     pub(crate) fn new(shape: &'static str, message: impl Into<String>) -> Self {
-        let code = QUERY_CODES
-            .iter()
-            .find(|(name, _)| *name == shape)
-            .map_or(shape, |(_, code)| code);
         Self {
             status: StatusCode::BAD_REQUEST,
             shape,
-            code,
+            code: query_code(shape),
             message: message.into(),
         }
     }
@@ -73,11 +49,15 @@ impl SqsError {
         Self::new("QueueDoesNotExist", "The specified queue does not exist.")
     }
 
+    pub(crate) fn unsupported(message: &str) -> Self {
+        Self::new("UnsupportedOperation", message)
+    }
+
     pub(crate) fn invalid_value(message: impl Into<String>) -> Self {
         Self::new("InvalidParameterValueException", message)
     }
 
-    /// A value that breaks a rule, in the wording SQS uses.
+    /// A value that breaks a rule, in SQS's own wording.
     pub(crate) fn invalid_parameter(
         name: &str,
         value: impl std::fmt::Display,
@@ -150,7 +130,7 @@ impl SqsError {
         } else {
             "Receiver"
         };
-        let mut response = super::json_response(self.status, body.to_string());
+        let mut response = json_response(self.status, body.to_string());
         if let Ok(value) = format!("{};{fault}", self.code).parse() {
             response.headers_mut().insert("x-amzn-query-error", value);
         }

@@ -1,4 +1,4 @@
-//! The changes that make up the queues' state, and the file they are kept in.
+//! The changes that make up the queues' state, and the file with these changes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -8,33 +8,37 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
-use crate::clock::Moment;
+use crate::wall_clock::Moment;
 
-/// A journal smaller than this is left as it is.
+/// A journal smaller than this is not rewritten.
 const SMALL_BYTES: u64 = 16 * 1024 * 1024;
 
-/// After so many changes a larger one is looked at, and rewritten if more than
-/// half of it describes what is gone.
+/// After this many changes a larger journal is looked at, and rewritten if more than half of it is about
+/// messages that are gone.
 const LOOK_AFTER_CHANGES: usize = 1_000;
 
-/// One change. The state is what comes out of applying all of them in order.
+/// One change. Applying all changes in order gives the state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Change {
-    /// A queue was created, or its attributes or tags were replaced.
+    /// A queue was created, or its attributes were replaced.
     Queue {
         name: String,
         region: String,
         created: Moment,
         modified: Moment,
         attributes: BTreeMap<String, String>,
-        tags: BTreeMap<String, String>,
     },
-    /// A queue was deleted with all it held.
-    QueueDeleted { queue: String },
-    /// A queue was emptied.
-    Purged { queue: String },
+    QueueDeleted {
+        queue: String,
+    },
+    Purged {
+        queue: String,
+    },
     /// A message arrived, from a sender or from another queue.
-    Arrived { queue: String, message: Message },
+    Arrived {
+        queue: String,
+        message: Message,
+    },
     /// A message was delivered for the `count`th time.
     Received {
         queue: String,
@@ -43,31 +47,32 @@ pub(crate) enum Change {
         at: Moment,
         visible_at: Moment,
     },
-    /// The visibility timeout of a message was changed.
     Hidden {
         queue: String,
         seq: u64,
         visible_at: Moment,
     },
     /// A message was deleted or moved elsewhere.
-    Removed { queue: String, seq: u64 },
+    Removed {
+        queue: String,
+        seq: u64,
+    },
 }
 
-/// An append-only file of changes, one in JSON a line. Each request's changes
-/// are handed to the system in one write before the request is answered, so a
-/// killed process loses none; a machine that loses power may.
+/// An append-only file of changes, one JSON object a line. The changes of a request are one write to the
+/// file, before the answer: a killed process loses none of them, a machine that loses power may.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     bytes: u64,
-    /// Changes since it was last looked at.
+    /// Changes since [`Self::is_overgrown`] last looked at the file.
     changes: usize,
 }
 
 impl Journal {
-    /// Reads the changes in the file at `path`, if there is one. A last line
-    /// that was cut off belongs to a request that was never answered.
+    /// Reads the changes in the file at `path`, if there is one. A cut-off last line is skipped: its
+    /// request was never answered.
     pub(crate) fn load(path: &Path, mut apply: impl FnMut(Change)) -> io::Result<()> {
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -111,14 +116,13 @@ impl Journal {
         })
     }
 
-    /// Appends changes in one write.
     pub(crate) fn append(&mut self, changes: &[Change]) -> io::Result<()> {
         let mut text = Vec::new();
         for change in changes {
             write_line(&mut text, change)?;
         }
         if let Err(error) = self.file.write_all(&text) {
-            // What is half written must not stand before what comes next.
+            // The next change must not follow half a line.
             self.file.set_len(self.bytes)?;
             return Err(error);
         }
@@ -127,8 +131,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether the file has outgrown what it describes, which takes about
-    /// `needed` bytes; that is only asked for now and then.
+    /// Whether the file takes more than twice the bytes `needed` for the present state. `needed` is
+    /// costly, so it is called once in 1,000 changes.
     pub(crate) fn is_overgrown(&mut self, needed: impl FnOnce() -> u64) -> bool {
         if self.bytes < SMALL_BYTES || self.changes < LOOK_AFTER_CHANGES {
             return false;

@@ -9,8 +9,8 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::error::SqsError;
-use crate::clock::Moment;
 use crate::hex::hex;
+use crate::wall_clock::Moment;
 
 /// Attributes of a message by name.
 pub(crate) type Attributes = BTreeMap<String, AttributeValue>;
@@ -30,40 +30,32 @@ pub(crate) struct AttributeValue {
     pub(crate) binary_value: Option<String>,
 }
 
-/// What the sender gave, checked, with its MD5s.
+/// Body and attributes as the sender gave them, checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Content {
     pub(crate) body: String,
     pub(crate) body_md5: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) attributes: Attributes,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) system_attributes: Attributes,
 }
 
-/// A message in a queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Message {
-    /// Its place in the order of arrival, never given twice.
+    /// Number in the order of arrival, unique over all queues.
     pub(crate) seq: u64,
     pub(crate) id: String,
     pub(crate) content: Arc<Content>,
     pub(crate) sent: Moment,
     pub(crate) first_received: Option<Moment>,
     pub(crate) receive_count: u32,
-    /// Hidden (delayed or in flight) until then.
+    /// The message is hidden (delayed or in flight) until this moment.
     pub(crate) visible_at: Moment,
-    /// ARN of the queue it was taken from when it became a dead letter.
+    /// ARN of the queue from which a dead letter came.
     pub(crate) dead_letter_source: Option<String>,
 }
 
 impl Content {
-    /// Checks body and attributes and computes their MD5s.
-    pub(crate) fn checked(
-        body: String,
-        attributes: Attributes,
-        system_attributes: Attributes,
-    ) -> Result<Self, SqsError> {
+    pub(crate) fn checked(body: String, attributes: Attributes) -> Result<Self, SqsError> {
         if body.is_empty() {
             return Err(SqsError::missing("MessageBody"));
         }
@@ -74,22 +66,13 @@ impl Content {
                 attributes.len()
             )));
         }
-        for (name, value) in attributes.iter().chain(&system_attributes) {
+        for (name, value) in &attributes {
             check_attribute(name, value)?;
-        }
-        if let Some(name) = system_attributes
-            .keys()
-            .find(|name| *name != "AWSTraceHeader")
-        {
-            return Err(SqsError::invalid_value(format!(
-                "Message system attribute name '{name}' is invalid. Valid value: AWSTraceHeader."
-            )));
         }
         Ok(Self {
             body_md5: hex(Md5::digest(&body)),
             body,
             attributes,
-            system_attributes,
         })
     }
 
@@ -103,7 +86,7 @@ impl Content {
 }
 
 impl Message {
-    /// About how many bytes the message takes in the journal.
+    /// Bytes that the message takes in the journal, approximately.
     pub(crate) fn journal_size(&self) -> u64 {
         const FIELDS: u64 = 400;
         self.content.size() as u64 + FIELDS
@@ -115,7 +98,7 @@ impl AttributeValue {
         self.data_type.split('.').next() == Some("Binary")
     }
 
-    /// The value's own bytes; none where it is missing or not base64.
+    /// The value as bytes; None if the value is missing or not base64.
     fn bytes(&self) -> Option<Vec<u8>> {
         if self.is_binary() {
             STANDARD.decode(self.binary_value.as_deref()?).ok()
@@ -127,10 +110,9 @@ impl AttributeValue {
     }
 }
 
-/// The MD5 that SDKs check: over the attributes sorted by name, each as name,
-/// type, one byte for the transport (1 text, 2 binary) and value, the three
-/// texts preceded by their length in four bytes, big end first
-/// (SQS developer guide, "Calculating the MD5 message digest").
+/// The MD5 that SDKs check: over the attributes sorted by name, each as name, type, one byte for the
+/// transport (1 text, 2 binary) and value, the three texts preceded by their length in four bytes, big
+/// end first (SQS developer guide, "Calculating the MD5 message digest").
 pub(crate) fn attributes_md5<'a>(
     attributes: impl IntoIterator<Item = (&'a String, &'a AttributeValue)>,
 ) -> Option<String> {

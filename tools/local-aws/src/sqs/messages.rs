@@ -12,55 +12,38 @@ use super::attributes::Settings;
 use super::deliveries::Delivery;
 use super::error::SqsError;
 use super::message::{AttributeValue, Attributes, Content, Message, attributes_md5};
-use super::{ACCOUNT, Caller, Sqs, parse, queue_name};
+use super::names::{ACCOUNT, queue_name};
+use super::{Caller, Sqs, parse};
 use crate::faults::FaultKind;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct SendRequest {
-    #[serde(default)]
     queue_url: String,
-    #[serde(default)]
     message_body: String,
     delay_seconds: Option<i64>,
-    #[serde(default)]
     message_attributes: Attributes,
-    #[serde(default)]
     message_system_attributes: Attributes,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct ReceiveRequest {
-    #[serde(default)]
     queue_url: String,
     max_number_of_messages: Option<i64>,
     wait_time_seconds: Option<i64>,
     visibility_timeout: Option<i64>,
-    #[serde(default)]
     message_attribute_names: Vec<String>,
-    #[serde(default)]
     message_system_attribute_names: Vec<String>,
-    /// The older name of the member before.
-    #[serde(default)]
+    /// The older name of `message_system_attribute_names`.
     attribute_names: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DeleteRequest {
-    #[serde(default)]
+/// `DeleteMessage` and `ChangeMessageVisibility`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct HandleRequest {
     queue_url: String,
-    #[serde(default)]
-    receipt_handle: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct VisibilityRequest {
-    #[serde(default)]
-    queue_url: String,
-    #[serde(default)]
     receipt_handle: String,
     visibility_timeout: Option<i64>,
 }
@@ -85,20 +68,24 @@ struct Received<'a> {
     md5_of_message_attributes: Option<String>,
 }
 
-/// A message ready to be put into a queue.
-pub(super) struct Outgoing {
+/// A message of a sender, checked as far as its queue does not matter.
+pub(super) struct CheckedMessage {
     pub(super) content: Arc<Content>,
     delay_seconds: Option<u64>,
 }
 
-impl Outgoing {
-    /// Checks all that does not depend on the queue and computes the MD5s.
+impl CheckedMessage {
     pub(super) fn checked(
         body: String,
         delay_seconds: Option<i64>,
         attributes: Attributes,
-        system_attributes: Attributes,
+        system_attributes: &Attributes,
     ) -> Result<Self, SqsError> {
+        if !system_attributes.is_empty() {
+            return Err(SqsError::unsupported(
+                "Message system attributes are not emulated.",
+            ));
+        }
         let delay_seconds = delay_seconds.map(|seconds| {
             let valid = u64::try_from(seconds)
                 .ok()
@@ -113,7 +100,7 @@ impl Outgoing {
         });
         Ok(Self {
             delay_seconds: delay_seconds.transpose()?,
-            content: Arc::new(Content::checked(body, attributes, system_attributes)?),
+            content: Arc::new(Content::checked(body, attributes)?),
         })
     }
 
@@ -133,14 +120,12 @@ impl Outgoing {
             .map_or(settings.delay, Duration::from_secs)
     }
 
-    /// The MD5s for the answer, by member.
+    /// The MD5s by their member in the answer.
     pub(super) fn md5s(&self) -> Vec<(&'static str, String)> {
         let content = &self.content;
         let mut md5s = vec![("MD5OfMessageBody", content.body_md5.clone())];
         let attributes = attributes_md5(&content.attributes);
         md5s.extend(attributes.map(|md5| ("MD5OfMessageAttributes", md5)));
-        let system = attributes_md5(&content.system_attributes);
-        md5s.extend(system.map(|md5| ("MD5OfMessageSystemAttributes", md5)));
         md5s
     }
 }
@@ -149,11 +134,11 @@ impl Sqs {
     pub(super) fn send_message(&self, body: &[u8]) -> Result<String, SqsError> {
         let request: SendRequest = parse(body)?;
         let name = queue_name(&request.queue_url)?;
-        let outgoing = Outgoing::checked(
+        let outgoing = CheckedMessage::checked(
             request.message_body,
             request.delay_seconds,
             request.message_attributes,
-            request.message_system_attributes,
+            &request.message_system_attributes,
         )?;
         let now = self.clock.now();
         let mut state = self.state();
@@ -170,8 +155,8 @@ impl Sqs {
         Ok(answer.to_string())
     }
 
-    /// Answers as soon as there is a message, at the latest when the wait is
-    /// over. A caller that gives up before takes no message with it.
+    /// Answers once a message can be received, and at the latest when the wait is over. A caller that
+    /// gives up earlier takes no message with it.
     pub(super) async fn receive_message(
         &self,
         body: &[u8],
@@ -223,7 +208,7 @@ impl Sqs {
         }
     }
 
-    /// What can be received now, and when the next hidden message becomes visible.
+    /// The messages received now, and when the next hidden message becomes visible.
     fn try_receive(
         &self,
         name: &str,
@@ -255,7 +240,7 @@ impl Sqs {
     }
 
     pub(super) fn delete_message(&self, body: &[u8]) -> Result<String, SqsError> {
-        let request: DeleteRequest = parse(body)?;
+        let request: HandleRequest = parse(body)?;
         let name = queue_name(&request.queue_url)?;
         let mut state = self.state();
         let change = state.deletion(name, &request.receipt_handle, self.clock.now())?;
@@ -264,7 +249,7 @@ impl Sqs {
     }
 
     pub(super) fn change_message_visibility(&self, body: &[u8]) -> Result<String, SqsError> {
-        let request: VisibilityRequest = parse(body)?;
+        let request: HandleRequest = parse(body)?;
         let name = queue_name(&request.queue_url)?;
         let visibility = request.visibility_timeout;
         let visibility = visibility.ok_or_else(|| SqsError::missing("VisibilityTimeout"))?;
@@ -290,7 +275,7 @@ fn within(
     }
 }
 
-/// The answer to `ReceiveMessage`, with the attributes that were asked for.
+/// The answer to `ReceiveMessage`, with the attributes that the request names.
 fn answer(delivered: &[Delivery], request: &ReceiveRequest) -> Result<String, SqsError> {
     if delivered.is_empty() {
         return Ok("{}".to_owned());
@@ -337,7 +322,7 @@ fn answer(delivered: &[Delivery], request: &ReceiveRequest) -> Result<String, Sq
     serde_json::to_string(&answer).map_err(|error| SqsError::internal(error.to_string()))
 }
 
-/// Whether an attribute was asked for: by name, by `prefix.*`, or by `All` or `.*`.
+/// Whether a request names an attribute: by name, by `prefix.*`, or by `All` or `.*`.
 fn is_wanted(name: &str, wanted: &[String]) -> bool {
     wanted.iter().any(|wanted| match wanted.strip_suffix(".*") {
         Some(prefix) => name.starts_with(prefix),
@@ -359,10 +344,6 @@ fn system_attributes(message: &Message) -> BTreeMap<&'static str, String> {
     }
     if let Some(arn) = &message.dead_letter_source {
         all.insert("DeadLetterQueueSourceArn", arn.clone());
-    }
-    let trace = message.content.system_attributes.get("AWSTraceHeader");
-    if let Some(text) = trace.and_then(|value| value.string_value.clone()) {
-        all.insert("AWSTraceHeader", text);
     }
     all
 }

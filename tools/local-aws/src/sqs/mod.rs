@@ -1,5 +1,10 @@
-//! SQS: the JSON 1.0 protocol over the queues' state.
+//! SQS: JSON 1.0 requests in, JSON answers out, over the queues' state.
+//!
+//! Each operation reads the state, works out its changes, and commits them in one step (`state`), which
+//! writes them to the journal first. Operations are methods of [`Sqs`] in `queues`, `messages` and
+//! `batches`.
 
+mod answer;
 mod attributes;
 mod batches;
 mod deliveries;
@@ -7,7 +12,7 @@ mod error;
 mod journal;
 mod message;
 mod messages;
-mod move_task;
+mod names;
 mod queue;
 mod queues;
 mod state;
@@ -19,27 +24,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use self::answer::json_response;
 pub(crate) use self::error::SqsError;
+use self::names::{arn, queue_name};
 pub use self::queue::QueueCounts;
 use self::state::State;
-use crate::body::ResponseBody;
-use crate::clock::Clock;
 use crate::faults::FaultState;
+use crate::http_bodies::ResponseBody;
+use crate::wall_clock::WallClock;
 
-/// The account all queues belong to.
-const ACCOUNT: &str = "000000000000";
-
-/// The start of every `X-Amz-Target` header of SQS.
+/// Every `X-Amz-Target` header of SQS starts with this.
 pub(crate) const TARGET_PREFIX: &str = "AmazonSQS.";
 
-const OPERATIONS: [&str; 21] = [
-    "CancelMessageMoveTask",
+const OPERATIONS: [&str; 14] = [
     "ChangeMessageVisibility",
     "ChangeMessageVisibilityBatch",
     "CreateQueue",
@@ -48,65 +50,56 @@ const OPERATIONS: [&str; 21] = [
     "DeleteQueue",
     "GetQueueAttributes",
     "GetQueueUrl",
-    "ListDeadLetterSourceQueues",
-    "ListMessageMoveTasks",
-    "ListQueueTags",
     "ListQueues",
     "PurgeQueue",
     "ReceiveMessage",
     "SendMessage",
     "SendMessageBatch",
     "SetQueueAttributes",
-    "StartMessageMoveTask",
-    "TagQueue",
-    "UntagQueue",
 ];
 
-/// The emulated SQS.
 #[derive(Debug)]
 pub(crate) struct Sqs {
     state: Mutex<State>,
-    clock: Clock,
+    clock: WallClock,
     faults: Arc<Mutex<FaultState>>,
     redeliveries: AtomicU64,
 }
 
-/// What a request says of its sender, apart from its body.
+/// What an operation knows of its request besides the body.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// Where queue URLs point: scheme, host and port as the client addressed us.
+    /// Start of queue URLs: scheme, host and port as the client addressed us.
     pub(crate) base_url: String,
     pub(crate) region: String,
     /// Ends long polls early when the server stops.
     pub(crate) stop: CancellationToken,
-    /// The fault plan wants a message in flight to be delivered again.
+    /// The fault plan delivers a message that is in flight once more.
     pub(crate) duplicate: bool,
 }
 
 /// A message as tests look at it, without receiving it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedMessage {
-    /// Its id.
+    /// Id that SQS gave the message when it was sent.
     pub message_id: String,
-    /// Its body.
+    /// Body as the sender gave it.
     pub body: String,
-    /// Its string and number attributes; binary ones in base64.
+    /// Message attributes as text; binary ones in base64.
     pub attributes: BTreeMap<String, String>,
-    /// How often it was received.
+    /// Deliveries so far, 0 before the first.
     pub receive_count: u32,
 }
 
-/// A request that names nothing but a queue.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct QueueRequest {
-    #[serde(default)]
     queue_url: String,
 }
 
 impl Sqs {
     pub(crate) fn new(
-        clock: Clock,
+        clock: WallClock,
         faults: Arc<Mutex<FaultState>>,
         seed: Option<u64>,
         journal: Option<&Path>,
@@ -123,13 +116,12 @@ impl Sqs {
         })
     }
 
-    /// Deliveries so far of messages that were delivered before.
     pub(crate) fn redeliveries(&self) -> u64 {
         self.redeliveries.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Changes are applied whole; a panic elsewhere leaves nothing half done.
+        // Changes are applied whole, so a panic elsewhere leaves the state whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -137,9 +129,9 @@ impl Sqs {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out one operation; its name is one that [`operation`] knows.
+    /// Carries out an operation that [`operation`] knows.
     pub(crate) async fn handle(
-        self: &Arc<Self>,
+        &self,
         operation: &str,
         body: Bytes,
         caller: &Caller,
@@ -152,9 +144,14 @@ impl Sqs {
             "DeleteMessageBatch" => self.delete_message_batch(&body),
             "ChangeMessageVisibility" => self.change_message_visibility(&body),
             "ChangeMessageVisibilityBatch" => self.change_message_visibility_batch(&body),
-            operation => self
-                .handle_queues(operation, &body, caller)
-                .map(|value| value.to_string()),
+            "CreateQueue" => self.create_queue(&body, caller),
+            "GetQueueUrl" => self.get_queue_url(&body, caller),
+            "ListQueues" => self.list_queues(&body, caller),
+            "DeleteQueue" => self.delete_queue(&body),
+            "PurgeQueue" => self.purge_queue(&body),
+            "GetQueueAttributes" => self.get_queue_attributes(&body),
+            "SetQueueAttributes" => self.set_queue_attributes(&body),
+            _ => Err(SqsError::unknown_operation(operation)),
         };
         match result {
             Ok(text) => json_response(StatusCode::OK, text),
@@ -164,34 +161,10 @@ impl Sqs {
                     operation,
                     code = error.code,
                     reason = error.message,
+                    "refused {operation}"
                 );
                 error.into_response()
             }
-        }
-    }
-
-    fn handle_queues(
-        self: &Arc<Self>,
-        operation: &str,
-        body: &[u8],
-        caller: &Caller,
-    ) -> Result<Value, SqsError> {
-        match operation {
-            "CreateQueue" => self.create_queue(body, caller),
-            "GetQueueUrl" => self.get_queue_url(body, caller),
-            "ListQueues" => self.list_queues(body, caller),
-            "DeleteQueue" => self.delete_queue(body),
-            "PurgeQueue" => self.purge_queue(body),
-            "GetQueueAttributes" => self.get_queue_attributes(body),
-            "SetQueueAttributes" => self.set_queue_attributes(body),
-            "ListDeadLetterSourceQueues" => self.list_dead_letter_source_queues(body, caller),
-            "TagQueue" => self.tag_queue(body),
-            "UntagQueue" => self.untag_queue(body),
-            "ListQueueTags" => self.list_queue_tags(body),
-            "StartMessageMoveTask" => self.start_message_move_task(body),
-            "ListMessageMoveTasks" => self.list_message_move_tasks(body),
-            "CancelMessageMoveTask" => self.cancel_message_move_task(body),
-            _ => Err(SqsError::unknown_operation(operation)),
         }
     }
 
@@ -211,12 +184,9 @@ impl Sqs {
         let messages = queue.all().map(|message| QueuedMessage {
             message_id: message.id.clone(),
             body: message.content.body.to_string(),
-            attributes: {
-                let attributes = message.content.attributes.iter();
-                attributes
-                    .map(|(name, value)| (name.clone(), text(value)))
-                    .collect()
-            },
+            attributes: (message.content.attributes.iter())
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
             receive_count: message.receive_count,
         });
         messages.collect()
@@ -227,7 +197,7 @@ impl Sqs {
     }
 }
 
-/// The operation's name if it is one of the API's.
+/// The operation's name, if it is emulated.
 pub(crate) fn operation(name: &str) -> Option<&'static str> {
     OPERATIONS.into_iter().find(|known| *known == name)
 }
@@ -239,45 +209,16 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
         .map_err(|error| SqsError::new("SerializationException", error.to_string()))
 }
 
-/// The queue's name in a queue URL: its last segment.
-fn queue_name(url: &str) -> Result<&str, SqsError> {
-    match url.rsplit('/').next() {
-        None | Some("") => Err(SqsError::missing("QueueUrl")),
-        Some(name) => Ok(name),
-    }
-}
-
-/// The ARN of the queue that a request names by its URL, its name or its ARN.
+/// The ARN of the queue that a request names by its URL or its name.
 pub(crate) fn arn_of_queue(body: &[u8], region: &str) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Named {
         queue_url: Option<String>,
         queue_name: Option<String>,
-        source_arn: Option<String>,
     }
     let named: Named = parse(body).ok()?;
     let by_url = named.queue_url.as_deref().map(queue_name);
     let name = by_url.and_then(Result::ok).or(named.queue_name.as_deref());
-    name.map(|name| arn(region, name)).or(named.source_arn)
-}
-
-fn arn(region: &str, name: &str) -> String {
-    format!("arn:aws:sqs:{region}:{ACCOUNT}:{name}")
-}
-
-fn name_in_arn(arn: &str) -> Option<&str> {
-    let rest = arn.strip_prefix("arn:aws:sqs:")?;
-    rest.rsplit(':').next()
-}
-
-/// An answer in the JSON protocol.
-fn json_response(status: StatusCode, text: String) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/x-amz-json-1.0"),
-    );
-    response
+    name.map(|name| arn(region, name))
 }

@@ -8,20 +8,20 @@ use tokio::sync::Notify;
 
 use super::attributes::Settings;
 use super::message::Message;
-use crate::clock::Moment;
+use super::names::arn;
+use crate::wall_clock::Moment;
 
 /// How many messages a queue holds, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueCounts {
     /// Ready to be received.
     pub visible: usize,
-    /// Received, neither deleted nor visible again.
+    /// Received, not deleted, not visible again yet.
     pub in_flight: usize,
     /// Sent with a delay that has not passed.
     pub delayed: usize,
 }
 
-/// A queue, its settings and its messages.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) name: String,
@@ -29,9 +29,8 @@ pub(crate) struct Queue {
     pub(crate) created: Moment,
     pub(crate) modified: Moment,
     pub(crate) attributes: BTreeMap<String, String>,
-    pub(crate) tags: BTreeMap<String, String>,
     pub(crate) settings: Settings,
-    /// Wakes long polls: something may have become visible, now or sooner than it was to.
+    /// Wakes long polls: a message arrived, or becomes visible at another time.
     pub(crate) changed: Arc<Notify>,
     messages: BTreeMap<u64, Message>,
     /// Visible messages, oldest first.
@@ -50,7 +49,6 @@ impl Queue {
             created,
             modified: created,
             attributes: BTreeMap::new(),
-            tags: BTreeMap::new(),
             settings: Settings::default(),
             changed: Arc::default(),
             messages: BTreeMap::new(),
@@ -61,10 +59,10 @@ impl Queue {
     }
 
     pub(crate) fn arn(&self) -> String {
-        super::arn(&self.region, &self.name)
+        arn(&self.region, &self.name)
     }
 
-    /// Makes visible what has been hidden long enough and drops what is past its retention.
+    /// Makes messages visible whose timeout has ended, and drops those past their retention.
     pub(crate) fn tick(&mut self, now: Moment) {
         while let Some(&(at, seq)) = self.hidden.first()
             && at <= now
@@ -91,12 +89,12 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    pub(crate) fn remove(&mut self, seq: u64) -> Option<Message> {
-        let message = self.messages.remove(&seq)?;
-        self.ready.remove(&seq);
-        self.hidden.remove(&(message.visible_at, seq));
-        self.by_age.remove(&(message.sent, seq));
-        Some(message)
+    pub(crate) fn remove(&mut self, seq: u64) {
+        if let Some(message) = self.messages.remove(&seq) {
+            self.ready.remove(&seq);
+            self.hidden.remove(&(message.visible_at, seq));
+            self.by_age.remove(&(message.sent, seq));
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -117,7 +115,7 @@ impl Queue {
         }
     }
 
-    /// Notes one more delivery of a message and hides it.
+    /// Records the delivery number `count` of a message and hides it.
     pub(crate) fn received(&mut self, seq: u64, count: u32, at: Moment, visible_at: Moment) {
         if let Some(message) = self.messages.get_mut(&seq) {
             message.receive_count = count;
@@ -162,7 +160,7 @@ impl Queue {
         }
     }
 
-    /// Delayed and in-flight messages together, without counting through them.
+    /// The number of delayed and in-flight messages, in constant time.
     pub(crate) fn counts_hidden(&self) -> usize {
         self.hidden.len()
     }

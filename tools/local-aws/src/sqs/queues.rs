@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::attributes::{self, with_defaults};
 use super::error::SqsError;
 use super::journal::Change;
+use super::names::{ACCOUNT, queue_name};
 use super::queue::Queue;
 use super::state::State;
-use super::{ACCOUNT, Caller, QueueRequest, Sqs, parse, queue_name};
+use super::{Caller, QueueRequest, Sqs, parse};
 
 /// Attributes the service computes.
 const COMPUTED: [&str; 6] = [
@@ -22,22 +23,19 @@ const COMPUTED: [&str; 6] = [
     "QueueArn",
 ];
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct CreateRequest {
-    #[serde(default)]
     queue_name: String,
-    #[serde(default)]
     attributes: BTreeMap<String, String>,
     /// The API model spells this one member in lower case.
-    #[serde(default, rename = "tags", alias = "Tags")]
+    #[serde(rename = "tags", alias = "Tags")]
     tags: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct NameRequest {
-    #[serde(default)]
     queue_name: String,
 }
 
@@ -49,42 +47,18 @@ struct ListRequest {
     next_token: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SourcesRequest {
-    #[serde(default)]
-    queue_url: String,
-    max_results: Option<usize>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct GetAttributesRequest {
-    #[serde(default)]
     queue_url: String,
-    #[serde(default)]
     attribute_names: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct SetAttributesRequest {
-    #[serde(default)]
     queue_url: String,
-    #[serde(default)]
     attributes: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TagRequest {
-    #[serde(default)]
-    queue_url: String,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-    #[serde(default)]
-    tag_keys: Vec<String>,
 }
 
 impl Caller {
@@ -94,10 +68,13 @@ impl Caller {
 }
 
 impl Sqs {
-    pub(super) fn create_queue(&self, body: &[u8], caller: &Caller) -> Result<Value, SqsError> {
+    pub(super) fn create_queue(&self, body: &[u8], caller: &Caller) -> Result<String, SqsError> {
         let mut request: CreateRequest = parse(body)?;
         check_name(&request.queue_name)?;
         attributes::check(&request.attributes)?;
+        if !request.tags.is_empty() {
+            return Err(SqsError::unsupported("Tags are not emulated."));
+        }
         let now = self.clock.now();
         let mut state = self.state();
         if let Some(queue) = state.find(&request.queue_name) {
@@ -116,59 +93,42 @@ impl Sqs {
             let queue = Queue::new(request.queue_name.clone(), caller.region.clone(), now);
             check_redrive(&state, &queue.arn(), &request.attributes)?;
             request.attributes.retain(|_, value| !value.is_empty());
-            let change = State::altered(&queue, request.attributes, request.tags, now);
+            let change = State::altered(&queue, request.attributes, now);
             state.commit(vec![change])?;
         }
-        Ok(json!({"QueueUrl": caller.queue_url(&request.queue_name)}))
+        Ok(json!({"QueueUrl": caller.queue_url(&request.queue_name)}).to_string())
     }
 
-    pub(super) fn get_queue_url(&self, body: &[u8], caller: &Caller) -> Result<Value, SqsError> {
+    pub(super) fn get_queue_url(&self, body: &[u8], caller: &Caller) -> Result<String, SqsError> {
         let request: NameRequest = parse(body)?;
         let name = queue_name(&request.queue_name)?;
         self.state().queue(name, self.clock.now())?;
-        Ok(json!({"QueueUrl": caller.queue_url(name)}))
+        Ok(json!({"QueueUrl": caller.queue_url(name)}).to_string())
     }
 
-    pub(super) fn list_queues(&self, body: &[u8], caller: &Caller) -> Result<Value, SqsError> {
+    /// A page of queue URLs; the token is the last name of the page before.
+    pub(super) fn list_queues(&self, body: &[u8], caller: &Caller) -> Result<String, SqsError> {
         let request: ListRequest = parse(body)?;
         let prefix = request.queue_name_prefix.unwrap_or_default();
+        let after = request.next_token.unwrap_or_default();
+        let most = request.max_results.unwrap_or(1_000).clamp(1, 1_000);
         let state = self.state();
         let names = state.queues().map(|queue| queue.name.as_str());
-        let names = names.filter(|name| name.starts_with(&prefix));
-        Ok(page(
-            names,
-            "QueueUrls",
-            request.max_results,
-            request.next_token,
-            caller,
-        ))
+        let mut names = names.filter(|name| name.starts_with(&prefix) && *name > after.as_str());
+        let page: Vec<_> = names.by_ref().take(most).collect();
+        let mut answer = json!({});
+        // SQS gives a token only to requests with MaxResults.
+        if request.max_results.is_some() && names.next().is_some() {
+            answer["NextToken"] = json!(page.last());
+        }
+        if !page.is_empty() {
+            let urls: Vec<_> = page.iter().map(|name| caller.queue_url(name)).collect();
+            answer["QueueUrls"] = json!(urls);
+        }
+        Ok(answer.to_string())
     }
 
-    pub(super) fn list_dead_letter_source_queues(
-        &self,
-        body: &[u8],
-        caller: &Caller,
-    ) -> Result<Value, SqsError> {
-        let request: SourcesRequest = parse(body)?;
-        let mut state = self.state();
-        let arn = state
-            .queue(queue_name(&request.queue_url)?, self.clock.now())?
-            .arn();
-        let sources = state.queues().filter(|queue| {
-            let redrive = queue.settings.redrive.as_ref();
-            redrive.is_some_and(|redrive| redrive.target_arn == arn)
-        });
-        let names = sources.map(|queue| queue.name.as_str());
-        Ok(page(
-            names,
-            "queueUrls",
-            request.max_results,
-            request.next_token,
-            caller,
-        ))
-    }
-
-    pub(super) fn delete_queue(&self, body: &[u8]) -> Result<Value, SqsError> {
+    pub(super) fn delete_queue(&self, body: &[u8]) -> Result<String, SqsError> {
         let request: QueueRequest = parse(body)?;
         let name = queue_name(&request.queue_url)?;
         let mut state = self.state();
@@ -176,10 +136,10 @@ impl Sqs {
         state.commit(vec![Change::QueueDeleted {
             queue: name.to_owned(),
         }])?;
-        Ok(json!({}))
+        Ok("{}".to_owned())
     }
 
-    pub(super) fn purge_queue(&self, body: &[u8]) -> Result<Value, SqsError> {
+    pub(super) fn purge_queue(&self, body: &[u8]) -> Result<String, SqsError> {
         let request: QueueRequest = parse(body)?;
         let name = queue_name(&request.queue_url)?;
         let mut state = self.state();
@@ -187,10 +147,10 @@ impl Sqs {
         state.commit(vec![Change::Purged {
             queue: name.to_owned(),
         }])?;
-        Ok(json!({}))
+        Ok("{}".to_owned())
     }
 
-    pub(super) fn get_queue_attributes(&self, body: &[u8]) -> Result<Value, SqsError> {
+    pub(super) fn get_queue_attributes(&self, body: &[u8]) -> Result<String, SqsError> {
         let request: GetAttributesRequest = parse(body)?;
         let mut state = self.state();
         let queue = state.queue(queue_name(&request.queue_url)?, self.clock.now())?;
@@ -206,12 +166,12 @@ impl Sqs {
         let mut answer = describe(queue);
         answer.retain(|name, _| all || request.attribute_names.contains(name));
         if answer.is_empty() {
-            return Ok(json!({}));
+            return Ok("{}".to_owned());
         }
-        Ok(json!({"Attributes": answer}))
+        Ok(json!({"Attributes": answer}).to_string())
     }
 
-    pub(super) fn set_queue_attributes(&self, body: &[u8]) -> Result<Value, SqsError> {
+    pub(super) fn set_queue_attributes(&self, body: &[u8]) -> Result<String, SqsError> {
         let request: SetAttributesRequest = parse(body)?;
         attributes::check(&request.attributes)?;
         let now = self.clock.now();
@@ -220,48 +180,12 @@ impl Sqs {
         let arn = queue.arn();
         let mut attributes = queue.attributes.clone();
         attributes.extend(request.attributes.clone());
-        // An empty value takes an attribute away, such as a redrive policy.
+        // An empty value removes an attribute, such as a redrive policy.
         attributes.retain(|_, value| !value.is_empty());
-        let change = State::altered(queue, attributes, queue.tags.clone(), now);
+        let change = State::altered(queue, attributes, now);
         check_redrive(&state, &arn, &request.attributes)?;
         state.commit(vec![change])?;
-        Ok(json!({}))
-    }
-
-    pub(super) fn tag_queue(&self, body: &[u8]) -> Result<Value, SqsError> {
-        self.change_tags(body, |tags, request| tags.extend(request.tags))
-    }
-
-    pub(super) fn untag_queue(&self, body: &[u8]) -> Result<Value, SqsError> {
-        self.change_tags(body, |tags, request| {
-            tags.retain(|key, _| !request.tag_keys.contains(key));
-        })
-    }
-
-    fn change_tags(
-        &self,
-        body: &[u8],
-        change: impl FnOnce(&mut BTreeMap<String, String>, TagRequest),
-    ) -> Result<Value, SqsError> {
-        let request: TagRequest = parse(body)?;
-        let now = self.clock.now();
-        let mut state = self.state();
-        let queue = state.queue(queue_name(&request.queue_url)?, now)?;
-        let mut tags = queue.tags.clone();
-        change(&mut tags, request);
-        let change = State::altered(queue, queue.attributes.clone(), tags, now);
-        state.commit(vec![change])?;
-        Ok(json!({}))
-    }
-
-    pub(super) fn list_queue_tags(&self, body: &[u8]) -> Result<Value, SqsError> {
-        let request: QueueRequest = parse(body)?;
-        let mut state = self.state();
-        let queue = state.queue(queue_name(&request.queue_url)?, self.clock.now())?;
-        if queue.tags.is_empty() {
-            return Ok(json!({}));
-        }
-        Ok(json!({"Tags": queue.tags}))
+        Ok("{}".to_owned())
     }
 }
 
@@ -294,7 +218,7 @@ fn check_name(name: &str) -> Result<(), SqsError> {
     Ok(())
 }
 
-/// A redrive policy must name another queue that exists and lets itself be used.
+/// A redrive policy must name another queue that exists.
 fn check_redrive(
     state: &State,
     source_arn: &str,
@@ -312,39 +236,6 @@ fn check_redrive(
         Some(target) if target.arn() == source_arn => {
             refuse("A queue cannot be its own dead letter target.")
         }
-        Some(target) => {
-            let policy = target.attributes.get("RedriveAllowPolicy");
-            if attributes::allows_source(policy, source_arn) {
-                Ok(())
-            } else {
-                refuse("The dead letter target's RedriveAllowPolicy does not allow this queue.")
-            }
-        }
+        Some(_) => Ok(()),
     }
-}
-
-/// A page of queue URLs; the token is the last name of the page before.
-fn page<'a>(
-    names: impl Iterator<Item = &'a str>,
-    member: &str,
-    most: Option<usize>,
-    token: Option<String>,
-    caller: &Caller,
-) -> Value {
-    let after = token.unwrap_or_default();
-    let mut names = names.skip_while(|name| *name <= after.as_str());
-    let page: Vec<_> = names
-        .by_ref()
-        .take(most.unwrap_or(1_000).clamp(1, 1_000))
-        .collect();
-    let mut answer = Map::new();
-    // Without MaxResults the service gives no token.
-    if most.is_some() && names.next().is_some() {
-        answer.insert("NextToken".to_owned(), json!(page.last()));
-    }
-    let urls: Vec<_> = page.iter().map(|name| caller.queue_url(name)).collect();
-    if !urls.is_empty() || member == "queueUrls" {
-        answer.insert(member.to_owned(), json!(urls));
-    }
-    Value::Object(answer)
 }

@@ -1,4 +1,4 @@
-//! All queues, and the changes requests make to them.
+//! All queues, and the changes that requests make to them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,15 +13,14 @@ use super::attributes::Settings;
 use super::error::SqsError;
 use super::journal::{Change, Journal};
 use super::message::{Content, Message};
-use super::move_task::MoveTask;
+use super::names::name_in_arn;
 use super::queue::Queue;
-use crate::clock::Moment;
+use crate::wall_clock::Moment;
 
 /// The queues, behind one lock. Every change goes through [`State::commit`].
 #[derive(Debug)]
 pub(crate) struct State {
     queues: BTreeMap<String, Queue>,
-    pub(super) move_tasks: Vec<Arc<MoveTask>>,
     journal: Option<Journal>,
     next_seq: u64,
     rng: StdRng,
@@ -31,14 +30,13 @@ impl State {
     pub(crate) fn in_memory(seed: Option<u64>) -> Self {
         Self {
             queues: BTreeMap::new(),
-            move_tasks: Vec::new(),
             journal: None,
             next_seq: 1,
             rng: seed.map_or_else(|| rand::make_rng(), StdRng::seed_from_u64),
         }
     }
 
-    /// Takes up what the journal at `path` describes and keeps it up to date from now on.
+    /// The state that the journal at `path` describes. Changes go to the journal from now on.
     pub(crate) fn open(path: &Path, seed: Option<u64>, now: Moment) -> io::Result<Self> {
         let mut state = Self::in_memory(seed);
         Journal::load(path, |change| state.apply(change))?;
@@ -58,7 +56,6 @@ impl State {
                 created: queue.created,
                 modified: queue.modified,
                 attributes: queue.attributes.clone(),
-                tags: queue.tags.clone(),
             });
             created.chain(queue.all().map(|message| Change::Arrived {
                 queue: queue.name.clone(),
@@ -67,7 +64,7 @@ impl State {
         })
     }
 
-    /// Writes changes down, then applies them.
+    /// Writes changes to the journal, then applies them.
     pub(crate) fn commit(&mut self, changes: Vec<Change>) -> Result<(), SqsError> {
         if let Some(journal) = &mut self.journal
             && !changes.is_empty()
@@ -111,30 +108,22 @@ impl State {
                 created,
                 modified,
                 attributes,
-                tags,
             } => {
                 let new = || Queue::new(name.clone(), region, created);
                 let queue = self.queues.entry(name.clone()).or_insert_with(new);
                 queue.modified = modified;
                 queue.settings = Settings::read(&attributes);
                 queue.attributes = attributes;
-                queue.tags = tags;
             }
             Change::QueueDeleted { queue } => {
                 if let Some(queue) = self.queues.remove(&queue) {
                     queue.changed.notify_waiters();
                 }
             }
-            Change::Purged { queue } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
-                    queue.clear();
-                }
-            }
+            Change::Purged { queue } => self.alter(&queue, Queue::clear),
             Change::Arrived { queue, message } => {
                 self.next_seq = self.next_seq.max(message.seq + 1);
-                if let Some(queue) = self.queues.get_mut(&queue) {
-                    queue.insert(message);
-                }
+                self.alter(&queue, |queue| queue.insert(message));
             }
             Change::Received {
                 queue,
@@ -142,25 +131,19 @@ impl State {
                 count,
                 at,
                 visible_at,
-            } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
-                    queue.received(seq, count, at, visible_at);
-                }
-            }
+            } => self.alter(&queue, |queue| queue.received(seq, count, at, visible_at)),
             Change::Hidden {
                 queue,
                 seq,
                 visible_at,
-            } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
-                    queue.hide(seq, visible_at);
-                }
-            }
-            Change::Removed { queue, seq } => {
-                if let Some(queue) = self.queues.get_mut(&queue) {
-                    queue.remove(seq);
-                }
-            }
+            } => self.alter(&queue, |queue| queue.hide(seq, visible_at)),
+            Change::Removed { queue, seq } => self.alter(&queue, |queue| queue.remove(seq)),
+        }
+    }
+
+    fn alter(&mut self, name: &str, change: impl FnOnce(&mut Queue)) {
+        if let Some(queue) = self.queues.get_mut(name) {
+            change(queue);
         }
     }
 
@@ -173,10 +156,10 @@ impl State {
     }
 
     pub(crate) fn by_arn(&self, arn: &str) -> Option<&Queue> {
-        self.queues.get(super::name_in_arn(arn)?)
+        self.queues.get(name_in_arn(arn)?)
     }
 
-    /// A queue as of `now`.
+    /// A queue after [`Queue::tick`] to `now`.
     pub(crate) fn queue(&mut self, name: &str, now: Moment) -> Result<&mut Queue, SqsError> {
         let queue = self
             .queues
@@ -186,11 +169,10 @@ impl State {
         Ok(queue)
     }
 
-    /// The change that replaces a queue's attributes and tags.
+    /// The change that replaces a queue's attributes.
     pub(crate) fn altered(
         queue: &Queue,
         attributes: BTreeMap<String, String>,
-        tags: BTreeMap<String, String>,
         now: Moment,
     ) -> Change {
         Change::Queue {
@@ -199,11 +181,10 @@ impl State {
             created: queue.created,
             modified: now,
             attributes,
-            tags,
         }
     }
 
-    /// A new message for a queue: the change that adds it, and its id.
+    /// The change that adds a new message to a queue, and the message's id.
     pub(crate) fn arrival(
         &mut self,
         queue: &str,

@@ -167,52 +167,6 @@ pub(crate) async fn a_listing_starts_after_a_key(t: &Target) {
     assert_eq!(keys(rest.await.unwrap()), ["c", "d"]);
 }
 
-pub(crate) async fn the_first_version_of_listing_pages_by_marker(t: &Target) {
-    let bucket = bucket(t).await;
-    for key in ["a/1", "a/2", "b", "c/1", "d"] {
-        put(t, &bucket, key, "x").await;
-    }
-    let (mut names, mut marker) = (Vec::new(), None);
-    loop {
-        let list =
-            t.s3.list_objects()
-                .bucket(&bucket)
-                .delimiter("/")
-                .max_keys(2);
-        let page = list.set_marker(marker).send().await.unwrap();
-        names.extend(
-            page.contents()
-                .iter()
-                .map(|object| object.key().unwrap().to_owned()),
-        );
-        names.extend(
-            page.common_prefixes()
-                .iter()
-                .map(|prefix| prefix.prefix().unwrap().to_owned()),
-        );
-        if page.is_truncated() != Some(true) {
-            break;
-        }
-        marker = page.next_marker;
-        assert!(marker.is_some());
-    }
-    names.sort();
-    assert_eq!(names, ["a/", "b", "c/", "d"]);
-    let list =
-        t.s3.list_objects()
-            .bucket(&bucket)
-            .marker("b")
-            .send()
-            .await
-            .unwrap();
-    let keys: Vec<_> = list
-        .contents()
-        .iter()
-        .map(|object| object.key().unwrap())
-        .collect();
-    assert_eq!(keys, ["c/1", "d"]);
-}
-
 pub(crate) async fn unusual_keys_survive_writing_listing_and_reading(t: &Target) {
     let bucket = bucket(t).await;
     let keys = [

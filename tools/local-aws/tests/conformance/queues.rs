@@ -270,39 +270,3 @@ pub(crate) async fn attributes_have_their_defaults_and_can_be_changed(t: &Target
     let get = get.attribute_names(QueueAttributeName::from("NoSuchAttribute"));
     assert_eq!(refused(get.send().await), "InvalidAttributeName");
 }
-
-pub(crate) async fn tags_are_kept(t: &Target) {
-    let create = t
-        .sqs
-        .create_queue()
-        .queue_name(t.name("tags"))
-        .tags("team", "telemetry");
-    let url = create.send().await.unwrap().queue_url.unwrap();
-    t.sqs
-        .tag_queue()
-        .queue_url(&url)
-        .tags("stage", "test")
-        .send()
-        .await
-        .unwrap();
-    t.sqs
-        .untag_queue()
-        .queue_url(&url)
-        .tag_keys("team")
-        .send()
-        .await
-        .unwrap();
-    let tags = t
-        .sqs
-        .list_queue_tags()
-        .queue_url(&url)
-        .send()
-        .await
-        .unwrap()
-        .tags
-        .unwrap();
-    assert_eq!(
-        tags.into_iter().collect::<Vec<_>>(),
-        [("stage".to_owned(), "test".to_owned())]
-    );
-}

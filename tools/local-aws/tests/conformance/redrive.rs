@@ -43,58 +43,6 @@ pub(crate) async fn a_message_received_too_often_goes_to_the_dead_letter_queue(t
     let origin =
         &letter.attributes().unwrap()[&MessageSystemAttributeName::DeadLetterQueueSourceArn];
     assert!(origin.ends_with(&t.name("source")));
-    let sources = t
-        .sqs
-        .list_dead_letter_source_queues()
-        .queue_url(&dead)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(sources.queue_urls(), [source]);
-}
-
-pub(crate) async fn a_move_task_brings_dead_letters_back(t: &Target) {
-    let (source, dead) = with_dead_letters(t).await;
-    become_dead(t, &source, &dead, "second chance").await;
-    let arn = attribute(t, &dead, QueueAttributeName::QueueArn).await;
-    let started = t
-        .sqs
-        .start_message_move_task()
-        .source_arn(&arn)
-        .send()
-        .await
-        .unwrap();
-    assert!(started.task_handle().is_some());
-    let back = eventually(async || receive(t, &source, 1).await.pop()).await;
-    assert_eq!(back.body(), Some("second chance"));
-    assert_eq!(
-        attribute(t, &dead, QueueAttributeName::ApproximateNumberOfMessages).await,
-        "0"
-    );
-    let task = eventually(async || {
-        let listed = t
-            .sqs
-            .list_message_move_tasks()
-            .source_arn(&arn)
-            .send()
-            .await
-            .unwrap();
-        listed
-            .results
-            .unwrap()
-            .into_iter()
-            .find(|task| task.status() == Some("COMPLETED"))
-    });
-    assert_eq!(task.await.approximate_number_of_messages_moved(), 1);
-    let other = attribute(t, &source, QueueAttributeName::QueueArn).await;
-    assert!(
-        t.sqs
-            .start_message_move_task()
-            .source_arn(other)
-            .send()
-            .await
-            .is_err()
-    );
 }
 
 pub(crate) async fn a_redrive_policy_needs_a_queue_that_exists(t: &Target) {
@@ -126,12 +74,8 @@ pub(crate) async fn a_redrive_policy_needs_a_queue_that_exists(t: &Target) {
             .contains(&arn)
     );
     set("").await.unwrap();
-    let sources = t
-        .sqs
-        .list_dead_letter_source_queues()
-        .queue_url(&dead)
-        .send()
-        .await
-        .unwrap();
-    assert!(sources.queue_urls().is_empty());
+    let get = t.sqs.get_queue_attributes().queue_url(&url);
+    let get = get.attribute_names(QueueAttributeName::RedrivePolicy);
+    let left = get.send().await.unwrap().attributes.unwrap_or_default();
+    assert!(!left.contains_key(&QueueAttributeName::RedrivePolicy));
 }

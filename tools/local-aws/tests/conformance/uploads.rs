@@ -135,38 +135,6 @@ pub(crate) async fn an_aborted_upload_leaves_nothing(t: &Target) {
     assert!(walk(t, &bucket, "", None, 10).await.0.is_empty());
 }
 
-pub(crate) async fn uploads_and_parts_are_listed(t: &Target) {
-    let bucket = bucket(t).await;
-    let pieces = [Bytes::from("1"), Bytes::from("22"), Bytes::from("333")];
-    let (id, completed) = upload(t, &bucket, &pieces).await;
-    let uploads =
-        t.s3.list_multipart_uploads()
-            .bucket(&bucket)
-            .send()
-            .await
-            .unwrap();
-    assert_eq!(uploads.uploads()[0].upload_id(), Some(id.as_str()));
-    assert_eq!(uploads.uploads()[0].key(), Some("parts"));
-    let list = || {
-        t.s3.list_parts()
-            .bucket(&bucket)
-            .key("parts")
-            .upload_id(&id)
-    };
-    let all = list().send().await.unwrap();
-    let sizes: Vec<_> = all
-        .parts()
-        .iter()
-        .map(|part| part.size().unwrap())
-        .collect();
-    assert_eq!(sizes, [1, 2, 3]);
-    assert_eq!(all.parts()[0].e_tag(), completed[0].e_tag());
-    let page = list().max_parts(2).send().await.unwrap();
-    assert_eq!((page.parts().len(), page.is_truncated()), (2, Some(true)));
-    let rest = list().part_number_marker(page.next_part_number_marker().unwrap());
-    assert_eq!(rest.send().await.unwrap().parts()[0].part_number(), Some(3));
-}
-
 pub(crate) async fn part_checksums_become_one_of_the_whole(t: &Target) {
     let bucket = bucket(t).await;
     let create = t.s3.create_multipart_upload().bucket(&bucket).key("parts");

@@ -125,7 +125,7 @@ async fn queues_and_messages_are_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = open(folder.path());
     let (sqs, _) = clients(&cloud);
-    let create = sqs.create_queue().queue_name("q").tags("team", "telemetry");
+    let create = sqs.create_queue().queue_name("q");
     let create = create.attributes(QueueAttributeName::VisibilityTimeout, "120");
     let url = create.send().await.unwrap().queue_url.unwrap();
     for body in ["deleted", "in flight", "waiting", "line\nbreak 🚗"] {

@@ -90,6 +90,47 @@ async fn an_sqs_error_has_type_message_and_the_older_code() {
 }
 
 #[tokio::test]
+async fn what_is_not_emulated_is_refused() {
+    let server = server().await;
+    for operation in [
+        "AddPermission",
+        "CancelMessageMoveTask",
+        "ListDeadLetterSourceQueues",
+        "ListMessageMoveTasks",
+        "ListQueueTags",
+        "StartMessageMoveTask",
+        "TagQueue",
+        "UntagQueue",
+    ] {
+        let answer = server.sqs(operation, "{}").await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert!(answer.contains("#UnknownOperationException"), "{answer}");
+    }
+    let tagged = r#"{"QueueName":"q","tags":{"team":"telemetry"}}"#;
+    let answer = server.sqs("CreateQueue", tagged).await;
+    assert!(answer.contains("#UnsupportedOperation"), "{answer}");
+    server.exchange("PUT /lake HTTP/1.1", b"").await;
+    // Listing in its first version, and what has a parameter of its own.
+    for target in [
+        "/lake",
+        "/lake?uploads",
+        "/lake?location",
+        "/lake?versioning",
+        "/lake?versions",
+        "/lake?tagging",
+        "/lake/key?uploadId=1",
+        "/lake/key?tagging",
+        "/lake/key?response-content-type=text/plain",
+    ] {
+        let answer = server
+            .exchange(&format!("GET {target} HTTP/1.1"), b"")
+            .await;
+        assert!(answer.starts_with("HTTP/1.1 501"), "{target}: {answer}");
+        assert!(answer.contains("<Code>NotImplemented</Code>"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_queue_url_points_to_where_the_client_came_in() {
     let server = server().await;
     let answer = server.sqs("CreateQueue", r#"{"QueueName":"q"}"#).await;

@@ -1,26 +1,26 @@
 #![doc = include_str!("../README.md")]
 
-/// A way in which the pipeline could be wrong.
+/// A defect of the pipeline that a test can plant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
     /// The consumer deletes messages before their object is put.
     DeleteBeforePut,
     /// The consumer forgets dead letters: their messages are deleted without one.
     ForgetLetters,
-    /// Entries of a batch call that failed alone are taken for done.
+    /// The SQS client takes failed entries of a batch call for done.
     IgnoreFailedEntries,
-    /// Ingest answers before the queue has the events.
+    /// Ingest answers 202 before the queue has the events.
     AcknowledgeBeforeSend,
-    /// The aggregator does not look for ids in the parts of earlier commits.
+    /// The aggregator does not drop events that earlier commits hold.
     SkipIdCheck,
-    /// An aggregator that finishes another's intent writes parts under names of its own.
+    /// An aggregator that finishes another's commit writes the parts under other names.
     FinishUnderNewNames,
-    /// The aggregator replaces aggregates whatever has become of them since it read them.
+    /// The aggregator overwrites aggregates without the condition that nobody has changed them.
     ReplaceBlindly,
 }
 
 impl Defect {
-    /// All of them.
+    /// Every defect.
     pub const ALL: [Defect; 7] = [
         Defect::DeleteBeforePut,
         Defect::ForgetLetters,
@@ -32,7 +32,7 @@ impl Defect {
     ];
 }
 
-/// Whether the defect is in the code. Never, unless a test has planted it.
+/// Whether the defect is in the code: never in this build, which has no feature `switch`.
 #[cfg(not(feature = "switch"))]
 #[inline(always)]
 pub const fn has(_: Defect) -> bool {
@@ -54,7 +54,7 @@ mod switch {
         PLANTED.get() == Some(defect)
     }
 
-    /// Plants the defect into the code that this thread runs from now on, or takes it out.
+    /// Plants a defect into the code that this thread runs from now on; None takes it out.
     pub fn plant(defect: Option<Defect>) {
         PLANTED.set(defect);
     }

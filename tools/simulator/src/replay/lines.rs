@@ -6,30 +6,36 @@ use std::io::BufRead;
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-use super::Recorded;
 use super::counts::{ReplayCounts, Skip};
 
-/// The field that the server adds and takes from nobody. The other two of `raw/` stay: with its
-/// `event_id` an event replayed is the same event, and its `kind` need not be told from its fields.
+/// The field that the server adds and accepts from nobody. The other two that it adds stay: with its
+/// `event_id` a replayed event is the same event, and its `kind` need not be told from its fields.
 const RECEIVED_AT: &str = "ingest_received_at";
 
+/// A recorded event, and its time where that can be read.
+#[derive(Debug)]
+pub(crate) struct RecordedEvent {
+    pub(crate) body: String,
+    pub(crate) time: Option<DateTime<Utc>>,
+}
+
 /// The events of one NDJSON file.
-pub(crate) struct Lines {
+pub(crate) struct EventLines {
     text: Box<dyn BufRead + Send>,
     /// Fields that may hold the event time.
     time_fields: Vec<String>,
 }
 
-impl Lines {
-    pub(crate) fn new(text: Box<dyn BufRead + Send>, time_fields: Vec<String>) -> Lines {
-        Lines { text, time_fields }
+impl EventLines {
+    pub(crate) fn new(text: Box<dyn BufRead + Send>, time_fields: Vec<String>) -> EventLines {
+        EventLines { text, time_fields }
     }
 
-    /// The next line that is an object, those before it counted; none at the end.
-    pub(crate) fn next_line(
+    /// The next line that is an object; `None` at the end. Lines before it that are no object are counted.
+    pub(crate) fn next_event(
         &mut self,
         counts: &mut ReplayCounts,
-    ) -> Result<Option<Recorded>, std::io::Error> {
+    ) -> Result<Option<RecordedEvent>, std::io::Error> {
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
@@ -43,39 +49,35 @@ impl Lines {
             if text.is_empty() {
                 continue;
             }
-            counts.rows += 1;
+            counts.lines += 1;
             match self.line(text) {
                 Ok(line) => {
                     counts.events += 1;
                     return Ok(Some(line));
                 }
-                Err(why) => counts.skip(why),
+                Err(why) => *counts.skipped.entry(why).or_default() += 1,
             }
         }
     }
 
-    fn line(&self, text: &str) -> Result<Recorded, Skip> {
-        let event: BTreeMap<String, &RawValue> =
-            serde_json::from_str(text).map_err(|error| match error.is_data() {
-                true => Skip::NotAnObject,
-                false => Skip::NotJson,
+    fn line(&self, text: &str) -> Result<RecordedEvent, Skip> {
+        let mut event: BTreeMap<String, &RawValue> =
+            serde_json::from_str(text).map_err(|error| {
+                if error.is_data() {
+                    Skip::NotAnObject
+                } else {
+                    Skip::NotJson
+                }
             })?;
         let time = self.time_fields.iter().find_map(|field| event.get(field));
         let time = time.and_then(|time| serde_json::from_str::<DateTime<Utc>>(time.get()).ok());
-        let body = match event.contains_key(RECEIVED_AT) {
-            false => text.to_owned(),
-            true => {
-                let own = event.iter().filter(|(name, _)| *name != RECEIVED_AT);
-                // The values as they stand: a number keeps its digits.
-                let fields: Vec<String> = own
-                    .map(|(name, value)| {
-                        format!("{}:{}", serde_json::Value::from(name.as_str()), value.get())
-                    })
-                    .collect();
-                format!("{{{}}}", fields.join(","))
-            }
+        let body = if event.remove(RECEIVED_AT).is_none() {
+            text.to_owned()
+        } else {
+            // The values as they stand: a number keeps its digits.
+            serde_json::to_string(&event).map_err(|_| Skip::NotJson)?
         };
-        Ok(Recorded { body, time })
+        Ok(RecordedEvent { body, time })
     }
 }
 
@@ -94,10 +96,10 @@ mod tests {
             "[1]\n",
             "{\"b\":2}"
         );
-        let mut lines = Lines::new(Box::new(text.as_bytes()), vec!["timestamp".into()]);
+        let mut lines = EventLines::new(Box::new(text.as_bytes()), vec!["timestamp".into()]);
         let mut counts = ReplayCounts::default();
         let mut read = Vec::new();
-        while let Some(line) = lines.next_line(&mut counts).unwrap() {
+        while let Some(line) = lines.next_event(&mut counts).unwrap() {
             read.push((line.body, line.time.map(contract::format_millis)));
         }
         let first = "{\"can_id\":\"0x1\",\"event_id\":\"e-1\",\"kind\":\"vehicle\",\"payload\":{\"x\":1.50},\"timestamp\":\"2025-10-04T12:00:00Z\",\"vehicle_id\":\"v\"}";
@@ -107,7 +109,7 @@ mod tests {
         );
         assert_eq!(read[1], ("{\"vehicle_id\": \"v\"}".into(), None));
         assert_eq!(read[2].0, "{\"b\":2}");
-        assert_eq!((counts.rows, counts.events), (5, 3));
+        assert_eq!((counts.lines, counts.events), (5, 3));
         assert_eq!(
             counts.skipped,
             BTreeMap::from([(Skip::NotJson, 1), (Skip::NotAnObject, 1)])

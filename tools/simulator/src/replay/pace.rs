@@ -56,8 +56,8 @@ impl Pace {
         self.first = None;
     }
 
-    /// When an event of that time is due; none for at once. Never earlier than one before it: a clock
-    /// that runs backwards does not reorder a recording, and an event without time goes along.
+    /// When an event of that time is due; `None` is at once. Never earlier than an event before it: a clock
+    /// that runs backwards does not reorder a recording. An event without a time is due with the one before it.
     pub(crate) fn due(&mut self, time: Option<DateTime<Utc>>) -> Option<Duration> {
         let Speed::Times(times) = self.speed else {
             return None;

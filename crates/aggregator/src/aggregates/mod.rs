@@ -1,9 +1,0 @@
-//! Hourly aggregates: the rows of a part come in and are folded into what the hour has, once; Parquet and JSONL of
-//! the hour go out.
-
-pub(crate) mod bins;
-pub(crate) mod file;
-pub(crate) mod fold;
-pub(crate) mod merge_sorted;
-pub(crate) mod sketch;
-pub(crate) mod stats;

@@ -1,9 +1,0 @@
-//! From lines of `raw/` to rows of one kind and hour: lines come in, columns go out, sorted by entity and time, each id
-//! once.
-
-pub(crate) mod columns;
-pub(crate) mod entities;
-pub(crate) mod gather;
-pub(crate) mod group;
-pub(crate) mod ids;
-pub(crate) mod values;

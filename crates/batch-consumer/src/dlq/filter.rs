@@ -1,0 +1,49 @@
+//! Which letters an operation is about.
+
+use aws::Message;
+use chrono::{DateTime, Utc};
+
+use super::summary::reason_of;
+
+/// A choice of letters; the default is all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only letters with this reason.
+    pub reason: Option<String>,
+    /// Only letters with one of these message ids; an empty list allows any.
+    pub ids: Vec<String>,
+    /// Only letters that were sent before this instant. Without it a replay would not end if a
+    /// consumer answers it at once with new letters.
+    pub sent_before: Option<DateTime<Utc>>,
+    /// At most this many.
+    pub limit: Option<usize>,
+}
+
+impl Filter {
+    fn matches(&self, message: &Message) -> bool {
+        let wanted = self.reason.as_deref();
+        wanted.is_none_or(|reason| reason == reason_of(message))
+            && (self.ids.is_empty() || self.ids.contains(&message.id))
+            && self
+                .sent_before
+                .is_none_or(|instant| message.sent_at < instant)
+    }
+
+    /// Whether no further letter can match once `found` letters have.
+    pub(super) fn is_satisfied(&self, found: usize) -> bool {
+        self.limit.is_some_and(|limit| found >= limit)
+            || (!self.ids.is_empty() && found >= self.ids.len())
+    }
+
+    /// Keeps the letters that match, within the limit; `found` letters matched before.
+    pub(super) fn pick(&self, messages: Vec<Message>, found: usize) -> Vec<Message> {
+        let left = self
+            .limit
+            .map_or(usize::MAX, |limit| limit.saturating_sub(found));
+        messages
+            .into_iter()
+            .filter(|message| self.matches(message))
+            .take(left)
+            .collect()
+    }
+}

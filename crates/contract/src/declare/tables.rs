@@ -1,0 +1,72 @@
+//! A declaration as its TOML has it. What a key means is said in `docs/contracts.md`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::declare::rule::ScalarType;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Declaration {
+    pub(super) kind: String,
+    pub(super) version: u32,
+    #[serde(default)]
+    pub(super) aliases: Vec<String>,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) entity: EntityTable,
+    pub(super) time: TimeTable,
+    pub(super) signals: SignalsTable,
+    #[serde(default)]
+    pub(super) fields: BTreeMap<String, FieldTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntityTable {
+    pub(super) field: String,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) pattern: Option<String>,
+    pub(super) max_length: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimeTable {
+    pub(super) field: String,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) earliest: Option<String>,
+    pub(super) max_future_minutes: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignalsTable {
+    pub(super) field: String,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) max: Option<usize>,
+    pub(super) open: Option<bool>,
+    #[serde(default)]
+    pub(super) known: BTreeMap<String, FieldTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FieldTable {
+    pub(super) r#type: ScalarType,
+    #[serde(default)]
+    pub(super) required: bool,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) unit: Option<String>,
+    pub(super) min: Option<f64>,
+    pub(super) max: Option<f64>,
+    pub(super) max_length: Option<usize>,
+    pub(super) pattern: Option<String>,
+    #[serde(default)]
+    pub(super) one_of: Vec<toml::Value>,
+}

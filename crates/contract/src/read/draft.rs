@@ -1,0 +1,131 @@
+//! An event while it is read: what has been found so far, and what must be there at the end.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use crate::declare::kind::{Kind, OwnField};
+use crate::event::{Event, EventId, Scalar};
+use crate::rejection::{Code, Rejection};
+use crate::time;
+
+/// Who wrote the text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    /// A client: the server's own fields are not there yet. `now` is the time of receipt.
+    Client { now: DateTime<Utc> },
+    /// Headwater: `kind`, `event_id` and `ingest_received_at` must be there.
+    Server,
+}
+
+/// What a key of the event's object stands for.
+pub(super) enum Field {
+    Own(OwnField),
+    EventId,
+    Kind,
+    ReceivedAt,
+}
+
+impl Field {
+    #[inline]
+    pub(super) fn of(kind: &Kind, origin: Origin, name: &str) -> Option<Field> {
+        if let Some(own) = kind.own_field(name) {
+            return Some(Field::Own(own));
+        }
+        match name {
+            "event_id" => Some(Field::EventId),
+            "kind" => Some(Field::Kind),
+            "ingest_received_at" if matches!(origin, Origin::Server) => Some(Field::ReceivedAt),
+            _ => None,
+        }
+    }
+}
+
+pub(super) type Signals<'a> = Vec<(Cow<'a, str>, Scalar<'a>)>;
+
+pub(super) struct Draft<'a> {
+    pub(super) kind: &'a Kind,
+    pub(super) event_id: Option<EventId<'a>>,
+    pub(super) entity: Option<Cow<'a, str>>,
+    pub(super) time: Option<Cow<'a, str>>,
+    pub(super) received_at: Option<DateTime<Utc>>,
+    pub(super) fields: Vec<(usize, Scalar<'a>)>,
+    pub(super) signals: Option<Signals<'a>>,
+    pub(super) names_kind: bool,
+}
+
+impl<'a> Draft<'a> {
+    #[inline]
+    pub(super) fn new(kind: &'a Kind) -> Draft<'a> {
+        Draft {
+            kind,
+            event_id: None,
+            entity: None,
+            time: None,
+            received_at: None,
+            fields: Vec::with_capacity(kind.fields.len()),
+            signals: None,
+            names_kind: false,
+        }
+    }
+
+    #[inline]
+    pub(super) fn has_field(&self, at: usize) -> bool {
+        self.fields.iter().any(|(other, _)| *other == at)
+    }
+
+    /// The event, if all that it needs is there and its time is within bounds.
+    #[inline]
+    pub(super) fn finish(self, origin: Origin) -> Result<Event<'a>, Rejection> {
+        let mut others = self.kind.fields.iter().enumerate();
+        if others.any(|(at, rule)| rule.required && !self.has_field(at)) {
+            return Err(self.missing());
+        }
+        let Draft {
+            kind,
+            event_id,
+            entity: Some(entity),
+            time: Some(time),
+            received_at,
+            fields,
+            signals: Some(signals),
+            names_kind,
+        } = self
+        else {
+            return Err(self.missing());
+        };
+        let now = match (origin, received_at) {
+            (Origin::Client { now }, _) => now,
+            (Origin::Server, Some(received_at)) if event_id.is_some() && names_kind => received_at,
+            (Origin::Server, _) => {
+                let message = "the line lacks one of the server's fields `kind`, `event_id`, `ingest_received_at`";
+                return Err(Rejection::new(Code::MissingField, None, message));
+            }
+        };
+        Ok(Event {
+            kind,
+            event_id,
+            entity,
+            time: time::parse(&time, &kind.time, now)?,
+            received_at,
+            fields,
+            signals,
+            names_kind,
+        })
+    }
+
+    #[cold]
+    fn missing(&self) -> Rejection {
+        let has = |name: &str| match self.kind.own_field(name) {
+            Some(OwnField::Entity) => self.entity.is_some(),
+            Some(OwnField::Time) => self.time.is_some(),
+            Some(OwnField::Signals) => self.signals.is_some(),
+            Some(OwnField::Other(at)) => self.has_field(at),
+            None => false,
+        };
+        let absent: Vec<&str> = self.kind.required().filter(|name| !has(name)).collect();
+        let message = format!("kind `{}` needs `{}`", self.kind.name, absent.join("`, `"));
+        let first = absent.first().map(|name| (*name).to_owned());
+        Rejection::new(Code::MissingField, first, message)
+    }
+}

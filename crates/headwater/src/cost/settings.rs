@@ -1,0 +1,90 @@
+//! The load and the times of retention that a bill is for.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+/// Hours of a month, as in AWS's price examples.
+pub(super) const MONTH_HOURS: f64 = 730.0;
+
+/// Settings of `cost`: the load, and how long data is kept.
+#[derive(Debug, Clone, Args)]
+pub struct CostConfig {
+    /// Events a second, all month.
+    #[arg(long, env, default_value_t = 100.0)]
+    pub rate: f64,
+    /// Bytes of an event's JSON as sent.
+    #[arg(long, env, default_value_t = 200.0)]
+    pub bytes: f64,
+    /// Vehicles, cells and others that send events; if not given, RATE of them, one event a second each.
+    #[arg(long, env)]
+    pub entities: Option<f64>,
+    /// How long `curated/` and `aggregates/` are kept; the bill is for the month after that time.
+    #[arg(long, env, default_value = "365d", value_parser = humantime::parse_duration)]
+    pub retention: Duration,
+    /// How long `raw/` is kept.
+    #[arg(long, env, default_value = "7d", value_parser = humantime::parse_duration)]
+    pub raw_retention: Duration,
+    /// Events in each post of a client.
+    #[arg(long, env, default_value_t = 1.0)]
+    pub batch: f64,
+    /// Ingest's LINGER: longest time that a post waits for other posts to share a message with.
+    #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]
+    pub linger: Duration,
+    /// Print JSON rather than a table.
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}
+
+impl CostConfig {
+    /// Says what is wrong with the settings, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting and what it must be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let most = contract::MAX_EVENT_BYTES as f64;
+        for (name, value, least, most) in [
+            ("RATE", self.rate, 1e-3, 1e9),
+            ("BYTES", self.bytes, 40.0, most),
+            ("BATCH", self.batch, 1.0, 1e5),
+            ("ENTITIES", self.entities(), 1e-3, 1e9),
+        ] {
+            ensure!(
+                (least..=most).contains(&value),
+                "{name} ({value}) must be from {least} to {most}"
+            );
+        }
+        ensure!(
+            self.linger <= Duration::from_secs(5),
+            "LINGER ({}) must be at most 5s",
+            humantime::format_duration(self.linger)
+        );
+        Ok(())
+    }
+
+    /// Days that `curated/` and `aggregates/` are kept.
+    pub fn retention_days(&self) -> f64 {
+        days(self.retention)
+    }
+
+    /// Days that `raw/` is kept.
+    pub fn raw_retention_days(&self) -> f64 {
+        days(self.raw_retention)
+    }
+
+    pub(super) fn entities(&self) -> f64 {
+        self.entities.unwrap_or(self.rate)
+    }
+
+    /// Events in a month.
+    pub(super) fn events(&self) -> f64 {
+        self.rate * MONTH_HOURS * 3600.0
+    }
+}
+
+pub(super) fn days(time: Duration) -> f64 {
+    time.as_secs_f64() / 86_400.0
+}

@@ -1,0 +1,221 @@
+//! Ingest, consumer and aggregator in one process, on the embedded emulation.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use aws::{Aws, Lake, Meter, Queue};
+use clap::Parser;
+use local_aws::LocalAws;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Names of the queues and the bucket: the services' own defaults.
+const QUEUE: &str = "headwater-events";
+const DLQ: &str = "headwater-events-dlq";
+pub(crate) const BUCKET: &str = "headwater-lake";
+
+/// Longest wait of a receive: shorter than in production, because here a receive costs nothing and a stop
+/// waits for it.
+const POLL_WAIT: Duration = Duration::from_secs(1);
+
+/// Settings that the services share.
+#[derive(Debug)]
+pub(crate) struct Settings<'a> {
+    /// Folder for queues and lake.
+    pub(crate) folder: &'a Path,
+    pub(crate) api_key: &'a SecretString,
+    pub(crate) contracts: Option<PathBuf>,
+}
+
+/// The emulation with ingest and consumer running on it, and the aggregator to run.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) cloud: LocalAws,
+    /// Clients to look at queue and lake with; their requests do not count as the services'.
+    pub(crate) aws: Aws,
+    pub(crate) ingest: RunningService,
+    pub(crate) consumer: RunningService,
+    pub(crate) aggregator: Aggregator,
+    /// URL of ingest, such as `http://127.0.0.1:3000`.
+    pub(crate) ingest_url: String,
+}
+
+/// A service that runs as a task.
+#[derive(Debug)]
+pub(crate) struct RunningService {
+    name: &'static str,
+    meter: Meter,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+/// The aggregator, which runs on demand, with clients and a meter of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Aggregator {
+    pub(crate) config: aggregator::Config,
+    pub(crate) aws: Aws,
+}
+
+impl Pipeline {
+    /// Makes queues and bucket, and starts ingest on `listener` and the consumer.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be used or a setting in the environment is wrong.
+    pub(crate) async fn start(
+        settings: &Settings<'_>,
+        listener: TcpListener,
+    ) -> anyhow::Result<Pipeline> {
+        let cloud = LocalAws::builder()
+            .folder(settings.folder)
+            .build()
+            .with_context(|| format!("cannot use the folder `{}`", settings.folder.display()))?;
+        let aws = Aws::emulated(cloud.http_client(), cloud.endpoint());
+        aws::setup::create_queues(&aws, QUEUE, DLQ)
+            .await
+            .context("cannot make the queues")?;
+        aws::setup::create_bucket(&aws, BUCKET)
+            .await
+            .context("cannot make the bucket")?;
+        let address = listener
+            .local_addr()
+            .context("ingest's listener has no address")?;
+        let configs = Configs::read(settings)?;
+        // A meter each, to tell what each service costs.
+        let (for_ingest, for_consumer) = (aws.with_own_meter(), aws.with_own_meter());
+        let aggregator = Aggregator {
+            config: configs.aggregator,
+            aws: aws.with_own_meter(),
+        };
+        let meter = for_ingest.meter().clone();
+        let ingest = RunningService::spawn("ingest", meter, |stop| {
+            ingest::run(configs.ingest, for_ingest, listener, stop)
+        });
+        let meter = for_consumer.meter().clone();
+        let consumer = RunningService::spawn("batch-consumer", meter, |stop| {
+            batch_consumer::run(configs.consumer, for_consumer, stop)
+        });
+        Ok(Pipeline {
+            cloud,
+            aws,
+            ingest,
+            consumer,
+            aggregator,
+            ingest_url: format!("http://{address}"),
+        })
+    }
+
+    pub(crate) async fn queue(&self) -> anyhow::Result<Queue> {
+        self.aws.queue(QUEUE).await.context("the queue is gone")
+    }
+
+    pub(crate) fn lake(&self) -> Lake {
+        self.aws.lake(BUCKET)
+    }
+
+    /// The meters of the three services.
+    pub(crate) fn meters(&self) -> [&Meter; 3] {
+        [
+            &self.ingest.meter,
+            &self.consumer.meter,
+            self.aggregator.aws.meter(),
+        ]
+    }
+
+    /// Waits until ingest or consumer ends, which they should not before they are stopped.
+    ///
+    /// # Errors
+    ///
+    /// Always: the reason why the service ended.
+    pub(crate) async fn broken(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            ended = &mut self.ingest.task => self.ingest.explain(ended),
+            ended = &mut self.consumer.task => self.consumer.explain(ended),
+        }
+    }
+}
+
+impl RunningService {
+    fn spawn<F>(
+        name: &'static str,
+        meter: Meter,
+        run: impl FnOnce(CancellationToken) -> F,
+    ) -> RunningService
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        RunningService {
+            name,
+            meter,
+            task: tokio::spawn(run(stop.clone())),
+            stop,
+        }
+    }
+
+    /// Stops the service and waits until it has finished what it holds.
+    ///
+    /// # Errors
+    ///
+    /// The error that the service ended with.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        let name = self.name;
+        let ended = self.task.await;
+        ended
+            .with_context(|| format!("{name} broke off"))?
+            .with_context(|| format!("{name} failed"))
+    }
+
+    fn explain(
+        &self,
+        ended: Result<anyhow::Result<()>, tokio::task::JoinError>,
+    ) -> anyhow::Result<()> {
+        let name = self.name;
+        match ended {
+            Ok(Ok(())) => bail!("{name} ended by itself"),
+            Ok(Err(error)) => Err(error.context(format!("{name} failed"))),
+            Err(error) => bail!("{name} broke off: {error}"),
+        }
+    }
+}
+
+/// The services' settings: defaults and environment, except for the settings that must agree.
+struct Configs {
+    ingest: ingest::Config,
+    consumer: batch_consumer::Config,
+    aggregator: aggregator::Config,
+}
+
+impl Configs {
+    fn read(settings: &Settings<'_>) -> anyhow::Result<Configs> {
+        // A program cannot change its environment safely, so the keys go by the command line.
+        let keys = format!("--api-keys={}", settings.api_key.expose_secret());
+        let queue = ["--queue-name", QUEUE, "--dlq-name", DLQ];
+        let bucket = ["--lake-bucket", BUCKET];
+        let ingest = [&["ingest", &keys][..], &queue].concat();
+        let mut ingest = ingest::Config::try_parse_from(ingest).context("settings of ingest")?;
+        ingest.contracts = settings.contracts.clone();
+        let consumer = [&["batch-consumer"][..], &queue, &bucket].concat();
+        let mut consumer = batch_consumer::Config::try_parse_from(consumer)
+            .context("settings of batch-consumer")?;
+        consumer.contracts = settings.contracts.clone();
+        consumer.poll_wait = POLL_WAIT;
+        let aggregator = [&["aggregator"][..], &bucket].concat();
+        let mut aggregator = aggregator::Cli::try_parse_from(aggregator)
+            .context("settings of the aggregator")?
+            .config;
+        aggregator.contracts = settings.contracts.clone();
+        ingest.check().context("settings of ingest")?;
+        consumer.check().context("settings of batch-consumer")?;
+        aggregator.check().context("settings of the aggregator")?;
+        Ok(Configs {
+            ingest,
+            consumer,
+            aggregator,
+        })
+    }
+}

@@ -1,0 +1,276 @@
+//! The routes that take events: from the head of a request to its answer. The declarations of the handlers are also
+//! what the OpenAPI document is made from.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{Uri, header, request};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+
+use crate::app::App;
+use crate::http::answer::{Accepted, RejectedList};
+use crate::http::body::{self, Encoding, EventsBody};
+use crate::http::refusal::{ErrorBody, Refusal};
+use crate::http::seats::Seat;
+use crate::http::unfold::unfold;
+use crate::intake::{BodyReader, Intake};
+use crate::memory::budget::Buffer;
+
+/// Bodies up to this size are read on the runtime's own threads: one or two milliseconds of work at most, which is
+/// when they are full of tiny events that are all refused.
+const INLINE_BYTES: usize = 16 * 1024;
+
+/// Takes events of any kind.
+#[utoipa::path(
+    post,
+    path = "/v1/events",
+    tag = "events",
+    params(("atomic" = Option<bool>, Query, description = "Take all events or none.")),
+    responses(
+        (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
+        (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is not understood.", body = ErrorBody),
+        (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = 413, description = "The body or a single event is too large.", body = ErrorBody),
+        (status = 415, description = "Another content type or encoding.", body = ErrorBody),
+        (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
+        (status = 429, description = "Too much waits for the queue: come back after `Retry-After`.", body = ErrorBody),
+        (status = 503, description = "The queue did not confirm: the same events again are safe.", body = ErrorBody),
+    ),
+    security(("api_key" = [])),
+)]
+pub(crate) async fn post_events(
+    State(app): State<Arc<App>>,
+    Extension(seat): Extension<Arc<Seat>>,
+    request: Request,
+) -> Response {
+    respond(&app, Route::AnyKind, &seat, request).await
+}
+
+/// Takes events of one kind.
+#[utoipa::path(
+    post,
+    path = "/v1/events/{kind}",
+    tag = "events",
+    params(
+        ("kind" = String, Path, description = "A declared kind; `pm` is another name of `cell`."),
+        ("atomic" = Option<bool>, Query, description = "Take all events or none."),
+    ),
+    responses(
+        (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
+        (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is not understood.", body = ErrorBody),
+        (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
+        (status = 404, description = "No such kind; the message names the declared ones.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = 413, description = "The body or a single event is too large.", body = ErrorBody),
+        (status = 415, description = "Another content type or encoding.", body = ErrorBody),
+        (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
+        (status = 429, description = "Too much waits for the queue: come back after `Retry-After`.", body = ErrorBody),
+        (status = 503, description = "The queue did not confirm: the same events again are safe.", body = ErrorBody),
+    ),
+    security(("api_key" = [])),
+)]
+pub(crate) async fn post_events_of_kind(
+    State(app): State<Arc<App>>,
+    Extension(seat): Extension<Arc<Seat>>,
+    kind: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // A name that is not UTF-8 is no declared kind.
+    let kind = kind.map(|Path(kind)| kind).unwrap_or_default();
+    respond(&app, Route::Kind(kind), &seat, request).await
+}
+
+/// What a route says of its events.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    AnyKind,
+    Kind(String),
+}
+
+/// What a request's head says of its body.
+struct Head {
+    kind: Option<String>,
+    atomic: bool,
+    format: contract::Format,
+    encoding: Encoding,
+}
+
+/// Answers a request whose body is events.
+pub(crate) async fn respond<B: EventsBody>(
+    app: &Arc<App>,
+    route: Route,
+    seat: &Seat,
+    request: axum::http::Request<B>,
+) -> Response {
+    let (parts, mut body) = request.into_parts();
+    // Such a client sends its body only once it is told to.
+    let holds_body_back = parts.headers.contains_key(header::EXPECT);
+    let head = head(app, route, &parts);
+    // The head is a slice of the connection's read buffer, and keeps all of it.
+    drop(parts);
+    let answered = match head {
+        Ok(head) => accept_events(app, head, seat, &mut body).await,
+        Err(refusal) => Err(refusal),
+    };
+    let refusal = match answered {
+        Ok(answer) => return answer,
+        Err(refusal) => refusal,
+    };
+    metrics::counter!("headwater_ingest_refusals_total", "code" => refusal.code()).increment(1);
+    if matches!(refusal, Refusal::Overloaded) {
+        seat.overloaded();
+    }
+    if !holds_body_back && !matches!(refusal, Refusal::BodyTooSlow(_)) {
+        Box::pin(body::drain(&mut body, app.max_body_bytes)).await;
+    }
+    refusal.into_response()
+}
+
+fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refusal> {
+    app.keys.check(&request.headers)?;
+    let kind = match route {
+        Route::AnyKind => None,
+        Route::Kind(name) if app.kind(&name).is_some() => Some(name),
+        Route::Kind(_) => {
+            return Err(Refusal::UnknownKind {
+                kinds: app.kinds.names(),
+            });
+        }
+    };
+    Ok(Head {
+        kind,
+        atomic: atomic(&request.uri)?,
+        format: body::format(&request.headers)?,
+        encoding: body::encoding(&request.headers)?,
+    })
+}
+
+/// Reads the body, commits its good events to the queue, and says which were refused.
+async fn accept_events<B: EventsBody>(
+    app: &Arc<App>,
+    head: Head,
+    seat: &Seat,
+    body: &mut B,
+) -> Result<Response, Refusal> {
+    let mut arriving = app.group_commit.arriving();
+    let bytes = {
+        let (limit, buffer) = (app.max_body_bytes, app.budget.buffer());
+        let mut read = pin!(body::read(body, limit, buffer));
+        match body::at_once(read.as_mut()).await {
+            Some(bytes) => bytes?,
+            None => {
+                let longest = app.body_timeout;
+                let slow = body::in_time(read, longest, seat.called_off(), || arriving.give_up());
+                // Boxed, as everything that few requests need: every connection's future has room for all of it.
+                Box::pin(slow).await?
+            }
+        }
+    };
+    seat.works();
+    app.counts.body(bytes.len());
+
+    let atomic = head.atomic;
+    let inline = head.encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
+    let read = {
+        let (app, now) = (app.clone(), contract::now_millis_precision(app.clock.now()));
+        move || read_events(&app, &head, now, bytes)
+    };
+    let mut intake = if inline {
+        read()?
+    } else {
+        Box::pin(off_the_runtime(app, read)).await?
+    };
+
+    for (code, count) in &intake.reasons {
+        app.counts.rejected(code.as_str(), *count);
+    }
+    let rejected_count = intake.rejected_count();
+    if atomic && rejected_count > 0 {
+        intake.events = 0;
+    }
+    if intake.events > 0 {
+        let (lines, events) = (intake.lines, intake.events);
+        app.group_commit.commit(lines, events, arriving).await?;
+    }
+    Ok(intake.rejected.answer(intake.events, rejected_count))
+}
+
+/// Unfolds and reads a body: what takes CPU time.
+fn read_events(
+    app: &App,
+    head: &Head,
+    now: DateTime<Utc>,
+    body: Buffer,
+) -> Result<Intake, Refusal> {
+    let body = unfold(head.encoding, body, app.max_body_bytes, app.budget.buffer())?;
+    let reader = BodyReader {
+        kinds: &app.kinds,
+        expected: head.kind.as_deref().and_then(|name| app.kind(name)),
+        format: head.format,
+        now,
+    };
+    let intake = Intake::new(app.budget.buffer(), RejectedList::within(&app.lists));
+    reader.read(body, intake)
+}
+
+/// Runs `work` on a thread of its own, so that it delays no other request; as many at a time as there are cores.
+async fn off_the_runtime<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let _permit = app
+        .workers
+        .acquire()
+        .await
+        .map_err(|_| Refusal::Interrupted)?;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Refusal::Interrupted)?
+}
+
+/// Whether the query asks to take all events or none.
+fn atomic(uri: &Uri) -> Result<bool, Refusal> {
+    let pairs = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut atomic = false;
+    for (_, value) in pairs.filter(|(name, _)| *name == "atomic") {
+        atomic = match value {
+            "true" | "1" | "" => true,
+            "false" | "0" => false,
+            other => {
+                return Err(Refusal::InvalidQuery {
+                    parameter: "atomic",
+                    value: other.chars().take(40).collect(),
+                });
+            }
+        };
+    }
+    Ok(atomic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn atomic_is_read_from_the_query() {
+        for (uri, expected) in [
+            ("/v1/events", false),
+            ("/v1/events?atomic=true", true),
+            ("/v1/events?a=b&atomic=1", true),
+            ("/v1/events?atomic", true),
+            ("/v1/events?atomic=false", false),
+        ] {
+            assert_eq!(atomic(&uri.parse().unwrap()).unwrap(), expected, "{uri}");
+        }
+        assert!(atomic(&"/v1/events?atomic=maybe".parse().unwrap()).is_err());
+    }
+}

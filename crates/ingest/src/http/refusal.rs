@@ -1,0 +1,160 @@
+//! Requests that are refused as a whole; the one place that turns errors into HTTP.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use contract::BodyError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::memory::budget::Exhausted;
+use crate::queue::pack_sender::CommitError;
+
+/// When to come back after a `429` or `503`, in seconds: by then a send or two have ended.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// The answer to a request that was refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// What is wrong.
+    pub error: ErrorDetail,
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorDetail {
+    /// A stable code.
+    #[schema(example = "invalid_json")]
+    pub code: String,
+    /// The reason, for a reader.
+    pub message: String,
+}
+
+/// Why a request is refused as a whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no API key: send one in the header `x-api-key`")]
+    NoKey,
+    #[error("the API key in `x-api-key` is not known")]
+    WrongKey,
+    #[error("more than one `x-api-key` header: send exactly one")]
+    SeveralKeys,
+    #[error("no such route: events go to POST /v1/events, GET / lists the routes")]
+    UnknownRoute,
+    #[error("{0} is not allowed here: the header `allow` names the methods that are")]
+    MethodNotAllowed(axum::http::Method),
+    #[error("no such kind: the kinds are {kinds}")]
+    UnknownKind { kinds: String },
+    #[error("`{parameter}` is `{value}`: send `true` or `false`")]
+    InvalidQuery {
+        parameter: &'static str,
+        value: String,
+    },
+    #[error(
+        "content type `{0}` is not taken: send `application/json`, or `application/x-ndjson` for one event a line"
+    )]
+    UnsupportedType(String),
+    #[error("content encoding `{0}` is not taken: send `gzip`, `zstd` or none")]
+    UnsupportedEncoding(String),
+    #[error("the body has more than {limit} bytes: send fewer events at a time")]
+    BodyTooLarge { limit: usize },
+    #[error("the body unfolds to more than {limit} bytes: send fewer events at a time")]
+    UnfoldsTooLarge { limit: usize },
+    #[error("{0}")]
+    EventTooLarge(String),
+    #[error("{0}")]
+    EventNotJson(String),
+    #[error("the body did not arrive within {}", humantime::format_duration(*.0))]
+    BodyTooSlow(Duration),
+    #[error("the body broke off: {0}")]
+    BodyBroken(String),
+    #[error("the body is not {encoding}, as `content-encoding` says: {reason}")]
+    NotEncoded {
+        encoding: &'static str,
+        reason: String,
+    },
+    #[error(transparent)]
+    NoEvents(#[from] BodyError),
+    #[error("too many events wait for the queue: send the same events again later")]
+    Overloaded,
+    #[error(
+        "{0}; some events may be in the queue: send the same again, which is safe because they keep their ids"
+    )]
+    Unconfirmed(#[from] CommitError),
+    #[error("the events could not be worked on: send the same again")]
+    Interrupted,
+}
+
+impl From<Exhausted> for Refusal {
+    fn from(Exhausted: Exhausted) -> Refusal {
+        Refusal::Overloaded
+    }
+}
+
+impl Refusal {
+    /// The status, and the stable code.
+    fn status(&self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Refusal::NoKey => (S::UNAUTHORIZED, "missing_api_key"),
+            Refusal::WrongKey => (S::UNAUTHORIZED, "wrong_api_key"),
+            Refusal::SeveralKeys => (S::UNAUTHORIZED, "several_api_keys"),
+            Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),
+            Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Refusal::UnknownKind { .. } => (S::NOT_FOUND, "unknown_kind"),
+            Refusal::InvalidQuery { .. } => (S::BAD_REQUEST, "invalid_query"),
+            Refusal::UnsupportedType(_) => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type"),
+            Refusal::UnsupportedEncoding(_) => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding")
+            }
+            Refusal::BodyTooLarge { .. } | Refusal::UnfoldsTooLarge { .. } => {
+                (S::PAYLOAD_TOO_LARGE, "body_too_large")
+            }
+            Refusal::EventTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "too_large"),
+            Refusal::BodyTooSlow(_) => (S::REQUEST_TIMEOUT, "body_too_slow"),
+            Refusal::BodyBroken(_) => (S::BAD_REQUEST, "body_broken"),
+            Refusal::NotEncoded { .. } => (S::BAD_REQUEST, "invalid_encoding"),
+            Refusal::NoEvents(BodyError::Empty) => (S::BAD_REQUEST, "empty_body"),
+            Refusal::NoEvents(BodyError::NotUtf8(_)) => (S::BAD_REQUEST, "not_utf8"),
+            Refusal::NoEvents(BodyError::NotJson(_)) | Refusal::EventNotJson(_) => {
+                (S::BAD_REQUEST, "invalid_json")
+            }
+            Refusal::Overloaded => (S::TOO_MANY_REQUESTS, "overloaded"),
+            Refusal::Unconfirmed(CommitError::Stopping) => (S::SERVICE_UNAVAILABLE, "stopping"),
+            Refusal::Unconfirmed(_) => (S::SERVICE_UNAVAILABLE, "unconfirmed"),
+            Refusal::Interrupted => (S::SERVICE_UNAVAILABLE, "interrupted"),
+        }
+    }
+
+    /// The stable code, for metrics.
+    pub(crate) fn code(&self) -> &'static str {
+        self.status().1
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status();
+        let error = ErrorDetail {
+            code: code.to_owned(),
+            message: self.to_string(),
+        };
+        let mut response = (status, Json(ErrorBody { error })).into_response();
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("ApiKey header=\"x-api-key\""),
+                );
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,90 @@
+//! The task that groups requests and sends the groups: [`Grouping`] decides when, [`group`] sends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Packing;
+use crate::counts::Counts;
+use crate::queue::arrivals::{Arrivals, Arriving};
+use crate::queue::group::{self, Submission};
+use crate::queue::grouping::{Grouping, Next};
+use crate::queue::pack_sender::{PackSender, Sink};
+
+/// How groups are made and sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) linger: Duration,
+    pub(crate) max_in_flight: usize,
+    pub(crate) send_timeout: Duration,
+    pub(crate) packing: Packing,
+}
+
+/// Groups and sends what `submissions` gives, until `closing` is cancelled and everything is sent.
+pub(crate) async fn run<S: Sink>(
+    mut submissions: UnboundedReceiver<(Submission, Arriving)>,
+    sink: S,
+    rules: Rules,
+    arrivals: Arc<Arrivals>,
+    closing: CancellationToken,
+    counts: Arc<Counts>,
+) {
+    let sender = Arc::new(PackSender::new(sink, rules.send_timeout, rules.packing));
+    let mut grouping = Grouping::new(rules.linger, rules.max_in_flight);
+    if rules.packing == Packing::None {
+        grouping.fill_by_number(aws::MAX_ENTRIES);
+    }
+    let mut sends = JoinSet::new();
+    let mut open = true;
+    loop {
+        let wake = match grouping.next(arrivals.count(), Instant::now()) {
+            Next::Send(group) => {
+                sends.spawn(group::send(sender.clone(), group));
+                counts.sends_in_flight(sends.len());
+                continue;
+            }
+            Next::Wait(wake) => wake,
+        };
+        if !open && grouping.is_empty() && sends.is_empty() {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = closing.cancelled(), if !submissions.is_closed() => {
+                submissions.close();
+                grouping.hurry();
+            }
+            Some(sent) = sends.join_next() => {
+                // A send does not panic; if one did, its requests see their answer dropped.
+                let sent = sent.unwrap_or_default();
+                // Before the clients are answered: a client that comes back is not counted twice.
+                grouping.returned(sent.group.len().max(1), arrivals.count(), Instant::now());
+                if let Some(ratio) = sent.delivery.ratio {
+                    grouping.observe(ratio);
+                }
+                sent.answer(&counts);
+                counts.sends_in_flight(sends.len());
+            }
+            submission = submissions.recv(), if open => match submission {
+                Some(mut submission) => loop {
+                    let size = match rules.packing {
+                        Packing::Zstd => submission.0.lines.len(),
+                        Packing::None => submission.0.events,
+                    };
+                    grouping.add(submission.0, size, Instant::now());
+                    match submissions.try_recv() {
+                        Ok(next) => submission = next,
+                        Err(_) => break,
+                    }
+                },
+                None => open = false,
+            },
+            () = arrivals.none_left.notified() => {}
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The aggregates of one kind and event hour as two objects: Parquet, which holds all that merging needs, and JSONL
+//! for people. Both say in their metadata which commit is the last they count.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BinaryBuilder, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMillisecondArray,
+};
+use arrow::datatypes::{Field, Schema};
+use bytes::Bytes;
+use contract::{Hour, Kind};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use serde::Serialize;
+
+use crate::aggregates::sketch::Sketch;
+use crate::aggregates::state::{Aggregates, Entity};
+use crate::aggregates::stats::Stats;
+use crate::parquet_file::{self, column};
+
+/// Name of the object metadata that holds the last commit counted.
+pub const COMMIT: &str = "commit";
+
+/// The last commit that aggregates with this object metadata count; 0 if the metadata does not say.
+pub fn counted_through(metadata: &HashMap<String, String>) -> u64 {
+    let commit = metadata.get(COMMIT).and_then(|text| text.parse().ok());
+    commit.unwrap_or_default()
+}
+
+/// Aggregates with the numbers of each row computed, to be written in either format.
+pub struct AggregateFile<'a> {
+    /// The kind.
+    pub kind: &'a Kind,
+    /// The event hour.
+    pub hour: Hour,
+    rows: Vec<Row<'a>>,
+}
+
+/// One entity's signal.
+struct Row<'a> {
+    entity: &'a Entity,
+    signal: &'a str,
+    unit: Option<&'a str>,
+    count: u64,
+    /// Min, max, mean, stddev, p50, p95, p99.
+    numbers: [Option<f64>; 7],
+    stats: &'a Stats,
+}
+
+const NUMBERS: [&str; 7] = ["min", "max", "mean", "stddev", "p50", "p95", "p99"];
+
+impl<'a> AggregateFile<'a> {
+    /// The rows of the aggregates; `kind` gives the units of signals.
+    pub fn of(aggregates: &'a Aggregates, kind: &'a Kind, hour: Hour) -> AggregateFile<'a> {
+        let mut rows = Vec::new();
+        for entity in &aggregates.entities {
+            for (signal, stats) in &entity.signals {
+                let number = |value: f64| stats.is_numeric().then_some(value);
+                let (min, max, mean) = (number(stats.min), number(stats.max), number(stats.mean));
+                let percentiles = stats.percentiles().map(|found| found.map(Some));
+                let [p50, p95, p99] = percentiles.unwrap_or_default();
+                let rule = kind.known.get(&**signal);
+                // Texts count only for a signal without any number.
+                let texts = if stats.is_numeric() { stats.texts } else { 0 };
+                rows.push(Row {
+                    entity,
+                    signal,
+                    unit: rule.and_then(|rule| rule.unit.as_deref()),
+                    count: stats.count - texts,
+                    numbers: [min, max, mean, stats.stddev(), p50, p95, p99],
+                    stats,
+                });
+            }
+        }
+        AggregateFile { kind, hour, rows }
+    }
+
+    /// A JSON object for each entity and signal, a line each.
+    pub fn to_jsonl(&self) -> serde_json::Result<Bytes> {
+        // Keys, kind, hour and signals repeat in each line: they are serialised once.
+        let hour = self.hour.start();
+        let hour = hour.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let start = format!("{{\"kind\":{},\"entity_id\":", json(&self.kind.name)?);
+        let mut middles: BTreeMap<&str, String> = BTreeMap::new();
+        let mut out = Vec::with_capacity(self.rows.len() * 256);
+        for row in &self.rows {
+            let middle = match middles.get(row.signal) {
+                Some(middle) => middle,
+                None => middles.entry(row.signal).or_insert(format!(
+                    ",\"event_hour\":{},\"signal\":{},\"unit\":{},\"messages\":",
+                    json(&hour)?,
+                    json(row.signal)?,
+                    json(&row.unit)?
+                )),
+            };
+            out.extend_from_slice(start.as_bytes());
+            serde_json::to_writer(&mut out, &row.entity.id)?;
+            out.extend_from_slice(middle.as_bytes());
+            serde_json::to_writer(&mut out, &row.entity.messages)?;
+            out.extend_from_slice(b",\"count\":");
+            serde_json::to_writer(&mut out, &row.count)?;
+            for (name, number) in NUMBERS.iter().zip(&row.numbers) {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
+                serde_json::to_writer(&mut out, number)?;
+            }
+            out.extend_from_slice(b"}\n");
+        }
+        Ok(out.into())
+    }
+
+    /// A row for each entity and signal. `commit` is the last commit counted; it stands in the file too, so that equal
+    /// numbers of two commits give different bytes, and different ETags.
+    pub fn to_parquet(&self, commit: u64) -> Result<Bytes, ParquetError> {
+        let rows = &self.rows;
+        let whole = |of: fn(&Row<'_>) -> u64| -> ArrayRef {
+            let numbers = rows.iter().map(|row| of(row) as i64);
+            Arc::new(Int64Array::from_iter_values(numbers))
+        };
+        let hour = self.hour.start().timestamp_millis();
+        let hours = TimestampMillisecondArray::from_value(hour, rows.len()).with_timezone("UTC");
+        let kinds = StringArray::from_iter_values(rows.iter().map(|_| &self.kind.name));
+        let entities = StringArray::from_iter_values(rows.iter().map(|row| &row.entity.id));
+        let signals = StringArray::from_iter_values(rows.iter().map(|row| row.signal));
+        let units = StringArray::from_iter(rows.iter().map(|row| row.unit));
+        let mut sketches = BinaryBuilder::new();
+        let mut sketch = Vec::new();
+        for row in rows {
+            sketch.clear();
+            row.stats.sketch.write_bytes(&mut sketch);
+            sketches.append_value(&sketch);
+        }
+        let mut columns: Vec<(&str, bool, ArrayRef)> = vec![
+            ("kind", false, Arc::new(kinds)),
+            ("entity_id", false, Arc::new(entities)),
+            ("event_hour", false, Arc::new(hours)),
+            ("signal", false, Arc::new(signals)),
+            ("unit", true, Arc::new(units)),
+            ("messages", false, whole(|row| row.entity.messages)),
+            ("count", false, whole(|row| row.count)),
+        ];
+        for (at, name) in NUMBERS.iter().enumerate() {
+            let numbers = Float64Array::from_iter(rows.iter().map(|row| row.numbers[at]));
+            columns.push((name, true, Arc::new(numbers)));
+        }
+        columns.push(("texts", false, whole(|row| row.stats.texts)));
+        columns.push(("sketch", false, Arc::new(sketches.finish())));
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, null, column)| Field::new(*name, column.data_type().clone(), *null))
+            .collect();
+        let arrays = columns.into_iter().map(|(.., column)| column).collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
+        let notes = vec![KeyValue::new(COMMIT.to_owned(), commit.to_string())];
+        // Sorted by entity and signal.
+        parquet_file::to_parquet(&batch, &[1, 3], &["mean", "stddev"], notes)
+    }
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
+    serde_json::to_string(value)
+}
+
+/// Reads back what [`AggregateFile::to_parquet`] wrote.
+pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
+    let batch = parquet_file::from_parquet(file, None)?;
+    let text = |name: &str| column::<StringArray>(&batch, name);
+    let whole = |name: &str| column::<Int64Array>(&batch, name);
+    let number = |name: &str| column::<Float64Array>(&batch, name);
+    let (ids, signals) = (text("entity_id")?, text("signal")?);
+    let (messages, counts, texts) = (whole("messages")?, whole("count")?, whole("texts")?);
+    let (min, max, mean) = (number("min")?, number("max")?, number("mean")?);
+    let (stddev, sketches) = (number("stddev")?, column::<BinaryArray>(&batch, "sketch")?);
+    let mut names: BTreeMap<&str, Arc<str>> = BTreeMap::new();
+    let mut aggregates = Aggregates::default();
+    for row in 0..batch.num_rows() {
+        let (shown, texts) = (counts.value(row) as u64, texts.value(row) as u64);
+        let sketch = Sketch::from_bytes(sketches.value(row));
+        let mut stats = Stats {
+            count: texts,
+            texts,
+            sketch: sketch.map_err(|error| ParquetError::External(error.into()))?,
+            ..Stats::default()
+        };
+        if min.is_valid(row) {
+            stats.count += shown;
+            (stats.min, stats.max, stats.mean) = (min.value(row), max.value(row), mean.value(row));
+            let stddev = stddev.is_valid(row).then(|| stddev.value(row));
+            let stddev = stddev.unwrap_or_default();
+            stats.m2 = stddev * stddev * shown.saturating_sub(1) as f64;
+        }
+        let (id, signal) = (ids.value(row), signals.value(row));
+        let signal = names.entry(signal).or_insert_with(|| signal.into()).clone();
+        match aggregates.entities.last_mut() {
+            Some(entity) if entity.id == id => entity.signals.push((signal, stats)),
+            _ => aggregates.entities.push(Entity {
+                id: id.to_owned(),
+                messages: messages.value(row) as u64,
+                signals: vec![(signal, stats)],
+            }),
+        }
+    }
+    let entities = &aggregates.entities;
+    let by_name = |entity: &Entity| entity.signals.is_sorted_by(|a, b| a.0 < b.0);
+    if !entities.is_sorted_by(|a, b| a.id < b.id) || !entities.iter().all(by_name) {
+        let unsorted = "the rows are not sorted by entity and signal";
+        return Err(ParquetError::General(unsorted.to_owned()));
+    }
+    Ok(aggregates)
+}

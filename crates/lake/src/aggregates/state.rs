@@ -1,0 +1,119 @@
+//! The aggregates of one kind and event hour in memory: computed from rows, and merged.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use parquet::errors::ParquetError;
+
+use crate::aggregates::merge_sorted::merge_sorted;
+use crate::aggregates::stats::Stats;
+use crate::parquet_file::column;
+use crate::rows::columns::signal_of;
+
+/// Statistics of one kind and event hour.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Aggregates {
+    /// Ascending by id.
+    pub entities: Vec<Entity>,
+}
+
+/// Statistics of one entity in the hour.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// Id of the vehicle, cell or other thing.
+    pub id: String,
+    /// Number of events.
+    pub messages: u64,
+    /// Signals with a value in the hour, ascending by name.
+    pub signals: Vec<(Arc<str>, Stats)>,
+}
+
+impl Aggregates {
+    /// Statistics of the rows of a part, which are sorted by entity.
+    pub fn of(batch: &RecordBatch) -> Result<Aggregates, ParquetError> {
+        let ids: &StringArray = column(batch, "entity_id")?;
+        let schema = batch.schema();
+        // A signal with values of several types has several columns.
+        let mut signals: BTreeMap<Arc<str>, Vec<&ArrayRef>> = BTreeMap::new();
+        for (field, column) in schema.fields().iter().zip(batch.columns()) {
+            if let Some(signal) = signal_of(field)
+                && column.null_count() < column.len()
+            {
+                signals.entry(signal.into()).or_default().push(column);
+            }
+        }
+        let mut aggregates = Aggregates::default();
+        let mut values = Vec::new();
+        let mut start = 0;
+        while start < batch.num_rows() {
+            let id = ids.value(start);
+            let end = (start..batch.num_rows())
+                .find(|row| ids.value(*row) != id)
+                .unwrap_or(batch.num_rows());
+            let mut stats = Vec::with_capacity(signals.len());
+            for (signal, columns) in &signals {
+                values.clear();
+                let texts = columns
+                    .iter()
+                    .map(|column| take_values(column, start..end, &mut values));
+                let texts = texts.sum();
+                let of_signal = Stats::of(&mut values, texts);
+                if of_signal.count > 0 {
+                    stats.push((signal.clone(), of_signal));
+                }
+            }
+            aggregates.entities.push(Entity {
+                id: id.to_owned(),
+                messages: (end - start) as u64,
+                signals: stats,
+            });
+            start = end;
+        }
+        Ok(aggregates)
+    }
+
+    /// Adds all events and values of `other`, which must not be counted here yet.
+    pub fn merge(&mut self, other: &Aggregates) {
+        let by_id = |a: &Entity, b: &Entity| a.id.cmp(&b.id);
+        merge_sorted(&mut self.entities, &other.entities, by_id, Entity::merge);
+    }
+}
+
+impl Entity {
+    fn merge(&mut self, other: &Entity) {
+        self.messages += other.messages;
+        let by_name = |a: &(Arc<str>, _), b: &(Arc<str>, _)| a.0.cmp(&b.0);
+        let add = |mine: &mut (_, Stats), theirs: &(_, Stats)| mine.1.merge(&theirs.1);
+        merge_sorted(&mut self.signals, &other.signals, by_name, add);
+    }
+}
+
+/// Appends the column's numbers in these rows to `values`, and returns the number of texts in them.
+fn take_values(column: &ArrayRef, rows: Range<usize>, values: &mut Vec<f64>) -> u64 {
+    let filled = rows.clone().filter(|row| column.is_valid(*row));
+    match column.data_type() {
+        DataType::Float64 => {
+            let column = column.as_primitive::<Float64Type>();
+            if column.null_count() == 0 {
+                values.extend_from_slice(&column.values()[rows]);
+            } else {
+                values.extend(filled.map(|row| column.value(row)));
+            }
+        }
+        DataType::Int64 => {
+            let column = column.as_primitive::<Int64Type>();
+            values.extend(filled.map(|row| column.value(row) as f64));
+        }
+        DataType::Boolean => {
+            let column = column.as_boolean();
+            values.extend(filled.map(|row| f64::from(u8::from(column.value(row)))));
+        }
+        DataType::Utf8 => return filled.count() as u64,
+        DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Millisecond, _) => {}
+        other => debug_assert!(false, "no signal column has type {other}"),
+    }
+    0
+}

@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod aggregates;
+mod error;
+pub mod key;
+pub mod log;
+mod parquet_file;
+pub mod parts;
+pub mod rows;
+
+pub use error::ReadError;

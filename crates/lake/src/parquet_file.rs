@@ -1,0 +1,116 @@
+//! Parquet as all files of the lake are written and read: zstd, statistics for each page.
+
+use arrow::array::{Array, RecordBatch, RecordBatchReader};
+use arrow::compute::concat_batches;
+use arrow::datatypes::DataType;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+/// The batch as a Parquet file. `sorted_by` are indexes of the columns that its rows are sorted by. `distinct` names
+/// columns that hardly repeat a value: a dictionary of them would be built and thrown away. `notes` go into the
+/// file's own metadata.
+pub(crate) fn to_parquet(
+    batch: &RecordBatch,
+    sorted_by: &[i32],
+    distinct: &[&str],
+    notes: Vec<KeyValue>,
+) -> Result<Bytes> {
+    let sorting = sorted_by
+        .iter()
+        .map(|column| SortingColumn {
+            column_idx: *column,
+            descending: false,
+            nulls_first: false,
+        })
+        .collect();
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_sorting_columns(Some(sorting))
+        .set_key_value_metadata(Some(notes))
+        .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned());
+    for field in batch.schema().fields() {
+        let path = ColumnPath::from(field.name().as_str());
+        match field.data_type() {
+            // Times of sorted rows differ little from one to the next.
+            DataType::Timestamp(..) => {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+            DataType::Binary => {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_statistics_enabled(path, EnabledStatistics::None);
+            }
+            _ if distinct.contains(&field.name().as_str()) => {
+                properties = properties.set_column_dictionary_enabled(path, false);
+            }
+            _ => {}
+        }
+    }
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()))?;
+    writer.write(batch)?;
+    Ok(writer.into_inner()?.into())
+}
+
+/// All rows of a Parquet file, in order; `columns` names the only ones to read.
+pub(crate) fn from_parquet(file: Bytes, columns: Option<&[&str]>) -> Result<RecordBatch> {
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(64 * 1024);
+    if let Some(columns) = columns {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    read(builder)
+}
+
+fn read(builder: ParquetRecordBatchReaderBuilder<Bytes>) -> Result<RecordBatch> {
+    let reader = builder.build()?;
+    let schema = reader.schema();
+    let batches = reader.collect::<std::result::Result<Vec<_>, _>>()?;
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+/// The rows of a Parquet file at these ascending indexes; pages without any of them are not decompressed.
+pub fn some_rows(file: Bytes, rows: &[u32]) -> Result<RecordBatch> {
+    let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
+    let all = builder.metadata().file_metadata().num_rows() as usize;
+    let wanted = rows.iter().map(|row| *row as usize..*row as usize + 1);
+    let selection = RowSelection::from_consecutive_ranges(wanted, all);
+    read(builder.with_row_selection(selection))
+}
+
+/// The named column, which must be an array of type `A`.
+pub(crate) fn column<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a A> {
+    let column = batch.column_by_name(name);
+    let column = column.and_then(|column| column.as_any().downcast_ref());
+    column.ok_or_else(|| ParquetError::General(format!("no column `{name}` of the right type")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+
+    use super::*;
+
+    #[test]
+    fn some_rows_of_many_pages_are_those_of_the_whole() {
+        let ids: StringArray = (0..70_000).map(|row| Some(format!("id-{row}"))).collect();
+        let batch = RecordBatch::try_from_iter([("event_id", Arc::new(ids) as _)]).unwrap();
+        let file = to_parquet(&batch, &[0], &["event_id"], Vec::new()).unwrap();
+        let some = some_rows(file, &[0, 1, 20_000, 69_999]).unwrap();
+        let some = column::<StringArray>(&some, "event_id").unwrap();
+        let some: Vec<_> = some.iter().flatten().collect();
+        assert_eq!(some, ["id-0", "id-1", "id-20000", "id-69999"]);
+    }
+}

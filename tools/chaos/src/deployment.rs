@@ -1,0 +1,185 @@
+//! The pipeline of one run: an endpoint, queues and a bucket of its own, the proxy, the processes.
+
+use anyhow::{Context, bail};
+use aws::{Aws, Lake, Queue};
+use secrecy::{ExposeSecret, SecretString};
+use stand::{Emulation, ProcessSpec, Variables, aws_at, inherited, program};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::instance::{Instance, Service};
+use crate::logs::Logs;
+use crate::processes::Processes;
+use crate::proxy::Proxy;
+
+/// Everything of one run. The fields are dropped in this order: the processes first.
+pub(crate) struct Deployment {
+    pub(crate) processes: Processes,
+    pub(crate) proxy: Proxy,
+    pub(crate) lake: Lake,
+    pub(crate) queue: Queue,
+    pub(crate) dead_letters: Queue,
+    pub(crate) logs: Logs,
+    pub(crate) api_key: SecretString,
+    /// Environment of commands that reach the endpoint without the proxy.
+    variables: Variables,
+    _emulation: Option<Emulation>,
+}
+
+impl Deployment {
+    /// Finds the endpoint and makes queues and bucket; starts the proxy, and no service yet.
+    pub(crate) async fn prepare(config: &Config, seed: u64) -> anyhow::Result<Deployment> {
+        // Not from the seed: a run that is repeated must not meet what the first one left.
+        let run = format!("crash-{}", &Uuid::new_v4().simple().to_string()[..12]);
+        let connected = if config.local_aws {
+            None
+        } else {
+            Some(Aws::connect().await?)
+        };
+        // Before anything is made.
+        connected.as_ref().map(loopback).transpose()?;
+        for service in Service::ALL {
+            program(service.binary())?;
+        }
+        let logs = Logs::prepare(config.logs.as_deref(), &run)?;
+        let (aws, emulation) = match connected {
+            Some(aws) => (aws, None),
+            None => {
+                let emulation = Emulation::start(&logs.folder, &[]).await?;
+                (aws_at(emulation.endpoint()), Some(emulation))
+            }
+        };
+        let endpoint = loopback(&aws)?.to_owned();
+        let dlq = format!("{run}-dlq");
+        let failed = |error| aws.explain(error);
+        aws::setup::create_queues(&aws, &run, &dlq)
+            .await
+            .map_err(failed)?;
+        aws::setup::create_bucket(&aws, &run)
+            .await
+            .map_err(failed)?;
+        let proxy = Proxy::start(&endpoint, seed).await?;
+        let api_key = SecretString::from(Uuid::new_v4().simple().to_string());
+        let variables = |endpoint: String| variables(endpoint, &run);
+        let processes = Processes::prepare(config.counts().all(), |instance, port| {
+            let mut variables = variables(proxy.url());
+            let mut set = |name: &str, value: &str| variables.push((name.into(), value.into()));
+            let listen = format!("127.0.0.1:{port}");
+            let arguments = match instance.service {
+                Service::Ingest => {
+                    set("LISTEN", &listen);
+                    set("API_KEYS", api_key.expose_secret());
+                    vec![]
+                }
+                Service::Consumer => {
+                    set("METRICS_LISTEN", &listen);
+                    // What a killed consumer held comes again within a round or two.
+                    set("VISIBILITY_TIMEOUT", "8s");
+                    set("BATCH_MAX_WAIT", "1s");
+                    set("POLL_WAIT", "2s");
+                    vec!["run".to_owned()]
+                }
+                Service::Aggregator => {
+                    set("METRICS_LISTEN", &listen);
+                    set("INTERVAL", "2s");
+                    vec!["watch".to_owned()]
+                }
+            };
+            Ok(ProcessSpec {
+                name: instance.to_string().replace(' ', "-"),
+                binary: program(instance.service.binary())?,
+                arguments,
+                variables,
+                folder: logs.folder.clone(),
+            })
+        })?;
+        Ok(Deployment {
+            processes,
+            proxy,
+            lake: aws.lake(&run),
+            queue: aws.queue(&run).await?,
+            dead_letters: aws.queue(&dlq).await?,
+            logs,
+            api_key,
+            variables: variables(endpoint),
+            _emulation: emulation,
+        })
+    }
+
+    /// Where ingest is.
+    pub(crate) fn ingest_url(&self) -> anyhow::Result<String> {
+        let ingest = Instance {
+            service: Service::Ingest,
+            number: 1,
+        };
+        self.processes.url(ingest).context("there is no ingest")
+    }
+
+    /// How `batch-consumer dlq` is started with these arguments.
+    pub(crate) fn dlq(&self, arguments: &[&str]) -> anyhow::Result<ProcessSpec> {
+        let all = ["dlq"].iter().chain(arguments);
+        Ok(ProcessSpec {
+            name: "dlq".to_owned(),
+            binary: program("batch-consumer")?,
+            arguments: all.map(ToString::to_string).collect(),
+            variables: self.variables.clone(),
+            folder: self.logs.folder.clone(),
+        })
+    }
+}
+
+/// The environment of a service or command that uses `endpoint`, and the queues and bucket of `run`.
+fn variables(endpoint: String, run: &str) -> Variables {
+    let mut variables = inherited(|name| {
+        // No way around the proxy.
+        let aws = name.starts_with("AWS_") && !name.starts_with("AWS_ENDPOINT_URL");
+        aws || name == "RUST_LOG" || name == "RUST_BACKTRACE"
+    });
+    let fixed = [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("QUEUE_NAME", run.to_owned()),
+        ("DLQ_NAME", format!("{run}-dlq")),
+        ("LAKE_BUCKET", run.to_owned()),
+        ("CREATE", "false".to_owned()),
+    ];
+    variables.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    variables
+}
+
+/// The endpoint, if it is one on this machine that speaks plain HTTP.
+fn loopback(aws: &Aws) -> anyhow::Result<&str> {
+    const INSTEAD: &str = "set AWS_ENDPOINT_URL to LocalStack or local-aws on this machine, such as \
+                           http://127.0.0.1:4566, or give --local-aws";
+    match aws.endpoint() {
+        Some(endpoint) if aws.is_loopback() && endpoint.starts_with("http://") => Ok(endpoint),
+        Some(endpoint) => bail!(
+            "will not run against {endpoint}: crash rounds make queues and a bucket and break \
+             things on purpose; {INSTEAD}"
+        ),
+        None => bail!(
+            "will not run against AWS itself: crash rounds make queues and a bucket and break \
+             things on purpose; {INSTEAD}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_endpoint_on_this_machine_is_taken() {
+        let local = aws_at("http://127.0.0.1:4566");
+        assert_eq!(loopback(&local).unwrap(), "http://127.0.0.1:4566");
+        for other in [
+            "https://sqs.us-east-1.amazonaws.com",
+            "http://localstack:4566",
+        ] {
+            let error = loopback(&aws_at(other)).unwrap_err().to_string();
+            assert!(
+                error.contains(other) && error.contains("--local-aws"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The command line of `chaos`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let config = chaos::Config::parse();
+    service::logging::init(config.log_format);
+    let stop = service::stop::on_signal()?;
+    Ok(match chaos::run(&config, &stop).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error:#}");
+            ExitCode::from(2)
+        }
+    })
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod emulation;
+mod environment;
+mod http;
+mod ports;
+mod process;
+mod program;
+
+pub use emulation::{Emulation, aws_at};
+pub use environment::{Variables, inherited};
+pub use http::{answers, http_client};
+pub use ports::{free_port, free_ports};
+pub use process::{POLL, Process, ProcessSpec};
+pub use program::{own_program, program};
