@@ -71,7 +71,7 @@ impl Processes {
         }
     }
 
-    /// Those that run now.
+    /// The processes that run now: neither dead nor stopped.
     pub fn running(&self) -> Vec<Process> {
         lock(&self.stops)
             .iter()

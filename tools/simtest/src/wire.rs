@@ -35,9 +35,9 @@ pub struct Process {
     pub role: Role,
     /// `consumer-1.3`: the first consumer, started for the third time.
     pub name: Arc<str>,
-    /// Whether it runs.
+    /// Whether the process is running, frozen or dead.
     pub life: Life,
-    /// Its own clock.
+    /// The process's clock, wrong by some seconds if the seed says so.
     pub clock: Clock,
     chance: Arc<Mutex<Chance>>,
 }
@@ -63,7 +63,7 @@ impl Process {
         }
     }
 
-    /// Its clients of the cloud.
+    /// Clients of the emulated cloud, through which the faults reach the process.
     pub fn aws(&self) -> Aws {
         let http = SharedHttpClient::new(Wire {
             process: self.clone(),

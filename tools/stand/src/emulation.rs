@@ -38,7 +38,7 @@ impl Emulation {
         Ok(Emulation { process, endpoint })
     }
 
-    /// Its address: `http://127.0.0.1:21234`.
+    /// The endpoint's URL: `http://127.0.0.1:21234`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

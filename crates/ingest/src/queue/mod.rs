@@ -3,7 +3,7 @@
 //! answered.
 //!
 //! `group_commit` is what requests call, `group_task` collects groups, `grouping` decides when a group goes, by what
-//! `arrivals` knows of requests on their way; `group` is the lines of one send, and `pack_sender` packs and sends them.
+//! `arrivals` knows of requests on their way; `group` is the lines of one send; `pack_sender` packs and sends them.
 
 pub(crate) mod arrivals;
 pub(crate) mod group;

@@ -320,7 +320,7 @@ pub(crate) async fn checksums_of_every_algorithm_are_checked_and_kept(t: &Target
             .body(ByteStream::from_static(b"checked"))
             .checksum_algorithm(algorithm.clone());
         put.send().await.unwrap();
-        // The SDK computes it anew and compares.
+        // The SDK computes it again and compares.
         let get = t.s3.get_object().bucket(&bucket).key(algorithm.as_str());
         let got = get
             .checksum_mode(ChecksumMode::Enabled)

@@ -150,7 +150,7 @@ async fn queues_and_messages_are_there_after_a_restart() {
     let before = (cloud.messages("q"), cloud.queue_counts("q"));
     drop((cloud, sqs));
 
-    // Twice: the journal is written anew at each start.
+    // Twice: the journal is written again at each start.
     drop(open(folder.path()));
     let cloud = open(folder.path());
     let (sqs, _) = clients(&cloud);

@@ -14,9 +14,7 @@ use axum::routing::post;
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
-    /// Its headers.
     pub(crate) headers: HeaderMap,
-    /// Its body.
     pub(crate) body: Vec<u8>,
 }
 
