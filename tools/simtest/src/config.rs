@@ -17,8 +17,8 @@ pub struct Config {
     #[arg(long, env = "SIMTEST_FROM", default_value_t = 1)]
     pub from: u64,
     /// Run this seed alone and print its trace. With RUST_LOG (such as `debug`), the services' log
-    /// lines are part of it.
-    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    /// lines are part of it. The number of seeds and the first one then do not count.
+    #[arg(long)]
     pub seed: Option<u64>,
     /// Number of runs at a time; if not given, the number of cores.
     #[arg(long, env = "SIMTEST_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
