@@ -120,7 +120,7 @@ def main():
     for complaint in complaints:
         print(complaint)
     if complaints:
-        print("make them anew: tests/python licences.py --write")
+        print("make them again: tests/python licences.py --write")
     print(f"{len(found)} crates, {len(complaints)} complaints" + (", and cargo-deny's" if failed else ""))
     return 1 if failed or complaints else 0
 
