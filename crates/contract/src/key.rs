@@ -65,6 +65,37 @@ impl fmt::Display for Hour {
     }
 }
 
+/// Name of a raw part: a UUID of version 8 (RFC 9562, section 5.8) that holds the earliest receipt of its events in
+/// milliseconds since 1970 in the first 48 bits, and bits of `hash` in the rest. Names sort by arrival, to the
+/// millisecond. A receipt before 1970 counts as 1970.
+///
+/// ```
+/// let received = "2025-10-04T12:34:56.789Z".parse().unwrap();
+/// let part = contract::raw_part_name(received, 7);
+/// assert_eq!(part.get_version_num(), 8);
+/// let key = contract::raw_key(contract::Hour::of(received), part);
+/// assert_eq!(contract::raw_arrival_of(&key), Some(received));
+/// ```
+pub fn raw_part_name(received: DateTime<Utc>, hash: u128) -> Uuid {
+    let millis = received.timestamp_millis().clamp(0, MAX_MILLIS) as u128;
+    let bits = millis << 80 | hash & ((1 << 80) - 1);
+    // Sets the bits of version and variant.
+    uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid()
+}
+
+/// Most milliseconds that 48 bits hold.
+const MAX_MILLIS: i64 = (1 << 48) - 1;
+
+/// The earliest receipt that a raw part's name tells; `None` if [`raw_part_name`] does not make such names, as before
+/// parts were named by their arrival.
+pub fn raw_arrival_of(key: &str) -> Option<DateTime<Utc>> {
+    let part = raw_part_id(key)?;
+    if part.get_version_num() != 8 {
+        return None;
+    }
+    DateTime::from_timestamp_millis((part.as_u128() >> 80) as i64)
+}
+
 /// Key of a raw part: `raw/year=YYYY/month=MM/day=DD/hour=HH/part-<uuid>.jsonl`, by arrival hour.
 ///
 /// ```

@@ -19,8 +19,8 @@ pub use declare::rule::{EntityRule, FieldRule, ScalarType, TimeRule};
 pub use event::{Event, EventId, Scalar};
 pub use id::derive as derive_event_id;
 pub use key::{
-    AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_hour_of,
-    raw_key, raw_part_id,
+    AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_arrival_of,
+    raw_hour_of, raw_key, raw_part_id, raw_part_name,
 };
 pub use line::write_line;
 pub use percentile::percentile;

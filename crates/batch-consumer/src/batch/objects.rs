@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use contract::Hour;
-use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::batch::batcher::Batch;
 use crate::receive::contents::{EventMark, at};
 
 pub(crate) const CONTENT_TYPE: &str = "application/x-ndjson";
-
-/// Namespace of the objects' UUIDs (UUID v5, RFC 9562, section 5.5).
-const NAMESPACE: Uuid = Uuid::from_u128(0x3f0a_9d5e_7b1c_4c62_8e57_1d0b_64a9_f213);
 
 /// An object to write: the events of a batch that arrived in one hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +29,8 @@ pub(crate) struct RawObject {
 /// The batch's objects, one for each arrival hour. The lines move out of the batch, so that they are
 /// in memory once.
 ///
-/// The key depends on the ids of the batch's messages, the hour and the lines: writing the same
+/// The part's name holds the earliest receipt of its events, so that parts list in order of arrival,
+/// and a hash of the ids of the batch's messages and of the lines: writing the same
 /// batch again overwrites the same object with the same bytes. The lines count because declarations
 /// may change between two deliveries of a message: what is then read differently must not replace
 /// what was written before.
@@ -66,8 +64,9 @@ pub(crate) fn objects(batch: &mut Batch) -> Vec<RawObject> {
         .into_iter()
         .map(|(hour, object)| {
             let (first_ms, last_ms) = object.span_ms.unwrap_or_default();
-            let content = xxhash_rust::xxh3::xxh3_128(&object.body);
-            let name = format!("{ids}{hour}\n{content:032x}");
+            let content = xxh3_128(&object.body);
+            let hash = xxh3_128(format!("{ids}{hour}\n{content:032x}").as_bytes());
+            let received = at(object.received_ms.unwrap_or_default());
             let metadata = [
                 ("events", object.events.to_string()),
                 ("first-event-time", contract::format_millis(at(first_ms))),
@@ -75,7 +74,7 @@ pub(crate) fn objects(batch: &mut Batch) -> Vec<RawObject> {
             ];
             RawObject {
                 hour,
-                key: contract::raw_key(hour, Uuid::new_v5(&NAMESPACE, name.as_bytes())),
+                key: contract::raw_key(hour, contract::raw_part_name(received, hash)),
                 body: object.body.into(),
                 events: object.events,
                 metadata: HashMap::from(metadata.map(|(name, value)| (name.to_owned(), value))),
@@ -90,6 +89,8 @@ struct GrowingObject {
     events: usize,
     /// First and last event time.
     span_ms: Option<(i64, i64)>,
+    /// Earliest receipt.
+    received_ms: Option<i64>,
 }
 
 impl GrowingObject {
@@ -108,6 +109,8 @@ impl GrowingObject {
     /// Counts the events and widens the bounds of their times.
     fn note(&mut self, marks: &[EventMark]) {
         self.events += marks.len();
+        let earliest = marks.iter().map(|mark| mark.received_at_ms);
+        self.received_ms = earliest.chain(self.received_ms).min();
         for mark in marks {
             let (first, last) = self.span_ms.unwrap_or((mark.time_ms, mark.time_ms));
             self.span_ms = Some((first.min(mark.time_ms), last.max(mark.time_ms)));
@@ -190,6 +193,18 @@ mod tests {
         .map(|batch| objects(batch).remove(0).key)
         .collect();
         assert_eq!(keys.len(), 5);
+    }
+
+    #[test]
+    fn parts_list_in_the_order_in_which_their_events_arrived() {
+        let times = ["2025-10-04T12:00:00Z", "2025-10-04T12:00:00.001Z", AT_12];
+        let keys = times.map(|time| {
+            let mut batch = batch(&[("m1", &[("a\n", AT_12)]), ("m2", &[("b\n", time)])]);
+            objects(&mut batch).remove(0).key
+        });
+        assert!(keys.is_sorted());
+        let arrivals = keys.map(|key| contract::raw_arrival_of(&key));
+        assert_eq!(arrivals, times.map(|time| time.parse().ok()));
     }
 
     #[test]
