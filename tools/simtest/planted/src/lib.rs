@@ -17,11 +17,16 @@ pub enum Defect {
     FinishUnderNewNames,
     /// The aggregator overwrites aggregates without the condition that nobody has changed them.
     ReplaceBlindly,
+    /// A spill of the aggregator loses the last block that it was given.
+    LoseLastSpillBlock,
+    /// The aggregator finds new parts by the order of names alone: it never lists the last days or all of `raw/`, so a
+    /// part that lands long after the time in its name is not found.
+    TrustNameOrder,
 }
 
 impl Defect {
     /// Every defect.
-    pub const ALL: [Defect; 7] = [
+    pub const ALL: [Defect; 9] = [
         Defect::DeleteBeforePut,
         Defect::ForgetLetters,
         Defect::IgnoreFailedEntries,
@@ -29,6 +34,8 @@ impl Defect {
         Defect::SkipIdCheck,
         Defect::FinishUnderNewNames,
         Defect::ReplaceBlindly,
+        Defect::LoseLastSpillBlock,
+        Defect::TrustNameOrder,
     ];
 }
 
