@@ -143,7 +143,7 @@ def aggregated(run, now):
     post(now, first=3000, second=1000)
     run.queue.drained()
     address = f"127.0.0.1:{AGGREGATOR}"
-    watch = ["--metrics-listen", address, "--interval", "1s", "watch"]
+    watch = ["--metrics-listen", address, "--interval", "1s", "--commit-max-age", "0s", "watch"]
     run.aggregator.start("aggregator", *watch, ready=f"http://{address}/readyz")
     wait_until("the second commit", lambda: "_commits/0000000002.done.json" in run.keys("_commits/"))
     require(run.keys("_aside/") and len(run.keys("curated/")) == 2, "one line is set aside, the other in a new part")

@@ -202,7 +202,7 @@ def run(services, front, proxy, endpoint, folder, name, own_aws):
     if own_aws:
         services.start("local-aws", "--listen", f"127.0.0.1:{LOCAL_AWS}", ready=f"{endpoint}/_local/health")
     front.start("ingest", "--listen", f"127.0.0.1:{INGEST}", ready=f"http://127.0.0.1:{INGEST}/readyz")
-    for service, port, *arguments in (("batch-consumer", CONSUMER), ("aggregator", AGGREGATOR, "--interval", "2s", "watch")):
+    for service, port, *arguments in (("batch-consumer", CONSUMER), ("aggregator", AGGREGATOR, "--interval", "2s", "--commit-max-age", "0s", "watch")):
         address = f"127.0.0.1:{port}"
         services.start(service, "--metrics-listen", address, *arguments, ready=f"http://{address}/readyz")
     sqs = boto3.client(

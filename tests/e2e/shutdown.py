@@ -50,7 +50,7 @@ def start(services, name):
     arguments = {
         "ingest": ["--listen", address],
         "batch-consumer": ["--metrics-listen", address],
-        "aggregator": ["--metrics-listen", address, "--interval", "2s", "watch"],
+        "aggregator": ["--metrics-listen", address, "--interval", "2s", "--commit-max-age", "0s", "watch"],
     }
     services.start(name, *arguments[name], ready=f"http://{address}/readyz")
 

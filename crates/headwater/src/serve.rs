@@ -106,6 +106,8 @@ fn watch(pipeline: &Pipeline, interval: Duration) -> (CancellationToken, JoinHan
     let stop = CancellationToken::new();
     let mut aggregator = pipeline.aggregator.clone();
     aggregator.config.interval = interval;
+    // Whoever tries it wants files soon.
+    aggregator.config.commit_max_age = interval;
     let until = stop.clone();
     let task = tokio::spawn(async move {
         aggregator::watch(&aggregator.config, &aggregator.aws, &until, |_| {}).await;

@@ -82,6 +82,7 @@ impl Deployment {
                 Service::Aggregator => {
                     set("METRICS_LISTEN", &listen);
                     set("INTERVAL", "2s");
+                    set("COMMIT_MAX_AGE", "0s");
                     vec!["watch".to_owned()]
                 }
             };
