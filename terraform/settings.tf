@@ -5,7 +5,11 @@ locals {
   ports = {
     ingest         = 3000
     batch_consumer = 9101
+    aggregator     = 9102
   }
+
+  # Where the aggregator's image has a folder of its own to write to.
+  spill_dir = "/var/spill"
 
   common = merge(
     {
@@ -37,6 +41,16 @@ locals {
 
     aggregator = merge(local.common, var.aggregator.settings, {
       LAKE_BUCKET = module.lake.bucket
+      SPILL_DIR   = local.spill_dir
+      SPILL_LIMIT = "${var.aggregator.spill_gib}GiB"
     })
+
+    aggregator_watch = var.aggregator.watch == null ? {} : {
+      INTERVAL         = var.aggregator.watch.interval
+      COMMIT_MIN_BYTES = var.aggregator.watch.commit_min_bytes
+      COMMIT_MAX_AGE   = var.aggregator.watch.commit_max_age
+      # For its health check alone, which runs inside the container.
+      METRICS_LISTEN = "127.0.0.1:${local.ports.aggregator}"
+    }
   }
 }

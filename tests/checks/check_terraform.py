@@ -104,6 +104,8 @@ def given(repo, service):
     path = "terraform/settings.tf"
     module = service.replace("-", "_")
     here = repo.block(path, rf"^    {module} = merge\(")
+    if service == "aggregator":
+        here += repo.block(path, r"^    aggregator_watch = [^\n]*: \{")
     common = repo.block(path, r"^  common = merge\(")
     text = re.sub(r"#.*", "", here + common)
     secrets = ""
@@ -167,8 +169,7 @@ def ports(repo):
             "compose.yaml": listen and listen.group(1),
         }
         in_terraform = re.search(rf"^\s*{service.replace('-', '_')}\s*= (\d+)", local, re.M)
-        if service != "aggregator":
-            values["terraform/settings.tf"] = in_terraform and in_terraform.group(1)
+        values["terraform/settings.tf"] = in_terraform and in_terraform.group(1)
         if service == "ingest":
             values[front] = repo.default(front, "port")
         yield from same(f"ports of {service}", values)
@@ -180,16 +181,17 @@ def commands(repo):
         health = re.search(r"test: \[CMD, (\S+), health\]", compose_service(repo, service))
         if not health or health.group(1) != program:
             yield f"compose.yaml does not ask `{program} health` whether {service} is ready"
-        if service == "aggregator":
-            continue
-        body = repo.block("terraform/main.tf", rf'^module "{service.replace("-", "_")}" \{{')
+        # The scheduled aggregator ends by itself; the one that watches is asked.
+        module = "aggregator_watch" if service == "aggregator" else service.replace("-", "_")
+        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
         asked = [program, "health"] + (["--live"] if service == "ingest" else [])
         if f"health_command     = {json.dumps(asked)}" not in body:
             yield f"terraform/main.tf does not ask `{' '.join(asked)}` whether {service} is well"
-    command = repo.found("terraform/modules/schedule/main.tf", r'^  command\s*= \["(\w+)"\]')
     known = repo.block("crates/aggregator/src", r"^pub enum Command \{")
-    if not re.search(rf"^    {command.capitalize()},", known, re.M):
-        yield f"the schedule runs `aggregator {command}`, which there is not"
+    for path in ("terraform/modules/schedule/main.tf", "terraform/main.tf"):
+        command = repo.found(path, r'^  command\s*= \["(\w+)"\]')
+        if not re.search(rf"^    {command.capitalize()},", known, re.M):
+            yield f"{path} runs `aggregator {command}`, which there is not"
 
 
 def health(repo):
@@ -238,6 +240,31 @@ def containers(repo):
     for place, text in (("localstack/compose.yaml", "  read_only: true"), (task, "readonlyRootFilesystem = true")):
         if text not in repo.text(place):
             yield f"{place} lets the services write to their images: no `{text.strip()}`"
+
+
+def disk(repo):
+    """The folder that the aggregator spills to is one that its image gives it, and the disk holds what the limit allows."""
+    stage = dockerfile.read(repo.text("Dockerfile"))["aggregator"]
+    setting = next((step.rest for step in stage.all("ENV") if step.rest.startswith("SPILL_DIR=")), "").partition("=")[2]
+    folders = {
+        "Dockerfile's SPILL_DIR": setting,
+        "Dockerfile's VOLUME": " ".join(stage.last("VOLUME").words()) if stage.last("VOLUME") else None,
+        "terraform/settings.tf": repo.found("terraform/settings.tf", r'^  spill_dir = "([^"]+)"'),
+    }
+    yield from same("folders to spill to", folders)
+    owned = [copy for copy in stage.all("COPY") if copy.words()[-1] == setting]
+    user = dockerfile.read(repo.text("Dockerfile"))["runtime"].last("USER").rest
+    if not owned or owned[0].flags.get("chown") != user:
+        yield f"Dockerfile: {setting} does not belong to {user}, who spills to it"
+    variables = repo.block("terraform/variables.tf", r'^variable "aggregator" \{')
+    gib = part(variables, r"spill_gib\s*= optional\(number, (\d+)\)", "terraform/variables.tf")
+    known = repo.settings("aggregator")["SPILL_LIMIT"]
+    yield from same("limits of the disk", {"crates/aggregator": known, "terraform/variables.tf": f"{gib}GiB"})
+    for module in ("aggregator", "aggregator_watch"):
+        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        for line in (r"writable_folder\s*= local\.spill_dir", r"disk_gib\s*= local\.aggregator_disk_gib"):
+            if not re.search(line, body):
+                yield f"terraform/main.tf: {module} has nothing like `{line}`"
 
 
 def routes(repo):
@@ -340,10 +367,12 @@ def columns(repo):
     entry = re.compile(r'\{ name = "(\w+)", type = "(\w+)"')
     server = dict(entry.findall(repo.block(path, r"^  curated_columns = \{")))
     lake = "crates/lake/src"
-    wanted = dict.fromkeys(repo.all_code(lake, 'Field::new("…", DataType::Utf8'), "string")
-    wanted |= dict.fromkeys(repo.all_code(lake, 'Field::new("…", DataType::Timestamp'), "timestamp")
+    # Those that are no texts are times.
+    wanted = dict.fromkeys(repo.all_code(lake, 'Field::new("…",'), "timestamp")
+    wanted |= dict.fromkeys(repo.all_code(lake, 'Field::new("…", DataType::Utf8'), "string")
+    wanted[repo.code(lake, 'const MORE: &str = "…"')] = "string"
     if server != wanted:
-        yield f"{path}: curated tables begin with {server}, the files with {wanted}"
+        yield f"{path}: curated tables have {server} beside fields and signals, the files {wanted}"
 
     wanted = {name: "bigint" for name, _ in repo.all_code(lake, '("…", …, whole(')}
     wanted |= {name: "string" for name, _ in repo.all_code(lake, '("…", …, Arc::new(')}
@@ -389,6 +418,7 @@ def metrics(repo):
         raise Missing(f"{readme}: found no list of metrics")
     alarms = repo.text("terraform/modules/alarms/main.tf")
     used = set(re.findall(r'namespace\s*= var\.metrics_namespace\s*metric\s*= "(\w+)"', alarms))
+    used |= set(re.findall(r"SELECT \w+\((\w+)\) FROM SCHEMA", alarms))
     dashboard = repo.text("terraform/modules/alarms/dashboard.tf")
     used |= set(re.findall(r'local\.own, "(\w+)"', dashboard)) | set(re.findall(r'MetricName=\\"(\w+)\\"', dashboard))
     for name in sorted(used - listed):
@@ -454,6 +484,7 @@ CHECKS = (
     commands,
     health,
     containers,
+    disk,
     routes,
     timeouts,
     prefixes,

@@ -9,6 +9,8 @@ module "task" {
   port                 = var.load_balancer == null ? null : var.load_balancer.port
   cpu                  = var.cpu
   memory               = var.memory
+  writable_folder      = var.writable_folder
+  disk_gib             = var.disk_gib
   cpu_architecture     = var.cpu_architecture
   environment          = var.environment
   secrets              = var.secrets

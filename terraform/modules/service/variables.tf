@@ -40,6 +40,18 @@ variable "memory" {
   nullable    = false
 }
 
+variable "writable_folder" {
+  description = "Folder in the container that the program may write to, on the task's own disk; null for none. The image names it as a VOLUME that its user owns."
+  type        = string
+  default     = null
+}
+
+variable "disk_gib" {
+  description = "Disk of the task in GiB, of which the image takes some; null for Fargate's own 20."
+  type        = number
+  default     = null
+}
+
 variable "cpu_architecture" {
   description = "What the image was built for: ARM64 or X86_64."
   type        = string
