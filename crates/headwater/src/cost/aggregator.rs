@@ -23,6 +23,9 @@ const RUN_GETS: f64 = 1.0;
 /// Objects of the log that a commit writes: intent, `.done.json`, checkpoint.
 const LOG_PUTS: f64 = 3.0;
 
+/// SPILL_LIMIT: bytes of raw objects that one commit takes at most.
+const COMMIT_RAW_BYTES: f64 = 16.0 * 1024.0 * 1024.0 * 1024.0;
+
 /// Events of an hour that memory holds at MEMORY_LIMIT (256 MiB): more become several parts.
 const PART_EVENTS: f64 = 1.2e6;
 
@@ -39,8 +42,9 @@ pub(super) struct AggregatorRequests {
 pub(super) fn in_an_hour(config: &CostConfig, rate: f64, objects: f64) -> AggregatorRequests {
     let interval = config.interval.as_secs_f64();
     let runs = HOUR / interval;
-    let wait = seconds_to_commit(config, rate);
-    let commits = HOUR / wait;
+    let raw_bytes = rate * measured::line_bytes(config.bytes);
+    let commits =
+        (HOUR / seconds_to_commit(config, raw_bytes)).max(raw_bytes * HOUR / COMMIT_RAW_BYTES);
 
     // The events of a commit lie in the hour in which it began, in each that began meanwhile, and in the late ones.
     let on_time = commits + 1.0;
@@ -67,14 +71,13 @@ pub(super) fn in_an_hour(config: &CostConfig, rate: f64, objects: f64) -> Aggreg
             + objects * HOUR
             + commits * config.kinds // `_schema/`
             + earlier
-            + merged
-            + written, // the HEAD
+            + 2.0 * merged // GET of the Parquet, HEAD of the JSONL
+            + written, // HEAD of the Parquet
     }
 }
 
 /// Time between two commits: until enough waits or the oldest has waited long enough, and no sooner than the next run.
-fn seconds_to_commit(config: &CostConfig, rate: f64) -> f64 {
-    let raw_bytes = rate * measured::line_bytes(config.bytes);
+fn seconds_to_commit(config: &CostConfig, raw_bytes: f64) -> f64 {
     let filled = config.commit_min_bytes.as_u64() as f64 * RAW_BYTES_OF_PART_BYTE / raw_bytes;
     let due = filled.min(config.commit_max_age.as_secs_f64());
     due.max(config.interval.as_secs_f64())
@@ -88,11 +91,11 @@ mod tests {
     #[test]
     fn a_watch_commits_when_enough_waits_or_the_oldest_is_old_enough() {
         let watch = config(&["--interval", "60s"]);
-        assert_eq!(seconds_to_commit(&watch, 100.0), 900.0);
+        assert_eq!(seconds_to_commit(&watch, 31_500.0), 900.0);
         // 315 bytes a line: 805 MB wait after 256 s.
-        assert!((seconds_to_commit(&watch, 10_000.0) - 255.7).abs() < 0.1);
-        assert_eq!(seconds_to_commit(&watch, 1e6), 60.0);
-        assert_eq!(seconds_to_commit(&config(&[]), 100.0), 3600.0);
+        assert!((seconds_to_commit(&watch, 3_150_000.0) - 255.7).abs() < 0.1);
+        assert_eq!(seconds_to_commit(&watch, 315e6), 60.0);
+        assert_eq!(seconds_to_commit(&config(&[]), 31_500.0), 3600.0);
     }
 
     #[test]
@@ -103,8 +106,8 @@ mod tests {
         assert_eq!(one.puts, 3.0 + 2.0 * 3.0);
         // 86 pages of 48 hours, 302 of a week a day, `_commits/`, `raw/` and `curated/`.
         assert!((one.lists - (86.4 + 302.4 / 24.0 + 3.0)).abs() < 1e-9);
-        // Raw objects; checkpoint, `_schema/`; the earlier part and the aggregates of the hour that is over; two HEADs.
-        assert_eq!(one.gets, 1_800.0 + 2.0 + 2.0 + 2.0);
+        // Raw objects; checkpoint, `_schema/`; earlier part and aggregates of the hour that is over; a HEAD of each.
+        assert_eq!(one.gets, 1_800.0 + 2.0 + 3.0 + 2.0);
         let late = in_an_hour(&config(&["--kinds", "1", "--late-hours", "10"]), 100.0, 0.5);
         assert_eq!(late.puts, one.puts + 10.0 * 3.0);
     }

@@ -300,8 +300,8 @@ mod tests {
     fn hours_of_late_events_and_frequent_runs_show_in_the_bill() {
         let s3 = |arguments: &[&str]| headwater(&config(arguments)).dollars[1];
         let usual = s3(&[]);
-        // 72 hours more of two kinds, 730 times: $1.58 for a part and two aggregates of each, and about as much for the
-        // digests of the parts that an hour has already, 38 on average.
+        // 72 hours more of two kinds, 730 times: $1.58 for a part and two aggregates of each, and about as much for
+        // the digests of the parts that an hour has already, 38 on average.
         let late = s3(&["--late-hours", "73"]) - usual;
         assert!((3.2..3.4).contains(&late), "{late}");
         // A listing of `_commits/` and one of `raw/` each two seconds.

@@ -4,7 +4,7 @@ use super::bill::Bill;
 use super::measured::ONE_AGGREGATOR;
 use super::plans::compare;
 use super::settings::CostConfig;
-use super::table::{Table, dollars};
+use super::table::{Table, dollars, thousands};
 
 /// Events of a post that a client sends which collects them.
 const BULK: f64 = 500.0;
@@ -42,8 +42,9 @@ pub fn report(config: &CostConfig) -> anyhow::Result<String> {
 
 fn needs_lanes(ours: &Bill) -> String {
     format!(
-        "Needs lanes: one aggregator keeps up with some {ONE_AGGREGATOR} events/s. This load needs {} of them, each with a \
-         queue of its own,\nwhich is not built (adr/0021): its bills are for what does not exist yet.\n\n",
+        "Needs lanes: one aggregator keeps up with some {} events/s. This load needs {} of them, each with a queue of \
+         its own,\nwhich is not built (adr/0021): its bills are for what does not exist yet.\n\n",
+        thousands(ONE_AGGREGATOR),
         ours.lanes
     )
 }
@@ -56,8 +57,8 @@ fn bulk(config: &CostConfig, ours: &Bill) -> String {
     };
     let [bulk, ..] = compare(&config);
     format!(
-        "Headwater with {BULK} events a post: ${} a month rather than ${}. SQS bills each 64 KiB of a message as one \
-         request,\nand posts of many events fill messages; single posts share one only if they arrive within LINGER.\n\n",
+        "Headwater with {BULK} events a post: ${} a month rather than ${}. SQS bills each 64 KiB of a message as \
+         one request,\nand posts of many events fill messages; single posts share one only if they arrive within LINGER.\n\n",
         dollars(bulk.total),
         dollars(ours.total)
     )
@@ -83,6 +84,16 @@ mod tests {
             !report(&config(&["--batch", "500"]))
                 .unwrap()
                 .contains("rather")
+        );
+    }
+
+    #[test]
+    fn the_page_on_scaling_names_the_same_load_of_one_aggregator() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
+        let said = format!("| some {} a second |", thousands(ONE_AGGREGATOR));
+        assert!(
+            std::fs::read_to_string(page).unwrap().contains(&said),
+            "docs/operations.md should hold {said}"
         );
     }
 

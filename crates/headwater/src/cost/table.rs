@@ -72,7 +72,12 @@ pub(super) fn dollars(amount: f64) -> String {
     if amount < 100.0 {
         return format!("{amount:.2}");
     }
-    let digits = format!("{amount:.0}");
+    thousands(amount)
+}
+
+/// A whole number with separators of thousands.
+pub(super) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
