@@ -169,7 +169,8 @@ def ports(repo):
             "compose.yaml": listen and listen.group(1),
         }
         in_terraform = re.search(rf"^\s*{service.replace('-', '_')}\s*= (\d+)", local, re.M)
-        values["terraform/settings.tf"] = in_terraform and in_terraform.group(1)
+        if service != "aggregator":
+            values["terraform/settings.tf"] = in_terraform and in_terraform.group(1)
         if service == "ingest":
             values[front] = repo.default(front, "port")
         yield from same(f"ports of {service}", values)
