@@ -136,7 +136,7 @@ locals {
       title = "Aggregator: lag, and hours of a commit"
       stat  = "Maximum"
       lines = [
-        [local.own, "LagSeconds", { label = "oldest object that waits, s" }],
+        [local.own, "AggregatorLag", { label = "oldest object that waits, s" }],
         [local.own, "CommitHours", { label = "event hours of a commit", yAxis = "right" }],
       ]
     },
@@ -145,7 +145,7 @@ locals {
       stat  = "Maximum"
       lines = [
         [{ expression = "SEARCH('{${local.own},kind} MetricName=\"UndeclaredNames\"', 'Maximum', 3600)", id = "names", label = "" }],
-        [local.own, "MoreValues", { stat = "Sum", period = 3600, label = "values in _more", yAxis = "right" }],
+        [local.own, "ValuesWithoutColumn", { stat = "Sum", period = 3600, label = "values in _more", yAxis = "right" }],
       ]
     },
     {

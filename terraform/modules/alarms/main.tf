@@ -145,7 +145,7 @@ locals {
     aggregator-lag = {
       description = "Events have waited for the aggregator for longer than ${var.max_aggregator_lag_seconds} s. Do its runs end, and do they keep up? Nothing is lost while raw/ is kept."
       namespace   = var.metrics_namespace
-      metric      = "LagSeconds"
+      metric      = "AggregatorLag"
       dimensions  = {}
       statistic   = "Minimum"
       period      = 3600
@@ -169,7 +169,7 @@ locals {
     more-values = {
       description = "A kind has all its undeclared names: values of further names went to the column _more. `aggregator names list` shows the names."
       namespace   = var.metrics_namespace
-      metric      = "MoreValues"
+      metric      = "ValuesWithoutColumn"
       dimensions  = {}
       statistic   = "Sum"
       period      = 3600
