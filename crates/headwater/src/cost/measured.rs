@@ -39,6 +39,9 @@ pub(super) fn curated_bytes(bytes: f64) -> f64 {
     0.07 * bytes + 18.0
 }
 
+/// Bytes of an event in the digest of its part's ids: reckoned, differences of some 27 bits as LEB128.
+pub(super) const DIGEST_BYTES: f64 = 4.0;
+
 /// Bytes in `aggregates/` for an entity and hour, Parquet and JSONL together, with a handful of signals.
 pub(super) const AGGREGATE_BYTES: f64 = 1_600.0;
 

@@ -201,7 +201,8 @@ impl Use {
         // Dollars a second.
         let mut s3 = self.puts * price_per_request("s3:PutObject");
         if self.lanes > 0.0 {
-            curated += config.entities() * measured::AGGREGATE_BYTES / 3600.0;
+            curated += config.rate * measured::DIGEST_BYTES
+                + config.entities() * measured::AGGREGATE_BYTES / 3600.0;
             vcpus += self.aggregator_vcpus(config);
             s3 += self.aggregator_dollars(config);
         }
