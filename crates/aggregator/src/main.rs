@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aggregator::{Cli, Command, Config, EXPORTED};
 use anyhow::Context;
-use clap::Parser;
 use service::emf::Emf;
 use service::metrics::Ready;
 use service::terminal;
@@ -20,7 +19,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 // CPU.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = service::settings::parse::<Cli>();
     service::logging::init(cli.config.log_format);
     if let Err(error) = cli.check() {
         eprintln!("aggregator: {error:#}");

@@ -8,7 +8,6 @@ use anyhow::Context;
 use aws::Aws;
 use batch_consumer::metrics::EXPORTED;
 use batch_consumer::{Config, Consumer};
-use clap::Parser;
 use service::emf::Emf;
 use service::{health, logging, metrics, stop};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +16,7 @@ use crate::cli::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = service::settings::parse::<Cli>();
     let result = match cli.command {
         None => consume(cli.config).await,
         Some(Command::Run(config)) => consume(config).await,

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use headwater::{Cli, Command, CostConfig, DemoConfig, ServeConfig, Table};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let command = Cli::parse().command();
+    let command = service::settings::parse::<Cli>().command();
     let checked = match &command {
         Command::Demo(config) => config.check(),
         Command::Serve(config) => config.check(),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws::{Aws, Lake, Meter, Queue};
-use clap::Parser;
 use local_aws::LocalAws;
 use secrecy::{ExposeSecret, SecretString};
+use service::settings::try_parse_from;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -197,15 +197,15 @@ impl Configs {
         let queue = ["--queue-name", QUEUE, "--dlq-name", DLQ];
         let bucket = ["--lake-bucket", BUCKET];
         let ingest = [&["ingest", &keys][..], &queue].concat();
-        let mut ingest = ingest::Config::try_parse_from(ingest).context("settings of ingest")?;
+        let mut ingest = try_parse_from::<ingest::Config>(ingest).context("settings of ingest")?;
         ingest.contracts = settings.contracts.clone();
         let consumer = [&["batch-consumer"][..], &queue, &bucket].concat();
-        let mut consumer = batch_consumer::Config::try_parse_from(consumer)
+        let mut consumer = try_parse_from::<batch_consumer::Config>(consumer)
             .context("settings of batch-consumer")?;
         consumer.contracts = settings.contracts.clone();
         consumer.poll_wait = POLL_WAIT;
         let aggregator = [&["aggregator"][..], &bucket].concat();
-        let mut aggregator = aggregator::Cli::try_parse_from(aggregator)
+        let mut aggregator = try_parse_from::<aggregator::Cli>(aggregator)
             .context("settings of the aggregator")?
             .config;
         aggregator.contracts = settings.contracts.clone();

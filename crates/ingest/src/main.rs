@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use ingest::{Command, Config};
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
@@ -14,7 +13,7 @@ use tokio::runtime;
 const SPARE_THREADS: usize = 1;
 
 fn main() -> ExitCode {
-    let config = Config::parse();
+    let config = service::settings::parse::<Config>();
     if config.command.is_none()
         && let Err(error) = config.check()
     {

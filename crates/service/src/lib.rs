@@ -6,5 +6,6 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod prometheus;
+pub mod settings;
 pub mod stop;
 pub mod terminal;
