@@ -85,7 +85,7 @@ impl<'a> Commit<'a> {
                 let rows = store.write(kind, hour, rows, columns).await?;
                 let events = rows.num_rows() as u64;
                 if let Mode::Finish = self.mode {
-                    let aggregates = Aggregates::of(&rows)?;
+                    let aggregates = Aggregates::of(&rows, kind)?;
                     drop(rows);
                     fold::apply(self.lake, kind, hour, commit, &aggregates).await?;
                 }
@@ -110,8 +110,9 @@ impl<'a> Commit<'a> {
                 continue;
             };
             if key == curated_key(name, hour, commit) && !written.contains(&(name, hour)) {
-                let aggregates = Aggregates::of(&parts::read(self.lake, &key).await?)?;
-                fold::apply(self.lake, self.kind(name)?, hour, commit, &aggregates).await?;
+                let kind = self.kind(name)?;
+                let aggregates = Aggregates::of(&parts::read(self.lake, &key).await?, kind)?;
+                fold::apply(self.lake, kind, hour, commit, &aggregates).await?;
             }
         }
         Ok(())

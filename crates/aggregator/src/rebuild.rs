@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use anyhow::{Context, bail};
 use aws::{Aws, Lake};
 use chrono::TimeDelta;
-use contract::{CURATED, Hour, Kinds, curated_key, raw_hour_of};
+use contract::{CURATED, Hour, Kind, Kinds, curated_key, raw_hour_of};
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::aggregates::Aggregates;
 use lake::key::curated_hour_of;
@@ -181,7 +181,7 @@ impl Rebuild<'_> {
             let kind = self.kinds.get(name);
             let undeclared = || format!("kind `{name}` is not declared: set CONTRACTS");
             let kind = kind.with_context(undeclared)?;
-            let recount = async |upto: u64| self.recount(name, *hour, upto).await;
+            let recount = async |upto: u64| self.recount(kind, *hour, upto).await;
             fold::replace(self.lake, kind, *hour, done, recount).await?;
         }
         self.total.hours = hours.len() as u64;
@@ -189,12 +189,12 @@ impl Rebuild<'_> {
     }
 
     /// Statistics of the hour's parts up to a commit.
-    async fn recount(&self, kind: &str, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
+    async fn recount(&self, kind: &Kind, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
         let mut reads = Vec::new();
-        for part in parts::before(self.lake, kind, hour, upto + 1).await? {
+        for part in parts::before(self.lake, &kind.name, hour, upto + 1).await? {
             reads.push(async move {
                 let rows = parts::read(self.lake, &part.key).await?;
-                anyhow::Ok(Aggregates::of(&rows)?)
+                anyhow::Ok(Aggregates::of(&rows, kind)?)
             });
         }
         let mut reads = stream::iter(reads).buffered(4);
