@@ -76,6 +76,11 @@ impl BodyReader<'_> {
                     line.clear();
                     contract::write_line(&mut line, &event, &received_at, text);
                     intake.lines.append(&line)?;
+                    for unfit in event.omitted {
+                        intake
+                            .rejected
+                            .omit(intake.events + intake.rejected_count(), unfit)?;
+                    }
                     intake.events += 1;
                 }
                 Err(rejection) if alone && rejection.code == Code::TooLarge => {
