@@ -80,15 +80,25 @@ fn time_text_of<'a>(json: &mut Cursor<'a>, kind: &Kind) -> Option<&'a str> {
     }
 }
 
-/// The signals, if each of them is taken.
 fn signals_of<'a>(json: &mut Cursor<'a>, kind: &'a Kind) -> Option<Signals<'a>> {
+    // Two copies of the code, so that a kind whose names stay as sent pays nothing for the others.
+    match &kind.naming {
+        None => signals_named(json, kind, Cow::Borrowed),
+        Some(naming) => signals_named(json, kind, |sent| naming.signal(Cow::Borrowed(sent))),
+    }
+}
+
+/// The signals, if each of them is taken; `named` gives a signal's name of the one that is sent.
+#[inline]
+fn signals_named<'a>(
+    json: &mut Cursor<'a>,
+    kind: &Kind,
+    named: impl Fn(&'a str) -> Cow<'a, str>,
+) -> Option<Signals<'a>> {
     let mut signals: Signals<'a> = Vec::with_capacity(8);
     let mut marks = 0;
     json.object(|json, sent| {
-        let name = match &kind.naming {
-            None => Cow::Borrowed(sent),
-            Some(naming) => naming.signal(Cow::Borrowed(sent)),
-        };
+        let name = named(sent);
         let mark = mark_of(&name);
         let twice = marks & mark != 0
             && signals
