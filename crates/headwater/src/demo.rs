@@ -78,7 +78,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         api_key: &api_key,
         contracts: None,
     };
-    let mut pipeline = Pipeline::start(&settings, listener).await?;
+    let mut pipeline = Pipeline::start(&settings, listener, None).await?;
     println!(
         "ingest, batch-consumer and an embedded SQS and S3 run in this process\n\
          ingest            {}, data in {}",

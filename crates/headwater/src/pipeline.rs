@@ -60,7 +60,8 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts ingest on `listener` and the consumer.
+    /// Makes queues and bucket, and starts ingest on `listener` and the consumer. Probes and the metrics of all services
+    /// are served on `admin`, if it is given.
     ///
     /// # Errors
     ///
@@ -68,6 +69,7 @@ impl Pipeline {
     pub(crate) async fn start(
         settings: &Settings<'_>,
         listener: TcpListener,
+        admin: Option<TcpListener>,
     ) -> anyhow::Result<Pipeline> {
         let cloud = LocalAws::builder()
             .folder(settings.folder)
@@ -92,7 +94,7 @@ impl Pipeline {
         };
         let meter = for_ingest.meter().clone();
         let ingest = RunningService::spawn("ingest", meter, |stop| {
-            ingest::run(configs.ingest, for_ingest, listener, stop)
+            ingest::run(configs.ingest, for_ingest, listener, admin, stop)
         });
         let meter = for_consumer.meter().clone();
         let consumer = RunningService::spawn("batch-consumer", meter, |stop| {

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(Command::Health { live }) = config.command {
         let path = if live { "/livez" } else { "/readyz" };
-        return health::check(config.listen, path).await;
+        return health::check(config.metrics_listen, path).await;
     }
     logging::init(config.log_format);
     let stop = stop::on_signal().context("cannot listen for signals")?;
@@ -49,6 +49,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
             config.listen
         )
     })?;
+    let admin = service::metrics::bind(config.metrics_listen).await?;
     let aws = aws::Aws::connect().await?;
-    ingest::run(config, aws, listener, stop).await
+    ingest::run(config, aws, listener, Some(admin), stop).await
 }

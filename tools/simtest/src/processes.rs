@@ -214,8 +214,7 @@ async fn ingest(
     lock(&fronts)[number] = Some(front);
     // Until its process ends, which also ends this future.
     let _down = Down { fronts, number };
-    ingest::serve(&config, app, connections, &stop).await;
-    Ok(())
+    ingest::serve(&config, app, connections, &stop).await
 }
 
 /// Takes an ingest from its place when its process ends.

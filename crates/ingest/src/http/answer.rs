@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use crate::memory::budget::{Budget, Buffer, Exhausted};
 
 /// Most refused events that an answer lists; `rejected_count` counts them all.
-pub const MAX_LISTED: usize = 10_000;
+pub const MAX_LISTED: usize = 1_000;
 
-/// Most bytes of the list in one answer: 10,000 refused events take less unless their reasons are long.
+/// Most bytes of the list in one answer: 1,000 refused events take less unless their reasons are long.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most bytes that the lists of all answers take together, until clients have read them.
@@ -31,10 +31,10 @@ const FREE_LIST_BYTES: usize = 4 * 1024;
 pub struct Accepted {
     /// Events that are durably in the queue.
     pub accepted: usize,
-    /// The first 10,000 refused events; fewer where their reasons take megabytes.
-    #[schema(max_items = 10000)]
+    /// The first 1,000 refused events; fewer where their reasons take megabytes.
+    #[schema(max_items = 1000)]
     pub rejected: Vec<RejectedEvent>,
-    /// How many events were refused.
+    /// How many events were refused, those that `rejected` does not list among them.
     pub rejected_count: usize,
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws::{CallError, Outgoing, Queue};
 use bytes::Bytes;
 use contract::{Pack, Packer};
+use service::ready::Ready;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
@@ -47,13 +48,29 @@ pub(crate) enum CommitError {
     /// No answer within the time allowed.
     #[error("the queue did not confirm within {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
-    /// The send failed.
+    /// The send failed, and may succeed later.
     #[error("the queue did not take the events")]
     Failed,
+    /// SQS refused the send, and will again until its operator has mended what is wrong: nothing was taken.
+    #[error("the queue refused the events")]
+    Refused,
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
 }
+
+/// What gives the answers to sends, for readiness.
+const SENDS: &str = "sqs:SendMessageBatch";
+
+/// The reason of a service that is not ready after a send that SQS did not confirm.
+const UNCONFIRMED: &str = "queue_unconfirmed";
+
+/// The reason of a service that is not ready, where SQS refuses a call: the queue or its key is gone, or a permission.
+pub(crate) const REFUSED: &str = "queue_refused";
+
+/// How long a failed send makes the service not ready, if no other send follows: a service that gets no events because
+/// it is not ready could not find out that SQS is well again.
+const FAILURE_LASTS: Duration = Duration::from_secs(30);
 
 /// The number of events of a pack, and whether SQS has the pack.
 type PackResult = (usize, Result<(), CommitError>);
@@ -102,14 +119,22 @@ pub(crate) struct PackSender<S> {
     /// Packers that no send uses now. Each has learnt how well the events compress.
     packers: Arc<Mutex<Vec<Packer>>>,
     packing: Packing,
+    /// Told how each send ended.
+    ready: Ready,
 }
 
 /// The packs of one call, and how many bytes of lines they hold.
 type Packed = (Vec<Pack>, usize);
 
 impl<S: Sink> PackSender<S> {
-    pub(crate) fn new(sink: S, send_timeout: Duration, packing: Packing) -> PackSender<S> {
+    pub(crate) fn new(
+        sink: S,
+        send_timeout: Duration,
+        packing: Packing,
+        ready: Ready,
+    ) -> PackSender<S> {
         PackSender {
+            ready,
             sink,
             send_timeout,
             packers: Arc::default(),
@@ -172,12 +197,24 @@ impl<S: Sink> PackSender<S> {
                 started.elapsed()
             );
             metrics::counter!(SEND_FAILURES).increment(messages.len() as u64);
+            self.ready.failed(SENDS, UNCONFIRMED, FAILURE_LASTS);
             let lost = |events| (events, Err(CommitError::TimedOut(self.send_timeout)));
             return events.into_iter().map(lost).collect();
         };
         let failed = results.iter().filter(|result| result.is_err()).count();
+        if failed < results.len() {
+            self.ready.succeeded(SENDS);
+        }
         if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
             metrics::counter!(SEND_FAILURES).increment(failed as u64);
+            if failed == results.len() {
+                let code = if error.is_transient() {
+                    UNCONFIRMED
+                } else {
+                    REFUSED
+                };
+                self.ready.failed(SENDS, code, FAILURE_LASTS);
+            }
             if error.is_transient() {
                 warn!(event = "send_failed", messages = failed, %error, "the queue did not take {failed} messages");
             } else {
@@ -186,7 +223,7 @@ impl<S: Sink> PackSender<S> {
         }
         let results = results
             .into_iter()
-            .map(|result| result.map_err(|_| CommitError::Failed));
+            .map(|result| result.map_err(commit_error));
         events.into_iter().zip(results).collect()
     }
 
@@ -199,6 +236,14 @@ impl<S: Sink> PackSender<S> {
         }
         let packers = self.packers.clone();
         tokio::task::spawn_blocking(move || pack(&packers, &lines)).await?
+    }
+}
+
+fn commit_error(error: CallError) -> CommitError {
+    if error.is_transient() {
+        CommitError::Failed
+    } else {
+        CommitError::Refused
     }
 }
 
@@ -225,11 +270,25 @@ fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
         bytes += line.len();
         let line = std::str::from_utf8(line).map_err(std::io::Error::other)?;
         packs.push(Pack {
-            body: line.trim_end_matches('\n').to_owned(),
+            body: sendable(line.trim_end_matches('\n')),
             events: 1,
         });
     }
     Ok((packs, bytes))
+}
+
+/// The line with what SQS refuses written as JSON escapes. Of the characters that JSON takes unescaped, SQS refuses
+/// U+FFFE and U+FFFF alone; they stand in texts only, where an escape means the same (SQS API reference,
+/// `SendMessageBatch`, read 2026-11-26).
+fn sendable(line: &str) -> String {
+    // Both begin with these two bytes, as do few other characters.
+    let suspect = line.as_bytes().windows(2).any(|two| two == [0xef, 0xbf]);
+    if suspect {
+        line.replace('\u{fffe}', "\\ufffe")
+            .replace('\u{ffff}', "\\uffff")
+    } else {
+        line.to_owned()
+    }
 }
 
 /// The message of a pack; a line of plain JSON needs no attributes.
@@ -353,9 +412,14 @@ mod tests {
         let fake = testing::Fake::default();
         let mut lines = PageBuf::default();
         lines.append(b"{}\n{}\n", 0).unwrap();
-        PackSender::new(fake.clone(), Duration::from_secs(1), Packing::Zstd)
-            .deliver(lines, Instant::now() + Duration::from_secs(1))
-            .await;
+        PackSender::new(
+            fake.clone(),
+            Duration::from_secs(1),
+            Packing::Zstd,
+            Ready::default(),
+        )
+        .deliver(lines, Instant::now() + Duration::from_secs(1))
+        .await;
         let [message] = &fake.messages()[..] else {
             panic!("{} messages", fake.messages().len());
         };
@@ -375,7 +439,7 @@ mod tests {
         }
         fake.fail_message(4);
         let second = Duration::from_secs(1);
-        let delivery = PackSender::new(fake.clone(), second, Packing::None)
+        let delivery = PackSender::new(fake.clone(), second, Packing::None, Ready::default())
             .deliver(lines, Instant::now() + second)
             .await;
         assert_eq!(testing::sends(&fake), [10, 10, 5]);
@@ -386,5 +450,47 @@ mod tests {
         let messages = fake.messages();
         assert_eq!(messages[11].body, "{\"n\":11}");
         assert!(messages.iter().all(|message| message.attributes.is_empty()));
+    }
+
+    #[test]
+    fn characters_that_sqs_refuses_are_escaped() {
+        let text = "{\"a\":\"\u{fffd}\u{fffe}b\u{ffff}\u{10ffff}\"}\n";
+        let (packs, bytes) = one_by_one(text.as_bytes()).unwrap();
+        assert_eq!(bytes, text.len());
+        assert_eq!(
+            packs[0].body,
+            "{\"a\":\"\u{fffd}\\ufffeb\\uffff\u{10ffff}\"}"
+        );
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&packs[0].body), value(text));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_send_says_whether_the_service_is_ready() {
+        let ready = Ready::default();
+        ready.set(true);
+        let fake = testing::Fake::default();
+        let second = Duration::from_secs(1);
+        let sender = PackSender::new(fake.clone(), second, Packing::None, ready.clone());
+        let send = async |count: usize| {
+            let mut lines = PageBuf::default();
+            lines.append("{}\n".repeat(count).as_bytes(), 0).unwrap();
+            let delivery = sender.deliver(lines, Instant::now() + second).await;
+            delivery.outcome(0, count)
+        };
+        fake.fail_message(0);
+        assert_eq!(send(1).await, Err(CommitError::Refused));
+        assert_eq!(ready.reason(), Some(REFUSED));
+        assert_eq!(send(2).await, Err(CommitError::Refused));
+        assert_eq!(ready.reason(), None, "SQS took one of them");
+        assert!(send(1).await.is_err() && !ready.get());
+        tokio::time::advance(FAILURE_LASTS).await;
+        assert!(ready.get(), "nobody has sent since");
+        let hanging = testing::Fake::taking(Duration::from_secs(3600));
+        let sender = PackSender::new(hanging, second, Packing::None, ready.clone());
+        let mut lines = PageBuf::default();
+        lines.append(b"{}\n", 0).unwrap();
+        sender.deliver(lines, Instant::now() + second).await;
+        assert_eq!(ready.reason(), Some(UNCONFIRMED));
     }
 }

@@ -29,7 +29,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let service = ingest::run(config(flags), clients(&cloud), listener, stop.clone());
+        let service = ingest::run(config(flags), clients(&cloud), listener, None, stop.clone());
         Server {
             address,
             cloud,

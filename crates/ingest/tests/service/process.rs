@@ -92,6 +92,7 @@ async fn a_port_in_use_and_an_endpoint_that_is_down_are_said_and_end_in_exit_1()
     let settings = [
         ("API_KEYS", KEY),
         ("LISTEN", "127.0.0.1:0"),
+        ("METRICS_LISTEN", "127.0.0.1:0"),
         ("AWS_ENDPOINT_URL", nobody.as_str()),
     ];
     let output = ingest(&settings).output().unwrap();
@@ -102,7 +103,7 @@ async fn a_port_in_use_and_an_endpoint_that_is_down_are_said_and_end_in_exit_1()
         complaint(&output)
     );
 
-    let output = ingest(&[("LISTEN", &address)])
+    let output = ingest(&[("METRICS_LISTEN", &address)])
         .arg("health")
         .output()
         .unwrap();
@@ -112,9 +113,12 @@ async fn a_port_in_use_and_an_endpoint_that_is_down_are_said_and_end_in_exit_1()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
     let (cloud, endpoint) = cloud().await;
+    let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let admin = admin.local_addr().unwrap().to_string();
     let settings = [
         ("API_KEYS", KEY),
         ("LISTEN", "127.0.0.1:0"),
+        ("METRICS_LISTEN", admin.as_str()),
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
     ];
     let mut running = Running(ingest(&settings).spawn().unwrap());
@@ -142,11 +146,13 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
         .body(VEHICLE);
     assert_eq!(post.send().await.unwrap().status(), 202);
     assert_eq!(queued(&cloud).len(), 1);
-    let health = ingest(&[("LISTEN", &address.to_string())])
-        .arg("health")
-        .output()
-        .unwrap();
-    assert!(health.status.success(), "{}", complaint(&health));
+    for arguments in [&["health"][..], &["health", "--live"]] {
+        let health = ingest(&[("METRICS_LISTEN", &admin)])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(health.status.success(), "{}", complaint(&health));
+    }
 
     // The client's connection stays open and idle: it must not hold the stop up.
     let asked = tokio::time::Instant::now();
