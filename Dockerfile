@@ -44,7 +44,9 @@ COPY LICENSE licences/third-party.txt /usr/share/doc/headwater/
 FROM runtime AS ingest
 COPY --from=builder /src/out/ingest /usr/local/bin/ingest
 ENV LISTEN=0.0.0.0:3000
+ENV METRICS_LISTEN=0.0.0.0:9100
 EXPOSE 3000
+EXPOSE 9100
 HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/ingest", "health"]
 ENTRYPOINT ["/usr/local/bin/ingest"]
 

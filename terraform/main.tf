@@ -63,6 +63,7 @@ module "front" {
   internal            = var.internal
   allowed_cidrs       = var.allowed_cidrs
   port                = local.ports.ingest
+  admin_port          = local.ports.ingest_admin
   domain              = var.domain
   certificate_arn     = var.certificate_arn
   access_logs_bucket  = var.access_logs_bucket
@@ -96,6 +97,7 @@ module "ingest" {
     security_group_id = module.front.security_group_id
     resource_label    = module.front.resource_label
     port              = local.ports.ingest
+    admin_port        = local.ports.ingest_admin
   }
 
   scaling = {

@@ -4,6 +4,7 @@
 locals {
   ports = {
     ingest         = 3000
+    ingest_admin   = 9100
     batch_consumer = 9101
   }
 
@@ -25,6 +26,8 @@ locals {
       QUEUE_NAME = module.queue.name
       # Reached through the load balancer, so not on the loopback address alone.
       LISTEN = "0.0.0.0:${local.ports.ingest}"
+      # For the load balancer's health check; its listener forwards nobody there.
+      METRICS_LISTEN = "0.0.0.0:${local.ports.ingest_admin}"
     })
 
     batch_consumer = merge(local.common, var.batch_consumer.settings, {

@@ -128,8 +128,8 @@ variable "ingest" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "API_KEYS", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, API_KEYS, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "METRICS_LISTEN", "API_KEYS", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, METRICS_LISTEN, API_KEYS, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 

@@ -155,23 +155,36 @@ def image(repo, service):
 def ports(repo):
     front = "terraform/modules/front/variables.tf"
     local = repo.block("terraform/settings.tf", r"^  ports = \{")
-    consumer = repo.code("crates/batch-consumer/src", "METRICS_LISTEN: SocketAddr = SocketAddr::new(…);").split()[-1]
-    ingest = repo.settings("ingest")["LISTEN"].rsplit(":", 1)[1]
-    aggregator = repo.settings("aggregator")["METRICS_LISTEN"].rsplit(":", 1)[1]
-    for service, code in (("ingest", ingest), ("batch-consumer", consumer), ("aggregator", aggregator)):
-        listen = re.search(r"LISTEN: 0\.0\.0\.0:(\d+)", compose_service(repo, service))
+
+    def admin(service):
+        return repo.code(f"crates/{service}/src", "METRICS_LISTEN: SocketAddr = SocketAddr::new(…);").split()[-1]
+
+    for what, service, setting, code, in_terraform, in_front in (
+        ("ports", "ingest", "LISTEN", repo.settings("ingest")["LISTEN"].rsplit(":", 1)[1], "ingest", "port"),
+        ("admin ports", "ingest", "METRICS_LISTEN", admin("ingest"), "ingest_admin", "admin_port"),
+        ("ports", "batch-consumer", "METRICS_LISTEN", admin("batch-consumer"), "batch_consumer", None),
+        (
+            "ports",
+            "aggregator",
+            "METRICS_LISTEN",
+            repo.settings("aggregator")["METRICS_LISTEN"].rsplit(":", 1)[1],
+            None,
+            None,
+        ),
+    ):
+        listen = re.search(rf"^      {setting}: 0\.0\.0\.0:(\d+)", compose_service(repo, service), re.M)
+        exposed = re.findall(r"^EXPOSE (\d+)$", image(repo, service), re.M)
         values = {
             "crates": code,
-            "Dockerfile": part(image(repo, service), r"^EXPOSE (\d+)", "Dockerfile"),
-            "the image's setting": part(image(repo, service), r"^ENV \w*LISTEN=0\.0\.0\.0:(\d+)$", "Dockerfile"),
+            "Dockerfile": code if code in exposed else " and ".join(exposed),
+            "the image's setting": part(image(repo, service), rf"^ENV {setting}=0\.0\.0\.0:(\d+)$", "Dockerfile"),
             "compose.yaml": listen and listen.group(1),
         }
-        in_terraform = re.search(rf"^\s*{service.replace('-', '_')}\s*= (\d+)", local, re.M)
-        if service != "aggregator":
-            values["terraform/settings.tf"] = in_terraform and in_terraform.group(1)
-        if service == "ingest":
-            values[front] = repo.default(front, "port")
-        yield from same(f"ports of {service}", values)
+        if in_terraform:
+            values["terraform/settings.tf"] = part(local, rf"^\s*{in_terraform}\s*= (\d+)", "terraform/settings.tf")
+        if in_front:
+            values[front] = repo.default(front, in_front)
+        yield from same(f"{what} of {service}", values)
 
 
 def commands(repo):
@@ -249,9 +262,13 @@ def routes(repo):
     for path in ("/metrics", "/livez", "/readyz"):
         if any(fnmatch(path, public) for public in re.findall(r'"([^"]+)"', repo.default(front, "public_paths"))):
             yield f"{front} lets {path} through, which is for us alone"
+    probes = repo.all_code("crates/service/src", '.route("…"')
     health = repo.found("terraform/modules/front/main.tf", r'health_check \{\s*path\s*= "([^"]+)"')
-    if health not in known:
-        yield f"the load balancer asks for {health}, which ingest does not serve"
+    if health not in probes:
+        yield f"the load balancer asks for {health}, which the admin port does not serve"
+    port = repo.found("terraform/modules/front/main.tf", r"health_check \{.*?^\s*port\s*= ([\w.]+)$")
+    if port != "var.admin_port":
+        yield f"the load balancer asks {port} for ingest's health, where it shares connections with clients"
 
 
 def timeouts(repo):

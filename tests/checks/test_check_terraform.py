@@ -203,6 +203,14 @@ SPOILT = (
     ("a path that is not served", "terraform/modules/front/variables.tf", '"/v1/*"', '"/v2/*"', "lets /v2/* through"),
     ("the health check's path", "terraform/modules/front/main.tf", '"/livez"', '"/ready"', "asks for /ready,"),
     (
+        "the health check's port",
+        "terraform/modules/front/main.tf",
+        "= var.admin_port",
+        "= var.port",
+        "asks var.port for ingest's health",
+    ),
+    ("ingest's admin port", "localstack/compose.yaml", "0.0.0.0:9100", "0.0.0.0:9109", "admin ports of ingest differ"),
+    (
         "the idle timeout",
         "terraform/modules/front/main.tf",
         "idle_timeout = 25",

@@ -98,12 +98,13 @@ variable "assign_public_ip" {
 }
 
 variable "load_balancer" {
-  description = "Who sends requests to the tasks, and to which port; none for a service that nobody calls. `resource_label` is what ALBRequestCountPerTarget knows the pair of load balancer and target group by."
+  description = "Who sends requests to the tasks, and to which port, and which port it asks for their health; none for a service that nobody calls. `resource_label` is what ALBRequestCountPerTarget knows the pair of load balancer and target group by."
   type = object({
     target_group_arn  = string
     security_group_id = string
     resource_label    = string
     port              = number
+    admin_port        = number
   })
   default = null
 }

@@ -76,7 +76,10 @@ impl Deployment {
         &mut self,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
-        self.service("ingest", "LISTEN", settings).await
+        let address = local(free_port()?);
+        let listen = address.to_string();
+        let settings = [settings, &[("LISTEN", &*listen)]].concat();
+        self.service("ingest", &settings, Some(address)).await
     }
 
     /// Starts a batch consumer and waits until it is ready.
@@ -84,23 +87,22 @@ impl Deployment {
         &mut self,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
-        self.service("batch-consumer", "METRICS_LISTEN", settings)
-            .await
+        self.service("batch-consumer", settings, None).await
     }
 
     async fn service(
         &mut self,
         name: &str,
-        listen: &str,
         settings: &[(&str, &str)],
+        clients: Option<SocketAddr>,
     ) -> anyhow::Result<RunningService> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let admin = local(free_port()?);
         let mut spec = self.spec(name, &[])?;
         let settings = settings.iter().copied();
-        for (name, value) in settings.chain([(listen, address.to_string().as_str())]) {
+        for (name, value) in settings.chain([("METRICS_LISTEN", admin.to_string().as_str())]) {
             spec.variables.push((name.to_owned(), value.to_owned()));
         }
-        RunningService::start(&spec, address).await
+        RunningService::start(&spec, clients.unwrap_or(admin), admin).await
     }
 
     /// Starts a program that ends by itself, such as `aggregator once`.
@@ -177,4 +179,8 @@ impl Deployment {
         }
         .context("cannot clear up after a measurement")
     }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }

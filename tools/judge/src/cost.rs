@@ -33,7 +33,7 @@ impl Cost {
     }
 
     /// What the services at those addresses have counted together:
-    /// `http://127.0.0.1:3000/metrics`.
+    /// `http://127.0.0.1:9100/metrics`.
     ///
     /// # Errors
     ///
