@@ -126,7 +126,7 @@ impl GroupCommit {
 mod tests {
     use super::*;
     use crate::config::Packing;
-    use crate::queue::pack_sender::testing::Fake;
+    use crate::queue::testing::Fake;
 
     fn group_commit(fake: &Fake, linger_ms: u64) -> Arc<GroupCommit> {
         let rules = Rules {
@@ -288,5 +288,35 @@ mod tests {
             commit(group_commit, "{}\n".into()).await,
             Err(CommitError::Stopping)
         );
+    }
+
+    /// A sink that is broken.
+    struct Panicking;
+
+    impl Sink for Panicking {
+        async fn send(&self, _: &[aws::Outgoing]) -> Vec<Result<(), aws::CallError>> {
+            panic!("no sink")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_send_that_panics_breaks_the_task_and_its_watchers_have_its_words() {
+        let rules = Rules {
+            linger: Duration::from_millis(10),
+            max_in_flight: 4,
+            send_timeout: Duration::from_secs(10),
+            packing: Packing::Zstd,
+        };
+        let (counts, ready) = (Arc::default(), Ready::default());
+        let group_commit = Arc::new(GroupCommit::spawn(Panicking, rules, counts, ready));
+        let request = commit(group_commit.clone(), "{}\n".into());
+        let (answer, reason) = tokio::join!(request, group_commit.broken());
+        assert_eq!(answer, Err(CommitError::Failed));
+        let reason = reason.to_string();
+        assert!(
+            reason.contains(r#"the task "send" panicked: no sink"#),
+            "{reason}"
+        );
+        assert!(group_commit.close().await.is_err());
     }
 }

@@ -13,6 +13,7 @@ use tracing::{error, warn};
 
 use crate::config::Packing;
 use crate::memory::pages::PageBuf;
+use crate::queue::plain::one_by_one;
 
 /// More bytes of lines than these are packed off the runtime's own threads: about 1 ms of work.
 const PACK_INLINE_BYTES: usize = 64 * 1024;
@@ -259,38 +260,6 @@ fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
     Ok((packs, bytes))
 }
 
-/// Takes lines from the first on, as many as one batch call takes, each as a message of its own. An event has at most
-/// [`contract::MAX_EVENT_BYTES`], so ten are far within the bytes of a call.
-fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
-    let (mut packs, mut bytes) = (Vec::new(), 0);
-    for line in lines.split_inclusive(|byte| *byte == b'\n') {
-        if packs.len() == aws::MAX_ENTRIES {
-            break;
-        }
-        bytes += line.len();
-        let line = std::str::from_utf8(line).map_err(std::io::Error::other)?;
-        packs.push(Pack {
-            body: sendable(line.trim_end_matches('\n')),
-            events: 1,
-        });
-    }
-    Ok((packs, bytes))
-}
-
-/// The line with what SQS refuses written as JSON escapes. Of the characters that JSON takes unescaped, SQS refuses
-/// U+FFFE and U+FFFF alone; they stand in texts only, where an escape means the same (SQS API reference,
-/// `SendMessageBatch`, read 2026-11-26).
-fn sendable(line: &str) -> String {
-    // Both begin with these two bytes, as do few other characters.
-    let suspect = line.as_bytes().windows(2).any(|two| two == [0xef, 0xbf]);
-    if suspect {
-        line.replace('\u{fffe}', "\\ufffe")
-            .replace('\u{ffff}', "\\uffff")
-    } else {
-        line.to_owned()
-    }
-}
-
 /// The message of a pack; a line of plain JSON needs no attributes.
 fn message(pack: Pack, packing: Packing) -> Outgoing {
     let attributes = if packing == Packing::None {
@@ -305,92 +274,9 @@ fn message(pack: Pack, packing: Packing) -> Outgoing {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    //! A sink that remembers.
-
-    use contract::{Envelope, Unpacker};
-
-    use super::*;
-
-    /// Remembers what it was sent, and fails what it is told to.
-    #[derive(Clone, Default)]
-    pub(crate) struct Fake(Arc<Inner>);
-
-    #[derive(Default)]
-    struct Inner {
-        takes: Duration,
-        calls: Mutex<Vec<Vec<Outgoing>>>,
-        failing: Mutex<Option<usize>>,
-    }
-
-    impl Fake {
-        /// A sink whose every send takes `takes`.
-        pub(crate) fn taking(takes: Duration) -> Fake {
-            Fake(Arc::new(Inner {
-                takes,
-                ..Inner::default()
-            }))
-        }
-
-        /// From the next send on, message number `at` of each call fails.
-        pub(crate) fn fail_message(&self, at: usize) {
-            *self.0.failing.lock().unwrap() = Some(at);
-        }
-
-        /// Messages of all sends.
-        pub(crate) fn messages(&self) -> Vec<Outgoing> {
-            self.0.calls.lock().unwrap().concat()
-        }
-
-        pub(crate) fn calls(&self) -> usize {
-            self.0.calls.lock().unwrap().len()
-        }
-
-        /// Lines of all messages.
-        pub(crate) fn lines(&self) -> usize {
-            let text = |message: &Outgoing| {
-                let envelope = Envelope::read(&message.body, &message.attributes);
-                let text = envelope.text(&mut Unpacker::default()).unwrap();
-                text.into_owned()
-            };
-            let messages = self.messages();
-            messages
-                .iter()
-                .map(|message| text(message).lines().count())
-                .sum()
-        }
-    }
-
-    /// How many messages each send had.
-    pub(crate) fn sends(fake: &Fake) -> Vec<usize> {
-        fake.0.calls.lock().unwrap().iter().map(Vec::len).collect()
-    }
-
-    impl Sink for Fake {
-        async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
-            let failing = *self.0.failing.lock().unwrap();
-            self.0.calls.lock().unwrap().push(messages.to_vec());
-            tokio::time::sleep(self.0.takes).await;
-            let refused = || CallError::NotFound {
-                operation: "sqs:SendMessageBatch",
-                reason: "told to fail".into(),
-            };
-            (0..messages.len())
-                .map(|at| {
-                    if failing == Some(at) {
-                        Err(refused())
-                    } else {
-                        Ok(())
-                    }
-                })
-                .collect()
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::testing;
 
     #[test]
     fn a_request_fails_with_any_pack_that_holds_its_events_and_with_no_other() {
@@ -450,19 +336,6 @@ mod tests {
         let messages = fake.messages();
         assert_eq!(messages[11].body, "{\"n\":11}");
         assert!(messages.iter().all(|message| message.attributes.is_empty()));
-    }
-
-    #[test]
-    fn characters_that_sqs_refuses_are_escaped() {
-        let text = "{\"a\":\"\u{fffd}\u{fffe}b\u{ffff}\u{10ffff}\"}\n";
-        let (packs, bytes) = one_by_one(text.as_bytes()).unwrap();
-        assert_eq!(bytes, text.len());
-        assert_eq!(
-            packs[0].body,
-            "{\"a\":\"\u{fffd}\\ufffeb\\uffff\u{10ffff}\"}"
-        );
-        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        assert_eq!(value(&packs[0].body), value(text));
     }
 
     #[tokio::test(start_paused = true)]

@@ -151,13 +151,19 @@ impl Service {
         }
     }
 
+    /// A new connection to the service.
+    pub(crate) fn connect(&self) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(PIPE_BYTES);
+        self.connections.send(server).unwrap();
+        client
+    }
+
     /// Sends the request, with a `host` as clients have it.
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
         let host = HeaderValue::from_static("ingest");
         request.headers_mut().insert("host", host);
-        let (client, server) = tokio::io::duplex(PIPE_BYTES);
-        self.connections.send(server).unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.unwrap();
+        let stream = TokioIo::new(self.connect());
+        let (mut sender, connection) = http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         let response = sender.send_request(request).await.unwrap();
         Answer::read(response).await
