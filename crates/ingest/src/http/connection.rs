@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -39,12 +40,14 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Serves until the client leaves, or the connection gives way or is drained.
-    pub(crate) async fn serve(self, stream: impl AsyncRead + AsyncWrite) {
+    /// Serves until the client leaves, or the connection gives way or is drained. `first` is what was read of the stream
+    /// already.
+    pub(crate) async fn serve(self, stream: impl AsyncRead + AsyncWrite, first: Bytes) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let unread = Arc::<AtomicBool>::default();
         let stream = Watched {
+            first,
             stream: Box::pin(stream),
             unread: unread.clone(),
         };
@@ -60,10 +63,11 @@ impl Connection {
         let mut connection = pin!(connection);
         let _open = self.fast_path.app.counts.connection();
         let ended = poll_fn(|context| {
-            if self.seat.poll_end(context).is_ready() {
-                return Poll::Ready(None);
+            // First, so that a request that is there already is served before the connection ends.
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                return Poll::Ready(Some(ended));
             }
-            connection.as_mut().poll(context).map(Some)
+            self.seat.poll_end(context).map(|()| None)
         });
         let ended = match ended.await {
             Some(ended) => ended,
@@ -134,6 +138,7 @@ impl Connection {
 
 /// A stream that tells whether the client has yet to read what was written: whether the last write had to wait.
 struct Watched<S> {
+    first: Bytes,
     stream: Pin<Box<S>>,
     unread: Arc<AtomicBool>,
 }
@@ -144,6 +149,11 @@ impl<S: AsyncRead> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let length = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         self.stream.as_mut().poll_read(context, buffer)
     }
 }

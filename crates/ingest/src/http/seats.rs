@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A new connection that has waited this long for its first request gives way to others: the request comes right behind
 /// the connection where a client, or a load balancer, has one to send.
-const NO_REQUEST: Duration = Duration::from_millis(250);
+pub(crate) const NO_REQUEST: Duration = Duration::from_millis(250);
 
 /// A connection that has waited this long for another request gives way to others. Long, because a client that sends
 /// just then finds its connection closed, and a load balancer that keeps connections answers `502` in its stead.
@@ -51,6 +51,8 @@ pub(crate) struct Seats {
 #[derive(Debug, Default)]
 struct Taken {
     last: u64,
+    /// Whether every connection is to end, those to come included.
+    ending: bool,
     seats: BTreeMap<u64, Arc<Shared>>,
 }
 
@@ -133,6 +135,9 @@ impl Seats {
             taken.last += 1;
             let number = taken.last;
             taken.seats.insert(number, shared.clone());
+            if taken.ending {
+                shared.ask(Demand::End);
+            }
             number
         };
         let seat = Seat {
@@ -157,9 +162,11 @@ impl Seats {
         while self.longest_gives_way(Activity::Receiving, SLOW_BODY) {}
     }
 
-    /// Asks every connection to end once it has no request.
+    /// Asks every connection to end once it has no request, also those that take a seat later.
     pub(crate) fn end_all(&self) {
-        for seat in self.taken().seats.values() {
+        let mut taken = self.taken();
+        taken.ending = true;
+        for seat in taken.seats.values() {
             seat.ask(Demand::End);
         }
     }

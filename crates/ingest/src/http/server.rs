@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use service::supervise;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
@@ -16,7 +17,6 @@ use crate::http::accept::Accept;
 use crate::http::connection::{Connection, LAST_WORDS};
 use crate::http::door::{DOOR_PLACES, at_the_door};
 use crate::http::fast_path::FastPath;
-use crate::http::refusal::Refusal;
 use crate::http::seats::{SLOW_BODY, Seats};
 
 /// Pause after an accept that failed, as when the process is out of file descriptors; also the least time for what is
@@ -111,11 +111,10 @@ async fn accept_all(
         let fast_path = fast_path.clone();
         if let Some(seat) = seats.free_seat() {
             let seat = Arc::new(seat);
-            connections.spawn(Connection { seat, fast_path }.serve(stream));
-        } else if let Ok(place) = door.clone().try_acquire_owned() {
+            connections.spawn(Connection { seat, fast_path }.serve(stream, Bytes::new()));
+        } else if let Ok(place) = door.clone().acquire_owned().await {
+            // The semaphore never closes.
             connections.spawn(at_the_door(stream, place, seats.clone(), fast_path));
-        } else {
-            Refusal::TooManyConnections.count();
         }
     }
 }

@@ -113,12 +113,10 @@ async fn a_port_in_use_and_an_endpoint_that_is_down_are_said_and_end_in_exit_1()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
     let (cloud, endpoint) = cloud().await;
-    let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let admin = admin.local_addr().unwrap().to_string();
     let settings = [
         ("API_KEYS", KEY),
         ("LISTEN", "127.0.0.1:0"),
-        ("METRICS_LISTEN", admin.as_str()),
+        ("METRICS_LISTEN", "127.0.0.1:0"),
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
     ];
     let mut running = Running(ingest(&settings).spawn().unwrap());
@@ -129,15 +127,12 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
         started.contains("event=started") && !started.contains(KEY),
         "{started}"
     );
-    let address: SocketAddr = started
-        .split("listen=")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let field = |name: &str| {
+        let rest = started.split(name).nth(1).unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    let address: SocketAddr = field(" listen=").parse().unwrap();
+    let admin = field(" metrics_listen=");
 
     let http = reqwest::Client::new();
     let post = http
