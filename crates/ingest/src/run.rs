@@ -6,7 +6,6 @@ use service::emf::Emf;
 use service::metrics::serve_routes;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::field::display;
 use tracing::info;
 
 use crate::app::App;
@@ -38,7 +37,7 @@ pub async fn run(
     info!(
         event = "started",
         %listen,
-        metrics_listen = admin.as_ref().and_then(|admin| admin.local_addr().ok()).map(display),
+        metrics_listen = admin.as_ref().and_then(|admin| admin.local_addr().ok()).map(tracing::field::display),
         endpoint = aws.endpoint().unwrap_or("AWS"),
         queue = config.queue.queue_name,
         kinds = app.kinds.names(),

@@ -85,6 +85,11 @@ pub(crate) enum Refusal {
         encoding: &'static str,
         reason: String,
     },
+    #[error("the body's {encoding} is past a bound: {reason}")]
+    EncodedPastBound {
+        encoding: &'static str,
+        reason: String,
+    },
     #[error(transparent)]
     NoEvents(#[from] BodyError),
     #[error("too many events wait for the queue: send the same events again later")]
@@ -152,7 +157,9 @@ impl Refusal {
             Refusal::EventTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "too_large"),
             Refusal::BodyTooSlow(_) => (S::REQUEST_TIMEOUT, "body_too_slow"),
             Refusal::BodyBroken(_) => (S::BAD_REQUEST, "body_broken"),
-            Refusal::NotEncoded { .. } => (S::BAD_REQUEST, "invalid_encoding"),
+            Refusal::NotEncoded { .. } | Refusal::EncodedPastBound { .. } => {
+                (S::BAD_REQUEST, "invalid_encoding")
+            }
             Refusal::NoEvents(BodyError::Empty) => (S::BAD_REQUEST, "empty_body"),
             Refusal::NoEvents(BodyError::NotUtf8(_)) => (S::BAD_REQUEST, "not_utf8"),
             Refusal::NoEvents(BodyError::NotJson(_) | BodyError::BreaksOff { .. })

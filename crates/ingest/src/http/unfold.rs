@@ -32,20 +32,19 @@ pub(crate) fn unfold(
         Encoding::Gzip => "gzip",
         Encoding::Zstd => "zstd",
     };
-    let not_encoded = |reason: String| Refusal::NotEncoded {
-        encoding: name,
-        reason,
-    };
     let (mut rest, mut members) = (&body[..], 0);
     let mut piece = vec![0; PIECE_BYTES];
     while !rest.is_empty() || members == 0 {
         members += 1;
         if members > MAX_MEMBERS {
-            return Err(not_encoded(format!(
-                "it has more than {MAX_MEMBERS} parts, each with a head of its own; compress the body as one"
-            )));
+            return Err(Refusal::EncodedPastBound {
+                encoding: name,
+                reason: format!(
+                    "it has more than {MAX_MEMBERS} parts, each with a head of its own; compress the body as one"
+                ),
+            });
         }
-        let mut member = member(encoding, &mut rest).map_err(|error| not_encoded(words(&error)))?;
+        let mut member = member(encoding, &mut rest).map_err(|error| not_unfolded(name, &error))?;
         loop {
             match member.read(&mut piece) {
                 Ok(0) => break,
@@ -54,7 +53,7 @@ pub(crate) fn unfold(
                 }
                 Ok(count) => unfolded.append(&piece[..count])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(not_encoded(words(&error))),
+                Err(error) => return Err(not_unfolded(name, &error)),
             }
         }
     }
@@ -72,16 +71,21 @@ fn member<'r>(encoding: Encoding, rest: &'r mut &[u8]) -> io::Result<Box<dyn Rea
     Ok(Box::new(decoder))
 }
 
-/// The decoder's words, and where they hide it what to send instead.
-fn words(error: &io::Error) -> String {
-    let words = error.to_string();
-    if words.contains("requires too much memory") {
+/// What the decoder's error says of the body.
+fn not_unfolded(encoding: &'static str, error: &io::Error) -> Refusal {
+    let reason = error.to_string();
+    // The one error that a sound frame meets; zstd's words are all that tells it.
+    if reason.contains("requires too much memory") {
         let window = (1 << ZSTD_WINDOW_LOG) / (1024 * 1024);
-        return format!(
-            "its window is larger than {window} MiB; compress with a smaller one, as levels up to 19 without `--long` do"
-        );
+        return Refusal::EncodedPastBound {
+            encoding,
+            reason: format!(
+                "its window is larger than {window} MiB; compress with a smaller one, as levels up to 19 without \
+                 `--long` do"
+            ),
+        };
     }
-    words
+    Refusal::NotEncoded { encoding, reason }
 }
 
 #[cfg(test)]
