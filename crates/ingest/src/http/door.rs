@@ -28,12 +28,11 @@ const PIECE_BYTES: usize = 1024;
 
 /// Serves a connection that found no seat free, or turns it away.
 pub(crate) async fn at_the_door(
-    stream: impl AsyncRead + AsyncWrite + Send,
+    mut stream: Pin<Box<impl AsyncRead + AsyncWrite + Send>>,
     place: OwnedSemaphorePermit,
     seats: Seats,
     fast_path: Arc<FastPath>,
 ) {
-    let mut stream = Box::pin(stream);
     // An answer that comes before the request is an error to some clients; and one that sends nothing needs no seat.
     let mut first = BytesMut::with_capacity(PIECE_BYTES);
     let read = timeout(NO_REQUEST, stream.read_buf(&mut first)).await;

@@ -92,8 +92,9 @@ async fn accept_all(
     let fast_path = Arc::new(FastPath::new(app.clone()));
     let door = Arc::new(Semaphore::new(DOOR_PLACES));
     loop {
+        // Boxed, so that both ways below serve the same type.
         let stream = match source.accept().await {
-            Ok(stream) => stream,
+            Ok(stream) => Box::pin(stream),
             Err(error) => {
                 warn!(
                     event = "accept_failed",
