@@ -32,9 +32,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// the connection where a client, or a load balancer, has one to send.
 pub(crate) const NO_REQUEST: Duration = Duration::from_millis(250);
 
-/// A connection that has waited this long for another request gives way to others. Long, because a client that sends
-/// just then finds its connection closed, and a load balancer that keeps connections answers `502` in its stead.
-const IDLE: Duration = Duration::from_secs(5);
+/// A connection that has waited this long for another request gives way to others. Not sooner, because a client that
+/// sends just then finds its connection closed, and a load balancer that keeps connections answers `502` in its stead.
+/// Not later, because after an outage of SQS the connections of all whose posts hung are idle, and others want seats.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Longest time for a connection that is asked to give way to do so, before whoever wants its seat is answered `503`.
 const PATIENCE: Duration = Duration::from_millis(50);
