@@ -6,5 +6,7 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod prometheus;
+pub mod ready;
 pub mod stop;
+pub mod supervise;
 pub mod terminal;
