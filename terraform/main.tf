@@ -108,7 +108,7 @@ module "batch_consumer" {
   source             = "./modules/service"
   name               = local.names.batch_consumer
   image              = var.images.batch_consumer
-  health_command     = ["/usr/local/bin/batch-consumer", "health"]
+  health_command     = ["/usr/local/bin/batch-consumer", "health", "--live"]
   cpu                = var.batch_consumer.cpu
   memory             = var.batch_consumer.memory
   cpu_architecture   = var.cpu_architecture
