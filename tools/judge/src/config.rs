@@ -199,7 +199,7 @@ impl Config {
         );
         for url in &self.metrics_urls {
             ensure!(
-                url.starts_with("http://"),
+                url.starts_with("http://") || url.starts_with("https://"),
                 "METRICS_URLS: `{url}` is not an address: give http://host:port/metrics"
             );
         }
