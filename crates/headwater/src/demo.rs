@@ -75,6 +75,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     let api_key = SecretString::from(DEV_KEY);
     let settings = Settings {
         folder: &config.data,
+        aws_listen: None,
         api_key: &api_key,
         contracts: None,
     };

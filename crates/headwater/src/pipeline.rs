@@ -1,5 +1,6 @@
 //! Ingest, consumer and aggregator in one process, on the embedded emulation.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const POLL_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Settings<'a> {
     /// Folder for queues and lake.
     pub(crate) folder: &'a Path,
+    /// Where the emulation listens, which the services then name in their logs; `None` if it does not.
+    pub(crate) aws_listen: Option<SocketAddr>,
     pub(crate) api_key: &'a SecretString,
     pub(crate) contracts: Option<PathBuf>,
 }
@@ -73,7 +76,9 @@ impl Pipeline {
             .folder(settings.folder)
             .build()
             .with_context(|| format!("cannot use the folder `{}`", settings.folder.display()))?;
-        let aws = Aws::emulated(cloud.http_client(), cloud.endpoint());
+        let endpoint = settings.aws_listen.map(endpoint_at);
+        let endpoint = endpoint.as_deref().unwrap_or(cloud.endpoint());
+        let aws = Aws::emulated(cloud.http_client(), endpoint);
         aws::setup::create_queues(&aws, QUEUE, DLQ)
             .await
             .context("cannot make the queues")?;
@@ -136,6 +141,14 @@ impl Pipeline {
             ended = &mut self.consumer.task => self.consumer.explain(ended),
         }
     }
+}
+
+/// The URL of an emulation that listens on the address: one that listens on all is on this machine too.
+fn endpoint_at(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
 }
 
 impl RunningService {
@@ -217,5 +230,18 @@ impl Configs {
             consumer,
             aggregator,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint_at;
+
+    #[test]
+    fn the_endpoint_is_the_address_that_is_listened_on() {
+        let at = |address: &str| endpoint_at(address.parse().unwrap());
+        assert_eq!(at("127.0.0.1:4600"), "http://127.0.0.1:4600");
+        assert_eq!(at("0.0.0.0:4600"), "http://127.0.0.1:4600");
+        assert_eq!(at("[::1]:4600"), "http://[::1]:4600");
     }
 }

@@ -38,6 +38,7 @@ pub async fn serve(
     let (listen, aws_listen) = (listener.local_addr()?, aws_listener.local_addr()?);
     let settings = Settings {
         folder: &config.data,
+        aws_listen: Some(aws_listen),
         api_key: &config.api_key,
         contracts: config.contracts.clone(),
     };
