@@ -183,7 +183,7 @@ def commands(repo):
         if service == "aggregator":
             continue
         body = repo.block("terraform/main.tf", rf'^module "{service.replace("-", "_")}" \{{')
-        asked = [program, "health"] + (["--live"] if service == "ingest" else [])
+        asked = [program, "health"] + (["--live"] if service in ("ingest", "batch-consumer") else [])
         if f"health_command     = {json.dumps(asked)}" not in body:
             yield f"terraform/main.tf does not ask `{' '.join(asked)}` whether {service} is well"
     command = repo.found("terraform/modules/schedule/main.tf", r'^  command\s*= \["(\w+)"\]')
@@ -281,7 +281,7 @@ def prefixes(repo):
     code = {repo.code(key, f'const {name}: &str = "…"') for name in ("RAW", "CURATED", "AGGREGATES")}
     code |= {repo.code(lake, f'const {name}: &str = "…"') for name in ("COMMITS", "SCHEMA", "ASIDE")}
     policies = "terraform/policies.tf"
-    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/"})):
+    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", "_letters/"})):
         body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
         allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/(\w+)/\*", body)}
         for listed in re.findall(r"for prefix in \[(.*?)\]", body):
