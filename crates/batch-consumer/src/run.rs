@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::batch::buffers::Buffers;
 use crate::config::Config;
 use crate::metrics::describe;
 use crate::pipeline::work;
@@ -93,6 +94,7 @@ impl Consumer {
                 queue: queue.clone(),
                 dead_letters,
                 lake,
+                buffers: Buffers::default(),
                 outage: outage.clone(),
                 ready: Ready::default(),
                 halt: halt.clone(),

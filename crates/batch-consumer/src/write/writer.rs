@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::batch::batcher::Batch;
+use crate::batch::buffers::Buffers;
 use crate::batch::objects::{CONTENT_TYPE, RawObject, objects};
 use crate::metrics::{
     BATCH_MESSAGES, DEAD_LETTER_FAILURES, DEAD_LETTERS, DELETE_FAILURES, DUPLICATES, MESSAGES,
@@ -44,6 +45,8 @@ pub(crate) struct BatchWriter {
     pub(crate) queue: Queue,
     pub(crate) dead_letters: Queue,
     pub(crate) lake: Lake,
+    /// For the bodies of objects.
+    pub(crate) buffers: Buffers,
     /// Told how writes go.
     pub(crate) outage: Arc<Outage>,
     /// Told how the last write and the last letters went.
@@ -59,7 +62,7 @@ impl BatchWriter {
         counter!(DUPLICATES).increment(batch.duplicates as u64);
         histogram!(BATCH_MESSAGES).record(batch.messages.len() as f64);
         let unsent = self.send_letters(&mut batch).await;
-        let objects = objects(&mut batch);
+        let objects = objects(&mut batch, &self.buffers);
         if planted::has(Defect::DeleteBeforePut) {
             self.delete(&batch.messages.values().collect::<Vec<_>>())
                 .await;
