@@ -80,7 +80,8 @@ mod tests {
         let also = content.clone();
         drop(content);
         assert_eq!(also, &b"content"[..]);
-        assert_ne!(buffers.take(10).as_ptr(), at, "it is still in use");
+        let other = buffers.take(10);
+        assert_ne!(other.as_ptr(), at, "it is still in use");
         drop(also);
         let again = buffers.take(900);
         assert_eq!((again.as_ptr(), again.len()), (at, 0));
