@@ -318,7 +318,7 @@ mod tests {
         }
         assert!(config(&["--batch", "0"]).target.send_options().is_err());
         assert!(
-            config(&["--ingest-url", "https://x", "--api-key", "k"])
+            config(&["--ingest-url", "ftp://x", "--api-key", "k"])
                 .target
                 .client()
                 .is_err()
