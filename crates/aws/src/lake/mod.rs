@@ -188,33 +188,60 @@ impl Lake {
         start_after: Option<&str>,
     ) -> Result<Vec<ObjectInfo>, CallError> {
         let mut objects = Vec::new();
-        let mut token: Option<String> = None;
+        let mut token = None;
         loop {
-            let page = self
-                .s3
-                .list_objects_v2()
-                .bucket(&self.bucket)
-                .prefix(prefix)
-                .set_start_after(start_after.map(str::to_owned))
-                .set_continuation_token(token)
-                .customize()
-                .interceptor(self.meter.attempts(LIST, 0))
-                .send()
-                .await
-                .map_err(|error| self.named(sort(LIST, error), prefix))?;
-            for object in page.contents.unwrap_or_default() {
-                let Some(key) = object.key else { continue };
-                objects.push(ObjectInfo {
-                    key,
-                    size: object.size.unwrap_or_default().max(0) as u64,
-                    etag: object.e_tag.unwrap_or_default(),
-                });
-            }
-            token = page.next_continuation_token;
+            let (page, next) = self.page(prefix, start_after, token).await?;
+            objects.extend(page);
+            token = next;
             if token.is_none() {
                 return Ok(objects);
             }
         }
+    }
+
+    /// The first page of what [`list`](Lake::list) gives: at most 1,000 objects, in one request, and whether more
+    /// objects stand after them. The last key of a page is the `start_after` of the next one.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Lake::list).
+    pub async fn list_page(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+    ) -> Result<(Vec<ObjectInfo>, bool), CallError> {
+        let (page, next) = self.page(prefix, start_after, None).await?;
+        Ok((page, next.is_some()))
+    }
+
+    /// One page, and the token of the next one.
+    async fn page(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        token: Option<String>,
+    ) -> Result<(Vec<ObjectInfo>, Option<String>), CallError> {
+        let page = self
+            .s3
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(prefix)
+            .set_start_after(start_after.map(str::to_owned))
+            .set_continuation_token(token)
+            .customize()
+            .interceptor(self.meter.attempts(LIST, 0))
+            .send()
+            .await
+            .map_err(|error| self.named(sort(LIST, error), prefix))?;
+        let listed = page.contents.unwrap_or_default().into_iter();
+        let objects = listed.filter_map(|object| {
+            Some(ObjectInfo {
+                key: object.key?,
+                size: object.size.unwrap_or_default().max(0) as u64,
+                etag: object.e_tag.unwrap_or_default(),
+            })
+        });
+        Ok((objects.collect(), page.next_continuation_token))
     }
 
     /// Deletes the objects of the keys; a key without an object is no error. One request for each 1,000 keys.

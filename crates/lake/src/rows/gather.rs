@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use contract::{Code, Hour, Kinds, Rejection, parse_line};
+use contract::{Code, Hour, Kinds, Rejection};
 
 use crate::rows::hour_rows::{HourRows, Span};
+use crate::rows::lines::{lines, read_line};
 
 /// Rows by kind and event hour.
 pub type RowsByHour<'k> = BTreeMap<(&'k str, Hour), HourRows<'k>>;
@@ -73,22 +74,14 @@ impl<'k> Gathering<'k> {
         wanted: impl Fn(Hour) -> bool,
         mut left_out: impl FnMut(LeftOut<'_>),
     ) -> Result<(), Rejection> {
-        let mut start = 0;
-        let ends = memchr::memchr_iter(b'\n', body).map(|at| at + 1);
-        let rest = (!body.ends_with(b"\n")).then_some(body.len());
-        for end in ends.chain(rest) {
+        for at in lines(body) {
             let span = Span {
                 input,
-                start: start as u32,
-                end: end as u32,
+                start: at.start as u32,
+                end: at.end as u32,
             };
-            let line = &body[start..end];
-            start = end;
-            if !line.starts_with(b"{") && line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let text = std::str::from_utf8(line).unwrap_or_default();
-            let event = match parse_line(self.kinds, text) {
+            let line = &body[at];
+            let event = match read_line(self.kinds, line) {
                 Ok(event) => event,
                 // A line that names no kind can never be read; one that does waits for its declaration.
                 Err(rejection)
@@ -117,7 +110,7 @@ impl<'k> Gathering<'k> {
                 left_out(LeftOut::Refused {
                     reason: TOO_MANY_COLUMNS,
                     detail: TOO_MANY_COLUMNS_DETAIL,
-                    line: text.trim_end(),
+                    line: String::from_utf8_lossy(line).trim_end(),
                 });
                 continue;
             }

@@ -6,6 +6,7 @@ mod entities;
 mod gather;
 pub(crate) mod hour_rows;
 mod ids;
+pub(crate) mod lines;
 mod values;
 
 pub use columns::{ColumnType, Columns, SignalTypes, signal_of};
