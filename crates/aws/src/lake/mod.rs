@@ -23,6 +23,9 @@ const DELETE: &str = "s3:DeleteObjects";
 /// Most keys of a `DeleteObjects` call (S3 API reference, read 2026-11-26).
 const MAX_DELETE: usize = 1000;
 
+/// Most keys of a `ListObjectsV2` answer (S3 API reference, read 2026-11-26).
+const MAX_LIST: usize = 1000;
+
 /// Most bytes of memory that are set aside for an object's content before it arrives.
 const MAX_RESERVED: usize = 64 * 1024 * 1024;
 
@@ -190,7 +193,7 @@ impl Lake {
         let mut objects = Vec::new();
         let mut token = None;
         loop {
-            let (page, next) = self.page(prefix, start_after, token).await?;
+            let (page, next) = self.page(prefix, start_after, MAX_LIST, token).await?;
             objects.extend(page);
             token = next;
             if token.is_none() {
@@ -199,26 +202,28 @@ impl Lake {
         }
     }
 
-    /// The first page of what [`list`](Lake::list) gives: at most 1,000 objects, in one request, and whether more
-    /// objects stand after them. The last key of a page is the `start_after` of the next one.
+    /// The first `most` objects, at most 1,000, of what [`list`](Lake::list) would give, in one request; and whether
+    /// more objects follow.
     ///
     /// # Errors
     ///
-    /// As [`list`](Lake::list).
-    pub async fn list_page(
+    /// As for [`list`](Lake::list).
+    pub async fn list_some(
         &self,
         prefix: &str,
         start_after: Option<&str>,
+        most: usize,
     ) -> Result<(Vec<ObjectInfo>, bool), CallError> {
-        let (page, next) = self.page(prefix, start_after, None).await?;
-        Ok((page, next.is_some()))
+        let most = most.clamp(1, MAX_LIST);
+        let (objects, token) = self.page(prefix, start_after, most, None).await?;
+        Ok((objects, token.is_some()))
     }
 
-    /// One page, and the token of the next one.
     async fn page(
         &self,
         prefix: &str,
         start_after: Option<&str>,
+        most: usize,
         token: Option<String>,
     ) -> Result<(Vec<ObjectInfo>, Option<String>), CallError> {
         let page = self
@@ -226,6 +231,7 @@ impl Lake {
             .list_objects_v2()
             .bucket(&self.bucket)
             .prefix(prefix)
+            .set_max_keys((most < MAX_LIST).then_some(most as i32))
             .set_start_after(start_after.map(str::to_owned))
             .set_continuation_token(token)
             .customize()
@@ -233,8 +239,8 @@ impl Lake {
             .send()
             .await
             .map_err(|error| self.named(sort(LIST, error), prefix))?;
-        let listed = page.contents.unwrap_or_default().into_iter();
-        let objects = listed.filter_map(|object| {
+        let objects = page.contents.unwrap_or_default().into_iter();
+        let objects = objects.filter_map(|object| {
             Some(ObjectInfo {
                 key: object.key?,
                 size: object.size.unwrap_or_default().max(0) as u64,

@@ -13,6 +13,9 @@ use crate::tail::position::{Arrival, before, before_hour};
 use crate::tail::seen::SeenEvents;
 use crate::tail::settings::{TailCounts, TailSettings};
 
+/// Keys that are listed at a time.
+const PAGE: usize = 1_000;
+
 /// Follows the objects of `raw/` that arrive from a given time on.
 ///
 /// Each object is given once. Objects of one poll come in the order of their keys, which is the order of arrival for
@@ -171,7 +174,7 @@ impl Tail {
     ) -> Result<(Vec<(ObjectInfo, Arrival)>, Option<String>), CallError> {
         let (mut new, mut bytes) = (Vec::new(), 0);
         loop {
-            let (page, more) = self.lake.list_page(RAW, Some(&start)).await?;
+            let (page, more) = self.lake.list_some(RAW, Some(&start), PAGE).await?;
             for object in page {
                 let key = object.key.clone();
                 if let Some(arrival) = self.arrival_if_new(&key) {
