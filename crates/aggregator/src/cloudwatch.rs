@@ -2,7 +2,9 @@
 
 use service::emf::Exported;
 
-use crate::run::{CONFLICTS, DUPLICATES, EVENTS, FAILED_RUNS, REFUSED};
+use crate::run::{
+    COMMIT_HOURS, CONFLICTS, DUPLICATES, EVENTS, FAILED_RUNS, LAG, MORE_VALUES, REFUSED,
+};
 
 /// Metrics sent to CloudWatch after each run.
 pub const EXPORTED: &[Exported] = &[
