@@ -29,6 +29,9 @@ const HOURS_AT_ONCE: usize = 16;
 /// Bytes that are reckoned for each object of a commit that does not tell its bytes.
 const OBJECT_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Names of undeclared signals that have a column, by kind.
+pub(crate) const UNDECLARED_NAMES: &str = "headwater_aggregator_undeclared_names";
+
 /// What to do with the hours of a commit.
 pub(crate) enum Mode {
     /// Write the parts that do not exist yet, and count all parts of the commit in the aggregates.
@@ -104,6 +107,8 @@ impl Commit<'_> {
             let stored = stored.get(&kind.name).cloned().unwrap_or_default();
             let new = new_signals.get(number).map_or(&[][..], Vec::as_slice);
             let of_kind = schema::columns(self.lake, kind, stored, new).await?;
+            let undeclared = metrics::gauge!(UNDECLARED_NAMES, "kind" => kind.name.clone());
+            undeclared.set(of_kind.undeclared() as f64);
             columns.push(Arc::new(of_kind));
         }
         let written = self
@@ -152,19 +157,8 @@ impl Commit<'_> {
             workers: self.workers,
             progress: self.progress,
         };
-        let mut refused = 0;
-        let gathered = gather.run(async |lines| {
-            let mut aside = aside.lock().await;
-            for line in lines {
-                refused += 1;
-                aside
-                    .keep(line.input, &line.reason, &line.detail, &line.line)
-                    .await?;
-            }
-            Ok(())
-        });
-        let gathered = gathered.await?;
-        summary.refused += refused;
+        let gathered = gather.run(aside).await?;
+        summary.refused += gathered.refused;
         summary.objects += gathered.objects;
         summary.missing_objects += gathered.missing;
         if gathered.spilled > 0 {
@@ -239,7 +233,7 @@ impl Commit<'_> {
                 parts: Buckets::new(self.intent.writer.as_u64_pair().1, parts),
                 buckets,
                 earlier,
-                store: &store,
+                store,
                 aside,
                 budget: self.budget,
                 workers: self.workers,
@@ -285,7 +279,6 @@ impl Commit<'_> {
     pub(crate) fn store(&self) -> PartStore<'_> {
         PartStore {
             lake: self.lake,
-            commit: self.intent.commit,
             overwrite: matches!(self.mode, Mode::Rebuild(_)),
         }
     }

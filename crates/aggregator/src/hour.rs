@@ -25,7 +25,7 @@ use crate::workers::Workers;
 const PARTS_AT_ONCE: usize = 4;
 
 /// One kind's hour of a commit.
-pub(crate) struct HourWriter<'a> {
+pub(crate) struct HourWriter<'a, 'l> {
     pub(crate) lake: &'a Lake,
     pub(crate) kinds: &'a Arc<Kinds>,
     /// Place of the kind in [`Kinds::iter`].
@@ -41,8 +41,8 @@ pub(crate) struct HourWriter<'a> {
     pub(crate) buckets: Buckets,
     /// Parts of the hour by earlier commits.
     pub(crate) earlier: Vec<ObjectInfo>,
-    pub(crate) store: &'a PartStore<'a>,
-    pub(crate) aside: &'a Mutex<Aside<'a>>,
+    pub(crate) store: PartStore<'a>,
+    pub(crate) aside: &'a Mutex<Aside<'l>>,
     pub(crate) budget: &'a Budget,
     pub(crate) workers: &'a Workers,
     /// Whether the parts are counted in the aggregates.
@@ -69,7 +69,7 @@ struct Repeats {
     conflicts: Vec<Conflict>,
 }
 
-impl HourWriter<'_> {
+impl HourWriter<'_, '_> {
     /// Writes the hour's parts, and counts them in its aggregates.
     pub(crate) async fn write(
         &self,

@@ -38,10 +38,9 @@ impl FinishedPart {
 }
 
 /// The parts as one commit sees and writes them.
+#[derive(Clone, Copy)]
 pub(crate) struct PartStore<'a> {
     pub(crate) lake: &'a Lake,
-    /// Number of the commit.
-    pub(crate) commit: u64,
     /// Whether a part of this commit that exists is overwritten, or kept as it is.
     pub(crate) overwrite: bool,
 }

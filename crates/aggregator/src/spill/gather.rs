@@ -11,6 +11,7 @@ use contract::{Hour, Kinds, Rejection};
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::rows::{Admission, Buckets, ColumnType, Gathering, KindHour, Refused, too_long};
 
+use crate::parts::aside::Aside;
 use crate::planted_defects;
 use crate::spill::store::{HourBlocks, Sealed, Store};
 use crate::workers::Workers;
@@ -50,11 +51,11 @@ pub(crate) struct Gather<'a> {
 }
 
 /// A line that was refused, as [`Refused`], with the number of its object.
-pub(crate) struct RefusedLine {
-    pub(crate) input: u32,
-    pub(crate) reason: String,
-    pub(crate) detail: String,
-    pub(crate) line: String,
+struct RefusedLine {
+    input: u32,
+    reason: String,
+    detail: String,
+    line: String,
 }
 
 /// What was read.
@@ -65,6 +66,8 @@ pub(crate) struct Gathered {
     /// Objects read, and objects that were gone.
     pub(crate) objects: u64,
     pub(crate) missing: u64,
+    /// Lines that break their contract.
+    pub(crate) refused: u64,
     /// Bytes that went to disk.
     pub(crate) spilled: u64,
 }
@@ -83,23 +86,28 @@ struct Shared {
 }
 
 impl Gather<'_> {
-    /// Reads all inputs. `refused` is told the lines that break their contract, object by object.
+    /// Reads all inputs. Lines that break their contract go to `aside`.
     pub(crate) async fn run(
         &self,
-        mut refused: impl AsyncFnMut(Vec<RefusedLine>) -> anyhow::Result<()>,
+        aside: &tokio::sync::Mutex<Aside<'_>>,
     ) -> anyhow::Result<Gathered> {
         let shared = Arc::new(self.shared());
-        let (mut objects, mut missing) = (0, 0);
-        let reads = self.inputs.iter().enumerate();
-        let reads = reads.map(|(input, key)| self.read(&shared, input as u32, key));
-        let reads: Vec<_> = reads.collect();
+        let (mut objects, mut missing, mut refused) = (0, 0, 0);
+        let mut reads = Vec::new();
+        for (input, key) in self.inputs.iter().enumerate() {
+            reads.push(self.read(&shared, input as u32, key));
+        }
         let mut reads = stream::iter(reads).buffered(self.workers.threads() + READ_AHEAD);
         while let Some(lines) = reads.try_next().await? {
             match lines {
                 Some(lines) => {
                     objects += 1;
-                    if !lines.is_empty() {
-                        refused(lines).await?;
+                    for line in lines {
+                        refused += 1;
+                        let mut aside = aside.lock().await;
+                        aside
+                            .keep(line.input, &line.reason, &line.detail, &line.line)
+                            .await?;
                     }
                 }
                 None => missing += 1,
@@ -128,6 +136,7 @@ impl Gather<'_> {
                 .collect(),
             objects,
             missing,
+            refused,
             spilled: store.spilled(),
             hours: store.into_hours(),
         })

@@ -176,12 +176,12 @@ impl Admission {
     }
 
     /// Whether the signal has a column already.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.names.contains(&name.to_ascii_lowercase())
     }
 
     /// Most signals beside those that may get a column.
-    pub(crate) fn most_new(&self) -> usize {
+    pub fn most_new(&self) -> usize {
         self.most_new
     }
 }
@@ -216,6 +216,11 @@ impl Columns {
     pub fn new(kind: &Kind, types: SignalTypes) -> Columns {
         let declared = declared(kind);
         Columns { declared, types }
+    }
+
+    /// Number of undeclared names that have a column.
+    pub fn undeclared(&self) -> usize {
+        self.types.names().count()
     }
 
     /// The column for values of that type; none for a signal that is neither declared nor in the types: its values

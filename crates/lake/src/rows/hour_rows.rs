@@ -246,7 +246,7 @@ impl HourRows {
                 let values = pick.column_of(of, &r#type.arrow())?;
                 signals.push((field, values));
             } else {
-                pick.into_more(&by_block, name, &mut more);
+                pick.add_more(&by_block, name, &mut more);
             }
         }
         // Every part has the columns of all declared signals, also of those that no event here has.
@@ -339,7 +339,7 @@ impl<'b> Pick<'b> {
     }
 
     /// Adds the values of a signal without a column to those of its rows; a row is its place in the order.
-    fn into_more(
+    fn add_more(
         &self,
         by_block: &HashMap<usize, &ArrayRef>,
         name: &str,
