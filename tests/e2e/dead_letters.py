@@ -76,6 +76,7 @@ field = "probe_id"
 [time]
 field = "at"
 earliest = "2000-01-01T00:00:00Z"
+max_age_days = 10000
 [fields.mode]
 type = "string"
 one_of = ["auto", "manual"]
@@ -210,6 +211,9 @@ def cases(make):
     # In a pack each line names its kind, so this one comes alone.
     twin = make.event("twin", "twin_id").replace('"kind":"twin",', "")
     found.append(Case("ambiguous_kind", twin, (twin, {}), [("twin", twin)]))
+    # A line of a pack was taken once: its age is asked no more.
+    old = make.event(at="2024-06-01T00:00:00Z")
+    found.append(Case("too_old", old, (old, {}), [("probe", old)]))
     many = [make.event(values={"level": 11}) for _ in range(MANY)]
     body = "\n".join([companion(), *many])
     found.append(Case("many_broken_events", body, (body, {}), [("probe", text) for text in many]))

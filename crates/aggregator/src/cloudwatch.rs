@@ -1,8 +1,11 @@
 //! The metrics that CloudWatch gets with `METRICS=emf`.
 
-use service::emf::Exported;
+use service::emf::{Exported, Tell};
 
-use crate::run::{CONFLICTS, DUPLICATES, EVENTS, FAILED_RUNS, REFUSED};
+use crate::commit::UNDECLARED_NAMES;
+use crate::run::{
+    COMMIT_HOURS, CONFLICTS, DUPLICATES, EVENTS, FAILED_RUNS, LAG, MORE_VALUES, REFUSED,
+};
 
 /// Metrics sent to CloudWatch after each run.
 pub const EXPORTED: &[Exported] = &[
@@ -12,5 +15,18 @@ pub const EXPORTED: &[Exported] = &[
     Exported::count("DuplicateEvents", DUPLICATES),
     Exported::count("ConflictingEvents", CONFLICTS),
     Exported::count("RefusedLines", REFUSED),
+    Exported::count("ValuesWithoutColumn", MORE_VALUES),
+    level("CommitHours", COMMIT_HOURS, "Count"),
+    level("UndeclaredNames", UNDECLARED_NAMES, "Count"),
+    level("AggregatorLag", LAG, "Seconds"),
     Exported::AWS_DOLLARS,
 ];
+
+const fn level(name: &'static str, source: &'static str, unit: &'static str) -> Exported {
+    Exported {
+        source,
+        name,
+        unit,
+        tell: Tell::Level,
+    }
+}

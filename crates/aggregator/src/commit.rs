@@ -1,28 +1,36 @@
-//! Carries out a commit: raw objects come in, parts and aggregates go out.
+//! Carries out a commit: raw objects come in, parts and aggregates go out, each hour once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
-use aws::{Lake, ObjectInfo};
-use contract::{CURATED, Hour, Kind, Kinds, curated_key};
+use anyhow::Context;
+use aws::{Condition, Lake, PutOutcome};
+use contract::{Hour, Kind, Kinds};
 use futures::{StreamExt, TryStreamExt, stream};
-use lake::aggregates::Aggregates;
-use lake::key::curated_hour_of;
-use lake::log::{Intent, Summary};
+use lake::key::plan_key;
+use lake::log::{ByHour, Intent, Plan, Summary, of_hour, read_plan};
 use lake::parts;
-use lake::rows::{Columns, Gathering, LeftOut, RowsByHour};
+use lake::rows::{Buckets, Columns, KindHour, admissions};
+use tokio::sync::Mutex;
 
+use crate::budget::Budget;
+use crate::hour::HourWriter;
 use crate::parts::aside::Aside;
 use crate::parts::part_store::PartStore;
-use crate::parts::seen_ids::SeenIds;
-use crate::{fold, schema};
+use crate::put::put;
+use crate::schema;
+use crate::spill::{Gather, Gathered, HourBlocks};
+use crate::workers::Workers;
 
-/// Raw objects that are read ahead.
-const READ_AHEAD: usize = 4;
-/// Hours that are written at the same time.
-const HOURS_AT_ONCE: usize = 4;
+/// Hours that are written at the same time, as far as memory allows.
+const HOURS_AT_ONCE: usize = 16;
+
+/// Bytes that are reckoned for each object of a commit that does not tell its bytes.
+const OBJECT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Names of undeclared signals that have a column, by kind.
+pub(crate) const UNDECLARED_NAMES: &str = "headwater_aggregator_undeclared_names";
 
 /// What to do with the hours of a commit.
 pub(crate) enum Mode {
@@ -32,15 +40,22 @@ pub(crate) enum Mode {
     Rebuild(Range<Hour>),
 }
 
-/// Kind and event hour of each part that a commit has written.
-pub(crate) type Written<'k> = BTreeSet<(&'k str, Hour)>;
+/// What a commit has written.
+#[derive(Default)]
+pub(crate) struct Written {
+    /// Events of each hour in parts of the commit.
+    pub(crate) hours: ByHour,
+    /// Keys of the parts.
+    pub(crate) parts: BTreeSet<String>,
+}
 
 /// A commit to be carried out.
 pub(crate) struct Commit<'a> {
     pub(crate) lake: &'a Lake,
-    pub(crate) kinds: &'a Kinds,
+    pub(crate) kinds: &'a Arc<Kinds>,
     pub(crate) intent: &'a Intent,
-    pub(crate) seen: &'a Mutex<SeenIds>,
+    pub(crate) budget: &'a Budget,
+    pub(crate) workers: &'a Workers,
     /// Told the number of objects read so far.
     pub(crate) progress: &'a (dyn Fn(u64) + Send + Sync),
     pub(crate) mode: Mode,
@@ -48,161 +63,228 @@ pub(crate) struct Commit<'a> {
     pub(crate) taken_over: bool,
 }
 
-impl<'a> Commit<'a> {
-    /// Finishes the commit. Doing so again, or in another process at the same time, gives the same objects: a part
-    /// that exists is kept, and counted as it is.
-    pub(crate) async fn finish(&self) -> anyhow::Result<Summary> {
+impl Commit<'_> {
+    /// Finishes the commit, and tells what it did and how many events it added to each hour. Doing so again, or in
+    /// another process at the same time, gives the same objects: a part that exists is kept, and counted as it is.
+    pub(crate) async fn finish(&self) -> anyhow::Result<(Summary, ByHour)> {
         let mut summary = Summary {
             commits: 1,
             ..Summary::default()
         };
-        let written = self.write_parts(&mut summary).await?;
-        summary.hours = written.len() as u64;
-        if self.taken_over {
-            self.count_others(&written).await?;
-        }
-        Ok(summary)
+        let plan = if self.taken_over {
+            read_plan(self.lake, self.intent.commit).await?
+        } else {
+            None
+        };
+        let written = self.write_parts(&mut summary, plan).await?;
+        Ok((summary, written.hours))
     }
 
-    /// Writes the parts of the commit's hours. In [`Mode::Finish`] each part is counted in its hour's aggregates as
-    /// soon as it is written, so a commit of many hours is not held whole.
-    pub(crate) async fn write_parts(&self, summary: &mut Summary) -> anyhow::Result<Written<'a>> {
-        let (mut by_hour, mut aside) = self.gather(summary).await?;
-        let (store, commit) = (self.store(), self.intent.commit);
-        let dropped = store.drop_earlier(&mut by_hour, summary, &mut aside);
-        dropped.await?;
-        aside.write(self.lake, commit, &self.intent.inputs).await?;
+    /// Writes the parts of the commit's hours, those of [`Mode::Rebuild`] or all. In [`Mode::Finish`] the parts of an hour are counted in its aggregates as soon as
+    /// they are written.
+    pub(crate) async fn write_parts(
+        &self,
+        summary: &mut Summary,
+        plan: Option<Plan>,
+    ) -> anyhow::Result<Written> {
+        let stored = schema::read_all(self.lake, self.kinds).await?;
+        let admissions = admissions(self.kinds, |kind| stored.get(kind));
+        let buckets = self.buckets(plan.as_ref());
+        let aside = Aside::new(self.lake, self.intent.commit, &self.intent.inputs);
+        let aside = Mutex::new(aside);
+        let gathered = self.gather(admissions, buckets, &aside, summary).await?;
+        let Gathered {
+            hours, new_signals, ..
+        } = gathered;
 
-        let columns = self.columns(&by_hour).await?;
-        let mut writes = Vec::new();
-        for ((name, hour), rows) in by_hour {
-            if rows.is_empty() {
-                continue;
-            }
-            let (store, columns) = (&store, &columns[name]);
-            writes.push(async move {
-                let kind = self.kind(name)?;
-                let rows = store.write(kind, hour, rows, columns).await?;
-                let events = rows.num_rows() as u64;
-                if let Mode::Finish = self.mode {
-                    let aggregates = Aggregates::of(&rows)?;
-                    drop(rows);
-                    fold::apply(self.lake, kind, hour, commit, &aggregates).await?;
-                }
-                anyhow::Ok((name, hour, events))
-            });
+        let plan = match (plan, &self.mode) {
+            (Some(plan), _) => plan,
+            (None, Mode::Finish) => self.plan(&hours).await?,
+            (None, Mode::Rebuild(_)) => Plan::default(),
+        };
+        let mut columns = Vec::new();
+        for (number, kind) in self.kinds.iter().enumerate() {
+            let stored = stored.get(&kind.name).cloned().unwrap_or_default();
+            let new = new_signals.get(number).map_or(&[][..], Vec::as_slice);
+            let of_kind = schema::columns(self.lake, kind, stored, new).await?;
+            let undeclared = metrics::gauge!(UNDECLARED_NAMES, "kind" => kind.name.clone());
+            undeclared.set(of_kind.undeclared() as f64);
+            columns.push(Arc::new(of_kind));
         }
-        let mut written = Written::new();
+        let written = self
+            .write_hours(hours, &plan, &columns, buckets, &aside, summary)
+            .await?;
+        aside.into_inner().finish().await?;
+        Ok(written)
+    }
+
+    /// How rows are divided that do not fit into memory. The seed is that of the intent: whoever takes the commit over
+    /// divides its ids alike.
+    fn buckets(&self, plan: Option<&Plan>) -> Buckets {
+        let planned = plan.into_iter().flat_map(|plan| plan.parts.values());
+        let planned = planned.flat_map(BTreeMap::values).copied().max();
+        let bytes = match self.intent.bytes {
+            0 => self.intent.inputs.len() as u64 * OBJECT_BYTES,
+            bytes => bytes,
+        };
+        let wanted = self.budget.buckets(bytes).max(planned.unwrap_or(1));
+        Buckets::new(self.intent.writer.as_u64_pair().1, wanted)
+    }
+
+    async fn gather(
+        &self,
+        admissions: Arc<[lake::rows::Admission]>,
+        buckets: Buckets,
+        aside: &Mutex<Aside<'_>>,
+        summary: &mut Summary,
+    ) -> anyhow::Result<Gathered> {
+        let wanted: Arc<dyn Fn(Hour) -> bool + Send + Sync> = match &self.mode {
+            Mode::Finish => Arc::new(|_| true),
+            Mode::Rebuild(hours) => {
+                let hours = hours.clone();
+                Arc::new(move |hour| hours.contains(&hour))
+            }
+        };
+        let gather = Gather {
+            lake: self.lake,
+            kinds: self.kinds.clone(),
+            admissions,
+            inputs: &self.intent.inputs,
+            wanted,
+            all_must_exist: matches!(self.mode, Mode::Rebuild(_)),
+            buckets,
+            limits: self.budget.waiting(),
+            workers: self.workers,
+            progress: self.progress,
+        };
+        let gathered = gather.run(aside).await?;
+        summary.refused += gathered.refused;
+        summary.objects += gathered.objects;
+        summary.missing_objects += gathered.missing;
+        if gathered.spilled > 0 {
+            tracing::info!(
+                event = "spilled",
+                bytes = gathered.spilled,
+                "the rows did not fit into memory and wait for their hours on disk"
+            );
+        }
+        Ok(gathered)
+    }
+
+    /// The plan, after it is stored; that of another run if that was first.
+    async fn plan(&self, hours: &BTreeMap<KindHour, HourBlocks>) -> anyhow::Result<Plan> {
+        let mut plan = Plan::default();
+        for ((kind, hour), blocks) in hours {
+            let parts = Buckets::new(0, self.budget.parts(blocks.bytes())).count();
+            let of_kind = plan.parts.entry(self.kind(*kind)?.name.clone());
+            of_kind.or_default().insert(hour.to_string(), parts);
+        }
+        let (key, body) = (plan_key(self.intent.commit), serde_json::to_vec(&plan)?);
+        let outcome = put(self.lake, &key, body, None, Condition::IfAbsent).await?;
+        if outcome == PutOutcome::ConditionFailed {
+            let stored = read_plan(self.lake, self.intent.commit).await?;
+            return stored.with_context(|| format!("`{key}` was there and is gone"));
+        }
+        Ok(plan)
+    }
+
+    async fn write_hours(
+        &self,
+        hours: BTreeMap<KindHour, HourBlocks>,
+        plan: &Plan,
+        columns: &[Arc<Columns>],
+        buckets: Buckets,
+        aside: &Mutex<Aside<'_>>,
+        summary: &mut Summary,
+    ) -> anyhow::Result<Written> {
+        let store = self.store();
+        let mut hours_of: BTreeMap<usize, BTreeSet<Hour>> = BTreeMap::new();
+        for (kind, hour) in hours.keys() {
+            hours_of.entry(*kind).or_default().insert(*hour);
+        }
+        // What was planned and has no rows now: if the commit was begun under looser declarations, all events of an
+        // hour may be refused, and its parts exist.
+        let mut without_rows = Vec::new();
+        for (number, kind) in self.kinds.iter().enumerate() {
+            let planned = plan.parts.get(&kind.name).into_iter().flatten();
+            let planned = planned.filter_map(|(hour, parts)| Some((Hour::parse(hour)?, *parts)));
+            for (hour, parts) in planned {
+                if !hours.contains_key(&(number, hour)) && matches!(self.mode, Mode::Finish) {
+                    hours_of.entry(number).or_default().insert(hour);
+                    without_rows.push((number, hour, parts));
+                }
+            }
+        }
+        let mut earlier = BTreeMap::new();
+        for (kind, hours) in hours_of {
+            let name = &self.kind(kind)?.name;
+            let found = parts::before(self.lake, name, hours, self.intent.commit).await?;
+            earlier.extend(found.into_iter().map(|(hour, parts)| ((kind, hour), parts)));
+        }
+        let writer = |at: KindHour, parts: u64, earlier| {
+            anyhow::Ok(HourWriter {
+                lake: self.lake,
+                kinds: self.kinds,
+                kind: at.0,
+                declared: self.kind(at.0)?,
+                hour: at.1,
+                commit: self.intent.commit,
+                inputs: &self.intent.inputs,
+                parts: Buckets::new(self.intent.writer.as_u64_pair().1, parts),
+                buckets,
+                earlier,
+                store,
+                aside,
+                budget: self.budget,
+                workers: self.workers,
+                fold: matches!(self.mode, Mode::Finish),
+            })
+        };
+        // The newest hours first: nobody waits for late events.
+        let with_rows = hours.into_iter().rev().map(|(at, blocks)| {
+            let of_kind = |kind: &Kind| of_hour(&plan.parts, &kind.name, at.1);
+            let parts = self.kind(at.0).ok().and_then(of_kind).unwrap_or(1);
+            (at, parts, Some((blocks, columns[at.0].clone())))
+        });
+        let without_rows = without_rows.into_iter();
+        let without_rows = without_rows.map(|(kind, hour, parts)| ((kind, hour), parts, None));
+        let writes = without_rows.chain(with_rows).map(|(at, parts, rows)| {
+            let writer = writer(at, parts, earlier.remove(&at).unwrap_or_default());
+            async move {
+                let writer = writer?;
+                let done = match rows {
+                    Some((blocks, columns)) => writer.write(blocks, columns).await?,
+                    None => writer.count_existing().await?,
+                };
+                anyhow::Ok((writer.declared.name.clone(), writer.hour, done))
+            }
+        });
         let mut writes = stream::iter(writes).buffered(HOURS_AT_ONCE);
-        while let Some((name, hour, events)) = writes.try_next().await? {
-            summary.events += events;
-            written.insert((name, hour));
+        let mut written = Written::default();
+        while let Some((kind, hour, done)) = writes.try_next().await? {
+            summary.duplicates += done.duplicates;
+            summary.conflicts += done.conflicts;
+            summary.more_values += done.more_values;
+            summary.events += done.events;
+            summary.hours += u64::from(done.events > 0);
+            let of_kind = written.hours.entry(kind).or_default();
+            of_kind.insert(hour.to_string(), done.events);
+            if let Mode::Rebuild(_) = self.mode {
+                written.parts.extend(done.parts);
+            }
         }
         Ok(written)
     }
 
-    /// Counts the parts of this commit that this run has not `written`: if it was begun under looser declarations, all
-    /// events of an hour may be refused now, and the part exists.
-    async fn count_others(&self, written: &Written<'_>) -> anyhow::Result<()> {
-        let commit = self.intent.commit;
-        for ObjectInfo { key, .. } in self.lake.list(CURATED, None).await? {
-            let Some((name, hour)) = curated_hour_of(&key) else {
-                continue;
-            };
-            if key == curated_key(name, hour, commit) && !written.contains(&(name, hour)) {
-                let aggregates = Aggregates::of(&parts::read(self.lake, &key).await?)?;
-                fold::apply(self.lake, self.kind(name)?, hour, commit, &aggregates).await?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn store(&self) -> PartStore<'a> {
+    pub(crate) fn store(&self) -> PartStore<'_> {
         PartStore {
             lake: self.lake,
-            seen: self.seen,
-            commit: self.intent.commit,
             overwrite: matches!(self.mode, Mode::Rebuild(_)),
         }
     }
 
-    fn kind(&self, name: &str) -> anyhow::Result<&'a Kind> {
-        let kind = self.kinds.get(name);
-        kind.with_context(|| format!("kind `{name}` is not declared"))
-    }
-
-    /// The columns of each kind that has rows, after the types of new signals are stored.
-    async fn columns(&self, by_hour: &RowsByHour<'a>) -> anyhow::Result<HashMap<&'a str, Columns>> {
-        let mut signals: BTreeMap<&str, BTreeSet<_>> = BTreeMap::new();
-        for ((kind, _), rows) in by_hour {
-            signals.entry(kind).or_default().extend(rows.signals());
-        }
-        let mut columns = HashMap::new();
-        for (name, signals) in signals {
-            let signals: Vec<_> = signals.into_iter().collect();
-            let of_kind = schema::columns(self.lake, self.kind(name)?, &signals).await?;
-            columns.insert(name, of_kind);
-        }
-        Ok(columns)
-    }
-
-    /// Sorts the events of all inputs into their hours, object by object: the objects are not held.
-    async fn gather(&self, summary: &mut Summary) -> anyhow::Result<(RowsByHour<'a>, Aside)> {
-        let (mut gathering, mut aside) = (Gathering::new(self.kinds), Aside::default());
-        let mut reads = Vec::new();
-        for (at, key) in self.intent.inputs.iter().enumerate() {
-            reads.push(async move { anyhow::Ok((at as u32, key, self.lake.get(key).await?)) });
-        }
-        let mut reads = stream::iter(reads).buffered(READ_AHEAD);
-        while let Some((at, key, object)) = reads.try_next().await? {
-            match (object, &self.mode) {
-                (Some(object), _) => {
-                    summary.objects += 1;
-                    self.add(&mut gathering, (at, key), &object.body, summary, &mut aside)?;
-                }
-                // The object was there a moment ago: without it the parts would lose its events.
-                (None, Mode::Rebuild(_)) => bail!("`{key}` was deleted meanwhile: run it again"),
-                (None, Mode::Finish) => {
-                    summary.missing_objects += 1;
-                    tracing::warn!(event = "raw_missing", object.key = %key, "the object was deleted before it was taken in");
-                }
-            }
-            (self.progress)(summary.objects + summary.missing_objects);
-        }
-        Ok((gathering.finish(), aside))
-    }
-
-    fn add(
-        &self,
-        gathering: &mut Gathering<'a>,
-        (at, key): (u32, &str),
-        body: &[u8],
-        summary: &mut Summary,
-        aside: &mut Aside,
-    ) -> anyhow::Result<()> {
-        let wanted = |hour: Hour| match &self.mode {
-            Mode::Finish => true,
-            Mode::Rebuild(hours) => hours.contains(&hour),
-        };
-        let added = gathering.add(at, body, wanted, |line| match line {
-            LeftOut::Refused {
-                reason,
-                detail,
-                line,
-            } => {
-                summary.refused += 1;
-                aside.keep(reason, detail, key, line);
-            }
-            LeftOut::Duplicate => summary.duplicates += 1,
-            LeftOut::Conflict { id, stays, goes } => {
-                summary.conflicts += 1;
-                aside.keep_conflict(id, &self.intent.inputs[stays.input as usize], goes);
-            }
-        });
-        added.map_err(|error| {
-            anyhow!(
-                "`{key}` holds an event of a kind that is not declared here: {error}; set CONTRACTS to the folder that ingest has, and run again"
-            )
-        })
+    fn kind(&self, number: usize) -> anyhow::Result<&Kind> {
+        let kind = self.kinds.iter().nth(number);
+        kind.context("rows are of a kind that is not declared")
     }
 }

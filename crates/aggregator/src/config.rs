@@ -1,12 +1,12 @@
 //! Settings of the aggregator.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use aws::{CreateSettings, LakeSettings, ObjectInfo};
+use aws::{CreateSettings, LakeSettings};
 use bytesize::ByteSize;
 use chrono::{DateTime, NaiveDate};
 use clap::{Args, Parser, Subcommand};
@@ -14,9 +14,14 @@ use contract::{Hour, Kinds};
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
-/// Bounds of COMMIT_MAX_BYTES. With less, each raw object would be a commit of its own; with more, the ids of an hour
-/// could take more than the 2^31 bytes that Arrow's offsets reach.
-const COMMIT_BYTES: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::gib(1);
+use crate::budget::Budget;
+use crate::workers::Workers;
+
+/// Least MEMORY_LIMIT: with less, an hour would become very many parts.
+const LEAST_MEMORY: ByteSize = ByteSize::mib(64);
+
+/// Least SPILL_LIMIT: less would make commits smaller than memory allows.
+const LEAST_SPILL: ByteSize = ByteSize::gib(1);
 
 /// Turns raw events into deduplicated Parquet and hourly aggregates.
 ///
@@ -38,7 +43,7 @@ pub struct Cli {
 pub enum Command {
     /// Take in all that is new, print a summary and end.
     Once,
-    /// Take in what is new every INTERVAL until stopped.
+    /// Look for what is new every INTERVAL until stopped, and take it in once it is enough or old enough.
     Watch,
     /// Rebuild event hours from `raw/`, as after a lost object or a changed declaration.
     Rebuild {
@@ -49,8 +54,34 @@ pub enum Command {
         #[arg(long, value_parser = parse_hour)]
         to: Hour,
     },
+    /// List the names of undeclared signals that have a column, or take some out to make room for others.
+    Names {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: NamesAction,
+    },
     /// Ask the `watch` on this machine whether its last run succeeded; exit 0 if so.
     Health,
+}
+
+/// What to do with the names of undeclared signals.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NamesAction {
+    /// Print kind, name and type of each, and how many more each kind may have.
+    List {
+        /// Of this kind alone.
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Take names out: later values go to the column `_more`, and other names may take their places.
+    Drop {
+        /// The kind.
+        #[arg(long)]
+        kind: String,
+        /// The names; case does not matter.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
 }
 
 /// Settings of the aggregator; each flag can be given as an environment variable.
@@ -65,12 +96,24 @@ pub struct Config {
     /// Folder with declarations of further kinds (*.toml).
     #[arg(long, env, global = true)]
     pub contracts: Option<PathBuf>,
-    /// Most bytes of raw objects in one commit, which bounds memory: 1 MiB to 1 GiB.
+    /// `watch` commits once so many bytes of parts wait, reckoned as a twelfth of their raw objects.
     #[arg(long, env, default_value = "64MiB", global = true)]
-    pub commit_max_bytes: ByteSize,
-    /// Most raw objects in one commit; at least 1.
-    #[arg(long, env, default_value_t = 2000, global = true)]
-    pub commit_max_objects: usize,
+    pub commit_min_bytes: ByteSize,
+    /// `watch` commits once an event has waited so long; 0s commits what there is in every run.
+    #[arg(long, env, default_value = "15m", value_parser = humantime::parse_duration, global = true)]
+    pub commit_max_age: Duration,
+    /// Memory for events, about; at least 64 MiB. What does not fit waits on disk.
+    #[arg(long, env, default_value = "256MiB", global = true)]
+    pub memory_limit: ByteSize,
+    /// Folder for events that do not fit into memory; by default the system's folder for temporary files.
+    #[arg(long, env, global = true)]
+    pub spill_dir: Option<PathBuf>,
+    /// Most bytes on disk; at least 1 GiB. What does not fit is left for the next commit.
+    #[arg(long, env, default_value = "16GiB", global = true)]
+    pub spill_limit: ByteSize,
+    /// Threads that compute; by default one for each core.
+    #[arg(long, env, global = true)]
+    pub threads: Option<NonZeroUsize>,
     /// List all of `raw/` rather than the last two days, as is done once a day anyway.
     #[arg(long, global = true)]
     pub full: bool,
@@ -119,16 +162,16 @@ impl Config {
     ///
     /// Names the setting, and what it must be.
     pub fn check(&self) -> anyhow::Result<()> {
-        if self.commit_max_objects == 0 {
-            bail!("COMMIT_MAX_OBJECTS must be at least 1");
+        let (memory, spill) = (self.memory_limit, self.spill_limit);
+        if memory < LEAST_MEMORY {
+            bail!("MEMORY_LIMIT is {memory}: set it to {LEAST_MEMORY} at least");
         }
-        let (bytes, least, most) = (
-            self.commit_max_bytes,
-            COMMIT_BYTES.start(),
-            COMMIT_BYTES.end(),
-        );
-        if !COMMIT_BYTES.contains(&bytes) {
-            bail!("COMMIT_MAX_BYTES is {bytes}: set it to {least} at least and {most} at most");
+        if spill < LEAST_SPILL {
+            bail!("SPILL_LIMIT is {spill}: set it to {LEAST_SPILL} at least");
+        }
+        let folder = self.spill_folder();
+        if !folder.is_dir() {
+            bail!("SPILL_DIR (`{}`) must be a folder", folder.display());
         }
         if self.interval < Duration::from_millis(100) {
             let interval = humantime::format_duration(self.interval);
@@ -141,23 +184,17 @@ impl Config {
         Kinds::load(self.contracts.as_deref()).context("cannot load the kinds from CONTRACTS")
     }
 
-    /// Cuts the objects into commits within the bounds; a larger object is a commit of its own.
-    pub(crate) fn cut<'a>(&self, objects: &'a [ObjectInfo]) -> Vec<&'a [ObjectInfo]> {
-        let mut chunks = Vec::new();
-        let (mut start, mut bytes) = (0, 0);
-        for (at, object) in objects.iter().enumerate() {
-            let full = at - start >= self.commit_max_objects
-                || bytes + object.size > self.commit_max_bytes.as_u64();
-            if full && at > start {
-                chunks.push(&objects[start..at]);
-                (start, bytes) = (at, 0);
-            }
-            bytes += object.size;
-        }
-        if start < objects.len() {
-            chunks.push(&objects[start..]);
-        }
-        chunks
+    fn spill_folder(&self) -> PathBuf {
+        self.spill_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.memory_limit.as_u64(), self.spill_folder())
+    }
+
+    pub(crate) fn workers(&self) -> Workers {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Workers::new(self.threads.map_or_else(cores, NonZeroUsize::get))
     }
 }
 
@@ -225,14 +262,9 @@ mod tests {
             ]
         };
         for (line, named) in [
-            (
-                &["aggregator", "--commit-max-bytes=0"][..],
-                "COMMIT_MAX_BYTES",
-            ),
-            (
-                &["aggregator", "--commit-max-objects=0"],
-                "COMMIT_MAX_OBJECTS",
-            ),
+            (&["aggregator", "--memory-limit=1MB"][..], "MEMORY_LIMIT"),
+            (&["aggregator", "--spill-limit=1MB"], "SPILL_LIMIT"),
+            (&["aggregator", "--spill-dir=/no/such"], "SPILL_DIR"),
             (&hours("2026-11-21T05"), "--from"),
         ] {
             let error = Cli::try_parse_from(line).unwrap().check().unwrap_err();
@@ -240,26 +272,5 @@ mod tests {
         }
         let sound = Cli::try_parse_from(hours("2026-11-21T04")).unwrap();
         sound.check().unwrap();
-    }
-
-    #[test]
-    fn commits_are_cut_at_the_bounds_and_hold_at_least_one_object() {
-        let mut config = Config::for_bucket("b");
-        config.commit_max_objects = 3;
-        config.commit_max_bytes = ByteSize(100);
-        let objects: Vec<_> = [60, 60, 500, 1, 1, 1, 1]
-            .iter()
-            .map(|size| ObjectInfo {
-                key: String::new(),
-                size: *size,
-                etag: String::new(),
-            })
-            .collect();
-        let sizes: Vec<_> = config
-            .cut(&objects)
-            .iter()
-            .map(|chunk| chunk.len())
-            .collect();
-        assert_eq!(sizes, [1, 1, 1, 3, 1]);
     }
 }

@@ -1,19 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod budget;
 mod cloudwatch;
 mod commit;
 mod config;
 mod fold;
+mod hour;
 mod log;
+mod names;
 mod parts;
 mod planted_defects;
 mod put;
 mod rebuild;
 mod run;
 mod schema;
+mod spill;
+mod workers;
 
 pub use cloudwatch::EXPORTED;
-pub use config::{Cli, Command, Config};
+pub use config::{Cli, Command, Config, NamesAction};
 pub use lake::log::Summary;
+pub use names::names;
 pub use rebuild::rebuild;
 pub use run::{once, watch};

@@ -16,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// finishes its commit.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 
-// One thread: a run alternates between I/O and computation, and moving its data between threads costs some 6 % of its
-// CPU.
+// One thread for I/O: computation has threads of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -66,6 +65,11 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
             let summary = aggregator::rebuild(config, &aws, from, to, &bar).await?;
             bar.finish_and_clear();
             println!("rebuilt: {summary}");
+            Ok(())
+        }
+        Command::Names { action } => {
+            let printed = aggregator::names(config, &connect(config).await?, &action).await?;
+            print!("{printed}");
             Ok(())
         }
         Command::Once => {

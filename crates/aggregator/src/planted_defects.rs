@@ -8,6 +8,14 @@ pub(crate) fn skip_id_check() -> bool {
     has(Defect::SkipIdCheck)
 }
 
+pub(crate) fn lose_last_spill_block() -> bool {
+    has(Defect::LoseLastSpillBlock)
+}
+
+pub(crate) fn trust_name_order() -> bool {
+    has(Defect::TrustNameOrder)
+}
+
 pub(crate) async fn name_part(lake: &Lake, key: String) -> Result<String, CallError> {
     if has(Defect::FinishUnderNewNames) && lake.head(&key).await?.is_some() {
         return Ok(key.replace("part-0", "part-9"));

@@ -7,24 +7,23 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use aws::{Aws, Lake};
+use anyhow::bail;
+use aws::{Aws, Lake, ObjectInfo};
 use chrono::TimeDelta;
-use contract::{CURATED, Hour, Kinds, curated_key, raw_hour_of};
+use contract::{CURATED, Hour, Kinds, RAW, raw_hour_of};
 use futures::{StreamExt, TryStreamExt, stream};
-use lake::aggregates::Aggregates;
-use lake::key::curated_hour_of;
-use lake::log::{Intent, Log, Summary, intents};
-use lake::parts;
+use lake::key::{commit_of, curated_hour_of};
+use lake::log::{ByHour, Done, Intent, Log, Summary, intents, read_done, read_plan};
 use service::terminal::Progress;
 
+use crate::budget::Budget;
 use crate::commit::{Commit, Mode};
 use crate::config::Config;
-use crate::fold;
+use crate::fold::Fold;
 use crate::log::writer;
-use crate::parts::seen_ids::SeenIds;
+use crate::workers::Workers;
 
 /// Rebuilds the event hours from `from` up to, but not including, `to`.
 ///
@@ -45,14 +44,15 @@ pub async fn rebuild(
     if from >= to {
         bail!("--from must be before --to: no hour lies between");
     }
-    let kinds = config.kinds()?;
+    let kinds = Arc::new(config.kinds()?);
     let lake = aws.lake(&config.lake.lake_bucket);
     let mut rebuild = Rebuild {
         lake: &lake,
         kinds: &kinds,
         hours: from..to,
         earliest: earliest_arrival(&kinds, from),
-        seen: Mutex::default(),
+        budget: config.budget(),
+        workers: config.workers(),
         progress,
         total: Summary::default(),
     };
@@ -61,14 +61,14 @@ pub async fn rebuild(
         let mut log = Log::read(&lake).await?;
         if let Some(intent) = log.unfinished.clone() {
             let commit = rebuild.commit(&intent, Mode::Finish, &|_| {});
-            let summary = commit.finish().await?;
-            writer::finish(&lake, &mut log, &intent, &summary, aws.clock().now()).await?;
+            let (summary, hours) = commit.finish().await?;
+            writer::finish(&lake, &mut log, &intent, &summary, hours, aws.clock().now()).await?;
         }
         if log.done == through {
             break;
         }
-        let intents = intents(&lake, through + 1..=log.done).await?;
-        rebuild.commits(intents).await?;
+        let commits = rebuild.may_hold(through + 1, log.done).await?;
+        rebuild.commits(&commits).await?;
         through = log.done;
     }
     rebuild.aggregates(through).await?;
@@ -85,12 +85,23 @@ fn earliest_arrival(kinds: &Kinds, hour: Hour) -> Hour {
 /// A rebuild under way.
 struct Rebuild<'a> {
     lake: &'a Lake,
-    kinds: &'a Kinds,
+    kinds: &'a Arc<Kinds>,
     hours: Range<Hour>,
     earliest: Hour,
-    seen: Mutex<SeenIds>,
+    budget: Budget,
+    workers: Workers,
     progress: &'a dyn Progress,
     total: Summary,
+}
+
+/// Commits whose marks are read at the same time.
+const READ_AHEAD: usize = 8;
+
+/// A part of the hours.
+struct ExistingPart {
+    kind: String,
+    hour: Hour,
+    key: String,
 }
 
 impl Rebuild<'_> {
@@ -104,31 +115,69 @@ impl Rebuild<'_> {
             lake: self.lake,
             kinds: self.kinds,
             intent,
-            seen: &self.seen,
+            budget: &self.budget,
+            workers: &self.workers,
             progress,
             mode,
             taken_over: true,
         }
     }
 
-    /// Rebuilds the parts of these commits, in order.
-    async fn commits(&mut self, mut intents: Vec<Intent>) -> anyhow::Result<()> {
-        let may_hold = |key: &String| raw_hour_of(key).is_none_or(|hour| hour >= self.earliest);
-        intents.retain(|intent| intent.inputs.iter().any(may_hold));
-        let inputs: usize = intents.iter().map(|intent| intent.inputs.len()).sum();
-        let all = self.total.objects + inputs as u64;
-        let existing = self.parts().await?;
-        for intent in &intents {
-            let mut missing = 0;
-            for key in &intent.inputs {
-                missing += u64::from(self.lake.head(key).await?.is_none());
+    /// The commits from `first` to `last` that may have events of the hours, by the marks that they are done. A mark of
+    /// an older release names no hours.
+    async fn may_hold(&self, first: u64, last: u64) -> anyhow::Result<Vec<u64>> {
+        // A commit that was done before the first object of the hours could arrive has none of them. Marks are in order
+        // of time, up to the clocks of different machines.
+        let arrived = self.earliest.start() - TimeDelta::hours(1);
+        let (mut low, mut high) = (first, last + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let done = read_done(self.lake, middle).await?;
+            if done.is_some_and(|done: Done| done.finished_at < arrived) {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
+        }
+        let marks = (low..=last).map(async |commit| {
+            let done = read_done(self.lake, commit).await?;
+            let hours = done.and_then(|done: Done| done.hours);
+            anyhow::Ok((commit, hours.is_none_or(|hours| self.meets(&hours))))
+        });
+        let marks = stream::iter(marks).buffered(READ_AHEAD);
+        let wanted = marks.try_filter_map(async |(commit, meets)| Ok(meets.then_some(commit)));
+        wanted.try_collect().await
+    }
+
+    fn meets(&self, by_hour: &ByHour) -> bool {
+        let mut hours = by_hour.values().flat_map(|hours| hours.keys());
+        hours.any(|hour| Hour::parse(hour).is_none_or(|hour| self.hours.contains(&hour)))
+    }
+
+    /// Rebuilds the parts of these commits, in order.
+    async fn commits(&mut self, commits: &[u64]) -> anyhow::Result<()> {
+        let may_hold = |key: &String| raw_hour_of(key).is_none_or(|hour| hour >= self.earliest);
+        let mut wanted: Vec<Intent> = Vec::new();
+        for commit in commits {
+            wanted.extend(intents(self.lake, *commit..=*commit).await?);
+        }
+        wanted.retain(|intent| intent.inputs.iter().any(may_hold));
+        let inputs: usize = wanted.iter().map(|intent| intent.inputs.len()).sum();
+        let all = self.total.objects + inputs as u64;
+        let raw = self.raw_objects(&wanted).await?;
+        let existing = self.parts().await?;
+        for intent in &wanted {
+            let missing = intent
+                .inputs
+                .iter()
+                .filter(|key| !raw.contains(*key))
+                .count();
             if missing > 0 {
-                self.total.missing_objects += missing;
+                self.total.missing_objects += missing as u64;
                 tracing::warn!(
                     event = "commit_kept",
                     commit = intent.commit,
-                    "its raw objects have expired: its parts stay as they are"
+                    "the raw objects of the commit have expired: its parts stay as they are"
                 );
                 continue;
             }
@@ -138,11 +187,29 @@ impl Rebuild<'_> {
         Ok(())
     }
 
+    /// Which inputs of the commits exist, by one listing.
+    async fn raw_objects(&self, commits: &[Intent]) -> anyhow::Result<BTreeSet<String>> {
+        let inputs: BTreeSet<&String> = commits.iter().flat_map(|i| &i.inputs).collect();
+        let mut found = BTreeSet::new();
+        let Some(first) = inputs.first() else {
+            return Ok(found);
+        };
+        // A listing begins after its start.
+        let before = first.get(..first.len() - 1).unwrap_or(RAW);
+        let each = |object: ObjectInfo| {
+            if inputs.contains(&object.key) {
+                found.insert(object.key);
+            }
+        };
+        self.lake.list_each(RAW, Some(before), each).await?;
+        Ok(found)
+    }
+
     /// Rebuilds the commit's parts; `existing` are the parts of the hours, of this commit and of others.
     async fn rebuild_parts(
         &self,
         intent: &Intent,
-        existing: &[(String, Hour, String)],
+        existing: &[ExistingPart],
         all: u64,
     ) -> anyhow::Result<Summary> {
         let mut summary = Summary {
@@ -152,56 +219,54 @@ impl Rebuild<'_> {
         let before = self.total.objects;
         let read = move |objects: u64| self.progress.objects(before + objects, all);
         let commit = self.commit(intent, Mode::Rebuild(self.hours.clone()), &read);
-        let written = commit.write_parts(&mut summary).await?;
-        for (kind, hour, key) in existing {
-            let own = *key == curated_key(kind, *hour, intent.commit);
-            if own && !written.contains(&(kind.as_str(), *hour)) {
-                commit.store().empty(key).await?;
+        let plan = read_plan(self.lake, intent.commit).await?;
+        let written = commit.write_parts(&mut summary, plan).await?;
+        for part in existing {
+            let own = commit_of(&part.key) == Some(intent.commit);
+            let is_written = written.parts.contains(&part.key);
+            if own && !is_written {
+                commit.store().empty(&part.key).await?;
             }
         }
         Ok(summary)
     }
 
-    /// Kind, hour and key of all parts of the hours.
-    async fn parts(&self) -> anyhow::Result<Vec<(String, Hour, String)>> {
-        let listed = self.lake.list(CURATED, None).await?;
-        let parts = listed.into_iter().filter_map(|object| {
-            let (kind, hour) = curated_hour_of(&object.key)?;
-            let wanted = self.hours.contains(&hour);
-            wanted.then(|| (kind.to_owned(), hour, object.key.clone()))
-        });
-        Ok(parts.collect())
+    /// All parts of the hours.
+    async fn parts(&self) -> anyhow::Result<Vec<ExistingPart>> {
+        let mut parts = Vec::new();
+        let each = |object: ObjectInfo| {
+            let found = curated_hour_of(&object.key).filter(|(_, hour)| self.hours.contains(hour));
+            let found = found.filter(|_| commit_of(&object.key).is_some());
+            if let Some((kind, hour)) = found.map(|(kind, hour)| (kind.to_owned(), hour)) {
+                parts.push(ExistingPart {
+                    kind,
+                    hour,
+                    key: object.key,
+                });
+            }
+        };
+        self.lake.list_each(CURATED, None, each).await?;
+        Ok(parts)
     }
 
     /// Recounts the aggregates of the hours, also of those whose parts were kept.
     async fn aggregates(&mut self, done: u64) -> anyhow::Result<()> {
         let parts = self.parts().await?.into_iter();
-        let hours: BTreeSet<_> = parts.map(|(kind, hour, _)| (kind, hour)).collect();
+        let hours: BTreeSet<_> = parts.map(|part| (part.kind, part.hour)).collect();
         for (name, hour) in &hours {
-            let kind = self.kinds.get(name);
-            let undeclared = || format!("kind `{name}` is not declared: set CONTRACTS");
-            let kind = kind.with_context(undeclared)?;
-            let recount = async |upto: u64| self.recount(name, *hour, upto).await;
-            fold::replace(self.lake, kind, *hour, done, recount).await?;
+            let Some(kind) = self.kinds.get(name) else {
+                bail!("kind `{name}` is not declared: set CONTRACTS");
+            };
+            let fold = Fold {
+                lake: self.lake,
+                workers: &self.workers,
+                kinds: self.kinds,
+                kind,
+                hour: *hour,
+            };
+            fold.replace(done).await?;
         }
         self.total.hours = hours.len() as u64;
         Ok(())
-    }
-
-    /// Statistics of the hour's parts up to a commit.
-    async fn recount(&self, kind: &str, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
-        let mut reads = Vec::new();
-        for part in parts::before(self.lake, kind, hour, upto + 1).await? {
-            reads.push(async move {
-                let rows = parts::read(self.lake, &part.key).await?;
-                anyhow::Ok(Aggregates::of(&rows)?)
-            });
-        }
-        let mut reads = stream::iter(reads).buffered(4);
-        let mut sum = Aggregates::default();
-        while let Some(part) = reads.try_next().await? {
-            sum.merge(&part);
-        }
-        Ok(sum)
     }
 }

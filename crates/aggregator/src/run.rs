@@ -1,21 +1,23 @@
 //! One run, and `watch`: runs at an interval.
 
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use aws::{Aws, Clock, Lake};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::Kinds;
 use lake::log::{Intent, Log, Summary};
 use service::terminal::Progress;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::budget::Budget;
 use crate::commit::{Commit, Mode};
 use crate::config::Config;
-use crate::log::discover::discover;
+use crate::log::discover::{Found, discover};
 use crate::log::writer;
-use crate::parts::seen_ids::SeenIds;
+use crate::workers::Workers;
 
 /// Runs that failed; a run that succeeds adds 0, so that the metric exists from the first run on.
 pub(crate) const FAILED_RUNS: &str = "headwater_aggregator_failed_runs_total";
@@ -23,9 +25,22 @@ pub(crate) const EVENTS: &str = "headwater_aggregator_events_total";
 pub(crate) const DUPLICATES: &str = "headwater_aggregator_duplicates_total";
 pub(crate) const CONFLICTS: &str = "headwater_aggregator_conflicts_total";
 pub(crate) const REFUSED: &str = "headwater_aggregator_refused_total";
+/// Values of signals that have no column because their kind has its most names.
+pub(crate) const MORE_VALUES: &str = "headwater_aggregator_more_values_total";
+/// Kinds and event hours of the last commit.
+pub(crate) const COMMIT_HOURS: &str = "headwater_aggregator_commit_hours";
+/// Age in seconds of the oldest raw object that waits for a commit after the run; 0 if none does.
+pub(crate) const LAG: &str = "headwater_aggregator_lag_seconds";
+
+/// Bytes of raw objects for each byte of the parts that they become, about: 12.4 for vehicles, measured.
+const RAW_PER_PART: u64 = 12;
+
+/// Most raw objects of a commit, whose intent names them all.
+const MAX_INPUTS: usize = 100_000;
 
 /// Finishes the commit that another run left unfinished, if any, and then commits all raw objects that no commit
-/// names. After `stop` it ends with the commit under way, and leaves the rest for the next run.
+/// names: in one commit, unless they are more than disk and intent can hold. After `stop` it ends with the commit under
+/// way, and leaves the rest for the next run.
 ///
 /// # Errors
 ///
@@ -37,27 +52,35 @@ pub async fn once(
     stop: &CancellationToken,
     progress: &dyn Progress,
 ) -> anyhow::Result<Summary> {
-    run_once(config, aws, stop, progress, &Mutex::default()).await
+    run_once(config, aws, stop, progress, When::Always).await
 }
 
-/// [`once`] with the ids that earlier runs of this process have seen.
+/// When raw objects that wait are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    /// Once they are enough or old enough, as the settings say.
+    Worthwhile,
+}
+
 async fn run_once(
     config: &Config,
     aws: &Aws,
     stop: &CancellationToken,
     progress: &dyn Progress,
-    seen: &Mutex<SeenIds>,
+    when: When,
 ) -> anyhow::Result<Summary> {
     let run = async {
         let run = Run {
-            kinds: config.kinds()?,
+            kinds: Arc::new(config.kinds()?),
             lake: aws.lake(&config.lake.lake_bucket),
             clock: aws.clock(),
+            budget: config.budget(),
+            workers: config.workers(),
             progress,
-            seen,
             writer: Uuid::new_v4(),
         };
-        run.take_in(config, stop).await
+        run.take_in(config, stop, when).await
     };
     let result = run.await;
     metrics::counter!(FAILED_RUNS).increment(result.is_err().into());
@@ -65,21 +88,28 @@ async fn run_once(
 }
 
 struct Run<'a> {
-    kinds: Kinds,
+    kinds: Arc<Kinds>,
     lake: Lake,
     clock: Clock,
+    budget: Budget,
+    workers: Workers,
     progress: &'a dyn Progress,
-    seen: &'a Mutex<SeenIds>,
     /// Names the run in the intents that it writes.
     writer: Uuid,
 }
 
 impl Run<'_> {
-    async fn take_in(&self, config: &Config, stop: &CancellationToken) -> anyhow::Result<Summary> {
+    async fn take_in(
+        &self,
+        config: &Config,
+        stop: &CancellationToken,
+        when: When,
+    ) -> anyhow::Result<Summary> {
         let (lake, clock) = (&self.lake, self.clock);
         let mut total = Summary::default();
         let mut log = Log::read(lake).await?;
         let mut all = 0;
+        let mut lag = TimeDelta::zero();
         'discover: while !stop.is_cancelled() {
             if let Some(intent) = log.unfinished.clone() {
                 all = all.max(total.objects + intent.inputs.len() as u64);
@@ -89,23 +119,27 @@ impl Run<'_> {
             // Objects that land after this listing are left for the next run: under load a run would never end.
             let found = discover(lake, &mut log, clock.now(), config.full).await?;
             all = total.objects + found.len() as u64;
-            for chunk in config.cut(&found) {
-                if stop.is_cancelled() {
+            let mut waiting = &found[..];
+            while !waiting.is_empty() && !stop.is_cancelled() {
+                let now = clock.now();
+                if when == When::Worthwhile && !is_worthwhile(config, waiting, now) {
                     break;
                 }
-                let inputs = chunk.iter().map(|object| object.key.clone()).collect();
-                let Some(intent) =
-                    writer::begin(lake, &log, self.writer, inputs, clock.now()).await?
-                else {
+                let (chunk, rest) = waiting.split_at(fitting(config, waiting));
+                let begun = writer::begin(lake, &log, self.writer, chunk, now).await?;
+                let Some(intent) = begun else {
                     // Another run began this commit, perhaps with the same objects.
                     log = Log::read(lake).await?;
                     continue 'discover;
                 };
                 self.finish(&mut log, &intent, &mut total, all).await?;
+                waiting = rest;
             }
+            lag = age(waiting, clock.now());
             break;
         }
         writer::save(lake, &log).await?;
+        metrics::gauge!(LAG).set(lag.as_seconds_f64());
         Ok(total)
     }
 
@@ -123,15 +157,17 @@ impl Run<'_> {
             lake: &self.lake,
             kinds: &self.kinds,
             intent,
-            seen: self.seen,
+            budget: &self.budget,
+            workers: &self.workers,
             progress: &read,
             mode: Mode::Finish,
             taken_over: intent.writer != self.writer,
         };
         let finished = commit.finish().await;
-        let summary =
+        let (summary, hours) =
             finished.with_context(|| format!("cannot finish commit {}", intent.commit))?;
-        writer::finish(&self.lake, log, intent, &summary, self.clock.now()).await?;
+        let now = self.clock.now();
+        writer::finish(&self.lake, log, intent, &summary, hours, now).await?;
         tracing::info!(
             event = "commit",
             commit = intent.commit,
@@ -153,7 +189,34 @@ impl Run<'_> {
     }
 }
 
+/// Age of the oldest of the objects; 0 if there is none.
+fn age(objects: &[Found], now: DateTime<Utc>) -> TimeDelta {
+    let oldest = objects.iter().map(Found::arrived).min();
+    oldest.map_or(TimeDelta::zero(), |oldest| {
+        (now - oldest).max(TimeDelta::zero())
+    })
+}
+
+/// Whether enough objects wait for a commit, or one has waited long enough.
+fn is_worthwhile(config: &Config, objects: &[Found], now: DateTime<Utc>) -> bool {
+    let bytes: u64 = objects.iter().map(|object| object.size).sum();
+    let max_age = TimeDelta::from_std(config.commit_max_age).unwrap_or(TimeDelta::MAX);
+    bytes / RAW_PER_PART >= config.commit_min_bytes.as_u64() || age(objects, now) >= max_age
+}
+
+/// How many of the objects one commit takes: their rows must fit on the disk, where they take less than as JSON.
+fn fitting(config: &Config, objects: &[Found]) -> usize {
+    let mut bytes = 0;
+    let fits = |object: &&Found| {
+        bytes += object.size;
+        bytes <= config.spill_limit.as_u64()
+    };
+    let fitting = objects.iter().take(MAX_INPUTS).take_while(fits).count();
+    fitting.max(1)
+}
+
 fn count(summary: &Summary) {
+    metrics::gauge!(COMMIT_HOURS).set(summary.hours as f64);
     for (name, value) in [
         ("headwater_aggregator_commits_total", summary.commits),
         ("headwater_aggregator_objects_total", summary.objects),
@@ -161,13 +224,15 @@ fn count(summary: &Summary) {
         (DUPLICATES, summary.duplicates),
         (CONFLICTS, summary.conflicts),
         (REFUSED, summary.refused),
+        (MORE_VALUES, summary.more_values),
         ("headwater_aggregator_hours_total", summary.hours),
     ] {
         metrics::counter!(name).increment(value);
     }
 }
 
-/// Runs [`once`] every [`Config::interval`] until `stop`, and returns the sum of all runs. After each run `ran` is
+/// Looks every [`Config::interval`] for raw objects until `stop`, commits them once they are worth it, and returns the
+/// sum of all runs. After each run `ran` is
 /// told whether it succeeded; a run that fails is logged, and the next run tries again.
 pub async fn watch(
     config: &Config,
@@ -176,7 +241,6 @@ pub async fn watch(
     ran: impl Fn(bool),
 ) -> Summary {
     let mut total = Summary::default();
-    let seen = Mutex::default();
     let mut interval = tokio::time::interval(config.interval.max(Duration::from_millis(100)));
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -185,7 +249,7 @@ pub async fn watch(
             () = stop.cancelled() => return total,
             _ = interval.tick() => {}
         }
-        let result = run_once(config, aws, stop, &(), &seen).await;
+        let result = run_once(config, aws, stop, &(), When::Worthwhile).await;
         ran(result.is_ok());
         match result {
             Ok(summary) => total.add(&summary),

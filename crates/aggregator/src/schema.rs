@@ -1,35 +1,78 @@
 //! Keeps the types of undeclared signals in `_schema/<kind>.json`.
 
+use std::collections::HashMap;
+
+use anyhow::Context;
 use aws::{Condition, Lake, PutOutcome};
-use contract::Kind;
+use contract::{Kind, Kinds};
+use futures::{StreamExt, TryStreamExt, stream};
 use lake::key::schema_key;
 use lake::rows::{ColumnType, Columns, SignalTypes};
 
 use crate::put::put;
 
-/// The kind's columns, after the types of new `signals` are stored. Entries never change, so runs that add some at the
-/// same time agree.
+/// The stored types of each kind that has some, by the kind's name.
+pub(crate) async fn read_all(
+    lake: &Lake,
+    kinds: &Kinds,
+) -> anyhow::Result<HashMap<String, SignalTypes>> {
+    let reads: Vec<_> = kinds.iter().map(|kind| read(lake, &kind.name)).collect();
+    let names = kinds.iter().map(|kind| kind.name.clone());
+    let read: Vec<_> = stream::iter(reads).buffered(8).try_collect().await?;
+    let stored = names.zip(read);
+    Ok(stored
+        .filter_map(|(name, stored)| Some((name, stored?.0)))
+        .collect())
+}
+
+/// The stored types of a kind and the ETag of their object; none if nothing is stored.
+pub(crate) async fn read(lake: &Lake, kind: &str) -> anyhow::Result<Option<(SignalTypes, String)>> {
+    let key = schema_key(kind);
+    let Some(object) = lake.get(&key).await? else {
+        return Ok(None);
+    };
+    // Replaced by other types, columns of earlier and later parts would differ.
+    let types = serde_json::from_slice(&object.body).with_context(|| {
+        format!("cannot read `{key}`: restore an earlier version of it, or run the release that wrote it")
+    })?;
+    Ok(Some((types, object.etag)))
+}
+
+/// The kind's columns, after the types of new signals are stored, as far as the kind may have more. `stored` are the
+/// types as they were read.
 pub(crate) async fn columns(
     lake: &Lake,
     kind: &Kind,
-    signals: &[(String, ColumnType)],
+    stored: SignalTypes,
+    new: &[(String, ColumnType)],
 ) -> anyhow::Result<Columns> {
-    let key = schema_key(&kind.name);
+    let new = || new.iter().map(|(name, r#type)| (name.as_str(), *r#type));
+    if !stored.clone().add(kind, new()) {
+        return Ok(Columns::new(kind, stored));
+    }
+    let types = change(lake, &kind.name, |types| types.add(kind, new())).await?;
+    Ok(Columns::new(kind, types))
+}
+
+/// Changes the stored types of a kind; `with` says whether it has changed anything. Returns the types that are stored
+/// then.
+pub(crate) async fn change(
+    lake: &Lake,
+    kind: &str,
+    with: impl Fn(&mut SignalTypes) -> bool,
+) -> anyhow::Result<SignalTypes> {
     loop {
-        let (mut types, condition) = match lake.get(&key).await? {
-            // An object that is not ours to read is replaced: the types then follow the data.
-            Some(object) => (
-                serde_json::from_slice::<SignalTypes>(&object.body).unwrap_or_default(),
-                Condition::IfMatch(object.etag),
-            ),
+        let (mut types, condition) = match read(lake, kind).await? {
+            Some((types, etag)) => (types, Condition::IfMatch(etag)),
             None => (SignalTypes::default(), Condition::IfAbsent),
         };
-        if types.add(kind, signals) {
-            let body = serde_json::to_vec_pretty(&types)?;
-            if put(lake, &key, body, None, condition).await? == PutOutcome::ConditionFailed {
-                continue;
-            }
+        if !with(&mut types) {
+            return Ok(types);
         }
-        return Ok(Columns::new(kind, types));
+        let body = serde_json::to_vec_pretty(&types)?;
+        let outcome = put(lake, &schema_key(kind), body, None, condition).await?;
+        if outcome != PutOutcome::ConditionFailed {
+            return Ok(types);
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 mod common;
 
+use aggregator::NamesAction;
 use aws::{Aws, Clock, Condition};
-use common::{BUCKET, TestLake, cell, once, vehicle};
+use common::{BUCKET, TestLake, cell, once, vehicle, vehicle_of};
 
 const NOON: &str = "2026-11-20T12:30:00Z";
 
@@ -246,78 +247,140 @@ async fn lines_that_cannot_be_read_are_kept_with_their_reason() {
     assert_eq!(kept.matches("invalid_json").count(), 2, "{kept}");
 }
 
+fn gets(lake: &TestLake) -> u64 {
+    lake.aws.meter().usage()["s3:GetObject"].requests
+}
+
 #[tokio::test]
-async fn commits_are_cut_to_size_and_later_runs_read_only_what_is_new() {
+async fn a_run_is_one_commit_and_later_runs_read_only_what_is_new() {
     let mut lake = TestLake::new().await;
-    lake.config.commit_max_objects = 2;
+    let event = |id: &str, time| vehicle(id, time, r#"{"engine_rpm":1}"#);
     for at in 0..5 {
-        lake.land(
-            NOON,
-            &[vehicle(
-                &format!("e{at}"),
-                "2026-11-20T12:10:00Z",
-                r#"{"engine_rpm":1}"#,
-            )],
-        )
-        .await;
+        lake.land(NOON, &[event(&format!("e{at}"), "2026-11-20T12:10:00Z")])
+            .await;
     }
     let summary = lake.once().await;
-    assert_eq!((summary.commits, summary.events, summary.hours), (3, 5, 3));
-    lake.land(
-        NOON,
-        &[vehicle(
-            "new",
-            "2026-11-20T13:10:00Z",
-            r#"{"engine_rpm":1}"#,
-        )],
-    )
-    .await;
-    let gets = || lake.aws.meter().usage()["s3:GetObject"].requests;
-    let before = gets();
+    assert_eq!((summary.commits, summary.events, summary.hours), (1, 5, 1));
+    lake.land(NOON, &[event("new", "2026-11-20T13:10:00Z")])
+        .await;
+    let before = gets(&lake);
     assert_eq!(lake.once().await.objects, 1);
-    let gets = gets() - before;
-    assert!(
-        gets <= 6,
-        "checkpoint, intent at most, the one object, schema and aggregates: {gets}"
+    let gets = gets(&lake) - before;
+    assert_eq!(
+        gets, 4,
+        "the checkpoint, the one object, the types of two kinds; nothing of an hour that is new"
     );
 }
 
 #[tokio::test]
-async fn of_the_parts_that_a_run_wrote_only_those_with_an_id_in_common_are_read_again() {
+async fn a_large_part_is_read_again_only_if_it_may_have_an_id_in_common() {
     let mut lake = TestLake::new().await;
-    lake.config.commit_max_objects = 1;
-    for id in ["a", "b", "c", "d", "b"] {
-        let event = vehicle(id, "2026-11-20T12:10:00Z", r#"{"engine_rpm":1}"#);
-        lake.land(NOON, &[event]).await;
+    let event = |id: u32| {
+        vehicle(
+            &format!("id-{id}"),
+            "2026-11-20T12:10:00Z",
+            r#"{"engine_rpm":1}"#,
+        )
+    };
+    let many: Vec<_> = (0..20_000).map(event).collect();
+    lake.land(NOON, &many).await;
+    assert_eq!(lake.once().await.events, 20_000);
+    let mut reads = Vec::new();
+    for ids in [20_000..20_001, 5..6, 20_001..20_002] {
+        lake.land(NOON, &ids.map(event).collect::<Vec<_>>()).await;
+        let before = gets(&lake);
+        lake.once().await;
+        reads.push(gets(&lake) - before);
     }
-    let summary = lake.once().await;
-    assert_eq!((summary.events, summary.duplicates), (4, 1));
-    let gets = lake.aws.meter().usage()["s3:GetObject"].requests;
-    // The checkpoint, five raw objects, the types five times, an hour's aggregates four times.
-    assert_eq!(gets, 1 + 5 + 5 + 4 + 1, "and the part that has `b`");
+    // The checkpoint, the new object, the types of two kinds, the end of the large part, and the aggregates.
+    assert_eq!(reads[0], 6);
+    assert_eq!(
+        reads[1],
+        6 + 1,
+        "the part, the small part of before, no aggregates"
+    );
+    assert_eq!(reads[2], 6 + 1, "and the small part");
+    assert_eq!(lake.curated().await.len(), 20_002);
 }
 
 #[tokio::test]
-async fn an_hour_has_so_many_columns_of_undeclared_signals_and_no_more() {
+async fn an_hour_that_does_not_fit_into_memory_becomes_several_parts() {
+    let mut whole = TestLake::new().await;
+    let mut divided = TestLake::new().await;
+    divided.config.memory_limit = bytesize::ByteSize::kib(64);
+    let event = |id: u32| {
+        let payload = format!("{{\"engine_rpm\":{},\"extra\":{id}}}", id % 97);
+        let (vehicle, id) = (format!("veh-{}", id % 7), format!("id-{}", id % 900));
+        vehicle_of(&vehicle, &id, "2026-11-20T12:10:00Z", &payload)
+    };
+    let first: Vec<_> = (0..1_000).map(event).collect();
+    let second: Vec<_> = (950..1_200).map(event).collect();
+    let mut summaries = Vec::new();
+    for lake in [&mut whole, &mut divided] {
+        lake.land(NOON, &first[..500]).await;
+        lake.land(NOON, &first[500..]).await;
+        lake.once().await;
+        lake.land(NOON, &second).await;
+        summaries.push(lake.once().await);
+    }
+    assert_eq!(summaries[0], summaries[1]);
+    assert_eq!(whole.curated().await, divided.curated().await);
+    assert_eq!(whole.aggregates().await, divided.aggregates().await);
+    let parts = divided.keys("curated/");
+    assert!(parts.len() > 8, "{parts:?}");
+    assert_eq!(lake::key::commit_of(&parts[0]), Some(1));
+}
+
+#[tokio::test]
+async fn names_past_the_bound_of_a_kind_go_to_one_column_and_no_event_is_left_out() {
     let mut lake = TestLake::new().await;
-    let mut events: Vec<String> = (0..10)
-        .map(|at| {
-            let signals: Vec<String> = (0..64).map(|n| format!("\"s{at}_{n}\":1")).collect();
+    let events = |from: usize| -> Vec<String> {
+        let event = |at: usize| {
+            let signals: Vec<String> = (0..64).map(|n| format!("\"s{at}_{n}\":{n}")).collect();
             let payload = format!("{{{}}}", signals.join(","));
             vehicle(&format!("e{at}"), "2026-11-20T12:10:00Z", &payload)
-        })
-        .collect();
-    events.push(vehicle(
-        "declared",
-        "2026-11-20T12:11:00Z",
-        r#"{"engine_rpm":1,"s0_1":2}"#,
-    ));
-    lake.land(NOON, &events).await;
+        };
+        (from..from + 10).map(event).collect()
+    };
+    lake.land(NOON, &events(0)).await;
     let summary = lake.once().await;
-    assert_eq!((summary.events, summary.refused), (9, 2));
-    let kept = String::from_utf8(lake.read(&lake.keys("_aside/")[0]).await).unwrap();
-    assert_eq!(kept.matches("too_many_columns").count(), 2, "{kept}");
-    assert!(kept.contains("e8") && kept.contains("e9"), "{kept}");
+    assert_eq!((summary.events, summary.refused), (10, 0));
+    assert_eq!(summary.more_values, 2 * 64);
+    lake.land(NOON, &events(10)).await;
+    // The same events once more are repeats, also where their values stand in the one column.
+    lake.land(NOON, &events(0)).await;
+    let summary = lake.once().await;
+    assert_eq!(
+        (summary.events, summary.duplicates, summary.conflicts),
+        (10, 10, 0)
+    );
+    assert_eq!(summary.more_values, 10 * 64);
+    let keys = lake.keys("curated/");
+    let rows = lake.parquet(&keys[1]).await;
+    let more = rows.column_by_name("_more").unwrap();
+    let more = arrow::array::AsArray::as_string::<i32>(more).value(0);
+    assert!(more.starts_with("{\"s10_0\":0.0,"), "{more}");
+    assert_eq!(
+        rows.num_columns(),
+        5 + 11 + 1,
+        "declared signals and the one column"
+    );
+
+    let names = async |action| aggregator::names(&lake.config, &lake.aws, &action).await;
+    let kind = || "vehicle".to_owned();
+    let listed = names(NamesAction::List { kind: None }).await.unwrap();
+    assert!(
+        listed.contains("vehicle: 512 undeclared names, room for 0 more"),
+        "{listed}"
+    );
+    let drop = |name: &str| NamesAction::Drop {
+        kind: kind(),
+        names: vec![name.to_owned()],
+    };
+    let error = names(drop("nothing")).await.unwrap_err();
+    assert!(error.to_string().contains("names list"), "{error}");
+    let dropped = names(drop("S0_1")).await.unwrap();
+    assert!(dropped.contains("room for 1 more"), "{dropped}");
 }
 
 #[tokio::test]

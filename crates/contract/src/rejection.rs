@@ -41,6 +41,8 @@ pub enum Code {
     TimestampWithoutZone,
     /// A timestamp too far in the past or the future to be true.
     TimestampOutOfRange,
+    /// A timestamp further back than the kind's [`TimeRule::max_age`](crate::TimeRule::max_age), in an event as sent.
+    TooOld,
     /// A signal that is an object or an array.
     NestedSignal,
     /// An event without any signal.
@@ -69,6 +71,7 @@ impl Code {
             Code::InvalidTimestamp => "invalid_timestamp",
             Code::TimestampWithoutZone => "timestamp_without_zone",
             Code::TimestampOutOfRange => "timestamp_out_of_range",
+            Code::TooOld => "too_old",
             Code::NestedSignal => "nested_signal",
             Code::NoSignals => "no_signals",
             Code::TooManySignals => "too_many_signals",

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 const QUEUE: &str = "headwater-events";
 
 fn event(n: usize) -> String {
+    let minute = chrono::Utc::now().format("%FT%H:%M");
     format!(
-        r#"{{"timestamp":"2025-10-04T12:34:56.{n:03}Z","vehicle_id":"veh-{n}","can_id":"0x1F0","payload":{{"engine_rpm":{n}}}}}"#
+        r#"{{"timestamp":"{minute}:00.{n:03}Z","vehicle_id":"veh-{n}","can_id":"0x1F0","payload":{{"engine_rpm":{n}}}}}"#
     )
 }
 

@@ -1,6 +1,6 @@
 //! Keys beside those of `contract`: the log of commits, the types of columns, the lines set aside.
 
-use contract::{CURATED, Hour};
+use contract::{CURATED, Hour, curated_key};
 
 /// Prefix of the log of commits.
 pub const COMMITS: &str = "_commits/";
@@ -11,9 +11,17 @@ pub const ASIDE: &str = "_aside/";
 /// Key of the object that sums up the log, so that a reader need not read all of it.
 pub const CHECKPOINT: &str = "_commits/checkpoint.json";
 
+/// Key of the names, as hashes, of committed raw objects that the checkpoint no longer names.
+pub const OLDER: &str = "_commits/older.bin";
+
 /// Key of a commit's intent; ten digits, so that keys sort in the order of commits.
 pub fn intent_key(commit: u64) -> String {
     format!("{COMMITS}{commit:010}.json")
+}
+
+/// Key of a commit's plan: how many parts it writes for each hour.
+pub fn plan_key(commit: u64) -> String {
+    format!("{COMMITS}{commit:010}.plan.json")
 }
 
 /// Key of the mark that a commit is done.
@@ -29,6 +37,31 @@ pub fn schema_key(kind: &str) -> String {
 /// Key of the lines that a commit set aside; `hash` is of these lines, so that other lines get another object.
 pub fn aside_key(commit: u64, hash: u32) -> String {
     format!("{ASIDE}{commit:010}-{hash:08x}.jsonl")
+}
+
+/// Key of part `part`, from 0 on, of the `parts` that a commit writes for a kind and event hour.
+///
+/// ```
+/// let hour = contract::Hour::of("2025-10-04T12:34:56Z".parse().unwrap());
+/// let key = |part, parts| lake::key::part_key("cell", hour, 7, part, parts);
+/// assert_eq!(key(0, 1), contract::curated_key("cell", hour, 7));
+/// assert_eq!(key(3, 16), "curated/kind=cell/year=2025/month=10/day=04/hour=12/part-0000000007-0003.parquet");
+/// assert_eq!(lake::key::commit_of(&key(3, 16)), Some(7));
+/// ```
+pub fn part_key(kind: &str, hour: Hour, commit: u64, part: u64, parts: u64) -> String {
+    let key = curated_key(kind, hour, commit);
+    match key.strip_suffix(".parquet") {
+        Some(key) if parts > 1 => format!("{key}-{part:04}.parquet"),
+        _ => key,
+    }
+}
+
+/// The commit that wrote the part of this key; none if it is no key of a part.
+pub fn commit_of(key: &str) -> Option<u64> {
+    curated_hour_of(key)?;
+    let name = key.rsplit('/').next()?;
+    let name = name.strip_prefix("part-")?.strip_suffix(".parquet")?;
+    name.split('-').next()?.parse().ok()
 }
 
 /// Kind and event hour of a key under `curated/`; none for another key.

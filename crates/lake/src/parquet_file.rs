@@ -14,15 +14,29 @@ use parquet::file::metadata::{KeyValue, PageIndexPolicy, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-/// The batch as a Parquet file. `sorted_by` are indexes of the columns that its rows are sorted by. `distinct` names
-/// columns that hardly repeat a value: a dictionary of them would be built and thrown away. `notes` go into the
-/// file's own metadata.
-pub(crate) fn to_parquet(
-    batch: &RecordBatch,
-    sorted_by: &[i32],
-    distinct: &[&str],
-    notes: Vec<KeyValue>,
-) -> Result<Bytes> {
+use crate::parts::digest;
+
+/// How a batch becomes a file.
+#[derive(Default)]
+pub(crate) struct Layout<'a> {
+    /// Indexes of the columns that the rows are sorted by.
+    pub(crate) sorted_by: &'a [i32],
+    /// Columns that hardly repeat a value: a dictionary of them would be built and thrown away.
+    pub(crate) distinct: &'a [&'a str],
+    /// Go into the file's own metadata.
+    pub(crate) notes: Vec<KeyValue>,
+    /// A digest of the rows' ids, and the number of bits that it keeps of each.
+    pub(crate) ids: Option<(Vec<u8>, u32)>,
+}
+
+/// The batch as a Parquet file.
+pub(crate) fn to_parquet(batch: &RecordBatch, layout: Layout<'_>) -> Result<Bytes> {
+    let Layout {
+        sorted_by,
+        distinct,
+        notes,
+        ids,
+    } = layout;
     let sorting = sorted_by
         .iter()
         .map(|column| SortingColumn {
@@ -58,6 +72,12 @@ pub(crate) fn to_parquet(
     }
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()))?;
     writer.write(batch)?;
+    if let Some((digest, bits)) = ids {
+        writer.flush()?;
+        let entry = digest::entry(writer.bytes_written(), &digest, bits);
+        writer.write_all(&digest)?;
+        writer.append_key_value_metadata(entry);
+    }
     Ok(writer.into_inner()?.into())
 }
 
@@ -107,7 +127,7 @@ mod tests {
     fn some_rows_of_many_pages_are_those_of_the_whole() {
         let ids: StringArray = (0..70_000).map(|row| Some(format!("id-{row}"))).collect();
         let batch = RecordBatch::try_from_iter([("event_id", Arc::new(ids) as _)]).unwrap();
-        let file = to_parquet(&batch, &[0], &["event_id"], Vec::new()).unwrap();
+        let file = to_parquet(&batch, Layout::default()).unwrap();
         let some = some_rows(file, &[0, 1, 20_000, 69_999]).unwrap();
         let some = column::<StringArray>(&some, "event_id").unwrap();
         let some: Vec<_> = some.iter().flatten().collect();

@@ -252,7 +252,9 @@ async fn consumer(process: Process, stop: CancellationToken) -> anyhow::Result<(
 async fn aggregator(process: Process, stop: CancellationToken) -> anyhow::Result<()> {
     let mut config = aggregator_config();
     process.draw(|chance| {
-        config.commit_max_objects = chance.one_of(&[1, 3, 2_000]);
+        // The rows of a run wait in memory, or all of them on disk.
+        let memory = chance.one_of(&[16 << 10, 256 << 10, 64 << 20]);
+        config.memory_limit = bytesize::ByteSize(memory);
         config.interval = Duration::from_millis(chance.one_of(&[3_000, 10_000, 30_000]));
     });
     aggregator::watch(&config, &process.aws(), &stop, |_| {}).await;
@@ -263,7 +265,13 @@ async fn aggregator(process: Process, stop: CancellationToken) -> anyhow::Result
 pub fn aggregator_config() -> aggregator::Config {
     static DEFAULTS: OnceLock<aggregator::Config> = OnceLock::new();
     DEFAULTS
-        .get_or_init(|| aggregator::Config::for_bucket(BUCKET))
+        .get_or_init(|| {
+            let mut config = aggregator::Config::for_bucket(BUCKET);
+            // One thread, or the order of requests would be the machine's.
+            config.threads = std::num::NonZeroUsize::new(1);
+            config.commit_max_age = Duration::ZERO;
+            config
+        })
         .clone()
 }
 

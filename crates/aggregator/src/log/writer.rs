@@ -3,9 +3,10 @@
 use aws::{Condition, Lake, PutOutcome};
 use chrono::{DateTime, Utc};
 use lake::key::{CHECKPOINT, done_key, intent_key};
-use lake::log::{Done, Intent, Log, Summary, read_intent};
+use lake::log::{ByHour, Done, Intent, Log, Summary, read_intent};
 use uuid::Uuid;
 
+use crate::log::discover::Found;
 use crate::put::put;
 
 /// Writes the next intent. None if another process has that commit: the log must be read again.
@@ -13,14 +14,15 @@ pub(crate) async fn begin(
     lake: &Lake,
     log: &Log,
     writer: Uuid,
-    inputs: Vec<String>,
+    objects: &[Found],
     now: DateTime<Utc>,
 ) -> anyhow::Result<Option<Intent>> {
     let intent = Intent {
         commit: log.done + 1,
         writer,
         started_at: now,
-        inputs,
+        bytes: objects.iter().map(|object| object.size).sum(),
+        inputs: objects.iter().map(|object| object.key.clone()).collect(),
     };
     let (key, body) = (intent_key(intent.commit), serde_json::to_vec(&intent)?);
     let outcome = put(lake, &key, body, None, Condition::IfAbsent).await?;
@@ -38,12 +40,14 @@ pub(crate) async fn finish(
     log: &mut Log,
     intent: &Intent,
     summary: &Summary,
+    hours: ByHour,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let done = Done {
         commit: intent.commit,
         finished_at: now,
         summary: summary.clone(),
+        hours: Some(hours),
     };
     let (key, body) = (done_key(intent.commit), serde_json::to_vec(&done)?);
     put(lake, &key, body, None, Condition::IfAbsent).await?;
@@ -53,7 +57,7 @@ pub(crate) async fn finish(
 
 /// Writes the checkpoint, unless nothing is new. If another process was first, its checkpoint is as good.
 pub(crate) async fn save(lake: &Lake, log: &Log) -> anyhow::Result<()> {
-    if log.checkpoint == (log.done, log.swept_at) {
+    if !log.is_ahead() {
         return Ok(());
     }
     let etag = log.checkpoint_etag.clone();

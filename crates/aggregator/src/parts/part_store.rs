@@ -1,147 +1,129 @@
 //! Reads the parts of earlier commits, and writes those of one commit.
 
-use std::sync::{Mutex, PoisonError};
-
 use anyhow::Context;
 use arrow::array::RecordBatch;
-use aws::{Condition, Lake, Object, PutOutcome};
-use contract::{Hour, Kind, curated_key};
+use aws::{ByteRange, Condition, Lake, ObjectInfo, PutOutcome};
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use lake::log::Summary;
-use lake::parts;
-use lake::rows::{Columns, HourRows, RowsByHour, id_hash};
+use lake::aggregates::Aggregates;
+use lake::parts::{self, DIGEST_ROWS, IdHashes, Meeting};
 
-use crate::parts::aside::Aside;
-use crate::parts::seen_ids::SeenIds;
 use crate::planted_defects;
 use crate::put::put;
 
-/// Parts that are listed or read ahead.
+/// Parts that are read ahead.
 const READ_AHEAD: usize = 4;
 
+/// Parts up to this size are read whole: a smaller one has no digest of its ids.
+const WHOLE_BYTES: u64 = 16 * DIGEST_ROWS as u64;
+
+/// A digest takes about a sixth of its part; what stands behind it fits here.
+const FOOTER_BYTES: u64 = 128 * 1024;
+
+/// A part ready to be put.
+pub(crate) struct FinishedPart {
+    pub(crate) file: Bytes,
+    pub(crate) events: u64,
+    pub(crate) aggregates: Aggregates,
+}
+
+impl FinishedPart {
+    pub(crate) fn of(rows: &RecordBatch) -> anyhow::Result<FinishedPart> {
+        Ok(FinishedPart {
+            file: parts::to_parquet(rows)?,
+            events: rows.num_rows() as u64,
+            aggregates: Aggregates::of(rows)?,
+        })
+    }
+}
+
 /// The parts as one commit sees and writes them.
+#[derive(Clone, Copy)]
 pub(crate) struct PartStore<'a> {
     pub(crate) lake: &'a Lake,
-    pub(crate) seen: &'a Mutex<SeenIds>,
-    /// Number of the commit.
-    pub(crate) commit: u64,
     /// Whether a part of this commit that exists is overwritten, or kept as it is.
     pub(crate) overwrite: bool,
 }
 
 impl PartStore<'_> {
-    /// Drops the rows whose ids stand in parts of earlier commits, and counts them in `summary`. A row with other
-    /// content than the part's goes to `aside`.
-    pub(crate) async fn drop_earlier(
+    /// Those of the `earlier` parts that may hold one of the ids, read whole, with their keys.
+    pub(crate) async fn with_common_ids(
         &self,
-        rows: &mut RowsByHour<'_>,
-        summary: &mut Summary,
-        aside: &mut Aside,
-    ) -> anyhow::Result<()> {
+        earlier: &[ObjectInfo],
+        ids: &IdHashes,
+    ) -> anyhow::Result<Vec<(String, Bytes)>> {
         if planted_defects::skip_id_check() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let mut listings = Vec::new();
-        for (kind, hour) in rows.keys().copied() {
-            listings.push(async move {
-                let parts = parts::before(self.lake, kind, hour, self.commit).await?;
-                let parts = parts.into_iter().map(|part| (part.key, part.etag));
-                anyhow::Ok(((kind, hour), parts.collect::<Vec<_>>()))
-            });
-        }
-        let listings = stream::iter(listings).buffered(READ_AHEAD);
-        let listings: Vec<_> = listings.try_collect().await?;
-        let mut reads = Vec::new();
-        for (at, parts) in listings {
-            let Some(own) = rows.get(&at) else {
-                continue;
-            };
-            let found = self.seen(|seen| seen.parts_to_read(at.0, at.1, &parts, own.hashes()));
-            let unseen = found.unseen.into_iter().map(|(key, _)| (key, true));
-            let common = found.common.into_iter().map(|key| (key, false));
-            for (key, unseen) in unseen.chain(common) {
-                reads.push(async move {
-                    let object = self.lake.get(&key).await?;
-                    let object =
-                        object.with_context(|| format!("`{key}` was listed and is gone"))?;
-                    anyhow::Ok((at, key, object, unseen))
-                });
-            }
-        }
-        let mut reads = stream::iter(reads).buffered(READ_AHEAD);
-        while let Some((at, key, Object { body, etag, .. }, unseen)) = reads.try_next().await? {
-            let Some(own) = rows.get_mut(&at) else {
-                continue;
-            };
-            let unreadable = || format!("cannot read `{key}`");
-            let ids = parts::ids(body.clone()).with_context(unreadable)?;
-            let hashes: Vec<u64> = ids.iter().flatten().map(id_hash).collect();
-            if unseen {
-                let hashes = hashes.iter().copied();
-                self.seen(|seen| seen.add(at.0, at.1, (&key, &etag), hashes));
-            }
-            let earlier = hashes.iter().enumerate();
-            let repeated: Vec<(u32, u32)> = earlier
-                .filter_map(|(row, hash)| Some((row as u32, own.find(ids.value(row), *hash)?)))
-                .collect();
-            if repeated.is_empty() {
-                continue;
-            }
-            let in_part: Vec<u32> = repeated.iter().map(|(row, _)| *row).collect();
-            let part = parts::some_rows(body, &in_part).with_context(unreadable)?;
-            for (at, (row, repeat)) in repeated.into_iter().enumerate() {
-                let id = ids.value(row as usize);
-                if parts::has_content(&part, at, &own.content(repeat)) {
-                    summary.duplicates += 1;
-                } else {
-                    summary.conflicts += 1;
-                    aside.keep_conflict(id, &key, own.span(repeat));
-                }
-                own.drop_id(id);
-            }
-        }
-        Ok(())
+        let reads = earlier.iter().map(|part| self.read_if_common(part, ids));
+        let reads: Vec<_> = reads.collect();
+        let read = stream::iter(reads).buffered(READ_AHEAD);
+        let read: Vec<_> = read.try_collect().await?;
+        Ok(read.into_iter().flatten().collect())
     }
 
-    /// Writes the part of these rows and returns its rows: those of the part that exists if that is kept.
-    pub(crate) async fn write(
+    async fn read_if_common(
         &self,
-        kind: &Kind,
-        hour: Hour,
-        rows: HourRows<'_>,
-        columns: &Columns,
-    ) -> anyhow::Result<RecordBatch> {
-        let key = curated_key(&kind.name, hour, self.commit);
-        let key = planted_defects::name_part(self.lake, key).await?;
-        let hashes: Vec<u64> = rows.hashes().collect();
-        let rows = rows.into_batch(columns)?;
-        let PutOutcome::Written(etag) = self.put(&key, &rows).await? else {
-            return Ok(parts::read(self.lake, &key).await?);
-        };
-        let hashes = hashes.into_iter();
-        self.seen(|seen| seen.add(&kind.name, hour, (&key, &etag), hashes));
-        Ok(rows)
+        part: &ObjectInfo,
+        ids: &IdHashes,
+    ) -> anyhow::Result<Option<(String, Bytes)>> {
+        let key = &part.key;
+        let gone = || format!("`{key}` was listed and is gone");
+        let mut length = part.size / 5 + FOOTER_BYTES;
+        while part.size > WHOLE_BYTES && length < part.size {
+            let end = self.lake.get_some(key, ByteRange::Last(length)).await?;
+            let end = end.with_context(gone)?;
+            if end.etag != part.etag {
+                // A rebuild has replaced the part.
+                break;
+            }
+            let meeting = parts::meeting(ids, &end.body, part.size);
+            match meeting.with_context(|| format!("cannot read `{key}`"))? {
+                Meeting::None => return Ok(None),
+                Meeting::Possible => break,
+                Meeting::Needs(bytes) => length = bytes,
+            }
+        }
+        let object = self.lake.get(key).await?.with_context(gone)?;
+        Ok(Some((key.clone(), object.body)))
+    }
+
+    /// Puts the part, and returns the number of its events and their statistics: those of the part that exists if that
+    /// is kept.
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        finished: FinishedPart,
+    ) -> anyhow::Result<(u64, Aggregates)> {
+        let key = planted_defects::name_part(self.lake, key.to_owned()).await?;
+        match self.put_file(&key, finished.file, finished.events).await? {
+            PutOutcome::Written(_) => Ok((finished.events, finished.aggregates)),
+            PutOutcome::ConditionFailed => self.counted(&key).await,
+        }
+    }
+
+    /// Number of events of a part that exists, and their statistics.
+    pub(crate) async fn counted(&self, key: &str) -> anyhow::Result<(u64, Aggregates)> {
+        let rows = parts::read(self.lake, key).await?;
+        let aggregates = Aggregates::of(&rows)?;
+        Ok((rows.num_rows() as u64, aggregates))
     }
 
     /// Overwrites a part of this commit by one without rows: its events stand in other parts now.
     pub(crate) async fn empty(&self, key: &str) -> anyhow::Result<()> {
         let rows = parts::read(self.lake, key).await?;
-        self.put(key, &rows.slice(0, 0)).await?;
+        let file = parts::to_parquet(&rows.slice(0, 0))?;
+        self.put_file(key, file, 0).await?;
         Ok(())
     }
 
-    async fn put(&self, key: &str, rows: &RecordBatch) -> anyhow::Result<PutOutcome> {
-        let file = parts::to_parquet(rows).with_context(|| format!("cannot write `{key}`"))?;
+    async fn put_file(&self, key: &str, file: Bytes, events: u64) -> anyhow::Result<PutOutcome> {
         let condition = if self.overwrite {
             Condition::Always
         } else {
             Condition::IfAbsent
         };
-        let events = Some(("events", rows.num_rows() as u64));
+        let events = Some(("events", events));
         Ok(put(self.lake, key, file, events, condition).await?)
-    }
-
-    fn seen<T>(&self, with: impl FnOnce(&mut SeenIds) -> T) -> T {
-        with(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -5,13 +5,14 @@ pub(crate) mod object;
 
 use std::collections::HashMap;
 
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
 
 use crate::error::{CallError, sort, status, unbuilt};
-use crate::lake::object::{Condition, Head, Object, ObjectInfo, PutOutcome};
+use crate::lake::object::{ByteRange, Condition, Fetched, Head, Object, ObjectInfo, PutOutcome};
 use crate::meter::Meter;
 
 const PUT: &str = "s3:PutObject";
@@ -116,20 +117,70 @@ impl Lake {
     /// [`CallError::NotFound`] where the bucket itself is missing; [`CallError::Transient`] also where the content
     /// breaks off.
     pub async fn get(&self, key: &str) -> Result<Option<Object>, CallError> {
+        match self.get_within(key, u64::MAX).await? {
+            Some(Fetched::Whole(object)) => Ok(Some(object)),
+            Some(Fetched::TooLarge { .. }) | None => Ok(None),
+        }
+    }
+
+    /// [`get`](Lake::get), unless the object has more than `most` bytes: then only its size comes back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Lake::get).
+    pub async fn get_within(&self, key: &str, most: u64) -> Result<Option<Fetched>, CallError> {
+        let Some(got) = self.got(key, None).await? else {
+            return Ok(None);
+        };
+        let size = got.content_length.unwrap_or_default().max(0) as u64;
+        if size > most {
+            return Ok(Some(Fetched::TooLarge { size }));
+        }
+        self.content(key, got).await.map(Fetched::Whole).map(Some)
+    }
+
+    /// Reads some bytes of an object, which must have at least one of them; `None` where no object has the key. The
+    /// bytes come with the object's ETag and metadata.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Lake::get); [`CallError::Permanent`] where the object has none of the bytes.
+    pub async fn get_some(&self, key: &str, bytes: ByteRange) -> Result<Option<Object>, CallError> {
+        let range = match bytes {
+            ByteRange::From { start, length } => {
+                format!("bytes={start}-{}", start + length.max(1) - 1)
+            }
+            ByteRange::Last(length) => format!("bytes=-{}", length.max(1)),
+        };
+        match self.got(key, Some(range)).await? {
+            Some(got) => self.content(key, got).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn got(
+        &self,
+        key: &str,
+        range: Option<String>,
+    ) -> Result<Option<GetObjectOutput>, CallError> {
         let got = self
             .s3
             .get_object()
             .bucket(&self.bucket)
             .key(key)
+            .set_range(range)
             .customize()
             .interceptor(self.meter.attempts(GET, 0))
             .send()
             .await;
-        let got = match got {
-            Ok(got) => got,
-            Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => return Ok(None),
-            Err(error) => return Err(self.named(sort(GET, error), key)),
-        };
+        match got {
+            Ok(got) => Ok(Some(got)),
+            Err(SdkError::ServiceError(error)) if error.err().is_no_such_key() => Ok(None),
+            Err(error) => Err(self.named(sort(GET, error), key)),
+        }
+    }
+
+    async fn content(&self, key: &str, got: GetObjectOutput) -> Result<Object, CallError> {
         // One copy, and each piece is freed as soon as it is in its place.
         let length = got.content_length.unwrap_or_default().max(0) as usize;
         let mut body = Vec::with_capacity(length.min(MAX_RESERVED));
@@ -145,11 +196,11 @@ impl Lake {
         {
             body.extend_from_slice(&piece);
         }
-        Ok(Some(Object {
+        Ok(Object {
             body: body.into(),
             etag: got.e_tag.unwrap_or_default(),
             metadata: got.metadata.unwrap_or_default(),
-        }))
+        })
     }
 
     /// Reads ETag and metadata of an object, without its content; `None` where no object has the key, and where the
@@ -191,13 +242,31 @@ impl Lake {
         start_after: Option<&str>,
     ) -> Result<Vec<ObjectInfo>, CallError> {
         let mut objects = Vec::new();
+        self.list_each(prefix, start_after, |object| objects.push(object))
+            .await?;
+        Ok(objects)
+    }
+
+    /// [`list`](Lake::list), and gives each object to `found` as it comes rather than holding all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`list`](Lake::list); `found` may have been given some objects by then.
+    pub async fn list_each(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        mut found: impl FnMut(ObjectInfo),
+    ) -> Result<(), CallError> {
         let mut token = None;
         loop {
-            let (page, next) = self.page(prefix, start_after, MAX_LIST, token).await?;
-            objects.extend(page);
-            token = next;
+            let page = self
+                .page(prefix, start_after, MAX_LIST, token.take())
+                .await?;
+            page.0.into_iter().for_each(&mut found);
+            token = page.1;
             if token.is_none() {
-                return Ok(objects);
+                return Ok(());
             }
         }
     }

@@ -36,6 +36,32 @@ pub struct Object {
     pub metadata: HashMap<String, String>,
 }
 
+/// An object, if it was not too large to be read.
+#[derive(Debug, Clone)]
+pub enum Fetched {
+    /// The object.
+    Whole(Object),
+    /// The object has more bytes than were asked for.
+    TooLarge {
+        /// Bytes of the object.
+        size: u64,
+    },
+}
+
+/// Some bytes of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteRange {
+    /// From the byte `start` on, `length` bytes, or fewer where the object ends.
+    From {
+        /// The first byte, from 0 on.
+        start: u64,
+        /// Number of bytes, at least 1.
+        length: u64,
+    },
+    /// The last bytes; the whole object where it is shorter.
+    Last(u64),
+}
+
 /// What is known of an object without reading its content.
 #[derive(Debug, Clone)]
 pub struct Head {

@@ -15,6 +15,15 @@ use crate::declare::tables::{Declaration, EntityTable, FieldTable, TimeTable};
 
 const ENTITY_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:-]*$";
 
+/// The most names of undeclared signals of a kind, unless its declaration says otherwise.
+const DEFAULT_UNDECLARED: usize = 512;
+
+/// The most that a declaration may say: each name is a column in the schema of every reader.
+const MOST_UNDECLARED: usize = 4096;
+
+/// Oldest events that are taken, in days before their receipt, unless the declaration says otherwise.
+const DEFAULT_AGE_DAYS: u32 = 400;
+
 /// Why declarations cannot be used: each names its file.
 #[derive(Debug, thiserror::Error)]
 pub enum KindError {
@@ -73,6 +82,12 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
         return Err(format!("signals.max is {max_signals}: 1 to {MAX_SIGNALS}"));
     }
     let open = signals.open.unwrap_or(true);
+    let max_undeclared = signals.max_undeclared.unwrap_or(DEFAULT_UNDECLARED);
+    if max_undeclared > MOST_UNDECLARED {
+        return Err(format!(
+            "signals.max_undeclared is {max_undeclared}: 0 to {MOST_UNDECLARED}"
+        ));
+    }
     let mut kind = Kind {
         name: declared.kind,
         version: declared.version,
@@ -86,6 +101,7 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
         signals_description: signals.description,
         max_signals,
         open,
+        max_undeclared,
         canonical: Vec::new(),
         overlaps: false,
     };
@@ -129,6 +145,10 @@ fn entity_rule(table: EntityTable) -> Result<EntityRule, String> {
 }
 
 fn time_rule(table: TimeTable) -> Result<TimeRule, String> {
+    let max_age_days = table.max_age_days.unwrap_or(DEFAULT_AGE_DAYS);
+    if max_age_days == 0 {
+        return Err("time.max_age_days is 0: 1 or more".into());
+    }
     let earliest = table.earliest.as_deref().unwrap_or("2000-01-01T00:00:00Z");
     Ok(TimeRule {
         field: table.field,
@@ -137,6 +157,7 @@ fn time_rule(table: TimeTable) -> Result<TimeRule, String> {
             .map_err(|error| format!("time.earliest `{earliest}`: {error}"))?
             .with_timezone(&Utc),
         max_future: Duration::minutes(table.max_future_minutes.unwrap_or(60).into()),
+        max_age: Duration::days(max_age_days.into()),
     })
 }
 

@@ -27,6 +27,9 @@ pub struct Kind {
     pub max_signals: usize,
     /// Whether signals that are not declared are taken.
     pub open: bool,
+    /// The most names of undeclared signals that get a column over the kind's whole life, 0 to 4,096; 512 unless
+    /// declared. Values of further names are kept in the column `_more`.
+    pub max_undeclared: usize,
     /// The other fields, in byte order of their names.
     pub fields: Vec<FieldRule>,
     /// The declared signals, by name, in no order.

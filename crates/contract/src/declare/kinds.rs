@@ -296,6 +296,14 @@ mod tests {
                 "in case alone",
             ),
             (STATION.replace("max = 60", "max = -91"), "is above `max`"),
+            (
+                STATION.replace("\"observed_at\"", "\"observed_at\", max_age_days = 0"),
+                "max_age_days is 0",
+            ),
+            (
+                STATION.replace("\"readings\"", "\"readings\", max_undeclared = 4097"),
+                "max_undeclared is 4097",
+            ),
             (format!("{STATION}\nextra = 1"), "unknown field"),
             (STATION.replace("version = 1", ""), "missing field"),
         ];

@@ -36,6 +36,9 @@ pub struct TimeRule {
     pub earliest: DateTime<Utc>,
     /// How far past the time of receipt an event time may lie, whole minutes; 60 unless declared.
     pub max_future: Duration,
+    /// How far before the time of receipt the event time of an event as sent may lie, whole days, at least 1; 400
+    /// unless declared. Stored lines are held against no age.
+    pub max_age: Duration,
 }
 
 /// The declared type of a field or signal.

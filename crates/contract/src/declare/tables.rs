@@ -40,6 +40,7 @@ pub(super) struct TimeTable {
     pub(super) description: String,
     pub(super) earliest: Option<String>,
     pub(super) max_future_minutes: Option<u32>,
+    pub(super) max_age_days: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +51,7 @@ pub(super) struct SignalsTable {
     pub(super) description: String,
     pub(super) max: Option<usize>,
     pub(super) open: Option<bool>,
+    pub(super) max_undeclared: Option<usize>,
     #[serde(default)]
     pub(super) known: BTreeMap<String, FieldTable>,
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::declare::kind::{Kind, OwnField};
 use crate::event::{Event, EventId, Scalar};
-use crate::rejection::{Code, Rejection};
+use crate::rejection::{Code, Rejection, excerpt};
 use crate::time;
 
 /// Who wrote the text.
@@ -39,6 +39,35 @@ impl Field {
             _ => None,
         }
     }
+}
+
+/// The event time in `text`, held against the kind's bounds; `now` is the time of receipt. How old an event may be is
+/// asked of events as sent alone: what was taken once stays readable for as long as it is kept.
+#[inline]
+pub(super) fn event_time(
+    kind: &Kind,
+    text: &str,
+    origin: Origin,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>, Rejection> {
+    let time = time::parse(text, &kind.time, now)?;
+    match origin {
+        Origin::Client { .. } if now.signed_duration_since(time) > kind.time.max_age => {
+            Err(too_old(kind, text))
+        }
+        _ => Ok(time),
+    }
+}
+
+#[cold]
+fn too_old(kind: &Kind, text: &str) -> Rejection {
+    let what = format!(
+        "is `{}`, more than {} days before it was received: `max_age_days` of kind `{}` takes no older event",
+        excerpt(text),
+        kind.time.max_age.num_days(),
+        kind.name
+    );
+    Rejection::at(Code::TooOld, &kind.time.field, what)
 }
 
 pub(super) type Signals<'a> = Vec<(Cow<'a, str>, Scalar<'a>)>;
@@ -106,7 +135,7 @@ impl<'a> Draft<'a> {
             kind,
             event_id,
             entity,
-            time: time::parse(&time, &kind.time, now)?,
+            time: event_time(kind, &time, origin, now)?,
             received_at,
             fields,
             signals,

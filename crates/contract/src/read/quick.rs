@@ -11,7 +11,7 @@ use crate::declare::rule::FieldRule;
 use crate::event::{Event, Scalar};
 use crate::read::check::{check, check_entity, check_undeclared, check_undeclared_value};
 use crate::read::cursor::Cursor;
-use crate::read::draft::{Field, Origin, Signals};
+use crate::read::draft::{Field, Origin, Signals, event_time};
 use crate::{id, time};
 
 /// The event in `text`, if it is one of the kind, and of the usual shape.
@@ -62,7 +62,7 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
         kind,
         event_id: event_id.map(Cow::Borrowed),
         entity: Cow::Borrowed(entity?),
-        time: time::parse(time_text?, &kind.time, now).ok()?,
+        time: event_time(kind, time_text?, origin, now).ok()?,
         received_at,
         fields,
         signals: signals?,

@@ -238,6 +238,11 @@ fn each_fault_has_its_own_code_and_names_its_field() {
             Some("timestamp"),
         ),
         (
+            swap("2025-10-04T12", "2024-11-26T12"),
+            TooOld,
+            Some("timestamp"),
+        ),
+        (
             swap("2025-10-04T12", "2026-01-02T00"),
             TimestampOutOfRange,
             Some("timestamp"),
@@ -273,6 +278,31 @@ fn each_fault_has_its_own_code_and_names_its_field() {
         );
         assert!(rejection.message.len() < 500, "{rejection}");
     }
+}
+
+#[test]
+fn an_age_is_asked_of_events_as_sent_and_never_of_stored_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let mine =
+        include_str!("../../kinds/vehicle.toml").replace("[time]", "[time]\nmax_age_days = 3");
+    std::fs::write(folder.path().join("vehicle.toml"), mine).unwrap();
+    let kinds = Kinds::load(Some(folder.path())).unwrap();
+    let within: DateTime<Utc> = "2025-10-07T12:34:56.123Z".parse().unwrap();
+    let event = parse_sent(&kinds, None, VEHICLE, within).unwrap();
+    let past = within + chrono::Duration::milliseconds(1);
+    let refused = parse_sent(&kinds, None, VEHICLE, past).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.message.as_str()),
+        (
+            "too_old",
+            "`timestamp` is `2025-10-04T12:34:56.123Z`, more than 3 days before it was received: \
+             `max_age_days` of kind `vehicle` takes no older event"
+        )
+    );
+    let mut line = Vec::new();
+    write_line(&mut line, &event, "2026-01-01T00:00:00.000Z", VEHICLE);
+    let line = String::from_utf8(line).unwrap();
+    assert_eq!(parse_line(&kinds, &line).unwrap().time, event.time);
 }
 
 #[test]

@@ -102,9 +102,11 @@ pub(crate) fn config(more: &[&str]) -> Config {
     Config::parse_from([&["ingest", "--api-keys=the-first-key,the-second-key"], more].concat())
 }
 
-/// Clients of the cloud.
+/// Clients of the cloud. Their clock starts at the evening after the events above, which are not too old then.
 pub(crate) fn clients(cloud: &LocalAws) -> aws::Aws {
-    aws::Aws::emulated(cloud.http_client(), cloud.endpoint())
+    let start = "2025-10-04T21:00:00Z".parse().unwrap();
+    let clock = aws::Clock::starting_at(start);
+    aws::Aws::emulated_at(cloud.http_client(), cloud.endpoint(), clock)
 }
 
 impl Service {

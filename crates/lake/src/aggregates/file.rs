@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::aggregates::sketch::Sketch;
 use crate::aggregates::state::{Aggregates, Entity};
 use crate::aggregates::stats::Stats;
-use crate::parquet_file::{self, column};
+use crate::parquet_file::{self, Layout, column};
 
 /// Name of the object metadata that holds the last commit counted.
 pub const COMMIT: &str = "commit";
@@ -156,7 +156,13 @@ impl<'a> AggregateFile<'a> {
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
         let notes = vec![KeyValue::new(COMMIT.to_owned(), commit.to_string())];
         // Sorted by entity and signal.
-        parquet_file::to_parquet(&batch, &[1, 3], &["mean", "stddev"], notes)
+        let layout = Layout {
+            sorted_by: &[1, 3],
+            distinct: &["mean", "stddev"],
+            notes,
+            ids: None,
+        };
+        parquet_file::to_parquet(&batch, layout)
     }
 }
 

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use aws::Lake;
+use aws::{Lake, ObjectInfo};
 use chrono::{DateTime, Utc};
-use contract::{CURATED, RAW};
+use contract::{CURATED, Hour, RAW, raw_arrival_of};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::ReadError;
-use crate::key::{CHECKPOINT, COMMITS, intent_key};
+use crate::key::{CHECKPOINT, COMMITS, OLDER, done_key, intent_key, plan_key};
+use crate::log::names::{HashedNames, Names};
 use crate::log::summary::Summary;
 
 /// Advice for a log with a gap. Commit numbers must not be used again: parts are named by them.
@@ -27,8 +28,27 @@ pub struct Intent {
     pub writer: Uuid,
     /// When the intent was written.
     pub started_at: DateTime<Utc>,
+    /// Bytes of all inputs; 0 in intents of older releases, which did not tell.
+    #[serde(default)]
+    pub bytes: u64,
     /// Keys of raw objects, in byte order.
     pub inputs: Vec<String>,
+}
+
+/// A number for each kind and event hour; hours are written `year=…/month=…/day=…/hour=…`.
+pub type ByHour = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// The number in `by_hour` for a kind and event hour.
+pub fn of_hour(by_hour: &ByHour, kind: &str, hour: Hour) -> Option<u64> {
+    by_hour.get(kind)?.get(&hour.to_string()).copied()
+}
+
+/// Into how many parts a commit writes each hour: the object [`plan_key`]. It is written once, before the first part,
+/// so that whoever takes the commit over writes the same parts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Number of parts of each hour that has events in the commit's inputs.
+    pub parts: ByHour,
 }
 
 /// Says that a commit is finished: the object [`done_key`](crate::key::done_key).
@@ -40,6 +60,10 @@ pub struct Done {
     pub finished_at: DateTime<Utc>,
     /// What that run did.
     pub summary: Summary,
+    /// Events that were added to each hour that has events in the commit's inputs: 0 where all were there before.
+    /// None in marks of older releases.
+    #[serde(default)]
+    pub hours: Option<ByHour>,
 }
 
 /// The log up to a commit: the object [`CHECKPOINT`].
@@ -49,8 +73,11 @@ pub struct Checkpoint {
     pub through: u64,
     /// See [`Log::swept_at`].
     pub swept_at: Option<DateTime<Utc>>,
-    /// Names of committed raw objects, by the partition `year=…/month=…/day=…/hour=…`.
-    pub committed: BTreeMap<String, Vec<String>>,
+    /// See [`Log::looked_back_at`].
+    #[serde(default)]
+    pub looked_back_at: Option<DateTime<Utc>>,
+    /// Names of committed raw objects.
+    pub committed: Names,
 }
 
 /// What the log says.
@@ -60,14 +87,20 @@ pub struct Log {
     pub done: u64,
     /// The commit after it, if it is begun.
     pub unfinished: Option<Intent>,
-    /// Keys, without `raw/`, of raw objects that are committed and may still exist.
-    pub committed: BTreeSet<String>,
+    /// Raw objects that are committed and may still exist, except for those in [`OLDER`], which has the partitions
+    /// that were days old when all of `raw/` was last listed.
+    pub committed: Names,
+    /// Latest arrival that the name of a committed raw object tells, if any does.
+    pub newest: Option<DateTime<Utc>>,
     /// When all of `raw/` was last listed; none before the first time.
     pub swept_at: Option<DateTime<Utc>>,
+    /// When the last two days of `raw/` were last listed; none before the first time.
+    pub looked_back_at: Option<DateTime<Utc>>,
     /// ETag of the checkpoint that was read; none if there was none.
     pub checkpoint_etag: Option<String>,
-    /// What that checkpoint says of [`done`](Log::done) and [`swept_at`](Log::swept_at).
-    pub checkpoint: (u64, Option<DateTime<Utc>>),
+    /// What that checkpoint says of [`done`](Log::done), [`swept_at`](Log::swept_at) and
+    /// [`looked_back_at`](Log::looked_back_at).
+    pub checkpoint: (u64, Option<DateTime<Utc>>, Option<DateTime<Utc>>),
 }
 
 impl Log {
@@ -118,30 +151,34 @@ impl Log {
     }
 
     fn load(&mut self, checkpoint: Checkpoint) {
-        self.checkpoint = (checkpoint.through, checkpoint.swept_at);
-        (self.done, self.swept_at) = self.checkpoint;
-        for (partition, names) in checkpoint.committed {
-            let keys = names.into_iter().map(|name| format!("{partition}/{name}"));
-            self.committed.extend(keys);
-        }
+        self.done = checkpoint.through;
+        self.swept_at = checkpoint.swept_at;
+        self.looked_back_at = checkpoint.looked_back_at;
+        self.checkpoint = self.state();
+        self.committed = checkpoint.committed;
+        self.newest = self.committed.newest_arrival();
+    }
+
+    fn state(&self) -> (u64, Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        (self.done, self.swept_at, self.looked_back_at)
+    }
+
+    /// Whether the log says more than the checkpoint that was read.
+    pub fn is_ahead(&self) -> bool {
+        self.state() != self.checkpoint
     }
 
     /// The checkpoint of this state.
     pub fn to_checkpoint(&self) -> Checkpoint {
-        let mut committed: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for key in &self.committed {
-            let (partition, name) = key.rsplit_once('/').unwrap_or(("", key));
-            let names = committed.entry(partition.to_owned()).or_default();
-            names.push(name.to_owned());
-        }
         Checkpoint {
             through: self.done,
             swept_at: self.swept_at,
-            committed,
+            looked_back_at: self.looked_back_at,
+            committed: self.committed.clone(),
         }
     }
 
-    /// Whether the raw object of that key is committed; false also for one that no longer exists.
+    /// Whether the raw object of that key is among [`committed`](Log::committed).
     pub fn has(&self, key: &str) -> bool {
         key.strip_prefix(RAW)
             .is_some_and(|name| self.committed.contains(name))
@@ -152,13 +189,41 @@ impl Log {
         self.done = intent.commit;
         self.unfinished = None;
         let names = intent.inputs.iter().filter_map(|key| key.strip_prefix(RAW));
-        self.committed.extend(names.map(str::to_owned));
+        self.committed.extend(names);
+        let arrivals = intent.inputs.iter().filter_map(|key| raw_arrival_of(key));
+        self.newest = arrivals.chain(self.newest).max();
     }
 }
 
+/// The committed raw objects that the checkpoint no longer names, and the ETag of the object that holds them, if
+/// there is one.
+pub async fn older_names(lake: &Lake) -> Result<(HashedNames, Option<String>), ReadError> {
+    let Some(object) = lake.get(OLDER).await? else {
+        return Ok((HashedNames::default(), None));
+    };
+    let names = HashedNames::from_bytes(&object.body);
+    let names = names.ok_or_else(|| {
+        let what = format!("`{OLDER}`; restore an earlier version of it");
+        ReadError::Content(what, "the hashes are not sorted".into())
+    })?;
+    Ok((names, Some(object.etag)))
+}
+
 async fn has_parts(lake: &Lake) -> Result<bool, ReadError> {
-    let listed = lake.list(CURATED, None).await?;
-    Ok(listed.iter().any(|object| object.key.ends_with(".parquet")))
+    let mut found = false;
+    let is_part = |object: ObjectInfo| found |= object.key.ends_with(".parquet");
+    lake.list_each(CURATED, None, is_part).await?;
+    Ok(found)
+}
+
+/// The plan of that commit; none if there is none, as before the first part of the commit is written.
+pub async fn read_plan(lake: &Lake, commit: u64) -> Result<Option<Plan>, ReadError> {
+    read_json(lake, &plan_key(commit)).await
+}
+
+/// The mark that the commit is done; none if it is not.
+pub async fn read_done(lake: &Lake, commit: u64) -> Result<Option<Done>, ReadError> {
+    read_json(lake, &done_key(commit)).await
 }
 
 /// The intents of these commits, in order; an intent that is not there is left out, for a log may begin later.
@@ -173,10 +238,16 @@ pub async fn intents(lake: &Lake, commits: RangeInclusive<u64>) -> Result<Vec<In
 
 /// The intent of that commit; none if there is none.
 pub async fn read_intent(lake: &Lake, commit: u64) -> Result<Option<Intent>, ReadError> {
-    let key = intent_key(commit);
-    let object = lake.get(&key).await?;
-    let intent = object.map(|object| from_json(&key, &object.body, ""));
-    intent.transpose()
+    read_json(lake, &intent_key(commit)).await
+}
+
+async fn read_json<T: for<'a> Deserialize<'a>>(
+    lake: &Lake,
+    key: &str,
+) -> Result<Option<T>, ReadError> {
+    let object = lake.get(key).await?;
+    let read = object.map(|object| from_json(key, &object.body, ""));
+    read.transpose()
 }
 
 fn from_json<T: for<'a> Deserialize<'a>>(

@@ -2,7 +2,12 @@
 //! have no gaps, and commit n is begun only after commit n - 1 is done, so at most one commit is under way.
 
 mod commits;
+mod names;
 mod summary;
 
-pub use commits::{Checkpoint, Done, Intent, Log, intents, read_intent};
+pub use commits::{
+    ByHour, Checkpoint, Done, Intent, Log, Plan, intents, of_hour, older_names, read_done,
+    read_intent, read_plan,
+};
+pub use names::{HashedNames, Names};
 pub use summary::Summary;

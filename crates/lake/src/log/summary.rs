@@ -21,7 +21,10 @@ pub struct Summary {
     pub conflicts: u64,
     /// Lines left out because they break their contract; kept in `_aside/`.
     pub refused: u64,
-    /// Parts written: an hour of two kinds counts twice.
+    /// Values of signals without a column of their own: they stand in the column `_more`.
+    #[serde(default)]
+    pub more_values: u64,
+    /// Event hours with events in parts of the commit: an hour of two kinds counts twice.
     pub hours: u64,
 }
 
@@ -35,6 +38,7 @@ impl Summary {
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
         self.refused += other.refused;
+        self.more_values += other.more_values;
         self.hours += other.hours;
     }
 }
@@ -53,6 +57,9 @@ impl fmt::Display for Summary {
             self.conflicts, self.refused
         )?;
         write!(f, "hours touched {}", self.hours)?;
+        if self.more_values > 0 {
+            write!(f, ", values without a column {}", self.more_values)?;
+        }
         if self.missing_objects > 0 {
             write!(f, ", objects gone {}", self.missing_objects)?;
         }

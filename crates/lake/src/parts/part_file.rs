@@ -1,27 +1,58 @@
-//! A part as a Parquet object, and the list of an hour's parts.
+//! A part as a Parquet object, and the list of parts.
+
+use std::collections::BTreeMap;
 
 use arrow::array::{RecordBatch, StringArray};
 use aws::{Lake, ObjectInfo};
 use bytes::Bytes;
-use contract::{Hour, curated_key, curated_prefix};
+use contract::{CURATED, Hour, curated_prefix};
 use parquet::errors::ParquetError;
 
 use crate::error::ReadError;
-use crate::parquet_file;
+use crate::key::{commit_of, curated_hour_of};
+use crate::parquet_file::{self, Layout};
+use crate::parts::digest::IdHashes;
+
+/// Rows from which on a part has a digest of its ids: a smaller part is as quickly read whole.
+pub const DIGEST_ROWS: usize = 10_000;
+
+/// Keys that are asked for in one listing, for each hour that is looked for.
+const KEYS_PER_HOUR: usize = 16;
 
 /// The batch of [`HourRows::into_batch`](crate::rows::HourRows::into_batch) as a Parquet file.
+///
+/// # Errors
+///
+/// None that could be caused by data: Parquet's own.
 pub fn to_parquet(rows: &RecordBatch) -> Result<Bytes, ParquetError> {
-    // Sorted by entity and time: the second and third column.
-    parquet_file::to_parquet(rows, &[1, 2], &["event_id"], Vec::new())
+    let ids: &StringArray = parquet_file::column(rows, "event_id")?;
+    let ids = ids.iter().flatten();
+    let hashes = (rows.num_rows() >= DIGEST_ROWS).then(|| IdHashes::of(ids));
+    let layout = Layout {
+        // Entity and time: the second and third column.
+        sorted_by: &[1, 2],
+        distinct: &["event_id"],
+        notes: Vec::new(),
+        ids: hashes.as_ref().map(IdHashes::digest),
+    };
+    parquet_file::to_parquet(rows, layout)
 }
 
 /// The ids of a part, in the order of its rows.
+///
+/// # Errors
+///
+/// If the file is no part.
 pub fn ids(file: Bytes) -> Result<StringArray, ParquetError> {
     let batch = parquet_file::from_parquet(file, Some(&["event_id"]))?;
     parquet_file::column(&batch, "event_id").cloned()
 }
 
 /// All rows of the part of this key, which must exist.
+///
+/// # Errors
+///
+/// [`ReadError::Missing`] if it does not.
 pub async fn read(lake: &Lake, key: &str) -> Result<RecordBatch, ReadError> {
     let object = lake.get(key).await?;
     let missing = || ReadError::Missing(format!("`{key}` is there and cannot be read"));
@@ -30,15 +61,53 @@ pub async fn read(lake: &Lake, key: &str) -> Result<RecordBatch, ReadError> {
         .map_err(|error| ReadError::Content(format!("`{key}`"), error.into()))
 }
 
-/// The hour's parts by commits before `commit`, in the order of commits.
+/// The parts of these hours of a kind by commits before `commit`, in the order of commits; hours without one are left
+/// out. One request finds the parts of neighbouring hours: there are as many as a listing of these hours needs, and
+/// at most one for each hour and thousand parts.
+///
+/// # Errors
+///
+/// If the lake cannot be listed.
 pub async fn before(
     lake: &Lake,
     kind: &str,
-    hour: Hour,
+    hours: impl IntoIterator<Item = Hour>,
     commit: u64,
-) -> Result<Vec<ObjectInfo>, ReadError> {
-    let end = curated_key(kind, hour, commit);
-    let mut parts = lake.list(&curated_prefix(kind, hour), None).await?;
-    parts.retain(|part| part.key.ends_with(".parquet") && part.key < end);
-    Ok(parts)
+) -> Result<BTreeMap<Hour, Vec<ObjectInfo>>, ReadError> {
+    let mut found: BTreeMap<Hour, Vec<ObjectInfo>> = BTreeMap::new();
+    let mut wanted: Vec<Hour> = hours.into_iter().collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let prefix = format!("{CURATED}kind={kind}/");
+    let mut at = 0;
+    let mut after: Option<String> = None;
+    while let Some(hour) = wanted.get(at) {
+        // `/` ends the prefix of the hour, and every key of the hour sorts after it.
+        let start = after.take().unwrap_or_else(|| curated_prefix(kind, *hour));
+        let most = (wanted.len() - at) * KEYS_PER_HOUR;
+        let (listed, more) = lake.list_some(&prefix, Some(&start), most).await?;
+        let last = listed.last().map(|object| object.key.clone());
+        for object in listed {
+            let Some((_, hour)) = curated_hour_of(&object.key) else {
+                continue;
+            };
+            while wanted.get(at).is_some_and(|wanted| *wanted < hour) {
+                at += 1;
+            }
+            let is_earlier = commit_of(&object.key).is_some_and(|other| other < commit);
+            if wanted.get(at) == Some(&hour) && is_earlier {
+                found.entry(hour).or_default().push(object);
+            }
+        }
+        let Some(last) = last.filter(|_| more) else {
+            break;
+        };
+        // The next listing begins where this one ended, or at the next hour if that is further.
+        let next = wanted.get(at).map(|hour| curated_prefix(kind, *hour));
+        after = next.map(|next| next.max(last));
+    }
+    for parts in found.values_mut() {
+        parts.sort_by_key(|part| commit_of(&part.key));
+    }
+    Ok(found)
 }

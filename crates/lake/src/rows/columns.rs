@@ -4,14 +4,17 @@
 //! type. For any other signal `_schema/<kind>.json` keeps the type seen first; values of another type go to a column
 //! of their own, `<signal>__<type>`. An undeclared signal whose name ends like such a column (`x__text`) always gets
 //! its type appended, so that no two signals share a column. Engines ignore case in names: spellings that differ in
-//! case alone share a column.
+//! case alone share a column. A kind has columns for so many undeclared signals as it allows, over its whole life;
+//! values of later ones go to the text column [`MORE`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use contract::{Kind, Scalar, ScalarType};
 use serde::{Deserialize, Serialize};
+
+use crate::rows::more::MORE;
 
 /// Key of the Arrow field metadata that names the signal whose values the column holds.
 const SIGNAL: &str = "signal";
@@ -84,9 +87,9 @@ pub fn signal_of(field: &Field) -> Option<&str> {
     field.metadata().get(SIGNAL).map(String::as_str)
 }
 
-/// Types of one kind's undeclared signals; serialises as the object [`schema_key`](crate::key::schema_key). An entry
-/// never changes once it is there, so writers that add entries at the same time agree.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// Types of one kind's undeclared signals; serialises as the object [`schema_key`](crate::key::schema_key). The type of
+/// an entry never changes, so writers that add entries at the same time agree, also after a name was taken out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SignalTypes {
     signals: BTreeMap<String, Column>,
 }
@@ -96,21 +99,90 @@ pub struct SignalTypes {
 struct Column {
     name: String,
     r#type: ColumnType,
+    /// Whether the name was taken out: its values go to [`MORE`] until the name is added again, with the same type.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    dropped: bool,
 }
 
 impl SignalTypes {
-    /// Adds the types of signals that are neither declared nor here yet; false if there are none.
-    pub fn add(&mut self, kind: &Kind, signals: &[(String, ColumnType)]) -> bool {
-        let before = self.signals.len();
-        let declared = declared(kind);
-        for (name, r#type) in signals.iter().cloned() {
+    /// Adds signals that are neither declared nor here yet, as far as the kind's `max_undeclared` allows; false if
+    /// nothing changes.
+    pub fn add<'s>(
+        &mut self,
+        kind: &Kind,
+        signals: impl IntoIterator<Item = (&'s str, ColumnType)>,
+    ) -> bool {
+        let (mut left, declared) = (self.room(kind), declared(kind));
+        let mut changed = false;
+        for (name, r#type) in signals {
             let lower = name.to_ascii_lowercase();
-            if !declared.contains_key(&lower) {
-                let column = Column { name, r#type };
-                self.signals.entry(lower).or_insert(column);
+            if left == 0 || declared.contains_key(&lower) || lower == MORE {
+                continue;
+            }
+            let new = Column {
+                name: name.to_owned(),
+                r#type,
+                dropped: true,
+            };
+            let column = self.signals.entry(lower).or_insert(new);
+            if column.dropped {
+                column.dropped = false;
+                (left, changed) = (left - 1, true);
             }
         }
-        self.signals.len() > before
+        changed
+    }
+
+    /// How many more names may be added.
+    pub fn room(&self, kind: &Kind) -> usize {
+        kind.max_undeclared.saturating_sub(self.names().count())
+    }
+
+    /// Names that have a column, and its type, in byte order of the names in lower case.
+    pub fn names(&self) -> impl Iterator<Item = (&str, ColumnType)> {
+        let columns = self.signals.values().filter(|column| !column.dropped);
+        columns.map(|column| (column.name.as_str(), column.r#type))
+    }
+
+    /// Takes a name out, whatever its case, so that another one may be added; false if it is not here. Columns that
+    /// parts have stay there, and the name keeps its type should it come back.
+    pub fn drop_name(&mut self, name: &str) -> bool {
+        let column = self.signals.get_mut(&name.to_ascii_lowercase());
+        column.is_some_and(|column| !std::mem::replace(&mut column.dropped, true))
+    }
+
+    fn get(&self, lower: &str) -> Option<&Column> {
+        self.signals.get(lower).filter(|column| !column.dropped)
+    }
+}
+
+/// Which signals of a kind may get columns while rows are gathered, before the types of new ones are stored. It bounds
+/// the memory that senders can make an hour take: a column has a slot for each row.
+#[derive(Debug)]
+pub struct Admission {
+    /// Names in lower case.
+    names: HashSet<String>,
+    most_new: usize,
+}
+
+impl Admission {
+    /// Admits declared signals, those in `types`, and as many others as a kind may have.
+    pub(crate) fn new(kind: &Kind, types: Option<&SignalTypes>) -> Admission {
+        let stored = types.into_iter().flat_map(SignalTypes::names);
+        let stored = stored.map(|(name, _)| name.to_ascii_lowercase());
+        let names = declared(kind).into_keys().chain(stored).collect();
+        let most_new = kind.max_undeclared;
+        Admission { names, most_new }
+    }
+
+    /// Whether the signal has a column already.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains(&name.to_ascii_lowercase())
+    }
+
+    /// Most signals beside those that may get a column.
+    pub fn most_new(&self) -> usize {
+        self.most_new
     }
 }
 
@@ -118,7 +190,16 @@ impl SignalTypes {
 fn declared(kind: &Kind) -> BTreeMap<String, Column> {
     let column = |rule: &contract::FieldRule| {
         let (name, r#type) = (rule.name.clone(), ColumnType::of_signal(rule.scalar));
-        (name.to_ascii_lowercase(), Column { name, r#type })
+        let lower = name.to_ascii_lowercase();
+        let dropped = false;
+        (
+            lower,
+            Column {
+                name,
+                r#type,
+                dropped,
+            },
+        )
     };
     kind.known.values().map(column).collect()
 }
@@ -137,22 +218,28 @@ impl Columns {
         Columns { declared, types }
     }
 
-    /// The column for values of that type. A signal that is neither declared nor in the types counts as seen first.
-    pub fn field(&self, signal: &str, r#type: ColumnType) -> Arc<Field> {
+    /// Number of undeclared names that have a column.
+    pub fn undeclared(&self) -> usize {
+        self.types.names().count()
+    }
+
+    /// The column for values of that type; none for a signal that is neither declared nor in the types: its values
+    /// belong into [`MORE`].
+    pub fn field(&self, signal: &str, r#type: ColumnType) -> Option<Arc<Field>> {
         let lower = signal.to_ascii_lowercase();
         let declared = self.declared.get(&lower);
-        let plain = declared.or_else(|| self.types.signals.get(&lower));
-        let signal = plain.map_or(signal, |column| column.name.as_str());
-        let is_plain = plain.is_none_or(|column| column.r#type == r#type);
-        let mut name = signal.to_owned();
-        if !is_plain || declared.is_none() && ends_in_a_type(&lower) {
-            name = format!("{signal}__{}", r#type.suffix());
+        let plain = declared.or_else(|| self.types.get(&lower))?;
+        let mut name = plain.name.clone();
+        if plain.r#type != r#type || declared.is_none() && ends_in_a_type(&lower) {
+            name = format!("{name}__{}", r#type.suffix());
             while self.declared.contains_key(&name.to_ascii_lowercase()) {
                 name = format!("{name}__{}", r#type.suffix());
             }
         }
-        let metadata = HashMap::from([(SIGNAL.to_owned(), signal.to_owned())]);
-        Arc::new(Field::new(name, r#type.arrow(), true).with_metadata(metadata))
+        let metadata = HashMap::from([(SIGNAL.to_owned(), plain.name.clone())]);
+        Some(Arc::new(
+            Field::new(name, r#type.arrow(), true).with_metadata(metadata),
+        ))
     }
 }
 
@@ -175,6 +262,7 @@ mod tests {
                 Column {
                     name,
                     r#type: *r#type,
+                    dropped: false,
                 },
             )
         };
@@ -183,6 +271,33 @@ mod tests {
         };
         let declared = declared.iter().map(column).collect();
         Columns { declared, types }
+    }
+
+    #[test]
+    fn a_kind_has_so_many_undeclared_names_and_one_that_is_dropped_makes_room() {
+        let kinds = contract::Kinds::builtin();
+        let mut kind = kinds.get("vehicle").unwrap().clone();
+        kind.max_undeclared = 2;
+        let mut types = SignalTypes::default();
+        let names = ["engine_rpm", "_more", "a", "A", "b", "c"];
+        assert!(types.add(&kind, names.map(|name| (name, ColumnType::Number))));
+        let names: Vec<_> = types.names().collect();
+        assert_eq!(
+            names,
+            [("a", ColumnType::Number), ("b", ColumnType::Number)]
+        );
+        assert!(!types.add(&kind, [("c", ColumnType::Text)]));
+        assert!(types.drop_name("A") && !types.drop_name("a") && !types.drop_name("x"));
+        assert!(types.add(&kind, [("c", ColumnType::Text)]));
+        assert!(!types.add(&kind, [("a", ColumnType::Text)]));
+        assert!(types.drop_name("b") && types.add(&kind, [("a", ColumnType::Text)]));
+        let stored = serde_json::to_string(&types).unwrap();
+        let types: SignalTypes = serde_json::from_str(&stored).unwrap();
+        let columns = Columns::new(&kind, types);
+        let of = |signal: &str| columns.field(signal, ColumnType::Text);
+        assert_eq!(of("a").unwrap().name(), "a__text", "the type of a stays");
+        assert_eq!(of("c").unwrap().name(), "c");
+        assert!(of("b").is_none() && of("_more").is_none());
     }
 
     #[test]
@@ -197,7 +312,7 @@ mod tests {
             ],
             &[("y__text", Number), ("z", Boolean)],
         );
-        let of = |signal: &str, r#type| columns.field(signal, r#type).name().clone();
+        let of = |signal: &str, r#type| columns.field(signal, r#type).unwrap().name().clone();
         let names = [
             of("x", Number),
             of("x", Text),

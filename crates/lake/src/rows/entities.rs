@@ -40,6 +40,11 @@ impl Entities {
         self.rows.push(at);
     }
 
+    /// The names, and for each row the place of its entity among them.
+    pub(crate) fn into_parts(self) -> (Vec<String>, Vec<u32>) {
+        (self.names, self.rows)
+    }
+
     pub(crate) fn name(&self, row: u32) -> &str {
         &self.names[self.rows[row as usize] as usize]
     }

@@ -1,68 +1,80 @@
 //! Reads lines into the rows of their kinds and event hours.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use contract::{Code, Hour, Kinds, Rejection};
+use arrow::error::ArrowError;
+use contract::{Code, Event, Hour, Kind, Kinds, MAX_EVENT_BYTES, Rejection};
 
-use crate::rows::hour_rows::{HourRows, Span};
+use crate::rows::block::{Block, Span};
+use crate::rows::columns::{Admission, SignalTypes};
+use crate::rows::growing_rows::GrowingRows;
 use crate::rows::lines::{lines, read_line};
 
-/// Rows by kind and event hour.
-pub type RowsByHour<'k> = BTreeMap<(&'k str, Hour), HourRows<'k>>;
+/// Longest line that is read: an event of the greatest length, escaped, and what the server adds.
+pub const MAX_LINE_BYTES: usize = 8 * MAX_EVENT_BYTES;
 
-/// Why an event is refused whose signals would take its hour past the bound on columns.
-const TOO_MANY_COLUMNS: &str = "too_many_columns";
-const TOO_MANY_COLUMNS_DETAIL: &str = "the hour has its most columns of undeclared signals, and this event would bring more: declare the signals";
+const LINE_TOO_LONG: &str = "line_too_long";
 
-/// A line that is no row in the end, or whose row was replaced.
+/// A kind by its place in [`Kinds::iter`], and an event hour.
+pub type KindHour = (usize, Hour);
+
+/// A line that breaks its contract.
 #[derive(Debug, PartialEq)]
-pub enum LeftOut<'l> {
-    /// The line breaks its contract, or its signals would need too many columns.
-    Refused {
-        /// A code to filter by, such as `missing_field`.
-        reason: &'l str,
-        /// The reason in words.
-        detail: &'l str,
-        /// Text of the line without its end.
-        line: &'l str,
-    },
-    /// Another line has the same id and the same content.
-    Duplicate,
-    /// Another line has the same id with other content.
-    Conflict {
-        /// The id of both lines.
-        id: &'l str,
-        /// The line received first, which is the row.
-        stays: Span,
-        /// The line that is left out.
-        goes: Span,
-    },
+pub struct Refused<'l> {
+    /// A code to filter by, such as `missing_field`.
+    pub reason: &'l str,
+    /// The reason in words.
+    pub detail: &'l str,
+    /// Text of the line without its end; cut to [`MAX_LINE_BYTES`].
+    pub line: &'l str,
 }
 
 /// Rows that grow, object by object; the objects themselves are not held.
-pub struct Gathering<'k> {
-    kinds: &'k Kinds,
-    hours: Vec<((&'k str, Hour), HourRows<'k>)>,
+pub struct Gathering {
+    kinds: Arc<Kinds>,
+    /// By kind.
+    admissions: Arc<[Admission]>,
+    hours: Vec<(KindHour, GrowingRows)>,
     /// Index in `hours`.
-    places: HashMap<(&'k str, Hour), usize>,
+    places: HashMap<KindHour, usize>,
     /// Index of the last event's hour: most events are of the kind and hour of the event before.
     last: usize,
+    bytes: usize,
 }
 
-impl<'k> Gathering<'k> {
+/// Which names get a column while rows are gathered, for each kind; `types` are the stored ones.
+pub fn admissions<'t>(
+    kinds: &Kinds,
+    types: impl Fn(&str) -> Option<&'t SignalTypes>,
+) -> Arc<[Admission]> {
+    let kinds = kinds.iter();
+    kinds
+        .map(|kind| Admission::new(kind, types(&kind.name)))
+        .collect()
+}
+
+impl Gathering {
     /// A gathering without rows, for events of these kinds.
-    pub fn new(kinds: &'k Kinds) -> Gathering<'k> {
+    pub fn new(kinds: Arc<Kinds>, admissions: Arc<[Admission]>) -> Gathering {
         Gathering {
             kinds,
+            admissions,
             hours: Vec::new(),
             places: HashMap::new(),
             last: 0,
+            bytes: 0,
         }
     }
 
-    /// Adds the events of one object that lie in a `wanted` hour. `input` is the caller's number for the object, which
-    /// comes back in [`Span`]s. Of events with the same id the one received first stays, in whatever order the objects
-    /// are read. Each line that is left out is told to `left_out`.
+    /// Bytes of memory that the rows take, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds the events of whole lines that lie in a `wanted` hour. `input` is the caller's number for the object,
+    /// which comes back in [`Span`]s, and `offset` is where in the object the lines begin. Each line that breaks its
+    /// contract is told to `refused`.
     ///
     /// # Errors
     ///
@@ -70,85 +82,108 @@ impl<'k> Gathering<'k> {
     pub fn add(
         &mut self,
         input: u32,
+        offset: u64,
         body: &[u8],
         wanted: impl Fn(Hour) -> bool,
-        mut left_out: impl FnMut(LeftOut<'_>),
+        mut refused: impl FnMut(Refused<'_>),
     ) -> Result<(), Rejection> {
+        let kinds = self.kinds.clone();
         for at in lines(body) {
-            let span = Span {
-                input,
-                start: at.start as u32,
-                end: at.end as u32,
-            };
-            let line = &body[at];
-            let event = match read_line(self.kinds, line) {
-                Ok(event) => event,
+            let line = &body[at.clone()];
+            let span = span(input, offset + at.start as u64, line.len());
+            if line.len() > MAX_LINE_BYTES {
+                refused(too_long(line));
+                continue;
+            }
+            match read_line(&kinds, line) {
+                Ok(event) => self.push(&event, span, &wanted),
                 // A line that names no kind can never be read; one that does waits for its declaration.
                 Err(rejection)
                     if rejection.code == Code::UnknownKind && rejection.field.is_some() =>
                 {
                     return Err(rejection);
                 }
-                Err(rejection) => {
-                    left_out(LeftOut::Refused {
-                        reason: rejection.code.as_str(),
-                        detail: &rejection.message,
-                        line: String::from_utf8_lossy(line).trim_end(),
-                    });
-                    continue;
-                }
-            };
-            let hour = Hour::of(event.time);
-            if !wanted(hour) {
-                continue;
-            }
-            let id = event.event_id.as_deref().unwrap_or_default();
-            let Some(rows) = self.rows(&event.kind.name, hour) else {
-                continue;
-            };
-            if !rows.has_room(&event) {
-                left_out(LeftOut::Refused {
-                    reason: TOO_MANY_COLUMNS,
-                    detail: TOO_MANY_COLUMNS_DETAIL,
+                Err(rejection) => refused(Refused {
+                    reason: rejection.code.as_str(),
+                    detail: &rejection.message,
                     line: String::from_utf8_lossy(line).trim_end(),
-                });
-                continue;
+                }),
             }
-            let Err(row) = rows.add(&event, id, span) else {
-                continue;
-            };
-            let same = rows.is_same(row, &event);
-            let (mut stays, mut goes) = (rows.span(row), span);
-            if rows.was_received_after(row, &event) {
-                rows.replace(&event, id, span);
-                (stays, goes) = (goes, stays);
-            }
-            let conflict = LeftOut::Conflict { id, stays, goes };
-            left_out(if same { LeftOut::Duplicate } else { conflict });
         }
         Ok(())
     }
 
-    /// The rows of that kind and hour; none if the kind is not declared.
-    fn rows(&mut self, kind: &str, hour: Hour) -> Option<&mut HourRows<'k>> {
-        let is_it = |((name, at), _): &((&str, Hour), _)| *at == hour && *name == kind;
-        if !self.hours.get(self.last).is_some_and(is_it) {
-            self.last = match self.places.get(&(kind, hour)) {
-                Some(at) => *at,
-                None => {
-                    let kind = self.kinds.get(kind)?;
-                    let at = (kind.name.as_str(), hour);
-                    self.hours.push((at, HourRows::new(kind)));
-                    self.places.insert(at, self.hours.len() - 1);
-                    self.hours.len() - 1
-                }
-            };
+    fn push(&mut self, event: &Event<'_>, span: Span, wanted: impl Fn(Hour) -> bool) {
+        let hour = Hour::of(event.time);
+        if !wanted(hour) {
+            return;
         }
-        self.hours.get_mut(self.last).map(|(_, rows)| rows)
+        let is_last = |((kind, at), _): &(KindHour, _)| {
+            *at == hour && is_kind(&self.kinds, *kind, event.kind)
+        };
+        if !self.hours.get(self.last).is_some_and(is_last) {
+            let mut numbers = 0..self.admissions.len();
+            let Some(kind) = numbers.find(|number| is_kind(&self.kinds, *number, event.kind))
+            else {
+                return;
+            };
+            let at = (kind, hour);
+            self.last = *self.places.entry(at).or_insert_with(|| {
+                self.hours.push((at, GrowingRows::new(event.kind)));
+                self.hours.len() - 1
+            });
+        }
+        let ((kind, _), rows) = &mut self.hours[self.last];
+        let id = event.event_id.as_deref().unwrap_or_default();
+        self.bytes += rows.push(event, id, span, &self.admissions[*kind]);
     }
 
-    /// The rows of all hours that have had any.
-    pub fn finish(self) -> RowsByHour<'k> {
-        self.hours.into_iter().collect()
+    /// Takes the rows out, as a block for each hour that has some.
+    ///
+    /// # Errors
+    ///
+    /// None that could be caused by data: Arrow's own.
+    pub fn take(&mut self) -> Result<Vec<(KindHour, Block)>, ArrowError> {
+        self.places.clear();
+        (self.last, self.bytes) = (0, 0);
+        let mut blocks = Vec::new();
+        for (at, rows) in std::mem::take(&mut self.hours) {
+            if let Some(kind) = self.kinds.iter().nth(at.0) {
+                blocks.push((at, rows.finish(kind)?));
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+/// Whether the kind is that of this number: events refer to the kinds that they were read with.
+fn is_kind(kinds: &Kinds, number: usize, kind: &Kind) -> bool {
+    kinds
+        .iter()
+        .nth(number)
+        .is_some_and(|other| std::ptr::eq(other, kind))
+}
+
+fn span(input: u32, start: u64, length: usize) -> Span {
+    let end = start + length as u64;
+    match (u32::try_from(start), u32::try_from(end)) {
+        (Ok(start), Ok(end)) => Span { input, start, end },
+        _ => Span {
+            input,
+            start: u32::MAX,
+            end: u32::MAX,
+        },
+    }
+}
+
+/// What is told of a line that is longer than [`MAX_LINE_BYTES`]; `start` holds its first bytes.
+pub fn too_long(start: &[u8]) -> Refused<'_> {
+    let start = &start[..start.len().min(MAX_LINE_BYTES)];
+    let text = std::str::from_utf8(start);
+    let valid = text.map_or_else(|error| error.valid_up_to(), str::len);
+    Refused {
+        reason: LINE_TOO_LONG,
+        detail: "the line is longer than an event can be: its text is cut",
+        line: std::str::from_utf8(&start[..valid]).unwrap_or_default(),
     }
 }

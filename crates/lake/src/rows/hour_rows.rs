@@ -1,241 +1,171 @@
-//! Events of one kind and event hour as columns that grow, and then as one sorted batch.
+//! The rows of one kind and event hour, each id once, and then as one sorted batch.
 
-use std::borrow::Cow;
-use std::hash::BuildHasher;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    UInt32Array,
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    TimestampMillisecondArray, UInt32Array, new_null_array,
 };
-use arrow::compute::take;
+use arrow::compute::{interleave, take};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use contract::{Event, Kind, Scalar};
-use foldhash::quality::RandomState;
+use contract::{Kind, Kinds};
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
+use crate::rows::block::{Block, COLUMNS, Content, Span};
+use crate::rows::buckets::Buckets;
 use crate::rows::columns::{ColumnType, Columns};
 use crate::rows::entities::Entities;
-use crate::rows::ids::Ids;
-use crate::rows::values::Values;
+use crate::rows::ids::id_hash;
+use crate::rows::more::{MORE, More};
+use crate::rows::values::value_at;
 
-/// Most columns of undeclared signals in one batch: a column has a slot for each row, so this bounds the memory that
-/// senders can make an hour take.
-const MAX_UNDECLARED_COLUMNS: usize = 512;
-
-/// Columns that are compared one by one before the hash table is asked.
-const LOOK_AHEAD: usize = 8;
-
-/// Place of an event's line: the object by the number its reader gave it, and the bytes `start..end` in the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// Number of the object.
-    pub input: u32,
-    /// First byte of the line.
-    pub start: u32,
-    /// The byte after the line.
-    pub end: u32,
-}
-
-/// What an event says in `curated/`. When it was received is no part of it.
-#[derive(Debug)]
-pub struct Content<'g> {
-    /// Id of the vehicle, cell or other thing.
-    pub entity: &'g str,
-    /// Event time in microseconds since 1970, UTC.
-    pub micros: i64,
-    /// Contract fields and signals that have a value, by name.
-    pub values: Vec<(&'g str, Scalar<'g>)>,
+/// A row that is left out because another row has the same id.
+#[derive(Debug, PartialEq)]
+pub enum LeftOut<'l> {
+    /// The other row has the same content.
+    Duplicate,
+    /// The other row has other content.
+    Conflict {
+        /// The id of both rows.
+        id: &'l str,
+        /// Place of the line that stays: the one received first.
+        stays: Span,
+        /// Place of the line that is left out.
+        goes: Span,
+    },
 }
 
 /// The events of one kind and event hour, each id once. Rows stay in the order in which they came until
 /// [`into_batch`](HourRows::into_batch) sorts them.
-pub struct HourRows<'k> {
-    kind: &'k Kind,
-    ids: Ids,
-    entities: Entities,
-    /// Event times: microseconds, and in `nanos` the nanoseconds beyond them.
-    times: Vec<i64>,
-    nanos: Vec<u16>,
-    /// Milliseconds.
-    received: Vec<i64>,
-    spans: Vec<Span>,
+pub struct HourRows {
+    kinds: Arc<Kinds>,
+    kind: usize,
+    blocks: Vec<Block>,
+    /// The ids of each block.
+    texts: Vec<StringArray>,
+    /// Block and row in the block of each row.
+    places: Vec<(u32, u32)>,
+    /// The [`id_hash`] of each row.
+    hashes: Vec<u64>,
+    /// The row of each id.
+    ids: HashTable<u32>,
     dropped: Vec<bool>,
-    fields: Vec<Values>,
-    signals: Vec<SignalColumn>,
-    /// A signal's name as events spell it, and the index of its column in `signals`.
-    columns: HashTable<(Box<str>, u32)>,
-    hasher: RandomState,
 }
 
-struct SignalColumn {
-    name: String,
-    r#type: ColumnType,
-    values: Values,
-}
-
-impl<'k> HourRows<'k> {
-    pub(crate) fn new(kind: &'k Kind) -> HourRows<'k> {
-        let fields = kind.fields.iter();
-        let fields = fields.map(|rule| Values::new(ColumnType::of_field(rule.scalar)));
-        HourRows {
+impl HourRows {
+    /// The rows of all blocks, or of those ids alone that are in a bucket; `kind` is the place of their kind in
+    /// [`Kinds::iter`]. Of rows with the same id the one received first stays, in whatever order the blocks come; each
+    /// that goes is told to `left_out`.
+    pub fn of(
+        kinds: Arc<Kinds>,
+        kind: usize,
+        blocks: Vec<Block>,
+        bucket: Option<(Buckets, u64)>,
+        mut left_out: impl FnMut(LeftOut<'_>),
+    ) -> HourRows {
+        let all = blocks.iter().map(Block::rows).sum();
+        let mut rows = HourRows {
+            kinds,
             kind,
-            ids: Ids::default(),
-            entities: Entities::default(),
-            times: Vec::new(),
-            nanos: Vec::new(),
-            received: Vec::new(),
-            spans: Vec::new(),
-            dropped: Vec::new(),
-            fields: fields.collect(),
-            signals: Vec::new(),
-            columns: HashTable::new(),
-            hasher: RandomState::default(),
-        }
-    }
-
-    /// Whether the event's signals have columns, or may get new ones: see [`MAX_UNDECLARED_COLUMNS`].
-    pub(crate) fn has_room(&self, event: &Event<'_>) -> bool {
-        let most = self.kind.known.len() + MAX_UNDECLARED_COLUMNS;
-        let is_new =
-            |(name, value): &&(Cow<'_, str>, Scalar<'_>)| self.column(name, value).is_none();
-        self.signals.len() + event.signals.len() <= most
-            || self.signals.len() + event.signals.iter().filter(is_new).count() <= most
-    }
-
-    /// Adds the event, or returns the row that has the event's `id` already.
-    pub(crate) fn add(&mut self, event: &Event<'_>, id: &str, span: Span) -> Result<(), u32> {
-        self.ids.insert(id)?;
-        self.push(event, span);
-        Ok(())
-    }
-
-    /// Replaces the event that has this `id`.
-    pub(crate) fn replace(&mut self, event: &Event<'_>, id: &str, span: Span) {
-        self.drop_id(id);
-        let added = self.add(event, id, span);
-        debug_assert!(added.is_ok(), "the id was just taken away");
-    }
-
-    /// Appends the event's row, except for the id.
-    fn push(&mut self, event: &Event<'_>, span: Span) {
-        let row = self.spans.len();
-        self.entities.push(&event.entity);
-        let (micros, nanos) = time_of(event);
-        self.times.push(micros);
-        self.nanos.push(nanos);
-        self.received.push(received(event));
-        self.spans.push(span);
-        self.dropped.push(false);
-        for (at, value) in &event.fields {
-            self.fields[*at].put(row, value);
-        }
-        // Events of a kind mostly repeat the same signals in the same order, so the search begins behind the column
-        // found last. A name and a sort of value always lead to the same column.
-        let mut next = 0;
-        for (name, value) in &event.signals {
-            let is_it = |column: &SignalColumn| column.name == *name && column.values.takes(value);
-            let near = self.signals[next..].iter().take(LOOK_AHEAD).position(is_it);
-            let near = near.map(|at| next + at);
-            let found = near.or_else(|| self.column(name, value));
-            let at = found.unwrap_or_else(|| self.column_of(name, value));
-            self.signals[at].values.put(row, value);
-            next = at + 1;
-        }
-    }
-
-    /// Finds or makes the column for a spelling that [`column`](Self::column) does not know. Spellings that differ in
-    /// case alone share a column.
-    fn column_of(&mut self, name: &str, value: &Scalar<'_>) -> usize {
-        let r#type = ColumnType::of(self.kind, name, value);
-        let is_it = |column: &SignalColumn| {
-            column.r#type == r#type && column.name.eq_ignore_ascii_case(name)
+            texts: blocks.iter().map(|block| block.ids().clone()).collect(),
+            blocks,
+            places: Vec::with_capacity(all),
+            hashes: Vec::with_capacity(all),
+            ids: HashTable::with_capacity(all),
+            dropped: Vec::with_capacity(all),
         };
-        let at = self.signals.iter().position(is_it).unwrap_or_else(|| {
-            self.signals.push(SignalColumn {
-                name: name.to_owned(),
-                r#type,
-                values: Values::new(r#type),
-            });
-            self.signals.len() - 1
-        });
-        let entry = (name.into(), at as u32);
-        let hash = |(name, _): &(Box<str>, u32)| self.hasher.hash_one(&**name);
-        self.columns.insert_unique(hash(&entry), entry, hash);
-        at
-    }
-
-    /// The column that took this sort of value of the signal before.
-    fn column(&self, name: &str, value: &Scalar<'_>) -> Option<usize> {
-        let is_it = |(other, at): &(Box<str>, u32)| {
-            **other == *name && self.signals[*at as usize].values.takes(value)
-        };
-        let found = self.columns.find(self.hasher.hash_one(name), is_it);
-        found.map(|(_, at)| *at as usize)
-    }
-
-    /// Whether the event has the row's [`Content`], compared to the nanosecond.
-    pub(crate) fn is_same(&self, row: u32, event: &Event<'_>) -> bool {
-        let at = row as usize;
-        if (self.times[at], self.nanos[at]) != time_of(event)
-            || self.entities.name(row) != event.entity
-        {
-            return false;
+        for block in 0..rows.blocks.len() {
+            for row in 0..rows.blocks[block].rows() {
+                let id = rows.texts[block].value(row);
+                if bucket.is_none_or(|(buckets, bucket)| buckets.of(id) == bucket) {
+                    rows.add((block as u32, row as u32), &mut left_out);
+                }
+            }
         }
-        let is_field =
-            |(index, value): &(usize, _)| self.fields[*index].at(at).as_ref() == Some(value);
-        let is_signal = |(name, value): &(Cow<'_, str>, _)| {
-            self.signals.iter().any(|column| {
-                column.name.eq_ignore_ascii_case(name)
-                    && column.values.at(at).as_ref() == Some(value)
-            })
-        };
-        event.fields.iter().all(is_field)
-            && event.signals.iter().all(is_signal)
-            && self.content(row).values.len() == event.fields.len() + event.signals.len()
+        rows
     }
 
-    pub(crate) fn was_received_after(&self, row: u32, event: &Event<'_>) -> bool {
-        self.received[row as usize] > received(event)
+    fn kind(&self) -> Option<&Kind> {
+        self.kinds.iter().nth(self.kind)
     }
 
-    /// Content of the row.
-    pub fn content(&self, row: u32) -> Content<'_> {
-        let at = row as usize;
-        let fields = self.kind.fields.iter().map(|rule| rule.name.as_str());
-        let signals = self.signals.iter();
-        let signals = signals.map(|column| (column.name.as_str(), &column.values));
-        let columns = fields.zip(&self.fields).chain(signals);
-        Content {
-            entity: self.entities.name(row),
-            micros: self.times[at],
-            values: columns
-                .filter_map(|(name, values)| Some((name, values.at(at)?)))
-                .collect(),
+    fn add(&mut self, place: (u32, u32), left_out: &mut impl FnMut(LeftOut<'_>)) {
+        let row = self.places.len() as u32;
+        let id = text(&self.texts, place);
+        let hash = id_hash(id);
+        let (places, hashes, blocks) = (&self.places, &self.hashes, &self.blocks);
+        let texts = &self.texts;
+        let is_it =
+            |row: &u32| hashes[*row as usize] == hash && text(texts, places[*row as usize]) == id;
+        let kind = self.kinds.iter().nth(self.kind);
+        let found = self.ids.entry(hash, is_it, |row| hashes[*row as usize]);
+        let mut goes = false;
+        match found {
+            Entry::Vacant(free) => {
+                free.insert(row);
+            }
+            Entry::Occupied(mut there) => {
+                let before = *there.get();
+                let other = places[before as usize];
+                let (mine, theirs) = (arrival(blocks, place), arrival(blocks, other));
+                if kind.is_some_and(|kind| is_same(kind, blocks, place, other)) {
+                    left_out(LeftOut::Duplicate);
+                } else {
+                    let (stays, goes) = if mine < theirs {
+                        (mine.1, theirs.1)
+                    } else {
+                        (theirs.1, mine.1)
+                    };
+                    left_out(LeftOut::Conflict { id, stays, goes });
+                }
+                goes = mine >= theirs;
+                if !goes {
+                    *there.get_mut() = row;
+                    self.dropped[before as usize] = true;
+                }
+            }
         }
+        self.places.push(place);
+        self.hashes.push(hash);
+        self.dropped.push(goes);
+    }
+
+    /// Whether the row has this content.
+    pub fn has_content(&self, row: u32, content: &Content<'_>) -> bool {
+        let (block, row) = self.places[row as usize];
+        let block = &self.blocks[block as usize];
+        let kind = self.kind();
+        kind.is_some_and(|kind| block.content(kind, row as usize).is_same(content))
     }
 
     /// Place of the row's line.
     pub fn span(&self, row: u32) -> Span {
-        self.spans[row as usize]
+        let (block, row) = self.places[row as usize];
+        self.blocks[block as usize].span(row as usize)
     }
 
-    /// The row of this id, if any; `hash` is its [`id_hash`](crate::rows::id_hash).
-    pub fn find(&self, id: &str, hash: u64) -> Option<u32> {
-        self.ids.find(id, hash)
+    /// The row of this id, if any.
+    pub fn find(&self, id: &str) -> Option<u32> {
+        let hash = id_hash(id);
+        let is_it = |row: &u32| {
+            self.hashes[*row as usize] == hash
+                && text(&self.texts, self.places[*row as usize]) == id
+        };
+        self.ids.find(hash, is_it).copied()
     }
 
-    /// The [`id_hash`](crate::rows::id_hash) of each row's id, in no particular order.
-    pub fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
-        self.ids.hashes()
+    /// The ids that are left, in no particular order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let rows = self.ids.iter();
+        rows.map(|row| text(&self.texts, self.places[*row as usize]))
     }
 
-    /// Removes the row of this id, if any.
-    pub fn drop_id(&mut self, id: &str) {
-        if let Some(row) = self.ids.take(id) {
-            self.dropped[row as usize] = true;
-        }
+    /// Number of rows that are left.
+    pub fn len(&self) -> usize {
+        self.ids.len()
     }
 
     /// Whether no row is left.
@@ -243,103 +173,261 @@ impl<'k> HourRows<'k> {
         self.ids.is_empty()
     }
 
-    /// The signals that the rows have, with the type of their values; a signal with values of two types comes twice.
-    pub fn signals(&self) -> impl Iterator<Item = (String, ColumnType)> + '_ {
-        let signals = self.signals.iter();
-        signals.map(|column| (column.name.clone(), column.r#type))
-    }
-
-    /// The rows that are left, by entity, time and id.
-    fn order(&self) -> Vec<u32> {
-        let (mut order, ends) = self.entities.grouped(|row| !self.dropped[row as usize]);
-        let time = |row: &u32| self.times[*row as usize];
-        let mut start = 0;
-        for end in ends {
-            order[start..end].sort_unstable_by(|a, b| {
-                let by_id = || self.ids.text(*a).cmp(self.ids.text(*b));
-                time(a).cmp(&time(b)).then_with(by_id)
-            });
-            start = end;
+    /// Removes the row.
+    pub fn drop_row(&mut self, row: u32) {
+        let hash = self.hashes[row as usize];
+        if let Ok(entry) = self.ids.find_entry(hash, |other| *other == row) {
+            entry.remove();
+            self.dropped[row as usize] = true;
         }
-        order
     }
 
     /// The rows in the layout of `curated/`: sorted by entity, time and id; columns for ids and times, then the
-    /// contract fields, then the signals by name.
+    /// contract fields, then the signals by name, and last, if a row needs it, [`MORE`]. The second number is that of
+    /// the values in [`MORE`].
     ///
     /// # Errors
     ///
     /// If the texts of a column take more than the 2 GiB that Arrow's offsets reach.
-    pub fn into_batch(self, columns: &Columns) -> Result<RecordBatch, ArrowError> {
-        let rows = self.spans.len();
-        let order = self.order();
-        // Each column is freed as soon as its sorted copy exists: at the peak an hour's rows are there twice.
-        drop((self.nanos, self.spans, self.dropped, self.columns));
+    pub fn into_batch(self, columns: &Columns) -> Result<(RecordBatch, u64), ArrowError> {
+        let HourRows {
+            kinds,
+            kind,
+            blocks,
+            texts,
+            places,
+            hashes,
+            ids,
+            dropped,
+        } = self;
+        drop((hashes, ids));
+        let Some(kind) = kinds.iter().nth(kind) else {
+            let unknown = "rows of a kind that is not declared";
+            return Err(ArrowError::SchemaError(unknown.to_owned()));
+        };
+        let (order, entity) = order(&blocks, &texts, &places, &dropped);
+        drop((places, dropped));
+        let pick = Pick {
+            blocks: &blocks,
+            order: &order,
+        };
+        let micros: Vec<_> = blocks.iter().map(Block::micros).collect();
+        let micros = order.iter().map(|(block, row)| micros[*block].value(*row));
+        let micros = TimestampMicrosecondArray::from_iter_values(micros);
+        let received: Vec<_> = blocks.iter().map(Block::received).collect();
+        let received = order
+            .iter()
+            .map(|(block, row)| received[*block].value(*row));
+        let received = TimestampMillisecondArray::from_iter_values(received);
+        let micro = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let milli = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
         let mut schema: Vec<Arc<Field>> = vec![
             Arc::new(Field::new("event_id", DataType::Utf8, false)),
             Arc::new(Field::new("entity_id", DataType::Utf8, false)),
-            Arc::new(Field::new(
-                "event_time",
-                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-                false,
-            )),
-            Arc::new(Field::new(
-                "ingest_received_at",
-                DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-                false,
-            )),
+            Arc::new(Field::new("event_time", micro, false)),
+            Arc::new(Field::new("ingest_received_at", milli, false)),
         ];
-        let id = self.ids.column(&order);
-        drop(self.ids);
-        let entity = order.iter().map(|row| self.entities.name(*row));
-        let entity = StringArray::from_iter_values(entity);
-        let time = order.iter().map(|row| self.times[*row as usize]);
-        let time = TimestampMicrosecondArray::from_iter_values(time);
-        let received = order.iter().map(|row| self.received[*row as usize]);
-        let received = TimestampMillisecondArray::from_iter_values(received);
-        let order = UInt32Array::from(order);
         let mut arrays: Vec<ArrayRef> = vec![
-            Arc::new(id),
+            pick.column(|block| Some(block.column(0)), &DataType::Utf8)?,
             Arc::new(entity),
-            Arc::new(time.with_timezone("UTC")),
+            Arc::new(micros.with_timezone("UTC")),
             Arc::new(received.with_timezone("UTC")),
         ];
-        for (rule, values) in self.kind.fields.iter().zip(self.fields) {
+        for (at, rule) in kind.fields.iter().enumerate() {
             let r#type = ColumnType::of_field(rule.scalar).arrow();
+            arrays.push(pick.column(|block| Some(block.column(COLUMNS + at)), &r#type)?);
             schema.push(Arc::new(Field::new(&rule.name, r#type, true)));
-            arrays.push(take(&values.finish(rows), &order, None)?);
         }
-        let signals = self.signals.into_iter();
-        let mut signals: Vec<_> = signals
-            .map(|column| (columns.field(&column.name, column.r#type), column.values))
-            .collect();
+        let mut more = HashMap::new();
+        let mut signals = Vec::new();
+        for ((name, r#type), by_block) in signals_of(kind, &blocks) {
+            if let Some(field) = columns.field(name, r#type) {
+                let of = |block: usize| by_block.get(&block).copied();
+                let values = pick.column_of(of, &r#type.arrow())?;
+                signals.push((field, values));
+            } else {
+                pick.add_more(&by_block, name, &mut more);
+            }
+        }
         // Every part has the columns of all declared signals, also of those that no event here has.
-        for rule in self.kind.known.values() {
+        for rule in kind.known.values() {
             let r#type = ColumnType::of_signal(rule.scalar);
-            let field = columns.field(&rule.name, r#type);
-            if signals
-                .iter()
-                .all(|(other, _)| other.name() != field.name())
-            {
-                signals.push((field, Values::new(r#type)));
+            let Some(field) = columns.field(&rule.name, r#type) else {
+                continue;
+            };
+            let is_it = |(other, _): &(Arc<Field>, _)| other.name() == field.name();
+            if !signals.iter().any(is_it) {
+                let nulls = new_null_array(&r#type.arrow(), order.len());
+                signals.push((field, nulls));
             }
         }
         signals.sort_by(|a, b| a.0.name().cmp(b.0.name()));
         for (field, values) in signals {
             schema.push(field);
-            arrays.push(take(&values.finish(rows), &order, None)?);
+            arrays.push(values);
         }
-        RecordBatch::try_new(Arc::new(Schema::new(schema)), arrays)
+        let (texts, values) = pick.more(more);
+        if let Some(texts) = texts {
+            schema.push(Arc::new(Field::new(MORE, DataType::Utf8, true)));
+            arrays.push(Arc::new(texts));
+        }
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(schema)), arrays)?;
+        Ok((batch, values))
     }
 }
 
-/// Microseconds, and the nanoseconds beyond them.
-fn time_of(event: &Event<'_>) -> (i64, u16) {
-    let nanos = event.time.timestamp_subsec_nanos() % 1000;
-    (event.time.timestamp_micros(), nanos as u16)
+/// Names and types of the signals in the blocks: one entry for spellings that differ in case alone.
+pub(crate) type Signals<'b> =
+    BTreeMap<(String, ColumnType), (&'b str, HashMap<usize, &'b ArrayRef>)>;
+
+fn signals_of<'b>(
+    kind: &Kind,
+    blocks: &'b [Block],
+) -> impl Iterator<Item = ((&'b str, ColumnType), HashMap<usize, &'b ArrayRef>)> {
+    let mut signals = Signals::new();
+    for (at, block) in blocks.iter().enumerate() {
+        for (name, r#type, column) in block.signals(kind) {
+            let key = (name.to_ascii_lowercase(), r#type);
+            let (_, by_block) = signals.entry(key).or_insert((name, HashMap::new()));
+            by_block.insert(at, column);
+        }
+    }
+    let signals = signals.into_iter();
+    signals.map(|((_, r#type), (name, by_block))| ((name, r#type), by_block))
 }
 
-/// Milliseconds.
-fn received(event: &Event<'_>) -> i64 {
-    event.received_at.unwrap_or_default().timestamp_millis()
+/// Picks the values of a column, in the order of the rows, out of all blocks.
+struct Pick<'b> {
+    blocks: &'b [Block],
+    /// Block and row.
+    order: &'b [(usize, usize)],
+}
+
+impl<'b> Pick<'b> {
+    fn column(
+        &self,
+        of: impl Fn(&'b Block) -> Option<&'b ArrayRef>,
+        r#type: &DataType,
+    ) -> Result<ArrayRef, ArrowError> {
+        self.column_of(|at| of(&self.blocks[at]), r#type)
+    }
+
+    /// `of` gives the column of a block; a block without it has nulls.
+    fn column_of(
+        &self,
+        of: impl Fn(usize) -> Option<&'b ArrayRef>,
+        r#type: &DataType,
+    ) -> Result<ArrayRef, ArrowError> {
+        if let ([_], Some(column)) = (self.blocks, of(0)) {
+            let rows = self.order.iter().map(|(_, row)| *row as u32);
+            return take(column, &UInt32Array::from_iter_values(rows), None);
+        }
+        let nulls: Vec<Option<ArrayRef>> = self
+            .blocks
+            .iter()
+            .enumerate()
+            .map(|(at, block)| {
+                of(at)
+                    .is_none()
+                    .then(|| new_null_array(r#type, block.rows()))
+            })
+            .collect();
+        let columns = nulls.iter().enumerate();
+        let columns = columns.filter_map(|(at, nulls)| nulls.as_ref().or_else(|| of(at)));
+        let columns: Vec<&dyn Array> = columns.map(|column| column.as_ref()).collect();
+        interleave(&columns, self.order)
+    }
+
+    /// Adds the values of a signal without a column to those of its rows; a row is its place in the order.
+    fn add_more(
+        &self,
+        by_block: &HashMap<usize, &ArrayRef>,
+        name: &str,
+        more: &mut HashMap<usize, More>,
+    ) {
+        for (at, (block, row)) in self.order.iter().enumerate() {
+            let column = by_block.get(block);
+            if let Some(value) = column.and_then(|column| value_at(column, *row)) {
+                more.entry(at).or_default().add(name, &value);
+            }
+        }
+    }
+
+    /// The column [`MORE`], if any row has a value there, and how many values there are.
+    fn more(&self, mut more: HashMap<usize, More>) -> (Option<StringArray>, u64) {
+        for (at, (block, row)) in self.order.iter().enumerate() {
+            if let Some(text) = self.blocks[*block].more(*row) {
+                let here = more.entry(at).or_default();
+                for (name, value) in More::of_text(text).into_values() {
+                    here.add(&name, &value);
+                }
+            }
+        }
+        if more.is_empty() {
+            return (None, 0);
+        }
+        let mut texts = StringBuilder::new();
+        for at in 0..self.order.len() {
+            texts.append_option(more.get(&at).map(More::to_text));
+        }
+        let values = more.into_values().map(|more| more.into_values().count());
+        (Some(texts.finish()), values.sum::<usize>() as u64)
+    }
+}
+
+/// The rows that are left, by entity, time and id; and the entity of each.
+fn order(
+    blocks: &[Block],
+    texts: &[StringArray],
+    places: &[(u32, u32)],
+    dropped: &[bool],
+) -> (Vec<(usize, usize)>, StringArray) {
+    let mut entities = Entities::default();
+    let mut times = Vec::with_capacity(places.len());
+    for of_block in places.chunk_by(|a, b| a.0 == b.0) {
+        let Some(block) = of_block.first().map(|(block, _)| &blocks[*block as usize]) else {
+            continue;
+        };
+        let (keys, names) = (block.entities().keys(), block.entities().values());
+        let (names, micros) = (names.as_string::<i32>(), block.micros());
+        for (_, row) in of_block {
+            entities.push(names.value(keys.value(*row as usize) as usize));
+            times.push(micros.value(*row as usize));
+        }
+    }
+    let (mut order, ends) = entities.grouped(|row| !dropped[row as usize]);
+    let mut start = 0;
+    for end in ends {
+        order[start..end].sort_unstable_by(|a, b| {
+            let id = |row: &u32| text(texts, places[*row as usize]);
+            let time = |row: &u32| times[*row as usize];
+            time(a).cmp(&time(b)).then_with(|| id(a).cmp(id(b)))
+        });
+        start = end;
+    }
+    let names = order.iter().map(|row| entities.name(*row));
+    let names = StringArray::from_iter_values(names);
+    let place = |row: &u32| {
+        let (block, row) = places[*row as usize];
+        (block as usize, row as usize)
+    };
+    (order.iter().map(place).collect(), names)
+}
+
+/// The id at a place; `texts` are the ids of each block.
+fn text(texts: &[StringArray], (block, row): (u32, u32)) -> &str {
+    texts[block as usize].value(row as usize)
+}
+
+/// When the event was received, and where its line stands: of two, the lesser one was received first.
+fn arrival(blocks: &[Block], (block, row): (u32, u32)) -> (i64, Span) {
+    let (block, row) = (&blocks[block as usize], row as usize);
+    (block.received().value(row), block.span(row))
+}
+
+/// Whether two rows have the same content, compared to the nanosecond.
+fn is_same(kind: &Kind, blocks: &[Block], a: (u32, u32), b: (u32, u32)) -> bool {
+    let at = |(block, row): (u32, u32)| (&blocks[block as usize], row as usize);
+    let ((a, a_row), (b, b_row)) = (at(a), at(b));
+    a.nanos(a_row) == b.nanos(b_row) && a.content(kind, a_row).is_same(&b.content(kind, b_row))
 }

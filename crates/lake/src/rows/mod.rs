@@ -1,15 +1,25 @@
-//! Rows from lines of JSON: the lines of `raw/` come in, and for each kind and event hour a batch of columns goes out,
-//! in the layout of `curated/`: sorted by entity, time and id, each id once. Nothing here calls S3.
+//! Rows from lines of JSON: the lines of `raw/` come in as blocks of rows, unsorted, for each kind and event hour; the
+//! blocks of an hour, or of one bucket of its ids, go out as one batch in the layout of `curated/`: sorted by entity,
+//! time and id, each id once. Nothing here calls S3.
 
+mod block;
+mod buckets;
 pub(crate) mod columns;
 mod entities;
 mod gather;
+mod growing_rows;
 pub(crate) mod hour_rows;
 mod ids;
 pub(crate) mod lines;
+mod more;
 mod values;
 
-pub use columns::{ColumnType, Columns, SignalTypes, signal_of};
-pub use gather::{Gathering, LeftOut, RowsByHour};
-pub use hour_rows::{Content, HourRows, Span};
-pub use ids::id_hash;
+pub use block::{Block, Content, Span};
+pub use buckets::{Buckets, MAX_BUCKETS};
+pub use columns::{Admission, ColumnType, Columns, SignalTypes, signal_of};
+pub use gather::{Gathering, KindHour, MAX_LINE_BYTES, Refused, admissions, too_long};
+pub use hour_rows::{HourRows, LeftOut};
+pub use ids::{id_hash, stable_hash};
+pub use more::MORE;
+pub(crate) use more::More;
+pub(crate) use values::value_at;

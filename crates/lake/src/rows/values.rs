@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder,
+    StringBuilder,
 };
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use contract::Scalar;
 
 use crate::rows::columns::ColumnType;
@@ -50,33 +52,6 @@ impl Values {
         }
     }
 
-    /// The value at `row`; none where the row has no value, or is past the end.
-    pub(crate) fn at(&self, row: usize) -> Option<Scalar<'_>> {
-        if row >= self.len() {
-            return None;
-        }
-        let set = |bits: &[u8]| bits[row / 8] >> (row % 8) & 1 == 1;
-        let valid = match self {
-            Values::Number(column) => column.validity_slice(),
-            Values::Integer(column) => column.validity_slice(),
-            Values::Boolean(column) => column.validity_slice(),
-            Values::Text(column) => column.validity_slice(),
-        };
-        if !valid.is_none_or(set) {
-            return None;
-        }
-        Some(match self {
-            Values::Number(column) => Scalar::Number(column.values_slice()[row]),
-            Values::Integer(column) => Scalar::Number(column.values_slice()[row] as f64),
-            Values::Boolean(column) => Scalar::Bool(set(column.values_slice())),
-            Values::Text(column) => {
-                let ends = column.offsets_slice();
-                let text = &column.values_slice()[ends[row] as usize..ends[row + 1] as usize];
-                Scalar::Text(std::str::from_utf8(text).unwrap_or_default().into())
-            }
-        })
-    }
-
     /// Appends nulls until the column has `rows` rows.
     fn fill(&mut self, rows: usize) {
         if self.len() >= rows {
@@ -110,6 +85,20 @@ impl Values {
     }
 }
 
+/// The value of a column in a row; none if it is null, and of a type that no field or signal has.
+pub(crate) fn value_at(column: &dyn Array, row: usize) -> Option<Scalar<'_>> {
+    if column.is_null(row) {
+        return None;
+    }
+    Some(match column.data_type() {
+        DataType::Float64 => Scalar::Number(column.as_primitive::<Float64Type>().value(row)),
+        DataType::Int64 => Scalar::Number(column.as_primitive::<Int64Type>().value(row) as f64),
+        DataType::Boolean => Scalar::Bool(column.as_boolean().value(row)),
+        DataType::Utf8 => Scalar::Text(column.as_string::<i32>().value(row).into()),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,13 +107,14 @@ mod tests {
     fn values_are_found_in_the_rows_where_they_were_put() {
         let of = |r#type, value: Scalar<'static>| {
             let mut column = Values::new(r#type);
-            assert_eq!(column.at(0), None);
             column.put(0, &value);
-            assert_eq!((column.at(0), column.at(1)), (Some(value.clone()), None));
             column.put(9, &value);
-            assert_eq!((column.at(8), column.at(9)), (None, Some(value.clone())));
-            assert_eq!(column.at(0), Some(value));
-            assert_eq!(column.finish(12).null_count(), 10);
+            let column = column.finish(12);
+            assert_eq!((column.len(), column.null_count()), (12, 10));
+            for row in 0..12 {
+                let expected = [0, 9].contains(&row).then(|| value.clone());
+                assert_eq!(value_at(&column, row), expected);
+            }
         };
         of(ColumnType::Number, Scalar::Number(1.5));
         of(ColumnType::Integer, Scalar::Number(3.0));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::{Event, Kinds};
 
+use crate::rows::MAX_LINE_BYTES;
 use crate::rows::lines::{lines, read_line};
 use crate::tail::seen::{Met, SeenEvents};
 use crate::tail::settings::TailCounts;
@@ -55,7 +56,9 @@ impl<'o> Iterator for NewEvents<'o> {
 
     fn next(&mut self) -> Option<Self::Item> {
         for line in self.lines.by_ref() {
-            let Ok(event) = read_line(self.kinds, &self.body[line.clone()]) else {
+            let text = &self.body[line.clone()];
+            let read = (text.len() <= MAX_LINE_BYTES).then(|| read_line(self.kinds, text));
+            let Some(Ok(event)) = read else {
                 self.counts.refused += 1;
                 continue;
             };

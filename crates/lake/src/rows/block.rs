@@ -1,0 +1,247 @@
+//! Some rows of one kind and event hour as they were read, unsorted, in the form in which they wait for their hour: an
+//! Arrow batch, in memory or as Arrow's IPC stream in a file.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{DataType, UInt16Type, UInt32Type};
+use arrow::error::ArrowError;
+use arrow::ipc::MetadataVersion;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use contract::{Kind, Scalar};
+
+use crate::rows::buckets::Buckets;
+use crate::rows::columns::ColumnType;
+use crate::rows::more::More;
+use crate::rows::values::value_at;
+
+/// Columns of a block before those of contract fields and signals, in this order: [`COLUMNS`] of them.
+pub(crate) const COLUMN_NAMES: [&str; COLUMNS] = [
+    "id", "entity", "micros", "nanos", "received", "input", "start", "end", "more",
+];
+pub(crate) const COLUMNS: usize = 9;
+
+/// Place of an event's line: the object by the number its reader gave it, and the bytes `start..end` in the object;
+/// both are the largest number if the line lies past 4 GiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// Number of the object.
+    pub input: u32,
+    /// First byte of the line.
+    pub start: u32,
+    /// The byte after the line.
+    pub end: u32,
+}
+
+/// What an event says in `curated/`. When it was received is no part of it.
+#[derive(Debug)]
+pub struct Content<'g> {
+    /// Id of the vehicle, cell or other thing.
+    pub entity: &'g str,
+    /// Event time in microseconds since 1970, UTC.
+    pub micros: i64,
+    /// Contract fields and signals that have a value, by name.
+    pub values: Vec<(Cow<'g, str>, Scalar<'g>)>,
+}
+
+impl Content<'_> {
+    /// Whether both say the same: entity, time to the microsecond, fields and signals. Numbers are equal to the bit: 0
+    /// and −0 differ.
+    pub fn is_same(&self, other: &Content<'_>) -> bool {
+        let is_same = |a: &(Cow<'_, str>, Scalar<'_>), b: &(Cow<'_, str>, Scalar<'_>)| {
+            let values = match (&a.1, &b.1) {
+                (Scalar::Number(a), Scalar::Number(b)) => a.to_bits() == b.to_bits(),
+                (a, b) => a == b,
+            };
+            values && a.0.eq_ignore_ascii_case(&b.0)
+        };
+        self.entity == other.entity
+            && self.micros == other.micros
+            && self.values.len() == other.values.len()
+            && self
+                .values
+                .iter()
+                .all(|a| other.values.iter().any(|b| is_same(a, b)))
+    }
+}
+
+/// Some rows of one kind and event hour, unsorted; an id may be there more than once.
+#[derive(Debug, Clone)]
+pub struct Block {
+    batch: RecordBatch,
+}
+
+impl Block {
+    pub(crate) fn new(batch: RecordBatch) -> Block {
+        Block { batch }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Number of columns of contract fields and signals.
+    pub fn columns(&self) -> usize {
+        self.batch.num_columns() - COLUMNS
+    }
+
+    /// Bytes of memory that the block takes.
+    pub fn bytes(&self) -> usize {
+        self.batch.get_array_memory_size()
+    }
+
+    /// The rows by bucket of their ids; buckets without rows are left out.
+    ///
+    /// # Errors
+    ///
+    /// None that could be caused by data: Arrow's own.
+    pub fn split(self, buckets: Buckets) -> Result<Vec<(u64, Block)>, ArrowError> {
+        if buckets.count() == 1 {
+            return Ok(vec![(0, self)]);
+        }
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); buckets.count() as usize];
+        let ids = self.ids();
+        for row in 0..self.rows() {
+            rows[buckets.of(ids.value(row)) as usize].push(row as u32);
+        }
+        let rows = (0..).zip(rows).filter(|(_, rows)| !rows.is_empty());
+        rows.map(|(bucket, rows)| {
+            let batch = take_record_batch(&self.batch, &UInt32Array::from(rows))?;
+            Ok((bucket, Block { batch }))
+        })
+        .collect()
+    }
+
+    /// Appends the block to `out` as an Arrow IPC stream.
+    ///
+    /// # Errors
+    ///
+    /// None that could be caused by data: Arrow's own.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+        // Buffers are aligned to 8 bytes rather than 64: an hour of few events has many small ones.
+        let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?;
+        let schema = self.batch.schema();
+        let mut writer = StreamWriter::try_new_with_options(out, &schema, options)?;
+        writer.write(&self.batch)?;
+        writer.finish()
+    }
+
+    /// Reads back what [`write`](Self::write) wrote.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are something else.
+    pub fn read(bytes: &[u8]) -> Result<Block, ArrowError> {
+        let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+        let batch = reader.next().unwrap_or_else(|| {
+            let empty = "a spilled block holds no rows";
+            Err(ArrowError::IpcError(empty.to_owned()))
+        })?;
+        Ok(Block { batch })
+    }
+
+    pub(crate) fn column(&self, at: usize) -> &ArrayRef {
+        self.batch.column(at)
+    }
+
+    pub(crate) fn ids(&self) -> &StringArray {
+        self.batch.column(0).as_string()
+    }
+
+    pub(crate) fn entities(&self) -> &DictionaryArray<UInt32Type> {
+        self.batch.column(1).as_dictionary()
+    }
+
+    /// Event times.
+    pub(crate) fn micros(&self) -> &Int64Array {
+        self.batch.column(2).as_primitive()
+    }
+
+    pub(crate) fn nanos(&self, row: usize) -> u16 {
+        self.batch.column(3).as_primitive::<UInt16Type>().value(row)
+    }
+
+    /// Times of receipt in milliseconds.
+    pub(crate) fn received(&self) -> &Int64Array {
+        self.batch.column(4).as_primitive()
+    }
+
+    pub(crate) fn span(&self, row: usize) -> Span {
+        let at = |column: usize| {
+            let column = self.batch.column(column);
+            column.as_primitive::<UInt32Type>().value(row)
+        };
+        Span {
+            input: at(5),
+            start: at(6),
+            end: at(7),
+        }
+    }
+
+    /// Text of the column `_more`.
+    pub(crate) fn more(&self, row: usize) -> Option<&str> {
+        let more = self.batch.column(8).as_string::<i32>();
+        more.is_valid(row).then(|| more.value(row))
+    }
+
+    /// Name and type of each signal; a signal with values of two types comes twice.
+    pub fn signal_types(&self, kind: &Kind) -> impl Iterator<Item = (&str, ColumnType)> {
+        self.signals(kind).map(|(name, r#type, _)| (name, r#type))
+    }
+
+    /// Name, type and values of each signal.
+    pub(crate) fn signals(
+        &self,
+        kind: &Kind,
+    ) -> impl Iterator<Item = (&str, ColumnType, &ArrayRef)> {
+        let fields = self.batch.schema_ref().fields().iter();
+        let columns = fields.zip(self.batch.columns());
+        columns
+            .skip(COLUMNS + kind.fields.len())
+            .map(|(field, column)| {
+                let r#type = match field.data_type() {
+                    DataType::Boolean => ColumnType::Boolean,
+                    DataType::Utf8 => ColumnType::Text,
+                    _ => ColumnType::Number,
+                };
+                (field.name().as_str(), r#type, column)
+            })
+    }
+
+    pub(crate) fn content(&self, kind: &Kind, row: usize) -> Content<'_> {
+        let entities = self.entities();
+        let names = entities.values().as_string::<i32>();
+        let fields = kind
+            .fields
+            .iter()
+            .zip(self.batch.columns().iter().skip(COLUMNS));
+        let fields = fields.map(|(rule, column)| {
+            let name = rule.name.clone().into();
+            (name, value_at(column, row))
+        });
+        let signals = self.signals(kind);
+        let signals = signals.map(|(name, _, column)| (name.into(), value_at(column, row)));
+        let columns = fields.chain(signals);
+        let columns = columns.filter_map(|(name, value)| Some((name, value?)));
+        let more = self.more(row).map(More::of_text).unwrap_or_default();
+        Content {
+            entity: names.value(entities.keys().value(row) as usize),
+            micros: self.micros().value(row),
+            values: columns.chain(more.into_values()).collect(),
+        }
+    }
+}
+
+/// Text of every row's entity, as a dictionary.
+pub(crate) fn dictionary(keys: Vec<u32>, names: Vec<String>) -> Result<ArrayRef, ArrowError> {
+    let names = StringArray::from_iter_values(names);
+    let column = DictionaryArray::<UInt32Type>::try_new(keys.into(), Arc::new(names))?;
+    Ok(Arc::new(column))
+}
