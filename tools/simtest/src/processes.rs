@@ -264,7 +264,7 @@ async fn aggregator(process: Process, stop: CancellationToken) -> anyhow::Result
     let memory = process.draw(|chance| {
         config.interval = Duration::from_millis(chance.one_of(&[3_000, 10_000, 30_000]));
         config.commit_max_age = Duration::from_secs(chance.one_of(&[0, 0, 5]));
-        chance.one_of(&[0, 3_000, 64 << 10, 256 << 20])
+        chance.one_of(&[8 << 10, 32 << 10, 256 << 20])
     });
     config.memory_limit = ByteSize(memory);
     if memory < 1 << 20 {

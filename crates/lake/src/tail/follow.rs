@@ -115,11 +115,14 @@ impl Tail {
         };
         let (new, rest) = self.list(start.max(self.floor.clone())).await?;
         let mut objects = 0;
-        let lake = self.lake.clone();
-        let reads = new.iter().map(async |(object, arrival)| {
-            let read = lake.get(&object.key).await;
-            (object, *arrival, read)
+        let reads = new.into_iter().map(|(info, arrival)| {
+            let lake = self.lake.clone();
+            async move {
+                let read = lake.get(&info.key).await;
+                (info, arrival, read)
+            }
         });
+        let reads: Vec<_> = reads.collect();
         let mut reads = stream::iter(reads).buffered(self.settings.in_flight.max(1));
         while let Some((info, arrival, read)) = reads.next().await {
             match read? {
@@ -128,7 +131,7 @@ impl Tail {
                     self.counts.objects += 1;
                     objects += 1;
                     take(NewObject {
-                        info,
+                        info: &info,
                         arrival: match arrival {
                             Arrival::At(time) => Some(time),
                             Arrival::In(_) => None,
