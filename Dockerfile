@@ -22,7 +22,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --profile dist --locked \
         -p ingest -p batch-consumer -p aggregator -p simulator -p judge -p local-aws \
-    && mkdir out \
+    && mkdir out out/spill \
     && cp target/dist/ingest target/dist/batch-consumer target/dist/aggregator \
         target/dist/simulator target/dist/judge target/dist/local-aws out/ \
     && cp "$(gcc -print-file-name=libgcc_s.so.1)" out/libgcc_s.so.1 \
@@ -36,15 +36,17 @@ COPY --from=builder /src/out/libgcc.copyright /usr/share/doc/libgcc-s1/copyright
 # Of Headwater, and of the crates that are part of its programs.
 COPY LICENSE licences/third-party.txt /usr/share/doc/headwater/
 
-# No program writes to its file system but where its settings say (judge: --ledger; local-aws: --data), /tmp included: run
-# them with --read-only. Health checks are the program itself, as there is nothing else that could ask. They are Docker's;
+# No program writes to its file system but where its settings say (aggregator: SPILL_DIR; judge: --ledger; local-aws:
+# --data), /tmp included: run them with --read-only. Health checks are the program itself, as there is nothing else that could ask. They are Docker's;
 # compose has its own, and ECS knows none but those of the task definition (held together by
 # tests/checks/check_terraform.py).
 
 FROM runtime AS ingest
 COPY --from=builder /src/out/ingest /usr/local/bin/ingest
 ENV LISTEN=0.0.0.0:3000
+ENV METRICS_LISTEN=0.0.0.0:9100
 EXPOSE 3000
+EXPOSE 9100
 HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/ingest", "health"]
 ENTRYPOINT ["/usr/local/bin/ingest"]
 
@@ -57,6 +59,11 @@ ENTRYPOINT ["/usr/local/bin/batch-consumer"]
 
 FROM runtime AS aggregator
 COPY --from=builder /src/out/aggregator /usr/local/bin/aggregator
+# The one folder that a service writes to, for what does not fit memory. A volume, so that it is there, and the user's,
+# also where the file system is read-only; ECS gives the volume of its task definition this owner.
+COPY --from=builder --chown=65532:65532 /src/out/spill /var/spill
+VOLUME ["/var/spill"]
+ENV SPILL_DIR=/var/spill
 ENV METRICS_LISTEN=0.0.0.0:9102
 EXPOSE 9102
 # Bare it runs once and ends, and only `watch` listens: an orchestrator that restarts what is unhealthy would kill a long

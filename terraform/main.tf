@@ -13,6 +13,9 @@ locals {
   # A bucket's name is unique in the world: account and region make it so.
   lake_bucket = coalesce(var.lake.bucket_name, "${var.name}-lake-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.region}")
 
+  # Beside what the aggregator spills, the image and the system of the task take some.
+  aggregator_disk_gib = var.aggregator.spill_gib + 4 > 20 ? var.aggregator.spill_gib + 4 : null
+
   tags = merge({ Application = var.name }, var.tags)
 
   # Through the capacity providers, so that no service is made before the cluster has them.
@@ -63,6 +66,7 @@ module "front" {
   internal            = var.internal
   allowed_cidrs       = var.allowed_cidrs
   port                = local.ports.ingest
+  admin_port          = local.ports.ingest_admin
   domain              = var.domain
   certificate_arn     = var.certificate_arn
   access_logs_bucket  = var.access_logs_bucket
@@ -96,6 +100,7 @@ module "ingest" {
     security_group_id = module.front.security_group_id
     resource_label    = module.front.resource_label
     port              = local.ports.ingest
+    admin_port        = local.ports.ingest_admin
   }
 
   scaling = {
@@ -108,7 +113,7 @@ module "batch_consumer" {
   source             = "./modules/service"
   name               = local.names.batch_consumer
   image              = var.images.batch_consumer
-  health_command     = ["/usr/local/bin/batch-consumer", "health"]
+  health_command     = ["/usr/local/bin/batch-consumer", "health", "--live"]
   cpu                = var.batch_consumer.cpu
   memory             = var.batch_consumer.memory
   cpu_architecture   = var.cpu_architecture
@@ -136,9 +141,11 @@ module "aggregator" {
   name                = local.names.aggregator
   image               = var.images.aggregator
   schedule_expression = var.aggregator.schedule_expression
-  enabled             = var.aggregator.enabled
+  enabled             = var.aggregator.enabled && var.aggregator.watch == null
   cpu                 = var.aggregator.cpu
   memory              = var.aggregator.memory
+  writable_folder     = local.spill_dir
+  disk_gib            = local.aggregator_disk_gib
   cpu_architecture    = var.cpu_architecture
   environment         = local.environment.aggregator
   policy_json         = data.aws_iam_policy_document.aggregator.json
@@ -148,6 +155,32 @@ module "aggregator" {
   assign_public_ip    = var.network.assign_public_ip
   log_retention_days  = var.log_retention_days
   tags                = local.tags
+}
+
+# In place of the schedule where events are to stand in curated/ sooner than an hour after they arrive. One task: the
+# aggregator is one writer, and a second would do the same work again. The schedule's task stays for runs by hand.
+module "aggregator_watch" {
+  count              = var.aggregator.watch != null && var.aggregator.enabled ? 1 : 0
+  source             = "./modules/service"
+  name               = "${local.names.aggregator}-watch"
+  image              = var.images.aggregator
+  command            = ["watch"]
+  health_command     = ["/usr/local/bin/aggregator", "health", "--live"]
+  cpu                = var.aggregator.cpu
+  memory             = var.aggregator.memory
+  writable_folder    = local.spill_dir
+  disk_gib           = local.aggregator_disk_gib
+  cpu_architecture   = var.cpu_architecture
+  environment        = merge(local.environment.aggregator, local.environment.aggregator_watch)
+  policy_json        = data.aws_iam_policy_document.aggregator.json
+  cluster            = local.cluster
+  vpc_id             = var.network.vpc_id
+  subnet_ids         = var.network.task_subnet_ids
+  assign_public_ip   = var.network.assign_public_ip
+  tasks              = { min = 1, max = 1 }
+  scaling            = {}
+  log_retention_days = var.log_retention_days
+  tags               = local.tags
 }
 
 module "catalog" {
@@ -181,6 +214,9 @@ module "alarms" {
   max_server_errors_per_minute = var.alarms.max_server_errors_per_minute
   dead_letter_flood            = var.alarms.dead_letter_flood
   max_hours_without_run        = var.alarms.max_hours_without_run
+  max_aggregator_lag_seconds   = var.alarms.max_aggregator_lag_seconds
+  max_commit_hours             = var.alarms.max_commit_hours
+  max_undeclared_names         = var.alarms.max_undeclared_names
   expect_events                = var.alarms.expect_events
   runbook                      = var.alarms.runbook
 }

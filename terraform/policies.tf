@@ -39,7 +39,7 @@ data "aws_iam_policy_document" "batch_consumer" {
   statement {
     sid       = "WriteRaw"
     actions   = ["s3:PutObject"]
-    resources = ["${module.lake.arn}/raw/*"]
+    resources = ["${module.lake.arn}/raw/*", "${module.lake.arn}/_letters/*"]
   }
 
   # At its start it looks whether the bucket is there.

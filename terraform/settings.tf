@@ -4,8 +4,13 @@
 locals {
   ports = {
     ingest         = 3000
+    ingest_admin   = 9100
     batch_consumer = 9101
+    aggregator     = 9102
   }
+
+  # Where the aggregator's image has a folder of its own to write to.
+  spill_dir = "/var/spill"
 
   common = merge(
     {
@@ -25,6 +30,8 @@ locals {
       QUEUE_NAME = module.queue.name
       # Reached through the load balancer, so not on the loopback address alone.
       LISTEN = "0.0.0.0:${local.ports.ingest}"
+      # For the load balancer's health check; its listener forwards nobody there.
+      METRICS_LISTEN = "0.0.0.0:${local.ports.ingest_admin}"
     })
 
     batch_consumer = merge(local.common, var.batch_consumer.settings, {
@@ -37,6 +44,16 @@ locals {
 
     aggregator = merge(local.common, var.aggregator.settings, {
       LAKE_BUCKET = module.lake.bucket
+      SPILL_DIR   = local.spill_dir
+      SPILL_LIMIT = "${var.aggregator.spill_gib}GiB"
     })
+
+    aggregator_watch = var.aggregator.watch == null ? {} : {
+      INTERVAL         = var.aggregator.watch.interval
+      COMMIT_MIN_BYTES = var.aggregator.watch.commit_min_bytes
+      COMMIT_MAX_AGE   = var.aggregator.watch.commit_max_age
+      # For its health check alone, which runs inside the container.
+      METRICS_LISTEN = "127.0.0.1:${local.ports.aggregator}"
+    }
   }
 }

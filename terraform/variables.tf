@@ -128,8 +128,8 @@ variable "ingest" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "API_KEYS", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, API_KEYS, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "METRICS_LISTEN", "API_KEYS", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, METRICS_LISTEN, API_KEYS, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 
@@ -154,20 +154,31 @@ variable "batch_consumer" {
 }
 
 variable "aggregator" {
-  description = "Size of the aggregator's task, when it runs, whether it does, and further settings by their environment variable."
+  description = "Size of the aggregator's task, all of whose vCPUs it uses, and its disk for what does not fit memory (SPILL_LIMIT); when it runs, or, with `watch`, that it runs all the time and when it commits (INTERVAL, COMMIT_MIN_BYTES, COMMIT_MAX_AGE); whether it does; and further settings by their environment variable."
   type = object({
-    cpu                 = optional(number, 1024)
-    memory              = optional(number, 2048)
+    cpu                 = optional(number, 2048)
+    memory              = optional(number, 4096)
+    spill_gib           = optional(number, 16)
     schedule_expression = optional(string, "cron(5 * * * ? *)")
-    enabled             = optional(bool, true)
-    settings            = optional(map(string), {})
+    watch = optional(object({
+      interval         = optional(string, "60s")
+      commit_min_bytes = optional(string, "64MiB")
+      commit_max_age   = optional(string, "15m")
+    }))
+    enabled  = optional(bool, true)
+    settings = optional(map(string), {})
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.aggregator.settings) : !contains(["LAKE_BUCKET", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "LAKE_BUCKET, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = var.aggregator.spill_gib >= 1 && var.aggregator.spill_gib <= 196 && floor(var.aggregator.spill_gib) == var.aggregator.spill_gib
+    error_message = "1 to 196 whole GiB: a task of Fargate has 200 at most, and the image takes some."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.aggregator.settings) : !contains(["LAKE_BUCKET", "SPILL_LIMIT", "SPILL_DIR", "INTERVAL", "COMMIT_MIN_BYTES", "COMMIT_MAX_AGE", "METRICS_LISTEN", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "LAKE_BUCKET, SPILL_LIMIT, SPILL_DIR, INTERVAL, COMMIT_MIN_BYTES, COMMIT_MAX_AGE, METRICS_LISTEN, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 
@@ -204,6 +215,9 @@ variable "alarms" {
     max_server_errors_per_minute = optional(number, 5)
     dead_letter_flood            = optional(number, 100)
     max_hours_without_run        = optional(number, 2)
+    max_aggregator_lag_seconds   = optional(number, 10800)
+    max_commit_hours             = optional(number, 500)
+    max_undeclared_names         = optional(number, 400)
     expect_events                = optional(bool, true)
     runbook                      = optional(string, "docs/runbook.md")
   })

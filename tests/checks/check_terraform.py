@@ -104,6 +104,8 @@ def given(repo, service):
     path = "terraform/settings.tf"
     module = service.replace("-", "_")
     here = repo.block(path, rf"^    {module} = merge\(")
+    if service == "aggregator":
+        here += repo.block(path, r"^    aggregator_watch = [^\n]*: \{")
     common = repo.block(path, r"^  common = merge\(")
     text = re.sub(r"#.*", "", here + common)
     secrets = ""
@@ -155,23 +157,36 @@ def image(repo, service):
 def ports(repo):
     front = "terraform/modules/front/variables.tf"
     local = repo.block("terraform/settings.tf", r"^  ports = \{")
-    consumer = repo.code("crates/batch-consumer/src", "METRICS_LISTEN: SocketAddr = SocketAddr::new(…);").split()[-1]
-    ingest = repo.settings("ingest")["LISTEN"].rsplit(":", 1)[1]
-    aggregator = repo.settings("aggregator")["METRICS_LISTEN"].rsplit(":", 1)[1]
-    for service, code in (("ingest", ingest), ("batch-consumer", consumer), ("aggregator", aggregator)):
-        listen = re.search(r"LISTEN: 0\.0\.0\.0:(\d+)", compose_service(repo, service))
+
+    def admin(service):
+        return repo.code(f"crates/{service}/src", "METRICS_LISTEN: SocketAddr = SocketAddr::new(…);").split()[-1]
+
+    for what, service, setting, code, in_terraform, in_front in (
+        ("ports", "ingest", "LISTEN", repo.settings("ingest")["LISTEN"].rsplit(":", 1)[1], "ingest", "port"),
+        ("admin ports", "ingest", "METRICS_LISTEN", admin("ingest"), "ingest_admin", "admin_port"),
+        ("ports", "batch-consumer", "METRICS_LISTEN", admin("batch-consumer"), "batch_consumer", None),
+        (
+            "ports",
+            "aggregator",
+            "METRICS_LISTEN",
+            repo.settings("aggregator")["METRICS_LISTEN"].rsplit(":", 1)[1],
+            "aggregator",
+            None,
+        ),
+    ):
+        listen = re.search(rf"^      {setting}: 0\.0\.0\.0:(\d+)", compose_service(repo, service), re.M)
+        exposed = re.findall(r"^EXPOSE (\d+)$", image(repo, service), re.M)
         values = {
             "crates": code,
-            "Dockerfile": part(image(repo, service), r"^EXPOSE (\d+)", "Dockerfile"),
-            "the image's setting": part(image(repo, service), r"^ENV \w*LISTEN=0\.0\.0\.0:(\d+)$", "Dockerfile"),
+            "Dockerfile": code if code in exposed else " and ".join(exposed),
+            "the image's setting": part(image(repo, service), rf"^ENV {setting}=0\.0\.0\.0:(\d+)$", "Dockerfile"),
             "compose.yaml": listen and listen.group(1),
         }
-        in_terraform = re.search(rf"^\s*{service.replace('-', '_')}\s*= (\d+)", local, re.M)
-        if service != "aggregator":
-            values["terraform/settings.tf"] = in_terraform and in_terraform.group(1)
-        if service == "ingest":
-            values[front] = repo.default(front, "port")
-        yield from same(f"ports of {service}", values)
+        if in_terraform:
+            values["terraform/settings.tf"] = part(local, rf"^\s*{in_terraform}\s*= (\d+)", "terraform/settings.tf")
+        if in_front:
+            values[front] = repo.default(front, in_front)
+        yield from same(f"{what} of {service}", values)
 
 
 def commands(repo):
@@ -180,16 +195,17 @@ def commands(repo):
         health = re.search(r"test: \[CMD, (\S+), health\]", compose_service(repo, service))
         if not health or health.group(1) != program:
             yield f"compose.yaml does not ask `{program} health` whether {service} is ready"
-        if service == "aggregator":
-            continue
-        body = repo.block("terraform/main.tf", rf'^module "{service.replace("-", "_")}" \{{')
-        asked = [program, "health"] + (["--live"] if service == "ingest" else [])
+        # The scheduled aggregator ends by itself; the one that watches is asked.
+        module = "aggregator_watch" if service == "aggregator" else service.replace("-", "_")
+        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        asked = [program, "health"] + ["--live"]
         if f"health_command     = {json.dumps(asked)}" not in body:
             yield f"terraform/main.tf does not ask `{' '.join(asked)}` whether {service} is well"
-    command = repo.found("terraform/modules/schedule/main.tf", r'^  command\s*= \["(\w+)"\]')
     known = repo.block("crates/aggregator/src", r"^pub enum Command \{")
-    if not re.search(rf"^    {command.capitalize()},", known, re.M):
-        yield f"the schedule runs `aggregator {command}`, which there is not"
+    for path in ("terraform/modules/schedule/main.tf", "terraform/main.tf"):
+        command = repo.found(path, r'^  command\s*= \["(\w+)"\]')
+        if not re.search(rf"^    {command.capitalize()},", known, re.M):
+            yield f"{path} runs `aggregator {command}`, which there is not"
 
 
 def health(repo):
@@ -240,6 +256,31 @@ def containers(repo):
             yield f"{place} lets the services write to their images: no `{text.strip()}`"
 
 
+def disk(repo):
+    """The folder that the aggregator spills to is one that its image gives it, and the disk holds what the limit allows."""
+    stage = dockerfile.read(repo.text("Dockerfile"))["aggregator"]
+    setting = next((step.rest for step in stage.all("ENV") if step.rest.startswith("SPILL_DIR=")), "").partition("=")[2]
+    folders = {
+        "Dockerfile's SPILL_DIR": setting,
+        "Dockerfile's VOLUME": " ".join(stage.last("VOLUME").words()) if stage.last("VOLUME") else None,
+        "terraform/settings.tf": repo.found("terraform/settings.tf", r'^  spill_dir = "([^"]+)"'),
+    }
+    yield from same("folders to spill to", folders)
+    owned = [copy for copy in stage.all("COPY") if copy.words()[-1] == setting]
+    user = dockerfile.read(repo.text("Dockerfile"))["runtime"].last("USER").rest
+    if not owned or owned[0].flags.get("chown") != user:
+        yield f"Dockerfile: {setting} does not belong to {user}, who spills to it"
+    variables = repo.block("terraform/variables.tf", r'^variable "aggregator" \{')
+    gib = part(variables, r"spill_gib\s*= optional\(number, (\d+)\)", "terraform/variables.tf")
+    known = repo.settings("aggregator")["SPILL_LIMIT"]
+    yield from same("limits of the disk", {"crates/aggregator": known, "terraform/variables.tf": f"{gib}GiB"})
+    for module in ("aggregator", "aggregator_watch"):
+        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        for line in (r"writable_folder\s*= local\.spill_dir", r"disk_gib\s*= local\.aggregator_disk_gib"):
+            if not re.search(line, body):
+                yield f"terraform/main.tf: {module} has nothing like `{line}`"
+
+
 def routes(repo):
     known = repo.all_code("crates/ingest/src", 'path = "…"') + repo.all_code("crates/ingest/src", '.route("…"')
     front = "terraform/modules/front/variables.tf"
@@ -249,9 +290,13 @@ def routes(repo):
     for path in ("/metrics", "/livez", "/readyz"):
         if any(fnmatch(path, public) for public in re.findall(r'"([^"]+)"', repo.default(front, "public_paths"))):
             yield f"{front} lets {path} through, which is for us alone"
+    probes = repo.all_code("crates/service/src", '.route("…"')
     health = repo.found("terraform/modules/front/main.tf", r'health_check \{\s*path\s*= "([^"]+)"')
-    if health not in known:
-        yield f"the load balancer asks for {health}, which ingest does not serve"
+    if health not in probes:
+        yield f"the load balancer asks for {health}, which the admin port does not serve"
+    port = repo.found("terraform/modules/front/main.tf", r"health_check \{.*?^\s*port\s*= ([\w.]+)$")
+    if port != "var.admin_port":
+        yield f"the load balancer asks {port} for ingest's health, where it shares connections with clients"
 
 
 def timeouts(repo):
@@ -281,7 +326,7 @@ def prefixes(repo):
     code = {repo.code(key, f'const {name}: &str = "…"') for name in ("RAW", "CURATED", "AGGREGATES")}
     code |= {repo.code(lake, f'const {name}: &str = "…"') for name in ("COMMITS", "SCHEMA", "ASIDE")}
     policies = "terraform/policies.tf"
-    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/"})):
+    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", "_letters/"})):
         body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
         allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/(\w+)/\*", body)}
         for listed in re.findall(r"for prefix in \[(.*?)\]", body):
@@ -340,10 +385,12 @@ def columns(repo):
     entry = re.compile(r'\{ name = "(\w+)", type = "(\w+)"')
     server = dict(entry.findall(repo.block(path, r"^  curated_columns = \{")))
     lake = "crates/lake/src"
-    wanted = dict.fromkeys(repo.all_code(lake, 'Field::new("…", DataType::Utf8'), "string")
-    wanted |= dict.fromkeys(repo.all_code(lake, 'Field::new("…", DataType::Timestamp'), "timestamp")
+    # Those that are no texts are times.
+    wanted = dict.fromkeys(repo.all_code(lake, 'Field::new("…",'), "timestamp")
+    wanted |= dict.fromkeys(repo.all_code(lake, 'Field::new("…", DataType::Utf8'), "string")
+    wanted[repo.code(lake, 'const MORE: &str = "…"')] = "string"
     if server != wanted:
-        yield f"{path}: curated tables begin with {server}, the files with {wanted}"
+        yield f"{path}: curated tables have {server} beside fields and signals, the files {wanted}"
 
     wanted = {name: "bigint" for name, _ in repo.all_code(lake, '("…", …, whole(')}
     wanted |= {name: "string" for name, _ in repo.all_code(lake, '("…", …, Arc::new(')}
@@ -389,6 +436,7 @@ def metrics(repo):
         raise Missing(f"{readme}: found no list of metrics")
     alarms = repo.text("terraform/modules/alarms/main.tf")
     used = set(re.findall(r'namespace\s*= var\.metrics_namespace\s*metric\s*= "(\w+)"', alarms))
+    used |= set(re.findall(r"SELECT \w+\((\w+)\) FROM SCHEMA", alarms))
     dashboard = repo.text("terraform/modules/alarms/dashboard.tf")
     used |= set(re.findall(r'local\.own, "(\w+)"', dashboard)) | set(re.findall(r'MetricName=\\"(\w+)\\"', dashboard))
     for name in sorted(used - listed):
@@ -397,13 +445,12 @@ def metrics(repo):
         yield f"{readme} lists {name}, which neither alarms nor dashboard use"
     exported = set()
     for service in SERVICES:
-        code = repo.text(f"crates/{service}/src")
-        named = re.findall(r'Exported::\w+\(\s*"(\w+)"|Exported \{\s*name: "(\w+)"', code)
+        code = repo.block(f"crates/{service}/src", r"\bEXPORTED: &\[Exported\] = &\[")
+        named = re.findall(r'(?:\(\s*|name: )"(\w+)"', code)
         if not named:
-            raise Missing(f"crates/{service}/src: no line is like `Exported::counter(\"…\"` or `Exported {{ name: \"…\"`")
+            raise Missing(f"crates/{service}/src: no line of EXPORTED names a metric such as `EventsAccepted`")
         exported |= set(named)
-        exported |= {("AwsDollars", "")} if "Exported::AWS_DOLLARS" in code else set()
-    exported = {one or other for one, other in exported}
+        exported |= {"AwsDollars"} if "Exported::AWS_DOLLARS" in code else set()
     for name in sorted(exported ^ listed):
         yield f"{name} is {'exported and not listed in' if name in exported else 'not exported and listed in'} {readme}"
 
@@ -454,6 +501,7 @@ CHECKS = (
     commands,
     health,
     containers,
+    disk,
     routes,
     timeouts,
     prefixes,

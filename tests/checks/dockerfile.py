@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 # The instructions that stages may have, with their flags: others would go unchecked.
 FLAGS = {
     "WORKDIR": set(),
-    "COPY": {"from"},
+    "COPY": {"from", "chown"},
     "RUN": {"mount"},
     "USER": set(),
     "ENV": set(),
     "EXPOSE": set(),
+    "VOLUME": set(),
     "HEALTHCHECK": {"interval", "timeout", "retries", "start-period"},
     "ENTRYPOINT": set(),
 }

@@ -40,7 +40,7 @@ class Dockerfile(unittest.TestCase):
         self.assertEqual(dockerfile.health(stages["a"]), ["/usr/bin/a", "health"])
 
     def test_what_is_not_known_is_not_passed_over(self):
-        for line in ("VOLUME /data", "COPY --chown=1:1 LICENSE /", "RUN --network=none true", "FROM runtime"):
+        for line in ("STOPSIGNAL 9", "COPY --link LICENSE /", "RUN --network=none true", "FROM runtime"):
             with self.subTest(line), self.assertRaises(dockerfile.NotUnderstood):
                 dockerfile.read(SMALL + line + "\n")
 

@@ -408,7 +408,7 @@ def killed_halfway(run):
     print("run again:", run.command("replay", "--reason", "max_receives"), end="")
 
 
-def mended_by_hand(run, cases, ingest, post):
+def mended_by_hand(run, cases, ingest_admin, post):
     """Exports the letters that no declaration mends, posts their events corrected, and purges them."""
     reasons = {case.again or case.reason for case in cases}
     listed = [json.loads(line) for line in run.command("list", "--json").splitlines()]
@@ -419,7 +419,7 @@ def mended_by_hand(run, cases, ingest, post):
     for case in cases:
         require(case.text.strip() in bodies, f"{case.reason} is exported: {case.text[:200]}")
     corrected = [case.by_hand for case in cases if case.by_hand]
-    run.services.start("ingest", ready=f"{ingest}/readyz")
+    run.services.start("ingest", "--metrics-listen", ingest_admin, ready=f"http://{ingest_admin}/readyz")
     accepted = post("/v1/events", "\n".join(corrected))
     require(accepted == len(corrected), f"{accepted} of {len(corrected)} corrected events accepted")
     run.services.stop("ingest")
@@ -439,7 +439,7 @@ def emptied(run):
     wait_until("the dead-letter queue is empty", empty, 90)
 
 
-def all_the_way(binaries, folder, env, account, ingest, listen, post):
+def all_the_way(binaries, folder, env, account, ingest_admin, listen, post):
     """Runs the part; `post` posts NDJSON to a path of ingest and gives how many events were accepted."""
     say("dead letters, all the way")
     started = time.monotonic()
@@ -478,7 +478,7 @@ def all_the_way(binaries, folder, env, account, ingest, listen, post):
         run.start()
         print(run.command("replay"), end="")
         wait_until("the queue is drained", lambda: run.queue.depth() == 0)
-        mended_by_hand(run, [case for case in broken if case.by_hand or case.hopeless], ingest, post)
+        mended_by_hand(run, [case for case in broken if case.by_hand or case.hopeless], ingest_admin, post)
         emptied(run)
         run.stop()
 

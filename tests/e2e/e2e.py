@@ -34,6 +34,7 @@ from processes import ROOT, Queue, Services, build, metrics, require, say
 
 KEY = "e2e-test-key"
 INGEST = "http://127.0.0.1:13000"
+INGEST_ADMIN = "127.0.0.1:13001"
 CONSUMER = "127.0.0.1:19101"
 # Most SQS calls for a million events in bulk.
 FLOOD_CALLS = 400
@@ -86,7 +87,7 @@ def same_to_cloudwatch(services, counted):
 def sqs_usage():
     """SQS requests of ingest and consumer for the events themselves: calls, and requests as billed."""
     calls = billed = 0
-    for url in (f"{INGEST}/metrics", f"http://{CONSUMER}/metrics"):
+    for url in (f"http://{INGEST_ADMIN}/metrics", f"http://{CONSUMER}/metrics"):
         for name, value in metrics(url).items():
             if re.search(r"sqs:(SendMessageBatch|ReceiveMessage|DeleteMessageBatch)", name):
                 if name.startswith("headwater_aws_requests_total"):
@@ -111,7 +112,7 @@ def single_posts(services, folder, count, rate):
     say(f"{count} events, one a post, {rate}/s")
     print(services.run(
         "judge", "run", "--count", count, "--batch", 1, "--rate", rate, "--seed", 11, "--raw-only",
-        "--ledger", folder / "single.ledger", "--metrics-urls", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
+        "--ledger", folder / "single.ledger", "--metrics-urls", f"http://{INGEST_ADMIN}/metrics,http://{CONSUMER}/metrics",
     ))
 
 
@@ -119,7 +120,7 @@ def bulk(services, folder, count):
     say(f"{count} events, 500 a post, 16 connections")
     print(services.run(
         "judge", "run", "--count", count, "--batch", 500, "--connections", 16, "--seed", 12, "--raw-only",
-        "--ledger", folder / "bulk.ledger", "--metrics-urls", f"{INGEST}/metrics,http://{CONSUMER}/metrics",
+        "--ledger", folder / "bulk.ledger", "--metrics-urls", f"http://{INGEST_ADMIN}/metrics,http://{CONSUMER}/metrics",
     ))
 
 
@@ -233,7 +234,7 @@ def pipeline(arguments, services, sqs, s3):
     """All but the dead letters: services started, fed and stopped, and the lake held against what was accepted."""
     folder, env, now = services.folder, services.env, datetime.datetime.now(datetime.UTC)
     endpoint, bucket = env["AWS_ENDPOINT_URL"], env["LAKE_BUCKET"]
-    services.start("ingest", ready=f"{INGEST}/readyz")
+    services.start("ingest", "--metrics-listen", INGEST_ADMIN, ready=f"http://{INGEST_ADMIN}/readyz")
     services.start("batch-consumer", ready=f"http://{CONSUMER}/readyz")
     queue = Queue(sqs, env["QUEUE_NAME"])
 
@@ -249,7 +250,7 @@ def pipeline(arguments, services, sqs, s3):
     refusals(now)
     if arguments.recorded:
         replay(services, arguments.recorded)
-    counted = metrics(f"{INGEST}/metrics")
+    counted = metrics(f"http://{INGEST_ADMIN}/metrics")
     services.stop("ingest")
     queue.drained()
     services.stop("batch-consumer")
@@ -325,7 +326,7 @@ def main():
             s3 = boto3.client("s3", **account, config=boto3.session.Config(s3={"addressing_style": "path"}))
             if not arguments.dead_letters:
                 pipeline(arguments, services, sqs, s3)
-            dead_letters.all_the_way(binaries, folder, env, account, INGEST, CONSUMER, post_lines)
+            dead_letters.all_the_way(binaries, folder, env, account, INGEST_ADMIN, CONSUMER, post_lines)
         finally:
             services.stop_all()
     say("end to end: all as it should be")

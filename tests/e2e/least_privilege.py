@@ -25,7 +25,7 @@ from checkout import Repo
 from processes import ROOT, Queue, Services, build, metrics, require, say, wait_until
 
 KEY = "least-privilege-test-key"
-LOCAL_AWS, INGEST, CONSUMER, AGGREGATOR = 24001, 24002, 24003, 24004
+LOCAL_AWS, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN = 24001, 24002, 24003, 24004, 24005
 NAMES = {"QUEUE_NAME": "privilege", "DLQ_NAME": "privilege-dlq", "LAKE_BUCKET": "privilege"}
 # Whose calls are none of the services': who makes queues and bucket, and this check itself.
 OUTSIDE = "test"
@@ -100,8 +100,8 @@ def post(now, **readings):
 
 def accepted(run, now):
     """Ingest, and how it says that it is: these ask for the queue's depth."""
-    address = f"127.0.0.1:{INGEST}"
-    run.ingest.start("ingest", "--listen", address, ready=f"http://{address}/readyz")
+    address, admin = f"127.0.0.1:{INGEST}", f"127.0.0.1:{INGEST_ADMIN}"
+    run.ingest.start("ingest", "--listen", address, "--metrics-listen", admin, ready=f"http://{admin}/readyz")
     with urllib.request.urlopen(f"http://{address}/health", timeout=10) as answer:
         require(json.loads(answer.read())["queue_size"] == 0, "ingest knows how deep the queue is")
     post(now, first=2000)
@@ -174,7 +174,7 @@ def operated(run):
 
 def stopped(run):
     run.count("batch_consumer", CONSUMER)
-    run.count("ingest", INGEST)
+    run.count("ingest", INGEST_ADMIN)
     run.consumer.stop("batch-consumer")
     run.ingest.stop("ingest")
     run.local_aws.stop("local-aws")

@@ -25,7 +25,7 @@ import boto3
 from processes import Proxy, Queue, Services, build, require, say
 
 KEY = "overload-test-key"
-LOCAL_AWS, PROXY, INGEST, CONSUMER, AGGREGATOR = 22001, 22002, 22003, 22004, 22005
+LOCAL_AWS, PROXY, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN = 22001, 22002, 22003, 22004, 22005, 22006
 # What the proxy lets pass to the queue, in bytes a second.
 QUEUE_TAKES = 400_000
 EVENTS = 500
@@ -201,7 +201,8 @@ def main():
 def run(services, front, proxy, endpoint, folder, name, own_aws):
     if own_aws:
         services.start("local-aws", "--listen", f"127.0.0.1:{LOCAL_AWS}", ready=f"{endpoint}/_local/health")
-    front.start("ingest", "--listen", f"127.0.0.1:{INGEST}", ready=f"http://127.0.0.1:{INGEST}/readyz")
+    admin = f"127.0.0.1:{INGEST_ADMIN}"
+    front.start("ingest", "--listen", f"127.0.0.1:{INGEST}", "--metrics-listen", admin, ready=f"http://{admin}/readyz")
     for service, port, *arguments in (("batch-consumer", CONSUMER), ("aggregator", AGGREGATOR, "--interval", "2s", "--commit-max-age", "0s", "watch")):
         address = f"127.0.0.1:{port}"
         services.start(service, "--metrics-listen", address, *arguments, ready=f"http://{address}/readyz")

@@ -32,6 +32,7 @@ from readers import engines, figures, glue, growth
 
 KEY = "readers-test-key"
 INGEST = "127.0.0.1:23000"
+INGEST_ADMIN = "127.0.0.1:23001"
 CONSUMER = "127.0.0.1:23101"
 LOCAL_AWS = "127.0.0.1:23567"
 PAGE = ROOT / "docs/readers.md"
@@ -63,7 +64,7 @@ def post(kind, events):
 def feed(services, sqs, folder, stage):
     """The stage's events through ingest and consumer, both as of the stage's declarations, and the aggregator."""
     services.env["CONTRACTS"] = str(growth.declare(folder, stage))
-    services.start("ingest", ready=f"http://{INGEST}/readyz")
+    services.start("ingest", "--metrics-listen", INGEST_ADMIN, ready=f"http://{INGEST_ADMIN}/readyz")
     services.start("batch-consumer", ready=f"http://{CONSUMER}/readyz")
     if stage == "before":
         start = growth.FIRST.isoformat()

@@ -24,9 +24,9 @@ import boto3
 from processes import Proxy, Queue, Services, build, metrics, require, say, wait_until
 
 KEY = "shutdown-test-key"
-LOCAL_AWS, GATE, INGEST, CONSUMER, AGGREGATOR = 22101, 22102, 22103, 22104, 22105
+LOCAL_AWS, GATE, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN = 22101, 22102, 22103, 22104, 22105, 22106
 LONGEST = 20
-ADDRESSES = {"ingest": INGEST, "batch-consumer": CONSUMER, "aggregator": AGGREGATOR}
+ADDRESSES = {"ingest": INGEST_ADMIN, "batch-consumer": CONSUMER, "aggregator": AGGREGATOR}
 # The counter of each service that is above 0 once it has done some of its work.
 WORK = {
     "ingest": "headwater_ingest_events_accepted_total",
@@ -48,7 +48,7 @@ class Gate(Proxy):
 def start(services, name):
     address = f"127.0.0.1:{ADDRESSES[name]}"
     arguments = {
-        "ingest": ["--listen", address],
+        "ingest": ["--listen", f"127.0.0.1:{INGEST}", "--metrics-listen", address],
         "batch-consumer": ["--metrics-listen", address],
         "aggregator": ["--metrics-listen", address, "--interval", "2s", "--commit-max-age", "0s", "watch"],
     }

@@ -17,7 +17,15 @@ pub const EXPORTED: &[Exported] = &[
     Exported::count("RefusedLines", REFUSED),
     Exported::count("ValuesWithoutColumn", MORE_VALUES),
     level("CommitHours", COMMIT_HOURS, "Count"),
-    level("UndeclaredNames", UNDECLARED_NAMES, "Count"),
+    Exported {
+        source: UNDECLARED_NAMES,
+        name: "UndeclaredNames",
+        unit: "Count",
+        tell: Tell::LevelBy {
+            label: "kind",
+            dimension: "kind",
+        },
+    },
     level("AggregatorLag", LAG, "Seconds"),
     Exported::AWS_DOLLARS,
 ];

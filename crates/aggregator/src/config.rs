@@ -61,7 +61,12 @@ pub enum Command {
         action: NamesAction,
     },
     /// Ask the `watch` on this machine whether its last run succeeded; exit 0 if so.
-    Health,
+    Health {
+        /// Ask only whether it answers, whatever S3 does: for orchestrators that replace what is unhealthy, because a
+        /// new process would find S3 no better.
+        #[arg(long)]
+        live: bool,
+    },
 }
 
 /// What to do with the names of undeclared signals.

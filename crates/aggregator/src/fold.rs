@@ -66,7 +66,7 @@ impl Fold<'_> {
                 sum = Arc::new(stored);
             } else if !is_first {
                 tracing::warn!(event = "aggregates_missing", object.key = %key, "the aggregates of an hour with parts are gone: they are counted from all parts");
-                let parts = recount(self.lake, &self.kind.name, self.hour, commit).await?;
+                let parts = recount(self.lake, self.kind, self.hour, commit).await?;
                 sum = Arc::new(parts);
             }
             let files = self.files(sum, counted.max(commit)).await?;
@@ -105,7 +105,7 @@ impl Fold<'_> {
                 ),
                 None => (done, Condition::IfAbsent),
             };
-            let sum = recount(self.lake, &self.kind.name, self.hour, upto).await?;
+            let sum = recount(self.lake, self.kind, self.hour, upto).await?;
             let files = self.files(Arc::new(sum), upto).await?;
             let note = Some((COMMIT, upto));
             let outcome = put(self.lake, &key, files.parquet, note, condition).await?;
@@ -163,13 +163,13 @@ impl Fold<'_> {
 }
 
 /// Statistics of the hour's parts up to a commit.
-async fn recount(lake: &Lake, kind: &str, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
-    let mut found = parts::before(lake, kind, [hour], upto + 1).await?;
+async fn recount(lake: &Lake, kind: &Kind, hour: Hour, upto: u64) -> anyhow::Result<Aggregates> {
+    let mut found = parts::before(lake, &kind.name, [hour], upto + 1).await?;
     let mut reads = Vec::new();
     for part in found.remove(&hour).unwrap_or_default() {
         reads.push(async move {
             let rows = parts::read(lake, &part.key).await?;
-            anyhow::Ok(Aggregates::of(&rows)?)
+            anyhow::Ok(Aggregates::of(&rows, kind)?)
         });
     }
     let mut reads = stream::iter(reads).buffered(4);

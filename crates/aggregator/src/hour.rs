@@ -108,7 +108,7 @@ impl HourWriter<'_, '_> {
         for part in 0..parts {
             let key = part_key(kind, self.hour, self.commit, part, parts);
             if self.lake.head(&key).await?.is_some() {
-                let (events, aggregates) = self.store.counted(&key).await?;
+                let (events, aggregates) = self.store.counted(&key, self.declared).await?;
                 done.events += events;
                 sum.get_or_insert_default().merge(&aggregates);
             }
@@ -154,14 +154,16 @@ impl HourWriter<'_, '_> {
         if rows.is_empty() {
             return Ok((done, None));
         }
+        let (kinds, kind) = (self.kinds.clone(), self.kind);
         let finish = move || {
             let (batch, more_values) = rows.into_batch(&columns)?;
-            anyhow::Ok((FinishedPart::of(&batch)?, more_values))
+            let kind = kinds.iter().nth(kind).context("the kind is declared")?;
+            anyhow::Ok((FinishedPart::of(&batch, kind)?, more_values))
         };
         let (finished, more_values) = self.workers.run(finish).await?;
         done.more_values = more_values;
         let key = part_key(&self.declared.name, self.hour, self.commit, part, parts);
-        let (events, aggregates) = self.store.put(&key, finished).await?;
+        let (events, aggregates) = self.store.put(&key, self.declared, finished).await?;
         done.events = events;
         done.parts.push(key);
         Ok((done, Some(aggregates)))

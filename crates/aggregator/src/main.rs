@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aggregator::{Cli, Command, Config, EXPORTED};
 use anyhow::Context;
-use clap::Parser;
 use service::emf::Emf;
 use service::metrics::Ready;
 use service::terminal;
@@ -19,7 +18,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 // One thread for I/O: computation has threads of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = service::settings::parse::<Cli>();
     service::logging::init(cli.config.log_format);
     if let Err(error) = cli.check() {
         eprintln!("aggregator: {error:#}");
@@ -55,7 +54,10 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
 
 async fn work(command: Command, config: &Config, stop: &CancellationToken) -> anyhow::Result<()> {
     match command {
-        Command::Health => service::health::check(config.metrics_listen, "/readyz").await,
+        Command::Health { live } => {
+            let path = if live { "/livez" } else { "/readyz" };
+            service::health::check(config.metrics_listen, path).await
+        }
         Command::Watch => watch(config, &connect(config).await?, stop).await,
         Command::Rebuild { from, to } => {
             let (aws, bar) = (

@@ -78,7 +78,8 @@ async fn run_once(
             budget: config.budget(),
             workers: config.workers(),
             progress,
-            writer: Uuid::new_v4(),
+            // From the generator that a simulation seeds: the writer decides how rows are divided into parts.
+            writer: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
         };
         run.take_in(config, stop, when).await
     };

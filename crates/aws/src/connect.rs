@@ -22,6 +22,10 @@ use crate::queue::Queue;
 /// Longest time of one attempt at a call: a long poll lasts up to 20 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Slowest upload that is waited for. One that stands still ends sooner: the SDK ends an attempt whose body nobody takes
+/// for some 20 s.
+const MIN_BYTES_PER_SECOND: usize = 1024 * 1024;
+
 /// The clients of one service, the meter that counts what they send, and the clock of the service. Clones share the
 /// meter.
 #[derive(Debug, Clone)]
@@ -51,7 +55,7 @@ impl Aws {
             aws_config::defaults(BehaviorVersion::latest())
                 .http_client(http.clone())
                 .retry_config(RetryConfig::standard().with_max_attempts(4))
-                .timeout_config(timeouts())
+                .timeout_config(timeouts(0))
         };
         // The environment's region and credentials are looked for without the roles behind them.
         let endpoint_only = chain()
@@ -91,7 +95,7 @@ impl Aws {
             .region(Region::from_static("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(test_credentials()))
             .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(0))
             .time_source(clock)
             .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
                 aws_smithy_async::rt::sleep::TokioSleep::new(),
@@ -171,10 +175,13 @@ impl Aws {
     }
 }
 
-fn timeouts() -> TimeoutConfig {
+/// The timeouts of a call that sends a body of so many bytes. What comes back is not bounded by them: the answer to a
+/// GET is there once its head is.
+pub(crate) fn timeouts(body_bytes: usize) -> TimeoutConfig {
+    let seconds = body_bytes.div_ceil(MIN_BYTES_PER_SECOND) as u64;
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT.max(Duration::from_secs(seconds)))
         .build()
 }
 

@@ -50,6 +50,22 @@ impl CallError {
         matches!(self, CallError::Transient { .. })
     }
 
+    /// The same error without the SDK's own behind it: one for each entry of a call that failed as a whole.
+    pub(crate) fn repeated(&self) -> CallError {
+        match self {
+            CallError::Transient {
+                operation, reason, ..
+            } => CallError::transient(operation, reason),
+            CallError::Permanent {
+                operation, reason, ..
+            } => CallError::permanent(operation, reason),
+            CallError::NotFound { operation, reason } => CallError::NotFound {
+                operation,
+                reason: reason.clone(),
+            },
+        }
+    }
+
     /// Replaces the reason.
     pub(crate) fn reworded(mut self, words: impl FnOnce(&str) -> String) -> CallError {
         let (CallError::Transient { reason, .. }
@@ -101,6 +117,12 @@ where
         None if !code.is_empty() => code.clone(),
         None => innermost(&error),
     };
+    let reason = match region(&error) {
+        Some(region) => {
+            format!("{reason} (the bucket is in region `{region}`: set AWS_REGION={region})")
+        }
+        None => reason,
+    };
     let missing = matches!(
         code.as_str(),
         "NoSuchKey"
@@ -146,6 +168,26 @@ where
             source,
         }
     }
+}
+
+/// The region of the bucket, where S3 answered that the request belongs there: in a redirect, or in the refusal of a
+/// signature that names another region (S3 API reference, "Error responses", read 2026-11-26).
+fn region<E>(error: &SdkError<E, HttpResponse>) -> Option<&str>
+where
+    E: std::error::Error + ProvideErrorMetadata,
+{
+    let answer = error.raw_response()?;
+    let elsewhere = answer.status().as_u16() == 301
+        || matches!(
+            error.code(),
+            Some(
+                "PermanentRedirect"
+                    | "AuthorizationHeaderMalformed"
+                    | "IllegalLocationConstraintException"
+            )
+        );
+    let region = answer.headers().get("x-amz-bucket-region")?;
+    elsewhere.then_some(region)
 }
 
 /// The words of the innermost cause, which is where the SDK hides "connection refused".

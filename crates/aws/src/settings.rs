@@ -70,7 +70,11 @@ fn queue_name(name: &str) -> Result<String, String> {
     }
 }
 
-/// A bucket's name (S3 User Guide, "General purpose bucket naming rules", read 2026-11-21).
+/// Beginnings and ends of names that S3 keeps for itself, or that name something other than a general purpose bucket.
+const RESERVED_BEGINNINGS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+/// A bucket's name (S3 User Guide, "General purpose bucket naming rules", read 2026-11-26).
 fn bucket_name(name: &str) -> Result<String, String> {
     let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
@@ -81,11 +85,32 @@ fn bucket_name(name: &str) -> Result<String, String> {
             .into_iter()
             .flatten()
             .all(letter_or_digit);
-    if is_one {
-        Ok(name.to_owned())
-    } else {
-        Err("a bucket's name is 3 to 63 lower-case letters, digits, hyphens and dots, a letter or digit at either end"
-            .to_owned())
+    if !is_one {
+        return Err(
+            "a bucket's name is 3 to 63 lower-case letters, digits, hyphens and dots, a letter or digit at either end"
+                .to_owned(),
+        );
+    }
+    if name.contains("..") {
+        return Err("a bucket's name has no two dots beside each other".to_owned());
+    }
+    if name.parse::<std::net::Ipv4Addr>().is_ok() {
+        return Err("a bucket's name is not an IP address".to_owned());
+    }
+    let begins = RESERVED_BEGINNINGS
+        .into_iter()
+        .find(|reserved| name.starts_with(reserved));
+    let ends = RESERVED_ENDS
+        .into_iter()
+        .find(|reserved| name.ends_with(reserved));
+    match (begins, ends) {
+        (Some(reserved), _) => Err(format!(
+            "S3 keeps names that begin with `{reserved}` for itself"
+        )),
+        (_, Some(reserved)) => Err(format!(
+            "S3 keeps names that end with `{reserved}` for itself"
+        )),
+        (None, None) => Ok(name.to_owned()),
     }
 }
 
@@ -102,8 +127,32 @@ mod tests {
         for name in ["", "bad name", "events.fifo", "ü", &long] {
             queue_name(name).unwrap_err();
         }
-        for name in ["headwater-lake", "a.b", "123"] {
+        for name in [
+            "headwater-lake",
+            "a.b",
+            "123",
+            "1.2.3",
+            "1.2.3.4.5",
+            "a-s3alias-b",
+            "x.xn--y",
+            "256.1.1.1",
+        ] {
             bucket_name(name).unwrap();
+        }
+        for (name, words) in [
+            ("1.2.3.4", "IP address"),
+            ("a..b", "two dots"),
+            ("xn--abc", "begin with `xn--`"),
+            ("sthree-configurator", "begin with `sthree-`"),
+            ("amzn-s3-demo-bucket", "begin with `amzn-s3-demo-`"),
+            ("abc-s3alias", "end with `-s3alias`"),
+            ("abc--ol-s3", "end with `--ol-s3`"),
+            ("abc.mrap", "end with `.mrap`"),
+            ("abc--x-s3", "end with `--x-s3`"),
+            ("abc--table-s3", "end with `--table-s3`"),
+        ] {
+            let refused = bucket_name(name).unwrap_err();
+            assert!(refused.contains(words), "{name}: {refused}");
         }
         for name in ["ab", "Bad_Bucket", "-ab", "ab-", "a b c", &"b".repeat(64)] {
             bucket_name(name).unwrap_err();

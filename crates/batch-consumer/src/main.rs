@@ -8,7 +8,6 @@ use anyhow::Context;
 use aws::Aws;
 use batch_consumer::metrics::EXPORTED;
 use batch_consumer::{Config, Consumer};
-use clap::Parser;
 use service::emf::Emf;
 use service::{health, logging, metrics, stop};
 use tokio_util::sync::CancellationToken;
@@ -17,11 +16,11 @@ use crate::cli::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = service::settings::parse::<Cli>();
     let result = match cli.command {
         None => consume(cli.config).await,
         Some(Command::Run(config)) => consume(config).await,
-        Some(Command::Health(at)) => health::check(at.metrics_listen, "/readyz")
+        Some(Command::Health(at)) => health::check(at.metrics_listen, at.path())
             .await
             .map(|()| ExitCode::SUCCESS),
         Some(Command::Dlq(command)) => cli::dlq::execute(command).await,
@@ -59,9 +58,7 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
         let Some(consumer) = stop.run_until_cancelled(connecting).await else {
             return Ok(());
         };
-        let consumer = consumer?;
-        ready.set(true);
-        consumer.run().await
+        consumer?.run(&ready).await
     };
     // Served until the drain ends, so that a scrape shows it, but not ready from its start on.
     let serving = metrics::serve(
@@ -71,15 +68,9 @@ async fn consume(config: Config) -> anyhow::Result<ExitCode> {
         ready.clone(),
         CancellationToken::new(),
     );
-    let stopping = async {
-        stop.cancelled().await;
-        ready.set(false);
-        std::future::pending().await
-    };
     let result = tokio::select! {
         result = consuming => result,
         result = serving => result,
-        () = stopping => Ok(()),
         () = emf.each_minute() => Ok(()),
     };
     emf.print();

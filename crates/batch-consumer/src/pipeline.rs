@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, ensure};
+use service::supervise::joined;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use crate::batch::batcher::{Batch, Batcher, Limits};
 use crate::receive::delivery::Arrival;
@@ -24,7 +24,7 @@ const CHANNEL: usize = 16;
 ///
 /// # Errors
 ///
-/// If receiving fails for good.
+/// If receiving fails for good, or if a receiver or a write panics: the others then finish what they hold.
 pub(crate) async fn work(receivers: Arc<Receivers>, writer: BatchWriter) -> anyhow::Result<()> {
     let (sender, arrivals) = mpsc::channel(CHANNEL);
     let halt = receivers.halt.clone();
@@ -34,30 +34,30 @@ pub(crate) async fn work(receivers: Arc<Receivers>, writer: BatchWriter) -> anyh
     for number in 0..receivers.config.receivers {
         let (receivers, sender) = (receivers.clone(), sender.clone());
         receiving.spawn(async move {
-            let result = receivers.run(number, sender).await;
-            // One that ends, ends all: by the halt, or by an error that the others would meet too.
-            receivers.halt.cancel();
-            result
+            // One that ends, ends all: by the halt, by an error that the others would meet too, or by a panic, after
+            // which nobody knows what else is wrong.
+            let _end = receivers.halt.clone().drop_guard();
+            receivers.run(number, sender).await?;
+            ensure!(receivers.halt.is_cancelled(), "a receiver ended by itself");
+            Ok(())
         });
     }
     drop(sender);
     let mut writes = Writes {
         writer: Arc::new(writer),
         tasks: JoinSet::new(),
+        failure: None,
     };
     batch(arrivals, &mut writes, limits, halt).await;
     while writes.any() {
         writes.one_ended().await;
     }
-    let mut result = Ok(());
+    let mut received = Ok(());
     while let Some(ended) = receiving.join_next().await {
-        let ended = match ended {
-            Ok(received) => received.map_err(anyhow::Error::new),
-            Err(failure) => Err(anyhow!("a receiver panicked: {failure}")),
-        };
-        result = result.and(ended);
+        received = received.and(joined("receiver", ended).flatten());
     }
-    result.context("cannot receive")
+    received.context("cannot receive")?;
+    writes.failure.map_or(Ok(()), Err).context("cannot write")
 }
 
 /// Batches what arrives until there is no more.
@@ -110,6 +110,8 @@ async fn batch(
 struct Writes {
     writer: Arc<BatchWriter>,
     tasks: JoinSet<()>,
+    /// The first panic of a write.
+    failure: Option<anyhow::Error>,
 }
 
 impl Writes {
@@ -126,11 +128,13 @@ impl Writes {
         !self.tasks.is_empty()
     }
 
-    /// Waits until one batch is written or left; returns at once if there is none.
+    /// Waits until one batch is written or left; returns at once if there is none. A write that panicked has kept its
+    /// messages or leaves them to come again, and ends the consumer.
     async fn one_ended(&mut self) {
-        // One that panicked has kept or left its messages.
-        if let Some(Err(failure)) = self.tasks.join_next().await {
-            error!(event = "commit_panicked", error = %failure, "its messages come again");
+        let ended = self.tasks.join_next().await;
+        if let Some(Err(failure)) = ended.map(|ended| joined("write", ended)) {
+            self.writer.halt.cancel();
+            self.failure.get_or_insert(failure);
         }
     }
 }

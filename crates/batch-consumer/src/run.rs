@@ -7,10 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 use aws::{Aws, CallError, setup};
 use humantime::format_duration as shown;
+use service::metrics::Ready;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::batch::buffers::Buffers;
 use crate::config::Config;
 use crate::metrics::describe;
 use crate::pipeline::work;
@@ -32,7 +34,7 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(5);
 pub async fn run(config: Config, aws: Aws, stop: CancellationToken) -> anyhow::Result<()> {
     let connecting = Consumer::connect(config, aws, &stop);
     match stop.run_until_cancelled(connecting).await {
-        Some(consumer) => consumer?.run().await,
+        Some(consumer) => consumer?.run(&Ready::default()).await,
         None => Ok(()),
     }
 }
@@ -92,7 +94,9 @@ impl Consumer {
                 queue: queue.clone(),
                 dead_letters,
                 lake,
+                buffers: Buffers::default(),
                 outage: outage.clone(),
+                ready: Ready::default(),
                 halt: halt.clone(),
             },
             receivers: Receivers {
@@ -101,6 +105,7 @@ impl Consumer {
                 held: HeldDeliveries::default(),
                 budget: Budget::for_batches_of(config.max_bytes()),
                 outage,
+                ready: Ready::default(),
                 flood: Notify::new(),
                 halt,
                 config,
@@ -113,11 +118,16 @@ impl Consumer {
     /// `SHUTDOWN_GRACE`. Messages that are not written by then, and messages whose write failed
     /// earlier, are made visible again, so that another consumer need not wait for them.
     ///
+    /// `ready` follows the last answers of SQS and S3, and is no longer ready once the stop has begun.
+    ///
     /// # Errors
     ///
-    /// If receiving fails for good, for example because the queue was deleted.
-    pub async fn run(self) -> anyhow::Result<()> {
+    /// If receiving fails for good, for example because the queue was deleted, or if a part of the consumer panics.
+    pub async fn run(mut self, ready: &Ready) -> anyhow::Result<()> {
         describe();
+        self.receivers.ready = ready.clone();
+        self.writer.ready = ready.clone();
+        ready.set(true);
         let receivers = Arc::new(self.receivers);
         let (config, queue, held) = (&receivers.config, &receivers.queue, &receivers.held);
         info!(
@@ -130,6 +140,7 @@ impl Consumer {
         );
         let overdue = async {
             receivers.halt.cancelled().await;
+            ready.set(false);
             info!(
                 event = "stopping",
                 held = held.len(),

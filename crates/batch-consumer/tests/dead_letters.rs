@@ -90,7 +90,7 @@ async fn a_listing_sees_every_letter_once_and_hides_none() {
     for _ in 0..3 {
         let listing = list(&bench, Filter::default()).await;
         assert_eq!(
-            (listing.letters.len(), listing.seen, listing.partial),
+            (listing.letters.len(), listing.looked.seen, listing.partial),
             (29, 29, false)
         );
         let mut ids: Vec<_> = listing.letters.iter().map(|one| &one.message_id).collect();
@@ -100,7 +100,7 @@ async fn a_listing_sees_every_letter_once_and_hides_none() {
     }
     let by_redrive = list(&bench, with_reason("max_receives")).await;
     let summary = &by_redrive.letters[0];
-    assert_eq!((by_redrive.letters.len(), by_redrive.seen), (1, 29));
+    assert_eq!((by_redrive.letters.len(), by_redrive.looked.seen), (1, 29));
     assert_eq!(
         (summary.events, summary.kind.as_deref()),
         (2, Some("vehicle"))
@@ -149,12 +149,13 @@ async fn a_letter_is_shown_with_its_pack_unfolded() {
     let shown = dlq::show(&bench.dlq, &Kinds::builtin(), &id, &stop)
         .await
         .unwrap()
+        .letter
         .unwrap();
     assert_eq!(shown.body, format!("{}\n{}\n", stored("x"), stored("y")));
     assert_eq!(shown.attributes["codec"], "ndjson+zstd+base64");
     all_visible(&bench);
     let none = dlq::show(&bench.dlq, &Kinds::builtin(), "no-such-id", &stop).await;
-    assert_eq!(none.unwrap(), None);
+    assert_eq!(none.unwrap().letter, None);
     all_visible(&bench);
 }
 

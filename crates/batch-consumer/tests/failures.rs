@@ -320,3 +320,28 @@ async fn no_event_is_missing_after_a_minute_of_random_faults() {
         running.stopped().await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn messages_count_as_deleted_once_they_are() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    let _recorder = metrics::set_default_local_recorder(&recorder);
+    let bench = Bench::new().await;
+    bench.send(&singles(0..10)).await;
+    bench
+        .cloud
+        .fail_next("DeleteMessageBatch", ATTEMPTS, FaultKind::InternalError);
+    let running = bench.start();
+    bench.drained().await;
+    running.stopped().await.unwrap();
+    let page = page.render();
+    for line in [
+        "headwater_consumer_messages_total 10",
+        "headwater_consumer_delete_failures_total 10",
+    ] {
+        assert!(
+            page.lines().any(|one| one == line),
+            "no `{line}` in\n{page}"
+        );
+    }
+}

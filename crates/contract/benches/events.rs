@@ -10,6 +10,7 @@
 )]
 
 use std::hint::black_box;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -186,6 +187,7 @@ fn main() {
             Box::new(|| {
                 each_text(array.as_bytes(), Format::Json, |text, _| {
                     black_box(text);
+                    ControlFlow::Continue(())
                 })
                 .expect("an array");
             }),
@@ -195,6 +197,7 @@ fn main() {
             Box::new(|| {
                 each_text(ndjson.as_bytes(), Format::Ndjson, |text, _| {
                     black_box(text);
+                    ControlFlow::Continue(())
                 })
                 .expect("lines");
             }),

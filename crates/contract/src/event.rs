@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use crate::declare::kind::Kind;
+use crate::rejection::Rejection;
 
 /// An event's id: 1 to 128 visible ASCII characters other than `"` and `\`, as
 /// [`write_line`](crate::write_line) puts it into lines. Unique within its kind and event hour.
@@ -53,6 +54,9 @@ pub struct Event<'a> {
     /// The signals, 1 to [`Kind::max_signals`], in the order in which they stand. No two names are
     /// the same when case is ignored.
     pub signals: Vec<(Cow<'a, str>, Scalar<'a>)>,
+    /// What was wrong with the signals that were left out, as the kind has it
+    /// ([`Kind::nulls`], [`Kind::out_of_range`]); no part of the event's content.
+    pub omitted: Vec<Rejection>,
     /// Whether the JSON has a `kind` field, so that a line of it needs no second one.
     pub names_kind: bool,
 }

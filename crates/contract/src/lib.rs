@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod declare;
+mod epoch;
 mod event;
 mod id;
 mod key;
@@ -15,7 +16,8 @@ mod wire;
 pub use declare::declaration::KindError;
 pub use declare::kind::Kind;
 pub use declare::kinds::Kinds;
-pub use declare::rule::{EntityRule, FieldRule, ScalarType, TimeRule};
+pub use declare::naming::NameRule;
+pub use declare::rule::{EntityRule, FieldRule, OnUnfit, ScalarType, TimeFormat, TimeRule};
 pub use event::{Event, EventId, Scalar};
 pub use id::derive as derive_event_id;
 pub use key::{
@@ -23,7 +25,7 @@ pub use key::{
     raw_hour_of, raw_key, raw_part_id, raw_part_name,
 };
 pub use line::write_line;
-pub use percentile::percentile;
+pub use percentile::{interpolate, percentile};
 pub use read::body::{BodyError, Format, each_text, split};
 pub use read::parse::{SentReader, parse_line, parse_sent};
 pub use rejection::{Code, Rejection};

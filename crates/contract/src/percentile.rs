@@ -19,9 +19,18 @@ pub fn percentile(sorted: &[f64], q: f64) -> Option<f64> {
     let above = rank.ceil() as usize;
     let fraction = rank - below as f64;
     let (low, high) = (sorted[below], sorted[above]);
-    Some(if fraction == 0.0 {
+    Some(interpolate(low, high, fraction))
+}
+
+/// The value at `fraction` (0 to 1) of the way from `low` to `high`, which are finite; so is the value.
+pub fn interpolate(low: f64, high: f64, fraction: f64) -> f64 {
+    let way = high - low;
+    if fraction == 0.0 {
         low
+    } else if way.is_finite() {
+        low + way * fraction
     } else {
-        low + (high - low) * fraction
-    })
+        // The way is longer than the largest double, and both ends are far from zero.
+        low * (1.0 - fraction) + high * fraction
+    }
 }

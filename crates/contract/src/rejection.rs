@@ -93,7 +93,8 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    pub(crate) fn new(code: Code, field: Option<String>, message: impl Into<String>) -> Rejection {
+    /// A rejection of the event as a whole, or of `field`.
+    pub fn new(code: Code, field: Option<String>, message: impl Into<String>) -> Rejection {
         Rejection {
             code,
             field,

@@ -5,43 +5,58 @@ use chrono::{
 };
 
 use crate::declare::rule::TimeRule;
+use crate::epoch;
 use crate::rejection::{Code, Rejection, excerpt};
 
-/// Reads an RFC 3339 timestamp with a zone, and holds it against the rule's bounds;
-/// `now` is when the event was received.
+/// Reads a timestamp in the rule's format, and holds it against the rule's bounds; `now` is when the event was
+/// received. `text` is a number in JSON's grammar where the format is one of numbers.
 pub(crate) fn parse(
     text: &str,
     rule: &TimeRule,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Rejection> {
-    let refuse = |code, what: String| Err(Rejection::at(code, &rule.field, what));
-    let Some(time) = rfc3339(text).or_else(|| rfc3339_by_chrono(text).ok()) else {
-        let shown = excerpt(text);
-        return if has_no_zone(text) {
-            let what =
-                format!("has no zone: append `Z` or an offset such as `+02:00` to `{shown}`");
-            refuse(Code::TimestampWithoutZone, what)
-        } else {
-            let what = format!(
-                "is not an RFC 3339 timestamp such as `2025-10-04T12:34:56.123Z`: `{shown}`"
-            );
-            refuse(Code::InvalidTimestamp, what)
-        };
+    let time = match rule.format.epoch_unit() {
+        None => with_zone(text, rule)?,
+        Some((power, _)) => epoch::time_of(text, power),
     };
+    let out_of_range = |what| Err(Rejection::at(Code::TimestampOutOfRange, &rule.field, what));
     if time < rule.earliest {
         let earliest = format_millis(rule.earliest);
-        let what = format!("is `{}`, before {earliest}", excerpt(text));
-        return refuse(Code::TimestampOutOfRange, what);
+        return out_of_range(format!("is {}, before {earliest}", shown(text, time, rule)));
     }
     if time > now + rule.max_future {
-        let what = format!(
-            "is `{}`, more than {} min after it was received: check the sender's clock",
-            excerpt(text),
+        return out_of_range(format!(
+            "is {}, more than {} min after it was received: check the sender's clock",
+            shown(text, time, rule),
             rule.max_future.num_minutes()
-        );
-        return refuse(Code::TimestampOutOfRange, what);
+        ));
     }
     Ok(time)
+}
+
+fn with_zone(text: &str, rule: &TimeRule) -> Result<DateTime<Utc>, Rejection> {
+    if let Some(time) = rfc3339(text).or_else(|| rfc3339_by_chrono(text).ok()) {
+        return Ok(time);
+    }
+    let shown = excerpt(text);
+    let (code, what) = if has_no_zone(text) {
+        let what = format!("has no zone: append `Z` or an offset such as `+02:00` to `{shown}`");
+        (Code::TimestampWithoutZone, what)
+    } else {
+        let what =
+            format!("is not an RFC 3339 timestamp such as `2025-10-04T12:34:56.123Z`: `{shown}`");
+        (Code::InvalidTimestamp, what)
+    };
+    Err(Rejection::at(code, &rule.field, what))
+}
+
+/// The timestamp for a message: as sent, and where that is a number the unit it was read in and the time it gave.
+pub(crate) fn shown(text: &str, time: DateTime<Utc>, rule: &TimeRule) -> String {
+    let text = excerpt(text);
+    match rule.format.epoch_unit() {
+        None => format!("`{text}`"),
+        Some((_, unit)) => format!("`{text}` {unit}, {}", format_millis(time)),
+    }
 }
 
 /// An RFC 3339 timestamp as the library reads it, in any of its spellings.

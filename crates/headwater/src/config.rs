@@ -78,6 +78,9 @@ pub struct ServeConfig {
     /// Address of the emulated SQS and S3.
     #[arg(long, env, default_value = "127.0.0.1:4566")]
     pub aws_listen: SocketAddr,
+    /// Address that serves probes, and the metrics of all services.
+    #[arg(long, env, default_value_t = ingest::METRICS_LISTEN)]
+    pub metrics_listen: SocketAddr,
     /// Simulated events a second; 0 for none.
     #[arg(long, env, default_value_t = 20.0)]
     pub rate: f64,

@@ -75,10 +75,11 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     let api_key = SecretString::from(DEV_KEY);
     let settings = Settings {
         folder: &config.data,
+        aws_listen: None,
         api_key: &api_key,
         contracts: None,
     };
-    let mut pipeline = Pipeline::start(&settings, listener).await?;
+    let mut pipeline = Pipeline::start(&settings, listener, None).await?;
     println!(
         "ingest, batch-consumer and an embedded SQS and S3 run in this process\n\
          ingest            {}, data in {}",

@@ -9,6 +9,6 @@ mod pipeline;
 mod serve;
 
 pub use config::{Cli, Command, DemoConfig, ServeConfig};
-pub use cost::{Bill, CostConfig, Table, compare};
+pub use cost::{Bill, CostConfig, Table, compare, report};
 pub use demo::{Report, demo};
 pub use serve::serve;

@@ -1,15 +1,15 @@
 //! The whole pipeline in one process: see the library.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-use headwater::{Cli, Command, CostConfig, DemoConfig, ServeConfig, Table};
+use headwater::{Cli, Command, CostConfig, DemoConfig, ServeConfig};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let command = Cli::parse().command();
+    let command = service::settings::parse::<Cli>().command();
     let checked = match &command {
         Command::Demo(config) => config.check(),
         Command::Serve(config) => config.check(),
@@ -57,21 +57,10 @@ async fn serve(config: &ServeConfig, stop: &CancellationToken) -> anyhow::Result
 }
 
 fn cost(config: &CostConfig) -> anyhow::Result<ExitCode> {
-    let bills = headwater::compare(config);
-    if config.json {
-        println!("{}", serde_json::to_string_pretty(&bills)?);
-        return Ok(ExitCode::SUCCESS);
+    let text = headwater::report(config)?;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // A reader such as `head` has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        written => Ok(written.map(|()| ExitCode::SUCCESS)?),
     }
-    println!(
-        "{} events/s of {} bytes, {} a post; curated/ kept {} days, raw/ {}; us-east-1 list prices of {}\n",
-        config.rate,
-        config.bytes,
-        config.batch,
-        config.retention_days(),
-        config.raw_retention_days(),
-        aws::PRICES_AS_OF
-    );
-    print!("{}", Table(&bills));
-    println!("\nWhat is counted and what is not: docs/cost.md");
-    Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,14 @@
 //! Ingest, consumer and aggregator in one process, on the embedded emulation.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws::{Aws, Lake, Meter, Queue};
-use clap::Parser;
 use local_aws::LocalAws;
 use secrecy::{ExposeSecret, SecretString};
+use service::settings::try_parse_from;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ const POLL_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Settings<'a> {
     /// Folder for queues and lake.
     pub(crate) folder: &'a Path,
+    /// Where the emulation listens, which the services then name in their logs; `None` if it does not.
+    pub(crate) aws_listen: Option<SocketAddr>,
     pub(crate) api_key: &'a SecretString,
     pub(crate) contracts: Option<PathBuf>,
 }
@@ -60,7 +63,8 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts ingest on `listener` and the consumer.
+    /// Makes queues and bucket, and starts ingest on `listener` and the consumer. Probes and the metrics of all services
+    /// are served on `admin`, if it is given.
     ///
     /// # Errors
     ///
@@ -68,12 +72,15 @@ impl Pipeline {
     pub(crate) async fn start(
         settings: &Settings<'_>,
         listener: TcpListener,
+        admin: Option<TcpListener>,
     ) -> anyhow::Result<Pipeline> {
         let cloud = LocalAws::builder()
             .folder(settings.folder)
             .build()
             .with_context(|| format!("cannot use the folder `{}`", settings.folder.display()))?;
-        let aws = Aws::emulated(cloud.http_client(), cloud.endpoint());
+        let endpoint = settings.aws_listen.map(endpoint_at);
+        let endpoint = endpoint.as_deref().unwrap_or(cloud.endpoint());
+        let aws = Aws::emulated(cloud.http_client(), endpoint);
         aws::setup::create_queues(&aws, QUEUE, DLQ)
             .await
             .context("cannot make the queues")?;
@@ -92,7 +99,7 @@ impl Pipeline {
         };
         let meter = for_ingest.meter().clone();
         let ingest = RunningService::spawn("ingest", meter, |stop| {
-            ingest::run(configs.ingest, for_ingest, listener, stop)
+            ingest::run(configs.ingest, for_ingest, listener, admin, stop)
         });
         let meter = for_consumer.meter().clone();
         let consumer = RunningService::spawn("batch-consumer", meter, |stop| {
@@ -136,6 +143,14 @@ impl Pipeline {
             ended = &mut self.consumer.task => self.consumer.explain(ended),
         }
     }
+}
+
+/// The URL of an emulation that listens on the address: one that listens on all is on this machine too.
+fn endpoint_at(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{address}")
 }
 
 impl RunningService {
@@ -197,15 +212,15 @@ impl Configs {
         let queue = ["--queue-name", QUEUE, "--dlq-name", DLQ];
         let bucket = ["--lake-bucket", BUCKET];
         let ingest = [&["ingest", &keys][..], &queue].concat();
-        let mut ingest = ingest::Config::try_parse_from(ingest).context("settings of ingest")?;
+        let mut ingest = try_parse_from::<ingest::Config>(ingest).context("settings of ingest")?;
         ingest.contracts = settings.contracts.clone();
         let consumer = [&["batch-consumer"][..], &queue, &bucket].concat();
-        let mut consumer = batch_consumer::Config::try_parse_from(consumer)
+        let mut consumer = try_parse_from::<batch_consumer::Config>(consumer)
             .context("settings of batch-consumer")?;
         consumer.contracts = settings.contracts.clone();
         consumer.poll_wait = POLL_WAIT;
         let aggregator = [&["aggregator"][..], &bucket].concat();
-        let mut aggregator = aggregator::Cli::try_parse_from(aggregator)
+        let mut aggregator = try_parse_from::<aggregator::Cli>(aggregator)
             .context("settings of the aggregator")?
             .config;
         aggregator.contracts = settings.contracts.clone();
@@ -217,5 +232,18 @@ impl Configs {
             consumer,
             aggregator,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint_at;
+
+    #[test]
+    fn the_endpoint_is_the_address_that_is_listened_on() {
+        let at = |address: &str| endpoint_at(address.parse().unwrap());
+        assert_eq!(at("127.0.0.1:4600"), "http://127.0.0.1:4600");
+        assert_eq!(at("0.0.0.0:4600"), "http://127.0.0.1:4600");
+        assert_eq!(at("[::1]:4600"), "http://[::1]:4600");
     }
 }

@@ -35,13 +35,16 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let listener = bind(config.listen, "LISTEN").await?;
     let aws_listener = bind(config.aws_listen, "AWS_LISTEN").await?;
+    let admin = bind(config.metrics_listen, "METRICS_LISTEN").await?;
     let (listen, aws_listen) = (listener.local_addr()?, aws_listener.local_addr()?);
+    let metrics_url = format!("http://{}/metrics", admin.local_addr()?);
     let settings = Settings {
         folder: &config.data,
+        aws_listen: Some(aws_listen),
         api_key: &config.api_key,
         contracts: config.contracts.clone(),
     };
-    let mut pipeline = Pipeline::start(&settings, listener).await?;
+    let mut pipeline = Pipeline::start(&settings, listener, Some(admin)).await?;
     let stop_aws = CancellationToken::new();
     let aws_server = tokio::spawn(local_aws::serve(
         pipeline.cloud.clone(),
@@ -51,7 +54,7 @@ pub async fn serve(
     let (stop_aggregator, aggregator) = watch(&pipeline, config.interval);
     let stop_simulator = CancellationToken::new();
     let simulator = simulate(config, &pipeline.ingest_url, stop_simulator.clone())?;
-    print_where_to_look(config, &pipeline.ingest_url, aws_listen);
+    print_where_to_look(config, &pipeline.ingest_url, &metrics_url, aws_listen);
     started(listen, aws_listen);
 
     let outcome = tokio::select! {
@@ -180,7 +183,7 @@ async fn drain(queue: &aws::Queue) {
     }
 }
 
-fn print_where_to_look(config: &ServeConfig, ingest_url: &str, aws: SocketAddr) {
+fn print_where_to_look(config: &ServeConfig, ingest_url: &str, metrics_url: &str, aws: SocketAddr) {
     let key = match config.api_key.expose_secret() {
         crate::config::DEV_KEY => crate::config::DEV_KEY,
         _ => "$API_KEY",
@@ -198,7 +201,7 @@ Post an event:
 and see it in raw/ two seconds later, in curated/ and aggregates/ after at most {interval}:
   ls -R {lake}/raw {lake}/aggregates
   curl -sS {ingest_url}/health
-  curl -sS {ingest_url}/metrics
+  curl -sS {metrics_url}
 For the AWS CLI, boto3, and the binaries of this workspace:
   export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   aws --endpoint-url http://{aws} s3 ls --recursive s3://{BUCKET}/

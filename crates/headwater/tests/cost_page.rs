@@ -1,6 +1,7 @@
-//! The page on cost shows what the calculator says.
+//! The page on cost shows what the calculator says, and the calculator prints it.
 
 use std::fmt::Write;
+use std::process::{Command as Process, Stdio};
 
 use clap::Parser;
 use headwater::{Bill, Cli, Command, Table, compare};
@@ -23,7 +24,16 @@ fn the_tables_of_the_page_are_the_calculators() {
         ("1000000", "1,000,000"),
     ] {
         let single = bills(rate, "1");
-        writeln!(text, "\n### {shown} events a second\n\nOne event a post:\n").unwrap();
+        let mark = if single[0].needs_lanes() {
+            format!(", which need {} lanes", single[0].lanes)
+        } else {
+            String::new()
+        };
+        writeln!(
+            text,
+            "\n### {shown} events a second{mark}\n\nOne event a post:\n"
+        )
+        .unwrap();
         writeln!(
             text,
             "{}\n500 a post:\n\n{}",
@@ -41,4 +51,18 @@ fn the_tables_of_the_page_are_the_calculators() {
         text.trim(),
         "docs/cost.md should hold\n{text}"
     );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut cost = Process::new(env!("CARGO_BIN_EXE_headwater"))
+        .arg("cost")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(cost.stdout.take());
+    let ended = cost.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.is_empty(), "{said}");
 }

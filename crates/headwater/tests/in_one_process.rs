@@ -18,7 +18,11 @@ fn demo_config(arguments: &[&str]) -> DemoConfig {
 }
 
 fn serve_config(arguments: &[&str]) -> ServeConfig {
-    let any_ports = ["--listen", "127.0.0.1:0", "--aws-listen", "127.0.0.1:0"];
+    let any_ports = [
+        "--listen=127.0.0.1:0",
+        "--aws-listen=127.0.0.1:0",
+        "--metrics-listen=127.0.0.1:0",
+    ];
     match Cli::parse_from([&["headwater", "serve"], &any_ports[..], arguments].concat()).command() {
         Command::Serve(config) => config,
         other => panic!("not serve: {other:?}"),

@@ -35,7 +35,13 @@ async fn each_event_is_a_plain_message_and_stands_in_raw() {
         "--create",
     ];
     let config = ingest::Config::parse_from(flags);
-    let ingest = tokio::spawn(ingest::run(config, aws.clone(), listener, stop.clone()));
+    let ingest = tokio::spawn(ingest::run(
+        config,
+        aws.clone(),
+        listener,
+        None,
+        stop.clone(),
+    ));
 
     let body: String = (0..25).map(|n| event(n) + "\n").collect();
     let request = format!(

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::http::answer::LISTS_BYTES;
 use crate::http::auth::Keys;
+use crate::http::operations;
 use crate::http::probe::Probe;
 use crate::memory::budget::Budget;
 use crate::queue::group_commit::GroupCommit;
@@ -33,7 +34,7 @@ pub struct App {
     pub(crate) group_commit: GroupCommit,
     pub(crate) counts: Arc<Counts>,
     pub(crate) probe: Probe,
-    /// False once the service drains.
+    /// Follows the last send; stopping once the service drains.
     pub(crate) ready: Ready,
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) meter: Meter,
@@ -41,6 +42,7 @@ pub struct App {
     /// One permit for each body that may be read at a time off the runtime's own threads.
     pub(crate) workers: Semaphore,
     pub(crate) max_body_bytes: usize,
+    pub(crate) max_body_events: usize,
     pub(crate) body_timeout: Duration,
 }
 
@@ -73,7 +75,7 @@ impl App {
             keys: Keys::new(&config.api_keys),
             budget: Budget::new(config.max_pending_bytes.0 as usize),
             lists: Budget::new(LISTS_BYTES),
-            group_commit: GroupCommit::spawn(queue.clone(), rules, counts.clone()),
+            group_commit: GroupCommit::spawn(queue.clone(), rules, counts.clone(), ready.clone()),
             counts,
             probe: Probe::new(queue),
             ready,
@@ -82,8 +84,23 @@ impl App {
             clock: aws.clock(),
             workers: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
             max_body_bytes: config.max_body_bytes.0 as usize,
+            max_body_events: config.max_body_events as usize,
             body_timeout: config.body_timeout,
         }))
+    }
+
+    /// The routes of the admin port: `/livez`, `/readyz`, `/metrics` and `/health`.
+    pub fn admin_routes(self: &Arc<App>) -> axum::Router {
+        operations::admin_routes(self.clone())
+    }
+
+    /// Why the service should be sent no events, as a code; `None` if it should. A failure of the last send comes
+    /// before SQS's own word, which it gives for other operations too.
+    pub(crate) async fn not_ready(&self, age: Duration) -> Option<&'static str> {
+        match self.ready.reason() {
+            Some(reason) => Some(reason),
+            None => self.probe.depth(age).await.err(),
+        }
     }
 
     /// Updates the metrics that are counted elsewhere.

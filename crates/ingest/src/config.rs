@@ -1,6 +1,6 @@
 //! Settings: read once, checked at start.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +20,10 @@ const MIN_KEY_LENGTH: usize = 8;
 /// longest in proportion when events are small, because of the fields that the server adds.
 const BYTES_PER_BODY_BYTE: u64 = 4;
 
+/// Default of METRICS_LISTEN.
+pub const METRICS_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
+
 const KEY_HELP: &str = "set API_KEYS, for example API_KEYS=$(openssl rand -hex 16)";
 
 /// Takes vehicle and cell telemetry over HTTP into SQS.
@@ -34,8 +38,12 @@ pub struct Config {
     pub command: Option<Command>,
 
     /// Address to listen on.
-    #[arg(long, env, default_value = "127.0.0.1:3000", global = true)]
+    #[arg(long, env, default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
+
+    /// Address that serves `/metrics`, `/livez` and `/readyz`, which take no seat from clients.
+    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true)]
+    pub metrics_listen: SocketAddr,
 
     /// The queue of events.
     #[command(flatten)]
@@ -79,6 +87,10 @@ pub struct Config {
     #[arg(long, env, default_value = "8MiB")]
     pub max_body_bytes: ByteSize,
 
+    /// Most events of a body; past it the answer is 413.
+    #[arg(long, env, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_body_events: u32,
+
     /// Longest time that a request waits for SQS to have its events; past it the answer is 503.
     #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
     pub send_timeout: Duration,
@@ -87,8 +99,8 @@ pub struct Config {
     #[arg(long, env, default_value = "30s", value_parser = humantime::parse_duration)]
     pub body_timeout: Duration,
 
-    /// Most connections at a time. Past it, each new connection closes the one that has waited longest
-    /// for a request.
+    /// Most connections at a time. Past it a new connection takes the place of one that is idle or slow,
+    /// or is answered 503.
     #[arg(long, env, default_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 
@@ -119,7 +131,7 @@ pub enum Packing {
 /// What `ingest` can do beside serving.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Command {
-    /// Ask the ingest that listens on LISTEN whether it is ready, for container health checks.
+    /// Ask the ingest that serves METRICS_LISTEN whether it is ready, for container health checks.
     Health {
         /// Ask only whether it answers, whatever SQS does: for orchestrators that replace what is
         /// unhealthy, because a new process would find SQS no better.

@@ -1,9 +1,10 @@
 //! Turns a body into lines and rejections.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
-use contract::{Code, Format, Kind, Kinds, Rejection, SentReader};
+use contract::{BodyError, Code, Format, Kind, Kinds, Rejection, SentReader};
 
 use crate::http::answer::RejectedList;
 use crate::http::refusal::Refusal;
@@ -38,10 +39,16 @@ impl Intake {
         self.reasons.values().sum::<u64>() as usize
     }
 
-    fn reject(&mut self, rejection: Rejection) -> Result<(), Exhausted> {
-        let index = self.events + self.rejected_count();
+    /// Events that were read, good and refused ones.
+    fn read_count(&self) -> usize {
+        self.events + self.rejected_count()
+    }
+
+    fn reject(&mut self, rejection: Rejection) -> Result<(), Refusal> {
+        let index = self.read_count();
         *self.reasons.entry(rejection.code).or_default() += 1;
-        self.rejected.add(index, rejection)
+        let listed = self.rejected.add(index, rejection);
+        listed.map_err(|Exhausted| Refusal::AnswersUnread)
     }
 }
 
@@ -52,6 +59,8 @@ pub(crate) struct BodyReader<'k> {
     /// The kind that the route names, if it names one: all events must be of it.
     pub(crate) expected: Option<&'k Kind>,
     pub(crate) format: Format,
+    /// Most events that the body may have.
+    pub(crate) max_events: usize,
     /// When the request was received.
     pub(crate) now: DateTime<Utc>,
 }
@@ -61,8 +70,9 @@ impl BodyReader<'_> {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the body cannot be divided into events, its only event is too large or not JSON, or a budget is
-    /// exhausted. Events that break their contract are no error here.
+    /// [`Refusal`] if the body cannot be divided into events or has too many, its only event is too large or not JSON,
+    /// or a budget is exhausted. Events that break their contract are no error here. Of an array that breaks off,
+    /// what follows is refused as one event.
     pub(crate) fn read(self, body: Buffer, mut intake: Intake) -> Result<Intake, Refusal> {
         let received_at = contract::format_millis(self.now);
         let mut reader = SentReader::new(self.kinds, self.expected);
@@ -71,11 +81,20 @@ impl BodyReader<'_> {
         let mut line = Vec::with_capacity(LINE_BYTES);
         let mut refused = None;
         let mut take = |text: &str, alone: bool| -> Result<(), Refusal> {
+            if intake.read_count() == self.max_events {
+                let limit = self.max_events;
+                return Err(Refusal::TooManyEvents { limit });
+            }
             match reader.read(text, self.now) {
                 Ok(event) => {
                     line.clear();
                     contract::write_line(&mut line, &event, &received_at, text);
                     intake.lines.append(&line)?;
+                    for unfit in event.omitted {
+                        intake
+                            .rejected
+                            .omit(intake.events + intake.rejected_count(), unfit)?;
+                    }
                     intake.events += 1;
                 }
                 Err(rejection) if alone && rejection.code == Code::TooLarge => {
@@ -88,13 +107,23 @@ impl BodyReader<'_> {
             }
             Ok(())
         };
-        contract::each_text(&body, self.format, |text, alone| {
-            if refused.is_none() {
-                refused = take(text, alone).err();
-            }
-        })?;
+        let divided =
+            contract::each_text(&body, self.format, |text, alone| match take(text, alone) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(refusal) => {
+                    refused = Some(refusal);
+                    ControlFlow::Break(())
+                }
+            });
         if let Some(refusal) = refused {
             return Err(refusal);
+        }
+        match divided {
+            Err(BodyError::BreaksOff { index: 1.., reason }) => {
+                let message = format!("{reason}; nothing from here on was read");
+                intake.reject(Rejection::new(Code::InvalidJson, None, message))?;
+            }
+            divided => divided?,
         }
         drop(body);
         intake.lines.shrink_to_fit();
@@ -117,6 +146,7 @@ mod tests {
             kinds: &kinds,
             expected: None,
             format,
+            max_events: 2_000,
             now,
         };
         let answers = Budget::new(usize::MAX);
@@ -174,8 +204,43 @@ mod tests {
     }
 
     #[test]
+    fn an_event_too_many_refuses_the_body_and_nothing_behind_it_is_read() {
+        let budget = Budget::new(usize::MAX);
+        for (text, format) in [
+            ("{}\n".repeat(1_000_000), Format::Ndjson),
+            (format!("[{}{{}}]", "{},".repeat(1_000_000)), Format::Json),
+        ] {
+            let refused = read(&text, format, &budget);
+            assert!(
+                matches!(refused, Err(Refusal::TooManyEvents { limit: 2_000 })),
+                "{refused:?}"
+            );
+        }
+        let text = "{}\n".repeat(2_000);
+        let intake = read(&text, Format::Ndjson, &budget).unwrap();
+        assert_eq!(intake.rejected_count(), 2_000);
+    }
+
+    #[test]
+    fn an_array_loses_what_is_broken_and_no_more() {
+        let budget = Budget::new(usize::MAX);
+        let nan = GOOD.replace("\"a\":1", "\"a\":NaN");
+        let intake = read(&format!("[{GOOD},{nan},{GOOD}]"), Format::Json, &budget).unwrap();
+        let listed = intake.rejected.events();
+        assert_eq!((intake.events, listed.len()), (2, 1));
+        assert_eq!((listed[0].index, &*listed[0].code), (1, "invalid_json"));
+        let intake = read(&format!("[{GOOD} {GOOD},{GOOD}]"), Format::Json, &budget).unwrap();
+        let listed = intake.rejected.events();
+        assert_eq!((intake.events, listed.len()), (1, 1));
+        assert_eq!((listed[0].index, &*listed[0].code), (1, "invalid_json"));
+        assert!(listed[0].message.contains("nothing from here on was read"));
+        let cut = read(&format!("[{}", &GOOD[..40]), Format::Json, &budget);
+        assert!(matches!(cut, Err(Refusal::NoEvents(_))), "{cut:?}");
+    }
+
+    #[test]
     fn lines_beyond_the_budget_are_refused_and_give_back_what_they_took() {
-        let text = format!("{GOOD}\n").repeat(10_000);
+        let text = format!("{GOOD}\n").repeat(2_000);
         let budget = Budget::new(text.len() + 100_000);
         assert!(matches!(
             read(&text, Format::Ndjson, &budget),

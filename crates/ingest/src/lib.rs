@@ -12,7 +12,7 @@ mod queue;
 mod run;
 
 pub use app::App;
-pub use config::{Command, Config, Packing};
+pub use config::{Command, Config, METRICS_LISTEN, Packing};
 pub use http::accept::Accept;
 pub use http::answer::{Accepted, MAX_LISTED, RejectedEvent};
 pub use http::refusal::{ErrorBody, ErrorDetail};

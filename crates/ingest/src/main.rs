@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use ingest::{Command, Config};
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
@@ -14,7 +13,7 @@ use tokio::runtime;
 const SPARE_THREADS: usize = 1;
 
 fn main() -> ExitCode {
-    let config = Config::parse();
+    let config = service::settings::parse::<Config>();
     if config.command.is_none()
         && let Err(error) = config.check()
     {
@@ -39,7 +38,7 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(Command::Health { live }) = config.command {
         let path = if live { "/livez" } else { "/readyz" };
-        return health::check(config.listen, path).await;
+        return health::check(config.metrics_listen, path).await;
     }
     logging::init(config.log_format);
     let stop = stop::on_signal().context("cannot listen for signals")?;
@@ -49,6 +48,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
             config.listen
         )
     })?;
+    let admin = service::metrics::bind(config.metrics_listen).await?;
     let aws = aws::Aws::connect().await?;
-    ingest::run(config, aws, listener, stop).await
+    ingest::run(config, aws, listener, Some(admin), stop).await
 }

@@ -2,8 +2,11 @@
 
 use tracing::warn;
 
-/// Files beside clients' connections: listener, log, runtime, connections to SQS, and a few to spare.
-const OTHER_FILES: u32 = 64;
+use crate::http::door::DOOR_PLACES;
+
+/// Files beside clients' connections with a seat: listeners, log, runtime, connections to SQS, clients that are answered
+/// that there is no seat, and a few to spare.
+const OTHER_FILES: u32 = 64 + DOOR_PLACES as u32;
 
 /// How many of the `wanted` connections the process may have open, at least one. Raises the soft limit of open files
 /// to the hard one: the usual 1,024 are for programs that use `select`.

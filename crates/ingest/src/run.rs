@@ -3,6 +3,7 @@
 use anyhow::Context;
 use aws::Aws;
 use service::emf::Emf;
+use service::metrics::serve_routes;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -13,15 +14,17 @@ use crate::config::Config;
 use crate::http::server::serve;
 use crate::open_files;
 
-/// Serves on `listener` until `stop`; then finishes what is in flight, for at most `SHUTDOWN_GRACE`.
+/// Serves on `listener` until `stop`; then finishes what is in flight, for at most `SHUTDOWN_GRACE`. Probes and metrics
+/// are served on `admin` until the end, if it is given.
 ///
 /// # Errors
 ///
-/// If a setting is wrong, SQS cannot be reached or the queue is missing.
+/// If a setting is wrong, SQS cannot be reached or the queue is missing; later, if a task of the service breaks.
 pub async fn run(
     mut config: Config,
     aws: Aws,
     listener: TcpListener,
+    admin: Option<TcpListener>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let listen = listener
@@ -34,6 +37,7 @@ pub async fn run(
     info!(
         event = "started",
         %listen,
+        metrics_listen = admin.as_ref().and_then(|admin| admin.local_addr().ok()).map(tracing::field::display),
         endpoint = aws.endpoint().unwrap_or("AWS"),
         queue = config.queue.queue_name,
         kinds = app.kinds.names(),
@@ -51,12 +55,20 @@ pub async fn run(
         app.prometheus.clone(),
         || app.publish(),
     );
-    tokio::select! {
-        () = serve(&config, app.clone(), listener, &stop) => {}
-        () = emf.each_minute() => {}
-        () = app.counts.log_each_minute() => {}
-    }
+    let serve_admin = async {
+        match admin {
+            // Until the drain has ended, so that a probe sees it.
+            Some(admin) => serve_routes(admin, app.admin_routes(), CancellationToken::new()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let result = tokio::select! {
+        result = serve(&config, app.clone(), listener, &stop) => result,
+        result = serve_admin => result,
+        () = emf.each_minute() => Ok(()),
+        () = app.counts.log_each_minute() => Ok(()),
+    };
     app.counts.log();
     emf.print();
-    Ok(())
+    result
 }

@@ -7,5 +7,6 @@ pub mod log;
 mod parquet_file;
 pub mod parts;
 pub mod rows;
+pub mod tail;
 
 pub use error::ReadError;

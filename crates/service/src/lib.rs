@@ -6,5 +6,8 @@ pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod prometheus;
+pub mod ready;
+pub mod settings;
 pub mod stop;
+pub mod supervise;
 pub mod terminal;

@@ -1,8 +1,6 @@
 //! Prometheus metrics of a process, and the port that serves them together with the probes `/livez` and `/readyz`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,6 +10,8 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+pub use crate::ready::Ready;
 
 /// Upper bounds of latency histograms, in seconds: from an answer out of a cache to a batch that waited for its
 /// visibility timeout.
@@ -60,24 +60,9 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     Ok(installed)
 }
 
-/// Whether a service is ready for work; shared with its probes.
-#[derive(Debug, Clone, Default)]
-pub struct Ready(Arc<AtomicBool>);
-
-impl Ready {
-    /// Sets whether the service is ready.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
-    }
-
-    /// Whether the service is ready.
-    pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Serves `/metrics`, `/livez` (always 200) and `/readyz` (503 until the service is ready) until `stop`. `update` is
-/// called before the metrics are rendered, for metrics that are counted elsewhere, such as by a request meter.
+/// Serves `/metrics`, `/livez` (always 200) and `/readyz` (503 with the reason until the service is ready) until `stop`.
+/// `update` is called before the metrics are rendered, for metrics that are counted elsewhere, such as by a request
+/// meter.
 ///
 /// # Errors
 ///
@@ -89,10 +74,37 @@ pub async fn serve(
     ready: Ready,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(listen).await.with_context(|| {
+    let not_ready = move || std::future::ready(ready.reason());
+    serve_routes(
+        bind(listen).await?,
+        routes(metrics, update, not_ready),
+        stop,
+    )
+    .await
+}
+
+/// Listens for probes and for whoever collects the metrics.
+///
+/// # Errors
+///
+/// If the address cannot be listened on; names the setting.
+pub async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen} for metrics: set METRICS_LISTEN to a free address")
-    })?;
-    let router = Router::new()
+    })
+}
+
+/// The routes of [`serve`]. `not_ready` gives why the service is not ready, as a code, or nothing if it is ready: for
+/// a service that must ask.
+pub fn routes<F>(
+    metrics: PrometheusHandle,
+    update: impl Fn() + Clone + Send + Sync + 'static,
+    not_ready: impl Fn() -> F + Clone + Send + Sync + 'static,
+) -> Router
+where
+    F: Future<Output = Option<&'static str>> + Send + 'static,
+{
+    Router::new()
         .route(
             "/metrics",
             get(async move || {
@@ -103,15 +115,27 @@ pub async fn serve(
         .route("/livez", get(async || "alive\n"))
         .route(
             "/readyz",
-            get(async move || {
-                if ready.get() {
-                    (StatusCode::OK, "ready\n")
-                } else {
-                    (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
-                }
+            get(async move || match not_ready().await {
+                None => (StatusCode::OK, "ready\n".to_owned()),
+                Some(code) => (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("not ready: {code}\n"),
+                ),
             }),
-        );
-    axum::serve(listener, router)
+        )
+}
+
+/// Serves `routes` until `stop`.
+///
+/// # Errors
+///
+/// If the server fails.
+pub async fn serve_routes(
+    listener: TcpListener,
+    routes: Router,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    axum::serve(listener, routes)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
         .context("metrics server failed")

@@ -1,4 +1,5 @@
-//! Progress on stderr, in one style. Nothing is drawn where stderr is no terminal.
+//! Progress on stderr, in one style, and texts of others that are safe to print. No progress is drawn where stderr is no
+//! terminal.
 
 use std::time::Duration;
 
@@ -51,4 +52,43 @@ impl Progress for ProgressBar {
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).expect("the templates above are valid"))
+}
+
+/// The text with what steers a terminal or hides itself escaped, as in `\u{202e}`: control characters other than line
+/// feed and tab, marks that turn the direction of writing, and characters without width. For ids and texts that anybody
+/// may have sent.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let steers = c.is_control() && !matches!(c, '\n' | '\t');
+        if steers || is_invisible(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether the character is a separator of lines or a format character: general categories Zl, Zp and Cf (Unicode 17).
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+        | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn texts_of_others_neither_steer_the_terminal_nor_hide_themselves() {
+        assert_eq!(printable("a\u{1b}[31mb\r"), "a\\u{1b}[31mb\\r");
+        assert_eq!(printable("veh\u{202e}7\u{200b}"), "veh\\u{202e}7\\u{200b}");
+        assert_eq!(printable("a\u{2028}b\u{e0041}"), "a\\u{2028}b\\u{e0041}");
+        let plain = "äöü 車両\t\"\\\n";
+        assert_eq!(printable(plain), plain);
+    }
 }

@@ -62,6 +62,6 @@ module "headwater" {
   ingest         = { cpu = 1024, memory = 2048, min_tasks = 3, max_tasks = 20 }
   batch_consumer = { cpu = 1024, memory = 2048, min_tasks = 2, max_tasks = 20 }
   # It runs on one thread.
-  aggregator = { cpu = 1024, memory = 2048 }
+  aggregator = { cpu = 2048, memory = 4096 }
   catalog    = { kinds = var.kinds }
 }

@@ -133,6 +133,22 @@ locals {
       ]
     },
     {
+      title = "Aggregator: lag, and hours of a commit"
+      stat  = "Maximum"
+      lines = [
+        [local.own, "AggregatorLag", { label = "oldest object that waits, s" }],
+        [local.own, "CommitHours", { label = "event hours of a commit", yAxis = "right" }],
+      ]
+    },
+    {
+      title = "Undeclared names, by kind, and values in _more"
+      stat  = "Maximum"
+      lines = [
+        [{ expression = "SEARCH('{${local.own},kind} MetricName=\"UndeclaredNames\"', 'Maximum', 3600)", id = "names", label = "" }],
+        [local.own, "ValuesWithoutColumn", { stat = "Sum", period = 3600, label = "values in _more", yAxis = "right" }],
+      ]
+    },
+    {
       title = "What the aggregator took in an hour"
       stat  = "Sum"
       lines = [

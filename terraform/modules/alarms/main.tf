@@ -140,6 +140,44 @@ locals {
       threshold   = 0
       silence     = "notBreaching"
     }
+    # After each run the aggregator tells the age of the oldest raw object that it left waiting; a run that took all
+    # tells 0. The least of an hour, so that one run that is ahead of a wave of objects does not count.
+    aggregator-lag = {
+      description = "Events have waited for the aggregator for longer than ${var.max_aggregator_lag_seconds} s. Do its runs end, and do they keep up? Nothing is lost while raw/ is kept."
+      namespace   = var.metrics_namespace
+      metric      = "AggregatorLag"
+      dimensions  = {}
+      statistic   = "Minimum"
+      period      = 3600
+      periods     = 1
+      comparison  = "GreaterThanThreshold"
+      threshold   = var.max_aggregator_lag_seconds
+      silence     = "notBreaching"
+    }
+    commit-hours = {
+      description = "A commit of the aggregator wrote more than ${var.max_commit_hours} event hours: a fleet came back, or a device's clock is wrong. Each hour costs three objects."
+      namespace   = var.metrics_namespace
+      metric      = "CommitHours"
+      dimensions  = {}
+      statistic   = "Maximum"
+      period      = 3600
+      periods     = 1
+      comparison  = "GreaterThanThreshold"
+      threshold   = var.max_commit_hours
+      silence     = "notBreaching"
+    }
+    more-values = {
+      description = "A kind has all its undeclared names: values of further names went to the column _more. `aggregator names list` shows the names."
+      namespace   = var.metrics_namespace
+      metric      = "ValuesWithoutColumn"
+      dimensions  = {}
+      statistic   = "Sum"
+      period      = 3600
+      periods     = 1
+      comparison  = "GreaterThanThreshold"
+      threshold   = 0
+      silence     = "notBreaching"
+    }
     no-healthy-task = {
       description = "No task of ingest is healthy. Its log says why; a release that never became healthy is rolled back by itself."
       namespace   = "AWS/ApplicationELB"
@@ -172,6 +210,27 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
   tags                = var.tags
+}
+
+# Of the kind that has most: the kinds are declared, so their names are not known here.
+resource "aws_cloudwatch_metric_alarm" "undeclared_names" {
+  alarm_name          = "${var.name}-undeclared-names"
+  alarm_description   = "A kind has more than ${var.max_undeclared_names} undeclared names, of max_undeclared that may have a column. `aggregator names list` shows them. ${var.runbook}#undeclared-names"
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.max_undeclared_names
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+  tags                = var.tags
+
+  metric_query {
+    id          = "names"
+    label       = "most undeclared names of a kind"
+    expression  = "SELECT MAX(UndeclaredNames) FROM SCHEMA(\"${var.metrics_namespace}\", kind)"
+    period      = 3600
+    return_data = true
+  }
 }
 
 # 5xx of ingest (503 is SQS, 500 its own) and of the load balancer before it, together.

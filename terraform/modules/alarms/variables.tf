@@ -104,6 +104,27 @@ variable "max_hours_without_run" {
   }
 }
 
+variable "max_aggregator_lag_seconds" {
+  description = "Age of the oldest raw object that no commit has taken in past which the alarm goes off, in seconds; more than the time between two runs."
+  type        = number
+  default     = 10800
+  nullable    = false
+}
+
+variable "max_commit_hours" {
+  description = "Event hours of one commit of the aggregator, kind by kind, past which the alarm goes off."
+  type        = number
+  default     = 500
+  nullable    = false
+}
+
+variable "max_undeclared_names" {
+  description = "Undeclared names of a kind past which the alarm goes off; less than the `signals.max_undeclared` (512) of your declarations."
+  type        = number
+  default     = 400
+  nullable    = false
+}
+
 variable "expect_events" {
   description = "Whether events come day and night, so that ten minutes without any are an alarm."
   type        = bool

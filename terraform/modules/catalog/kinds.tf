@@ -69,6 +69,8 @@ locals {
       ],
       [for field in kind.fields : { name = field.name, type = local.glue_types[field.type], comment = null }],
       [for signal in kind.signals : { name = signal.name, type = local.signal_types[signal.type], comment = signal.unit }],
+      # Athena takes a name with an underscore in front: in backticks in DDL, in double quotes in queries.
+      [{ name = "_more", type = "string", comment = "JSON: undeclared signals past the kind's bound." }],
       [for signal in lookup(var.undeclared_signals, name, []) : { name = signal.name, type = local.signal_types[signal.type], comment = null }],
     )
   }

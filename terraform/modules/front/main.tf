@@ -56,8 +56,10 @@ resource "aws_lb_target_group" "ingest" {
   tags                          = var.tags
 
   # Not /readyz: ECS ends a task that the load balancer calls unhealthy, and while SQS is down a new one would not even start.
+  # Not the port of clients: where they take all of its connections, a task is busy and not unhealthy.
   health_check {
     path                = "/livez"
+    port                = var.admin_port
     matcher             = "200"
     interval            = 10
     timeout             = 5
@@ -86,7 +88,7 @@ resource "aws_lb_listener" "https" {
   }
 }
 
-# Not /metrics, /livez and /readyz: what the service costs and how it is doing is nobody else's business.
+# The port of /metrics, /livez and /readyz is forwarded to nobody: what the service costs and how it is doing is nobody else's business.
 resource "aws_lb_listener_rule" "public" {
   listener_arn = aws_lb_listener.https.arn
   priority     = 10

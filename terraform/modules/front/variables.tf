@@ -52,6 +52,13 @@ variable "port" {
   nullable    = false
 }
 
+variable "admin_port" {
+  description = "Port on which ingest serves its probes, for the health check."
+  type        = number
+  default     = 9100
+  nullable    = false
+}
+
 variable "public_paths" {
   description = "Paths that clients may ask for; anything else is answered 404 by the load balancer itself."
   type        = list(string)

@@ -10,6 +10,8 @@ module "task" {
   command            = ["once"]
   cpu                = var.cpu
   memory             = var.memory
+  writable_folder    = var.writable_folder
+  disk_gib           = var.disk_gib
   cpu_architecture   = var.cpu_architecture
   environment        = var.environment
   policy_json        = var.policy_json

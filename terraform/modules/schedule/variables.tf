@@ -36,9 +36,21 @@ variable "cpu" {
 }
 
 variable "memory" {
-  description = "Memory in MiB. COMMIT_MAX_BYTES bounds what a run needs."
+  description = "Memory in MiB. MEMORY_LIMIT bounds the rows that a run holds; an hour's aggregates come on top."
   type        = number
   nullable    = false
+}
+
+variable "writable_folder" {
+  description = "Folder in the container that the program may write to, on the task's own disk; null for none. The image names it as a VOLUME that its user owns."
+  type        = string
+  default     = null
+}
+
+variable "disk_gib" {
+  description = "Disk of the task in GiB, of which the image takes some; null for Fargate's own 20."
+  type        = number
+  default     = null
 }
 
 variable "cpu_architecture" {

@@ -9,6 +9,8 @@ module "task" {
   port                 = var.load_balancer == null ? null : var.load_balancer.port
   cpu                  = var.cpu
   memory               = var.memory
+  writable_folder      = var.writable_folder
+  disk_gib             = var.disk_gib
   cpu_architecture     = var.cpu_architecture
   environment          = var.environment
   secrets              = var.secrets
@@ -35,25 +37,33 @@ resource "aws_vpc_security_group_egress_rule" "aws" {
   to_port           = 443
 }
 
+locals {
+  # Requests, and health checks.
+  load_balancer_ports = var.load_balancer == null ? {} : {
+    requests = var.load_balancer.port
+    health   = var.load_balancer.admin_port
+  }
+}
+
 resource "aws_vpc_security_group_ingress_rule" "load_balancer" {
-  count                        = var.load_balancer == null ? 0 : 1
+  for_each                     = local.load_balancer_ports
   security_group_id            = aws_security_group.service.id
-  description                  = "From the load balancer"
+  description                  = "From the load balancer: ${each.key}"
   referenced_security_group_id = var.load_balancer.security_group_id
   ip_protocol                  = "tcp"
-  from_port                    = var.load_balancer.port
-  to_port                      = var.load_balancer.port
+  from_port                    = each.value
+  to_port                      = each.value
 }
 
 # The load balancer's own security group lets nothing out but this.
 resource "aws_vpc_security_group_egress_rule" "load_balancer" {
-  count                        = var.load_balancer == null ? 0 : 1
+  for_each                     = local.load_balancer_ports
   security_group_id            = var.load_balancer.security_group_id
-  description                  = "To ${var.name}"
+  description                  = "To ${var.name}: ${each.key}"
   referenced_security_group_id = aws_security_group.service.id
   ip_protocol                  = "tcp"
-  from_port                    = var.load_balancer.port
-  to_port                      = var.load_balancer.port
+  from_port                    = each.value
+  to_port                      = each.value
 }
 
 resource "aws_ecs_service" "service" {

@@ -40,6 +40,18 @@ variable "memory" {
   nullable    = false
 }
 
+variable "writable_folder" {
+  description = "Folder in the container that the program may write to, on the task's own disk; null for none. The image names it as a VOLUME that its user owns."
+  type        = string
+  default     = null
+}
+
+variable "disk_gib" {
+  description = "Disk of the task in GiB, of which the image takes some; null for Fargate's own 20."
+  type        = number
+  default     = null
+}
+
 variable "cpu_architecture" {
   description = "What the image was built for: ARM64 or X86_64."
   type        = string
@@ -98,12 +110,13 @@ variable "assign_public_ip" {
 }
 
 variable "load_balancer" {
-  description = "Who sends requests to the tasks, and to which port; none for a service that nobody calls. `resource_label` is what ALBRequestCountPerTarget knows the pair of load balancer and target group by."
+  description = "Who sends requests to the tasks, and to which port, and which port it asks for their health; none for a service that nobody calls. `resource_label` is what ALBRequestCountPerTarget knows the pair of load balancer and target group by."
   type = object({
     target_group_arn  = string
     security_group_id = string
     resource_label    = string
     port              = number
+    admin_port        = number
   })
   default = null
 }

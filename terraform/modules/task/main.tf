@@ -39,6 +39,9 @@ locals {
       }
     },
     length(var.command) == 0 ? {} : { command = var.command },
+    var.writable_folder == null ? {} : {
+      mountPoints = [{ sourceVolume = "scratch", containerPath = var.writable_folder, readOnly = false }]
+    },
     length(var.secrets) == 0 ? {} : {
       secrets = [for name in sort(keys(var.secrets)) : { name = name, valueFrom = var.secrets[name] }]
     },
@@ -75,6 +78,21 @@ resource "aws_ecs_task_definition" "task" {
   # Older revisions stay registered: where a release fails, ECS can take a service back to none that is not.
   skip_destroy = true
   tags         = var.tags
+
+  # On the task's own disk, empty at its start. Fargate gives it the owner that the image's VOLUME of that path has.
+  dynamic "volume" {
+    for_each = var.writable_folder == null ? [] : ["scratch"]
+    content {
+      name = volume.value
+    }
+  }
+
+  dynamic "ephemeral_storage" {
+    for_each = var.disk_gib == null ? [] : [var.disk_gib]
+    content {
+      size_in_gib = ephemeral_storage.value
+    }
+  }
 
   runtime_platform {
     operating_system_family = "LINUX"

@@ -62,6 +62,23 @@ variable "memory" {
   }
 }
 
+variable "writable_folder" {
+  description = "Folder in the container that the program may write to, on the task's own disk; null for none. The image names it as a VOLUME that its user owns."
+  type        = string
+  default     = null
+}
+
+variable "disk_gib" {
+  description = "Disk of the task in GiB, of which the image takes some; null for Fargate's own 20."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.disk_gib == null ? true : var.disk_gib >= 21 && var.disk_gib <= 200 && floor(var.disk_gib) == var.disk_gib
+    error_message = "Fargate takes 21 to 200 whole GiB."
+  }
+}
+
 variable "cpu_architecture" {
   description = "What the image was built for."
   type        = string

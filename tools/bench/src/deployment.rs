@@ -1,13 +1,18 @@
 //! SQS and S3 with a queue and a bucket of one measurement, and the services beside them.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use aws::{Aws, Lake};
+use local_aws::{Faults, LocalAws};
 use stand::{Emulation, Process, ProcessSpec, aws_at, free_port, program};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::bench::Bench;
 use crate::load::API_KEY;
@@ -22,11 +27,23 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Longest that a backlog may take to be written.
 pub(crate) const DRAIN: Duration = Duration::from_secs(900);
 
+/// Who answers for SQS and S3.
+#[derive(Debug)]
+enum Server {
+    Emulation(Emulation),
+    /// The emulation in this process, whose objects are made without a request each, and which counts requests.
+    Hosted {
+        cloud: LocalAws,
+        stop: CancellationToken,
+        serving: JoinHandle<std::io::Result<()>>,
+    },
+    LocalStack,
+}
+
 /// Where one measurement runs.
 #[derive(Debug)]
 pub(crate) struct Deployment {
-    /// `None` on LocalStack.
-    emulation: Option<Emulation>,
+    server: Server,
     pub(crate) aws: Aws,
     endpoint: String,
     /// Name of queue and bucket.
@@ -46,24 +63,58 @@ impl Deployment {
         let folder = bench.fresh_folder()?;
         let emulation = Emulation::start(&folder, arguments).await?;
         let endpoint = emulation.endpoint().to_owned();
-        Ok(Deployment::at(bench, endpoint, folder, Some(emulation)))
+        let aws = aws_at(&endpoint);
+        let server = Server::Emulation(emulation);
+        Ok(Deployment::at(bench, aws, endpoint, folder, server))
     }
 
     /// The LocalStack that the settings name.
     pub(crate) fn localstack(bench: &Bench) -> anyhow::Result<Deployment> {
         let endpoint = bench.args.localstack_endpoint();
-        Ok(Deployment::at(bench, endpoint, bench.fresh_folder()?, None))
+        let aws = aws_at(&endpoint);
+        let folder = bench.fresh_folder()?;
+        Ok(Deployment::at(
+            bench,
+            aws,
+            endpoint,
+            folder,
+            Server::LocalStack,
+        ))
+    }
+
+    /// The emulation in this process, on a port for the services; what [`lake`](Deployment::lake) does needs no port.
+    /// In memory unless there is a folder for its `data`.
+    pub(crate) async fn hosted(bench: &Bench, data: Option<&Path>) -> anyhow::Result<Deployment> {
+        let mut cloud = LocalAws::builder();
+        if let Some(data) = data {
+            cloud = cloud.folder(data);
+        }
+        let cloud = cloud.build().context("cannot use the data folder")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.context("cannot listen on a port")?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let stop = CancellationToken::new();
+        let serving = local_aws::serve(cloud.clone(), listener, stop.clone());
+        let aws = Aws::emulated(cloud.http_client(), cloud.endpoint());
+        let server = Server::Hosted {
+            serving: tokio::spawn(serving),
+            cloud,
+            stop,
+        };
+        let folder = bench.fresh_folder()?;
+        Ok(Deployment::at(bench, aws, endpoint, folder, server))
     }
 
     fn at(
         bench: &Bench,
+        aws: Aws,
         endpoint: String,
         folder: PathBuf,
-        emulation: Option<Emulation>,
+        server: Server,
     ) -> Deployment {
         Deployment {
-            emulation,
-            aws: aws_at(&endpoint),
+            server,
+            aws,
             endpoint,
             name: bench.fresh_name(),
             folder,
@@ -76,7 +127,10 @@ impl Deployment {
         &mut self,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
-        self.service("ingest", "LISTEN", settings).await
+        let address = local(free_port()?);
+        let listen = address.to_string();
+        let settings = [settings, &[("LISTEN", &*listen)]].concat();
+        self.service("ingest", &settings, Some(address)).await
     }
 
     /// Starts a batch consumer and waits until it is ready.
@@ -84,28 +138,51 @@ impl Deployment {
         &mut self,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
-        self.service("batch-consumer", "METRICS_LISTEN", settings)
-            .await
+        self.service("batch-consumer", settings, None).await
     }
 
     async fn service(
         &mut self,
         name: &str,
-        listen: &str,
         settings: &[(&str, &str)],
+        clients: Option<SocketAddr>,
     ) -> anyhow::Result<RunningService> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let admin = local(free_port()?);
         let mut spec = self.spec(name, &[])?;
         let settings = settings.iter().copied();
-        for (name, value) in settings.chain([(listen, address.to_string().as_str())]) {
+        for (name, value) in settings.chain([("METRICS_LISTEN", admin.to_string().as_str())]) {
             spec.variables.push((name.to_owned(), value.to_owned()));
         }
-        RunningService::start(&spec, address).await
+        RunningService::start(&spec, clients.unwrap_or(admin), admin).await
     }
 
-    /// Starts a program that ends by itself, such as `aggregator once`.
-    pub(crate) fn command(&mut self, name: &str, arguments: &[&str]) -> anyhow::Result<Process> {
-        self.spec(name, arguments)?.start()
+    /// Starts a program that ends by itself, such as `aggregator once`, with further environment variables.
+    pub(crate) fn command(
+        &mut self,
+        name: &str,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Process> {
+        let mut spec = self.spec(name, arguments)?;
+        let settings = settings.iter();
+        let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        spec.variables.extend(settings);
+        spec.start()
+    }
+
+    /// Lets each request to the emulation in this process wait for `latency` from now on.
+    pub(crate) fn slow_down(&self, latency: Duration) {
+        if let Server::Hosted { cloud, .. } = &self.server {
+            cloud.set_faults(Faults::seeded(0).slow("*", 1.0, latency..latency));
+        }
+    }
+
+    /// Requests so far by operation, `PutObject`; empty unless the emulation is in this process.
+    pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
+        match &self.server {
+            Server::Hosted { cloud, .. } => cloud.requests(),
+            _ => BTreeMap::new(),
+        }
     }
 
     fn spec(&mut self, name: &str, arguments: &[&str]) -> anyhow::Result<ProcessSpec> {
@@ -171,10 +248,18 @@ impl Deployment {
 
     /// Ends the emulation. On LocalStack empties the bucket, and leaves it and the queues there.
     pub(crate) async fn end(self) -> anyhow::Result<()> {
-        match self.emulation {
-            Some(emulation) => emulation.stop().await,
-            None => self.delete_objects("").await,
+        match self.server {
+            Server::Emulation(emulation) => emulation.stop().await,
+            Server::Hosted { stop, serving, .. } => {
+                stop.cancel();
+                serving.await?.context("the emulation failed")
+            }
+            Server::LocalStack => self.delete_objects("").await,
         }
         .context("cannot clear up after a measurement")
     }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }

@@ -11,6 +11,7 @@ mod bench;
 mod corpus;
 mod deployment;
 mod footprint;
+mod hosted_lake;
 mod latency;
 mod pipeline;
 mod processes;

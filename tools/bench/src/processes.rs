@@ -57,22 +57,26 @@ impl Finished {
 #[derive(Debug)]
 pub(crate) struct RunningService {
     process: Process,
-    /// Where it serves everything, `/readyz` and `/metrics` included.
+    /// Where clients find it; the same as `admin` for a service that has none.
     pub(crate) address: SocketAddr,
+    /// Where it serves `/readyz` and `/metrics`.
+    admin: SocketAddr,
     http: reqwest::Client,
 }
 
 impl RunningService {
-    /// Starts a service that listens on `address`, and waits until it is ready.
+    /// Starts a service that listens on `address`, and on `admin` for probes, and waits until it is ready.
     pub(crate) async fn start(
         spec: &ProcessSpec,
         address: SocketAddr,
+        admin: SocketAddr,
     ) -> anyhow::Result<RunningService> {
         let process = spec.start()?;
-        process.ready(&format!("http://{address}/readyz")).await?;
+        process.ready(&format!("http://{admin}/readyz")).await?;
         Ok(RunningService {
             process,
             address,
+            admin,
             http: http_client(SCRAPE)?,
         })
     }
@@ -97,7 +101,7 @@ impl RunningService {
     }
 
     pub(crate) async fn metrics(&self) -> anyhow::Result<Samples> {
-        Samples::of(&self.http, &format!("http://{}/metrics", self.address)).await
+        Samples::of(&self.http, &format!("http://{}/metrics", self.admin)).await
     }
 
     pub(crate) fn log(&self) -> anyhow::Result<String> {

@@ -13,7 +13,7 @@ use crate::bench::Bench;
 use crate::cli::{Cli, Command};
 use crate::machine::{Machine, root};
 use crate::report::Report;
-use crate::run_args::RunArgs;
+use crate::run_args::{HOUR_EVENTS, RunArgs};
 use crate::scenario::Scenario;
 use crate::scenarios::{self, Measured};
 use crate::{bare, floor, load, table};
@@ -117,6 +117,9 @@ fn command(asked: &[Scenario], args: &RunArgs) -> String {
     let mut command = "cargo run --release -p bench --".to_owned();
     for name in asked.iter().filter_map(ValueEnum::to_possible_value) {
         command = command + " " + name.get_name();
+    }
+    if args.hour_events != HOUR_EVENTS {
+        command = format!("{command} --hour-events={}", args.hour_events);
     }
     let given = [args.quick, args.localstack, args.long];
     let flags = given.iter().zip([" --quick", " --localstack", " --long"]);

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+/// Events of an hour at 10,000 a second.
+pub(crate) const HOUR_EVENTS: u64 = 36_000_000;
+
 /// How to measure.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
@@ -22,6 +25,9 @@ pub(crate) struct RunArgs {
     /// Let `all` measure what takes more than ten minutes too.
     #[arg(long)]
     pub(crate) long: bool,
+    /// Events of `aggregator-hour` and `aggregator-minutes`; on disk they take 315 bytes each, twice over.
+    #[arg(long, default_value_t = HOUR_EVENTS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) hour_events: u64,
     /// How long `memory` loads.
     #[arg(long, default_value_t = 20.0)]
     pub(crate) minutes: f64,

@@ -22,6 +22,18 @@ pub(crate) enum Scenario {
     /// the aggregator on ten times as many events (with --long)
     #[value(name = "aggregator-20m")]
     Aggregator20m,
+    /// one hour of 36 million events (--hour-events) against 2 million (with --long)
+    AggregatorHour,
+    /// the same hour in 60 runs against one run (with --long)
+    AggregatorMinutes,
+    /// events each in an hour of its own, beside normal load (with --long)
+    AggregatorStray,
+    /// a year of sparse hours at 12 ms a request, and once more (with --long)
+    AggregatorYear,
+    /// lines of many hours in any order against the same in order (with --long)
+    AggregatorShuffled,
+    /// a run with nothing to do on a lake of a million raw objects (with --long)
+    Idle,
     /// events/s end to end in bulk (LocalStack, with --localstack)
     LocalstackBulk,
     /// events/s end to end, one a post (LocalStack)
@@ -57,7 +69,13 @@ impl Scenario {
     fn is_in_all(self, args: &RunArgs) -> bool {
         match self {
             Scenario::All | Scenario::Growth | Scenario::Adaptive | Scenario::Memory => false,
-            Scenario::Aggregator20m => args.long,
+            Scenario::Aggregator20m
+            | Scenario::AggregatorHour
+            | Scenario::AggregatorMinutes
+            | Scenario::AggregatorStray
+            | Scenario::AggregatorYear
+            | Scenario::AggregatorShuffled
+            | Scenario::Idle => args.long,
             other => args.localstack || !other.needs_localstack(),
         }
     }
@@ -98,6 +116,7 @@ mod tests {
         assert!(all.contains(&Scenario::Aggregator) && all.contains(&Scenario::Requests));
         assert!(!all.contains(&Scenario::Memory) && !all.contains(&Scenario::PlainPlan));
         assert!(of(&["all", "--long"]).contains(&Scenario::Aggregator20m));
+        assert!(of(&["all", "--long"]).contains(&Scenario::Idle) && !all.contains(&Scenario::Idle));
         assert!(of(&["all", "--localstack"]).contains(&Scenario::PlainPlan));
         assert_eq!(of(&["all", "memory", "consumer"]).len(), all.len() + 1);
         assert_eq!(of(&["memory", "memory"]), [Scenario::Memory]);

@@ -61,18 +61,17 @@ impl Deployment {
         let proxy = Proxy::start(&endpoint, seed).await?;
         let api_key = SecretString::from(Uuid::new_v4().simple().to_string());
         let variables = |endpoint: String| variables(endpoint, &run);
-        let processes = Processes::prepare(config.counts().all(), |instance, port| {
+        let processes = Processes::prepare(config.counts().all(), |instance, ports| {
             let mut variables = variables(proxy.url());
             let mut set = |name: &str, value: &str| variables.push((name.into(), value.into()));
-            let listen = format!("127.0.0.1:{port}");
+            set("METRICS_LISTEN", &format!("127.0.0.1:{}", ports.admin));
             let arguments = match instance.service {
                 Service::Ingest => {
-                    set("LISTEN", &listen);
+                    set("LISTEN", &format!("127.0.0.1:{}", ports.clients));
                     set("API_KEYS", api_key.expose_secret());
                     vec![]
                 }
                 Service::Consumer => {
-                    set("METRICS_LISTEN", &listen);
                     // What a killed consumer held comes again within a round or two.
                     set("VISIBILITY_TIMEOUT", "8s");
                     set("BATCH_MAX_WAIT", "1s");
@@ -80,7 +79,6 @@ impl Deployment {
                     vec!["run".to_owned()]
                 }
                 Service::Aggregator => {
-                    set("METRICS_LISTEN", &listen);
                     set("INTERVAL", "2s");
                     set("COMMIT_MAX_AGE", "0s");
                     vec!["watch".to_owned()]

@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let config = chaos::Config::parse();
+    let config = service::settings::parse::<chaos::Config>();
     service::logging::init(config.log_format);
     let stop = service::stop::on_signal()?;
     Ok(match chaos::run(&config, &stop).await {

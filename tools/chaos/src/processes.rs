@@ -16,10 +16,18 @@ pub(crate) const START: Duration = Duration::from_secs(120);
 /// Longest that an answer to a probe may take.
 const PROBE: Duration = Duration::from_secs(2);
 
+/// The ports of a process, on the loopback address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    /// For clients; only ingest has any.
+    pub(crate) clients: u16,
+    /// For probes.
+    pub(crate) admin: u16,
+}
+
 struct Slot {
     spec: ProcessSpec,
-    /// Where the process serves its probes.
-    port: u16,
+    ports: Ports,
     running: Option<Process>,
 }
 
@@ -31,18 +39,22 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// Gives each process a port for its probes; nothing runs yet. `spec` says how a process is started
-    /// that listens on that port.
+    /// Gives each process its ports; nothing runs yet. `spec` says how a process is started that listens on them.
     pub(crate) fn prepare(
         instances: impl Iterator<Item = Instance>,
-        spec: impl Fn(Instance, u16) -> anyhow::Result<ProcessSpec>,
+        spec: impl Fn(Instance, Ports) -> anyhow::Result<ProcessSpec>,
     ) -> anyhow::Result<Processes> {
         let instances: Vec<Instance> = instances.collect();
         let mut slots = BTreeMap::new();
-        for (instance, port) in instances.iter().zip(free_ports(instances.len())?) {
+        let free = free_ports(2 * instances.len())?;
+        for (instance, pair) in instances.iter().zip(free.chunks_exact(2)) {
+            let ports = Ports {
+                clients: pair[0],
+                admin: pair[1],
+            };
             let slot = Slot {
-                spec: spec(*instance, port)?,
-                port,
+                spec: spec(*instance, ports)?,
+                ports,
                 running: None,
             };
             slots.insert(*instance, slot);
@@ -54,9 +66,14 @@ impl Processes {
         })
     }
 
-    /// The address of the process: `http://127.0.0.1:21234`.
+    /// Where clients find the process: `http://127.0.0.1:21234`.
     pub(crate) fn url(&self, instance: Instance) -> Option<String> {
-        self.slots.get(&instance).map(Slot::url)
+        let slot = self.slots.get(&instance)?;
+        Some(format!(
+            "http://{}:{}",
+            Ipv4Addr::LOCALHOST,
+            slot.ports.clients
+        ))
     }
 
     /// Starts the process unless it runs.
@@ -109,7 +126,7 @@ impl Processes {
     pub(crate) async fn alive(&self) -> Result<(), Instance> {
         let deadline = Instant::now() + START;
         for (instance, slot) in &self.slots {
-            let url = format!("{}/livez", slot.url());
+            let url = format!("http://{}:{}/livez", Ipv4Addr::LOCALHOST, slot.ports.admin);
             while slot.running.is_some() && !answers(&self.http, &url).await {
                 if Instant::now() >= deadline {
                     return Err(*instance);
@@ -122,10 +139,6 @@ impl Processes {
 }
 
 impl Slot {
-    fn url(&self) -> String {
-        format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.port)
-    }
-
     fn start(&mut self) -> anyhow::Result<()> {
         if self.running.is_none() {
             self.running = Some(self.spec.start()?);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use aws::{Lake, Queue};
 use contract::Kinds;
-use service::terminal;
+use service::terminal::{self, printable};
 use tokio_util::sync::CancellationToken;
 
 use crate::arrivals::Arrivals;
@@ -166,7 +166,7 @@ impl Case<'_> {
         bar.finish_and_clear();
         verdict.cost = cost;
         verdict.aggregates = aggregates;
-        println!("{verdict}");
+        println!("{}", printable(&verdict.to_string()));
         Ok(verdict.clean())
     }
 }

@@ -7,7 +7,7 @@ use aws::{Aws, Lake, Queue};
 use chrono::Utc;
 use contract::Kinds;
 use service::errors::chain;
-use service::terminal;
+use service::terminal::{self, printable};
 use simulator::{Exit, Generator};
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ pub async fn run(command: &Command, stop: &CancellationToken) -> Exit {
         },
         Command::Letters(files) => {
             account_of_files(&files.letters, &files.expected).map(|account| {
-                println!("{account}");
+                println!("{}", printable(&account.to_string()));
                 account.clean()
             })
         }

@@ -67,7 +67,7 @@ pub struct Config {
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub shared: bool,
     /// Where the services serve their metrics, separated by commas, for requests and cost:
-    /// http://127.0.0.1:3000/metrics,http://127.0.0.1:9101/metrics.
+    /// http://127.0.0.1:9100/metrics,http://127.0.0.1:9101/metrics.
     #[arg(long, env, value_delimiter = ',')]
     pub metrics_urls: Vec<String>,
     /// How log lines are written.
@@ -199,7 +199,7 @@ impl Config {
         );
         for url in &self.metrics_urls {
             ensure!(
-                url.starts_with("http://"),
+                url.starts_with("http://") || url.starts_with("https://"),
                 "METRICS_URLS: `{url}` is not an address: give http://host:port/metrics"
             );
         }
@@ -217,8 +217,8 @@ impl RunConfig {
         self.common.check()?;
         ensure!(self.count > 0, "COUNT is 0: send at least one event");
         ensure!(
-            (1..=10_000).contains(&self.batch) && (1..=10_000).contains(&self.connections),
-            "BATCH ({}) and CONNECTIONS ({}) must be 1 to 10000",
+            (1..=1_000).contains(&self.batch) && (1..=10_000).contains(&self.connections),
+            "BATCH ({}) must be 1 to 1000, CONNECTIONS ({}) 1 to 10000",
             self.batch,
             self.connections
         );

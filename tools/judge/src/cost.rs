@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use aws::{Meter, Usage, price_per_request};
+use http::StatusCode;
+use simulator::HttpClient;
 
 /// The metrics that services count their AWS requests in.
 const REQUESTS: &str = "headwater_aws_requests_total";
@@ -33,29 +35,21 @@ impl Cost {
     }
 
     /// What the services at those addresses have counted together:
-    /// `http://127.0.0.1:3000/metrics`.
+    /// `http://127.0.0.1:9100/metrics`.
     ///
     /// # Errors
     ///
     /// Names the address that does not answer with metrics.
     pub async fn of_services(urls: &[String]) -> anyhow::Result<Cost> {
-        // Services that are measured are near; a proxy would not know them.
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .no_proxy()
-            .build()?;
+        let tls = urls.iter().any(|url| url.starts_with("https://"));
+        let http = HttpClient::new(TIMEOUT, tls).context("cannot set up TLS")?;
         let mut cost = Cost::default();
         for url in urls {
-            let answer = http
-                .get(url)
-                .send()
-                .await
-                .and_then(reqwest::Response::error_for_status);
-            let text = match answer {
-                Ok(answer) => answer.text().await,
-                Err(error) => Err(error),
-            };
-            let text = text.with_context(|| format!("cannot read the metrics at {url}"))?;
+            let unread = || format!("cannot read the metrics at {url}");
+            let answer = http.get(url.parse().with_context(unread)?).await;
+            let answer = answer.with_context(unread)?;
+            let (status, text) = (answer.status, answer.text);
+            ensure!(status == StatusCode::OK, "{}: {status}", unread());
             ensure!(
                 text.contains(REQUESTS),
                 "{url} serves no `{REQUESTS}`: is it the /metrics of one of our services?"

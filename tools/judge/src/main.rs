@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let command = judge::Cli::parse().command();
+    let command = service::settings::parse::<judge::Cli>().command();
     service::logging::init(command.log_format());
     let stop = service::stop::on_signal()?;
     let exit = judge::run(&command, &stop).await;

@@ -69,13 +69,21 @@ pub enum Role {
     Aggregator,
     /// Sends dead letters back to the queue.
     Replay,
+    /// Follows the new events of `raw/`.
+    Tail,
     /// Reads the lake, and is never struck.
     Reader,
 }
 
 impl Role {
     /// The roles that are struck, which is all but the reader.
-    pub const ALL: [Role; 4] = [Role::Ingest, Role::Consumer, Role::Aggregator, Role::Replay];
+    pub const ALL: [Role; 5] = [
+        Role::Ingest,
+        Role::Consumer,
+        Role::Aggregator,
+        Role::Replay,
+        Role::Tail,
+    ];
 
     /// Name in traces and in the names of attacks, such as `consumer`.
     pub fn name(self) -> &'static str {
@@ -84,6 +92,7 @@ impl Role {
             Role::Consumer => "consumer",
             Role::Aggregator => "aggregator",
             Role::Replay => "replay",
+            Role::Tail => "tail",
             Role::Reader => "reader",
         }
     }
@@ -113,6 +122,63 @@ impl Moment {
     }
 }
 
+/// How far the aggregator was with a commit when it was killed; another finishes the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The intent was written.
+    Intent,
+    /// Raw objects were being read.
+    Spill,
+    /// The plan was written.
+    Plan,
+    /// Parts and aggregates were being written.
+    Hours,
+    /// All was written but the mark that the commit is done.
+    Done,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Stage; 5] = [
+        Stage::Intent,
+        Stage::Spill,
+        Stage::Plan,
+        Stage::Hours,
+        Stage::Done,
+    ];
+
+    /// The stage that a request of the aggregator shows, such as `PUT lake/_commits/0000000001.json`.
+    pub fn of(request: &str, moment: Moment) -> Option<Stage> {
+        let (method, key) = request.split_once(" lake/")?;
+        let key = key.split(' ').next().unwrap_or_default();
+        let took_effect = moment == Moment::AfterEffect;
+        match (method, key.split('/').next()?) {
+            ("GET", "raw") => Some(Stage::Spill),
+            ("PUT", "curated" | "aggregates") => Some(Stage::Hours),
+            ("PUT", "_commits") if key.ends_with(".done.json") => {
+                (!took_effect).then_some(Stage::Done)
+            }
+            ("PUT", "_commits") if key.ends_with(".plan.json") => {
+                took_effect.then_some(Stage::Plan)
+            }
+            ("PUT", "_commits") if key.starts_with("_commits/0") => {
+                took_effect.then_some(Stage::Intent)
+            }
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Stage::Intent => "after_intent",
+            Stage::Spill => "during_spill",
+            Stage::Plan => "after_plan",
+            Stage::Hours => "between_hours",
+            Stage::Done => "before_done",
+        }
+    }
+}
+
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attack {
@@ -132,6 +198,14 @@ pub enum Attack {
     Freeze(Role, Moment),
     /// A process is told to stop, and started again.
     Stop(Role),
+    /// The aggregator is killed at this stage of a commit.
+    TakeOver(Stage),
+    /// The aggregator has so little memory that events wait on disk.
+    LittleMemory,
+    /// The consumer is of a release whose names of parts tell no time.
+    OldNames,
+    /// A part lands minutes to days after the time in its name.
+    LatePart,
     /// The clock of a process is wrong by seconds.
     ClockApart,
     /// A client's post does not arrive.
@@ -190,12 +264,17 @@ impl Attack {
             Attack::Stop(Role::Consumer),
             Attack::Stop(Role::Aggregator),
             Attack::Stop(Role::Replay),
+            Attack::Stop(Role::Tail),
+            Attack::LittleMemory,
+            Attack::OldNames,
+            Attack::LatePart,
             Attack::SlowRequest,
             Attack::SlowAnswer,
             Attack::LateEffect,
             Attack::Redelivery,
             Attack::ClockApart,
         ]);
+        all.extend(Stage::ALL.map(Attack::TakeOver));
         all.extend(TROUBLES);
         all.extend(ODDITIES);
         all.extend(STRANGE_MESSAGES);
@@ -215,6 +294,10 @@ impl fmt::Display for Attack {
                 return write!(out, "freeze:{}:{}", role.name(), moment.name());
             }
             Attack::Stop(role) => return write!(out, "stop:{}", role.name()),
+            Attack::TakeOver(stage) => return write!(out, "take_over:{}", stage.name()),
+            Attack::LittleMemory => "little_memory",
+            Attack::OldNames => "old_names",
+            Attack::LatePart => "late_part",
             Attack::SlowRequest => "slow_request",
             Attack::SlowAnswer => "slow_answer",
             Attack::LateEffect => "late_effect",
@@ -253,5 +336,43 @@ mod tests {
         assert_eq!(names.len(), all.len());
         assert!(names.contains("cut_after:PutObject"));
         assert!(names.contains("kill:aggregator:after_effect"));
+    }
+
+    #[test]
+    fn a_request_of_the_aggregator_shows_its_stage() {
+        let (before, after) = (Moment::BeforeRequest, Moment::AfterEffect);
+        for (request, moment, stage) in [
+            (
+                "PUT lake/_commits/0000000001.json if-none-match",
+                after,
+                Some(Stage::Intent),
+            ),
+            (
+                "PUT lake/_commits/0000000001.json if-none-match",
+                before,
+                None,
+            ),
+            ("GET lake/raw/year=2025/x.jsonl", before, Some(Stage::Spill)),
+            (
+                "PUT lake/_commits/0000000001.plan.json if-none-match",
+                after,
+                Some(Stage::Plan),
+            ),
+            (
+                "PUT lake/aggregates/year=2025/cell.jsonl if-match",
+                after,
+                Some(Stage::Hours),
+            ),
+            (
+                "PUT lake/_commits/0000000001.done.json",
+                before,
+                Some(Stage::Done),
+            ),
+            ("PUT lake/_commits/checkpoint.json if-match", after, None),
+            ("GET lake list-type=2 raw/", before, None),
+            ("ReceiveMessage", after, None),
+        ] {
+            assert_eq!(Stage::of(request, moment), stage, "{request}");
+        }
     }
 }

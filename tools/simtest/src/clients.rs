@@ -229,6 +229,7 @@ impl Client {
             _ => (whole(body), PATIENCE),
         };
         let request = Request::post("/v1/events")
+            .header("host", "ingest")
             .header("x-api-key", API_KEY)
             .header("content-type", content_type)
             .header("content-length", body.len())

@@ -61,7 +61,11 @@ impl Events {
             };
         }
         let back = match oddity {
-            Some(Attack::LateEvent) => self.chance.number(3_600_000..3 * 3_600_000),
+            // Up to about the age that a kind takes.
+            Some(Attack::LateEvent) => {
+                let hours = self.chance.one_of(&[3, 3, 399 * 24]);
+                self.chance.number(3_600_000..hours * 3_600_000)
+            }
             Some(Attack::ReorderedEvent) => self.chance.number(5_000..60_000),
             _ => self.chance.number(0..2_000),
         };

@@ -57,8 +57,9 @@ pub fn unlucky(world: &World) -> usize {
 /// events that were accepted.
 pub async fn hold(world: &Arc<World>, clients: &Clients, doomed: &[Doomed]) {
     let aws = world.onlooker();
-    let mut config = aggregator_config();
-    config.full = true;
+    let config = aggregator_config();
+    // What landed late is found by the listings of the last days and of all, not in the order of names.
+    tokio::time::sleep(world.plan.rest).await;
     for run in ["last", "idle"] {
         match aggregator::once(&config, &aws, &CancellationToken::new(), &()).await {
             Ok(summary) if run == "idle" && summary.commits > 0 => {

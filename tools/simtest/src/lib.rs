@@ -11,6 +11,7 @@ pub mod chance;
 pub mod plan;
 
 // The world of a run: its cloud, its time, its processes and the wire between them.
+pub mod follow;
 pub mod life;
 pub mod processes;
 pub mod socket;

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use simtest::campaign::Campaign;
 use simtest::config::Config;
 use simtest::run::{note_panics, run};
@@ -13,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 const TELLING: u64 = 1_000;
 
 fn main() -> anyhow::Result<ExitCode> {
-    let config = Config::parse();
+    let config = service::settings::parse::<Config>();
     note_panics();
     let failures = match config.seed {
         Some(seed) => replay(seed)?,

@@ -63,6 +63,13 @@ pub struct RunPlan {
     pub clock_error: TimeDelta,
     /// Number of times that a reader checks the lake during the run.
     pub looks: u64,
+    /// Number of parts that land long after the time in their names.
+    pub late_parts: u64,
+    /// Whether the first consumer is of a release whose names of parts tell no time.
+    pub old_names: bool,
+    /// Time from the end of the load to the last run of the aggregator: long enough for it to list the last two days,
+    /// or all of `raw/`.
+    pub rest: Duration,
 }
 
 impl RunPlan {
@@ -112,6 +119,9 @@ impl RunPlan {
             strange_messages: chance.one_of(&[0, 0, 1, 3]),
             clock_error: TimeDelta::milliseconds(chance.one_of(&[0, 900, 5_000])),
             looks: chance.one_of(&[0, 0, 1, 2]),
+            late_parts: chance.one_of(&[0, 0, 1, 4]),
+            old_names: chance.hits(0.25),
+            rest: Duration::from_secs(chance.one_of(&[61, 25 * 60]) * 60),
         }
     }
 

@@ -1,9 +1,11 @@
 //! The processes of the pipeline: the real services, started, and started again when they end.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use batch_consumer::dlq::{Filter, replay};
+use bytesize::ByteSize;
 use clap::Parser;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -11,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attack::{Attack, Role};
 use crate::chance::Chance;
+use crate::follow::{self, Followed};
 use crate::socket::Front;
 use crate::wire::Process;
 use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World, lock};
@@ -34,6 +37,8 @@ type Stops = Arc<Mutex<Vec<(Process, CancellationToken)>>>;
 pub struct Processes {
     /// Where posts go.
     pub fronts: Fronts,
+    /// What the tail has given since it started last.
+    pub followed: Followed,
     stops: Stops,
     keepers: Vec<JoinHandle<()>>,
     replay: JoinHandle<()>,
@@ -62,9 +67,14 @@ impl Processes {
         for number in 0..plan.aggregators {
             keepers.push(keep(world, &stops, Role::Aggregator, number, aggregator));
         }
+        let followed = Followed::default();
+        let follows = followed.clone();
+        let follow = move |process, stop| follow::run(process, stop, follows.clone());
+        keepers.push(keep(world, &stops, Role::Tail, 0, follow));
         let replay = keep(world, &stops, Role::Replay, 0, replayer);
         Processes {
             fronts,
+            followed,
             stops,
             keepers,
             replay,
@@ -214,8 +224,7 @@ async fn ingest(
     lock(&fronts)[number] = Some(front);
     // Until its process ends, which also ends this future.
     let _down = Down { fronts, number };
-    ingest::serve(&config, app, connections, &stop).await;
-    Ok(())
+    ingest::serve(&config, app, connections, &stop).await
 }
 
 /// Takes an ingest from its place when its process ends.
@@ -251,26 +260,27 @@ async fn consumer(process: Process, stop: CancellationToken) -> anyhow::Result<(
 
 async fn aggregator(process: Process, stop: CancellationToken) -> anyhow::Result<()> {
     let mut config = aggregator_config();
-    process.draw(|chance| {
-        // The rows of a run wait in memory, or all of them on disk.
-        let memory = chance.one_of(&[16 << 10, 256 << 10, 64 << 20]);
-        config.memory_limit = bytesize::ByteSize(memory);
+    let memory = process.draw(|chance| {
         config.interval = Duration::from_millis(chance.one_of(&[3_000, 10_000, 30_000]));
+        config.commit_max_age = Duration::from_secs(chance.one_of(&[0, 0, 5]));
+        chance.one_of(&[8 << 10, 32 << 10, 256 << 20])
     });
+    config.memory_limit = ByteSize(memory);
+    if memory < 1 << 20 {
+        process.world.fire(Attack::LittleMemory);
+    }
     aggregator::watch(&config, &process.aws(), &stop, |_| {}).await;
     Ok(())
 }
 
-/// The settings of an aggregator of the simulated lake.
+/// The settings of an aggregator of the simulated lake. Other threads would take the order of events out of the seed's
+/// hands.
 pub fn aggregator_config() -> aggregator::Config {
     static DEFAULTS: OnceLock<aggregator::Config> = OnceLock::new();
     DEFAULTS
-        .get_or_init(|| {
-            let mut config = aggregator::Config::for_bucket(BUCKET);
-            // One thread, or the order of requests would be the machine's.
-            config.threads = std::num::NonZeroUsize::new(1);
-            config.commit_max_age = Duration::ZERO;
-            config
+        .get_or_init(|| aggregator::Config {
+            threads: Some(NonZeroUsize::MIN),
+            ..aggregator::Config::for_bucket(BUCKET)
         })
         .clone()
 }

@@ -16,6 +16,7 @@ use crate::attack::{Attack, Moment, Role};
 use crate::chance::Chance;
 use crate::clients::{Clients, Entries};
 use crate::events::Events;
+use crate::follow;
 use crate::laws;
 use crate::plan::RunPlan;
 use crate::processes::Processes;
@@ -151,6 +152,10 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
         let clients = clients.clone();
         tokio::spawn(async move { strange::put_into(&queue, &clients).await })
     };
+    let late = {
+        let clients = clients.clone();
+        tokio::spawn(async move { strange::put_late_parts(&clients).await })
+    };
     let unrest = async {
         let loaded = async { while load.join_next().await.is_some() {} };
         tokio::join!(loaded, sleep(plan.unrest));
@@ -163,7 +168,10 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     world.calm();
     world.tell("world", format_args!("is calm"));
     let doomed = strangers.await?;
+    late.await?;
+    let followed = processes.followed.clone();
     processes.end(world, drain(world)).await?;
+    follow::hold(world, &followed);
     laws::hold(world, &clients, &doomed).await;
     Ok(())
 }

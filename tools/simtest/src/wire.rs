@@ -16,8 +16,9 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use crate::attack::{Attack, Moment, Role};
+use crate::attack::{Attack, Moment, Role, Stage};
 use crate::chance::Chance;
 use crate::life::Life;
 use crate::plan::Strike;
@@ -39,6 +40,8 @@ pub struct Process {
     pub life: Life,
     /// The process's clock, wrong by some seconds if the seed says so.
     pub clock: Clock,
+    /// Whether the parts that it writes get names that tell no time.
+    old_names: bool,
     chance: Arc<Mutex<Chance>>,
 }
 
@@ -57,6 +60,7 @@ impl Process {
             world: world.clone(),
             role,
             name: name.into(),
+            old_names: world.plan.old_names && role == Role::Consumer && number == 0,
             life: Life::new(),
             clock: Clock::starting_at(world.clock.now() + chrono::TimeDelta::milliseconds(error)),
             chance: Arc::new(Mutex::new(chance)),
@@ -160,13 +164,22 @@ impl HttpConnector for Line {
 }
 
 impl Line {
-    async fn carry(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    async fn carry(self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let process = self.process.clone();
         process.life.goes_on().await;
         process.world.count_request();
         let strike = process.strike_at_request();
+        if process.old_names {
+            give_old_name(&process.world, &mut request);
+        }
         let what = describe(&request);
         process.tell(format_args!("{what}"));
+        if let Some((Strike::Kill, moment)) = strike
+            && process.role == Role::Aggregator
+            && let Some(stage) = Stage::of(&what, moment)
+        {
+            process.world.fire(Attack::TakeOver(stage));
+        }
         if let Some((strike, Moment::BeforeRequest)) = strike {
             process.strike(strike, Moment::BeforeRequest);
             process.life.goes_on().await;
@@ -206,6 +219,20 @@ impl Line {
         tokio::time::sleep(process.way(Attack::SlowAnswer)).await;
         // An error says that nobody waits any more.
         let _ = answer.send(response);
+    }
+}
+
+/// Lets a raw part have a name as older releases gave it: one that tells no time, and is the same for a second attempt.
+fn give_old_name(world: &World, request: &mut HttpRequest) {
+    let uri = request.uri().to_owned();
+    let path = uri.split('?').next().unwrap_or_default();
+    let part = contract::raw_part_id(path).filter(|_| path.contains("/raw/"));
+    if let Some(part) = part.filter(|_| request.method() == "PUT") {
+        let old = Uuid::new_v5(&Uuid::NAMESPACE_OID, part.as_bytes());
+        let renamed = uri.replace(&part.to_string(), &old.to_string());
+        if request.set_uri(renamed).is_ok() {
+            world.fire(Attack::OldNames);
+        }
     }
 }
 

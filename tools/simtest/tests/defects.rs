@@ -72,6 +72,18 @@ fn an_aggregator_that_replaces_aggregates_blindly_is_found() {
 }
 
 #[test]
+fn a_spill_that_loses_its_last_block_is_found() {
+    let found = found_by(Defect::LoseLastSpillBlock);
+    assert!(words(&found).contains("lost"), "{}", words(&found));
+}
+
+#[test]
+fn an_aggregator_that_trusts_the_order_of_names_is_found() {
+    let found = found_by(Defect::TrustNameOrder);
+    assert!(words(&found).contains("lost"), "{}", words(&found));
+}
+
+#[test]
 fn every_defect_has_a_test() {
     let tests = include_str!("defects.rs");
     for defect in Defect::ALL {

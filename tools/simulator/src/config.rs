@@ -185,11 +185,10 @@ impl TargetConfig {
     ///
     /// Where a number makes no sense.
     pub fn send_options(&self) -> anyhow::Result<SendOptions> {
-        // An answer lists at most 10,000 refused events: of more there would be no telling which.
-        let fits = 1..=10_000;
-        if !fits.contains(&self.batch) || !fits.contains(&self.connections) {
+        // An answer lists at most 1,000 refused events: of more there would be no telling which.
+        if !(1..=1_000).contains(&self.batch) || !(1..=10_000).contains(&self.connections) {
             bail!(
-                "BATCH ({}) and CONNECTIONS ({}) must be 1 to 10000",
+                "BATCH ({}) must be 1 to 1000, CONNECTIONS ({}) 1 to 10000",
                 self.batch,
                 self.connections
             );
@@ -318,7 +317,7 @@ mod tests {
         }
         assert!(config(&["--batch", "0"]).target.send_options().is_err());
         assert!(
-            config(&["--ingest-url", "https://x", "--api-key", "k"])
+            config(&["--ingest-url", "ftp://x", "--api-key", "k"])
                 .target
                 .client()
                 .is_err()

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use simulator::{Config, run};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let config = Config::parse();
+    let config = service::settings::parse::<Config>();
     service::logging::init(config.log_format);
     let stop = service::stop::on_signal()?;
     let exit = run(&config, &stop).await;

@@ -4,6 +4,7 @@ use anyhow::Context;
 use arrow::array::RecordBatch;
 use aws::{ByteRange, Condition, Lake, ObjectInfo, PutOutcome};
 use bytes::Bytes;
+use contract::Kind;
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::aggregates::Aggregates;
 use lake::parts::{self, DIGEST_ROWS, IdHashes, Meeting};
@@ -28,11 +29,11 @@ pub(crate) struct FinishedPart {
 }
 
 impl FinishedPart {
-    pub(crate) fn of(rows: &RecordBatch) -> anyhow::Result<FinishedPart> {
+    pub(crate) fn of(rows: &RecordBatch, kind: &Kind) -> anyhow::Result<FinishedPart> {
         Ok(FinishedPart {
             file: parts::to_parquet(rows)?,
             events: rows.num_rows() as u64,
-            aggregates: Aggregates::of(rows)?,
+            aggregates: Aggregates::of(rows, kind)?,
         })
     }
 }
@@ -93,19 +94,24 @@ impl PartStore<'_> {
     pub(crate) async fn put(
         &self,
         key: &str,
+        kind: &Kind,
         finished: FinishedPart,
     ) -> anyhow::Result<(u64, Aggregates)> {
         let key = planted_defects::name_part(self.lake, key.to_owned()).await?;
         match self.put_file(&key, finished.file, finished.events).await? {
             PutOutcome::Written(_) => Ok((finished.events, finished.aggregates)),
-            PutOutcome::ConditionFailed => self.counted(&key).await,
+            PutOutcome::ConditionFailed => self.counted(&key, kind).await,
         }
     }
 
     /// Number of events of a part that exists, and their statistics.
-    pub(crate) async fn counted(&self, key: &str) -> anyhow::Result<(u64, Aggregates)> {
+    pub(crate) async fn counted(
+        &self,
+        key: &str,
+        kind: &Kind,
+    ) -> anyhow::Result<(u64, Aggregates)> {
         let rows = parts::read(self.lake, key).await?;
-        let aggregates = Aggregates::of(&rows)?;
+        let aggregates = Aggregates::of(&rows, kind)?;
         Ok((rows.num_rows() as u64, aggregates))
     }
 

@@ -11,6 +11,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
 
+use crate::connect::timeouts;
 use crate::error::{CallError, sort, status, unbuilt};
 use crate::lake::object::{ByteRange, Condition, Fetched, Head, Object, ObjectInfo, PutOutcome};
 use crate::meter::Meter;
@@ -67,7 +68,8 @@ impl Lake {
     }
 
     /// Writes an object whole, in one request; readers see the old one or the new one. `content_type` and `metadata`
-    /// stay with the object until it is written again.
+    /// stay with the object until it is written again. An attempt may take 30 s, or a second for each MiB of the body if
+    /// that is longer.
     ///
     /// # Errors
     ///
@@ -84,6 +86,7 @@ impl Lake {
         metadata: HashMap<String, String>,
         condition: Condition,
     ) -> Result<PutOutcome, CallError> {
+        let timeouts = timeouts(body.len());
         let put = self
             .s3
             .put_object()
@@ -97,7 +100,10 @@ impl Lake {
             Condition::IfAbsent => put.if_none_match("*"),
             Condition::IfMatch(etag) => put.if_match(etag),
         };
-        let mut put = put.customize().interceptor(self.meter.attempts(PUT, 0));
+        let mut put = put
+            .customize()
+            .interceptor(self.meter.attempts(PUT, 0))
+            .config_override(aws_sdk_s3::Config::builder().timeout_config(timeouts));
         if self.private {
             // The signature holds the body's CRC32 all the same. The body's SHA-256 costs more CPU than anything else
             // of a put, and says nothing more where nobody is in between.

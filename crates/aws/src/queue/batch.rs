@@ -58,13 +58,8 @@ where
             Ok(answer) => record(answer, operation, &mut results),
             Err(error) => {
                 // The SDK has retried the call as a whole already.
-                let again = if error.is_transient() {
-                    CallError::transient
-                } else {
-                    CallError::permanent
-                };
                 for at in pending {
-                    results[at] = Err(again(operation, error.to_string()));
+                    results[at] = Err(error.repeated());
                 }
                 return results;
             }
@@ -199,6 +194,26 @@ mod tests {
         assert_eq!(*calls.lock().unwrap(), [vec![0, 1, 2, 3], vec![1, 3]]);
         assert!(results[0].is_ok() && results[1].is_ok() && results[3].is_ok());
         assert!(matches!(results[2], Err(CallError::Permanent { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_of_a_whole_call_is_that_of_each_entry_word_for_word() {
+        let whole = [
+            CallError::transient(SEND, "timed out"),
+            CallError::permanent(SEND, "AccessDenied"),
+            CallError::NotFound {
+                operation: SEND,
+                reason: "there is no queue".to_owned(),
+            },
+        ];
+        for error in whole {
+            let results = each_entry(2, SEND, async |_| Err(error.repeated())).await;
+            for entry in results {
+                let entry = entry.unwrap_err();
+                assert_eq!(entry.to_string(), error.to_string());
+                assert_eq!(entry.is_transient(), error.is_transient());
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 //! same messages always give the same objects under the same keys.
 
 pub(crate) mod batcher;
+pub(crate) mod buffers;
 pub(crate) mod objects;
 #[cfg(test)]
 mod tests;

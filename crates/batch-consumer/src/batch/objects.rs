@@ -7,6 +7,7 @@ use contract::Hour;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::batch::batcher::Batch;
+use crate::batch::buffers::Buffers;
 use crate::receive::contents::{EventMark, at};
 
 pub(crate) const CONTENT_TYPE: &str = "application/x-ndjson";
@@ -34,7 +35,7 @@ pub(crate) struct RawObject {
 /// batch again overwrites the same object with the same bytes. The lines count because declarations
 /// may change between two deliveries of a message: what is then read differently must not replace
 /// what was written before.
-pub(crate) fn objects(batch: &mut Batch) -> Vec<RawObject> {
+pub(crate) fn objects(batch: &mut Batch, buffers: &Buffers) -> Vec<RawObject> {
     let mut growing: BTreeMap<Hour, GrowingObject> = BTreeMap::new();
     let bytes = batch.bytes;
     for delivery in batch.messages.values_mut() {
@@ -47,7 +48,7 @@ pub(crate) fn objects(batch: &mut Batch) -> Vec<RawObject> {
         let hour = Hour::of(at(first));
         if hour == Hour::of(at(last)) {
             let object = growing.entry(hour).or_default();
-            object.add_lines(lines, bytes);
+            object.add_lines(lines, bytes, buffers);
             object.note(&contents.events);
             continue;
         }
@@ -75,8 +76,8 @@ pub(crate) fn objects(batch: &mut Batch) -> Vec<RawObject> {
             RawObject {
                 hour,
                 key: contract::raw_key(hour, contract::raw_part_name(received, hash)),
-                body: object.body.into(),
                 events: object.events,
+                body: object.body(buffers),
                 metadata: HashMap::from(metadata.map(|(name, value)| (name.to_owned(), value))),
             }
         })
@@ -86,6 +87,8 @@ pub(crate) fn objects(batch: &mut Batch) -> Vec<RawObject> {
 #[derive(Default)]
 struct GrowingObject {
     body: Vec<u8>,
+    /// Whether the body is one of [`Buffers`].
+    is_lent: bool,
     events: usize,
     /// First and last event time.
     span_ms: Option<(i64, i64)>,
@@ -95,15 +98,25 @@ struct GrowingObject {
 
 impl GrowingObject {
     /// Adds a message's lines to a body that will have at most `bytes`.
-    fn add_lines(&mut self, lines: Vec<u8>, bytes: usize) {
+    fn add_lines(&mut self, lines: Vec<u8>, bytes: usize, buffers: &Buffers) {
         if self.body.is_empty() && lines.len() == bytes {
             self.body = lines;
             return;
         }
         if self.body.is_empty() {
-            self.body.reserve_exact(bytes);
+            self.body = buffers.take(bytes);
+            self.is_lent = true;
         }
         self.body.extend_from_slice(&lines);
+    }
+
+    /// The body, whose buffer is used again once the object is written if it is one of `buffers`.
+    fn body(self, buffers: &Buffers) -> Bytes {
+        if self.is_lent {
+            buffers.lend(self.body)
+        } else {
+            self.body.into()
+        }
     }
 
     /// Counts the events and widens the bounds of their times.
@@ -121,6 +134,11 @@ impl GrowingObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn objects(batch: &mut Batch) -> Vec<RawObject> {
+        super::objects(batch, &Buffers::default())
+    }
+
     use crate::receive::contents::Contents;
     use crate::receive::delivery::Delivery;
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws::{Aws, CallError, Queue};
-use batch_consumer::dlq::{self, Filter, Letter, Listing};
+use batch_consumer::dlq::{self, Filter, Letter, Listing, Looked};
 use chrono::Utc;
 use contract::Kinds;
-use service::{stop, terminal};
+use service::stop;
+use service::terminal::{self, printable};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Dlq, Queues, USAGE, table};
@@ -17,7 +18,11 @@ use crate::cli::{Dlq, Queues, USAGE, table};
 #[rustfmt::skip]
 const COLUMNS: [&str; 8] = ["MESSAGE ID", "REASON", "KIND", "ENTITY", "EVENTS", "AGE", "RECEIVES", "DETAIL"];
 
-/// Executes the command. Exit codes: 0 done; 1 something failed, was not found or was stopped; 2 not understood.
+/// Exit code of a command that could not look at all letters.
+const INCOMPLETE: u8 = 3;
+
+/// Executes the command. Exit codes: 0 done; 1 something failed, was not found or was stopped; 2 not understood; 3 not
+/// all letters could be looked at.
 pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
     let stop = stop::on_signal().context("cannot listen for signals")?;
     match command {
@@ -30,16 +35,17 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
         Dlq::Show { queues, id, json } => {
             let kinds = kinds(&queues)?;
             let dlq = queue(&queues.dlq.dlq_name).await?;
-            match dlq::show(&dlq, &kinds, &id, &stop).await? {
-                Some(letter) => print_letter(&letter, json),
-                None => {
-                    eprintln!(
-                        "batch-consumer: there is no letter `{id}` in `{}`, or another look hides it just now",
-                        dlq.name()
-                    );
-                    Ok(ExitCode::FAILURE)
-                }
+            let shown = dlq::show(&dlq, &kinds, &id, &stop).await?;
+            if let Some(letter) = &shown.letter {
+                return print_letter(letter, json);
             }
+            eprintln!(
+                "batch-consumer: there is no letter `{}` in `{}`, or another look hides it just now{}",
+                printable(&id),
+                dlq.name(),
+                rest(shown.looked)
+            );
+            Ok(ExitCode::FAILURE)
         }
         Dlq::Replay {
             queues,
@@ -59,21 +65,30 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
         }
         Dlq::Purge { queues, only, yes } => {
             let dlq = queue(&queues.dlq.dlq_name).await?;
-            let purged = dlq::purge(&dlq, &only.filter(), !yes, &stop).await?;
+            let filter = only.filter();
+            let purged = dlq::purge(&dlq, &filter, !yes, &stop).await?;
+            let looked = purged.looked;
             if !yes {
+                let would = match (looked.incomplete, filter.is_everything()) {
+                    (false, _) => letters(purged.matched),
+                    // Each letter that is deleted makes room for a look at another.
+                    (true, true) => format!("about {}", letters(looked.all)),
+                    (true, false) => format!("at least {}", letters(purged.matched)),
+                };
                 eprintln!(
-                    "batch-consumer: would delete {} for good: add `--yes` to do it",
-                    letters(purged.matched)
+                    "batch-consumer: would delete {would} for good: add `--yes` to do it{}",
+                    rest(looked)
                 );
                 return Ok(ExitCode::from(USAGE));
             }
-            let stopped = early(purged.stopped);
             println!(
-                "{} deleted, {} failed{stopped}",
+                "{} deleted, {} failed{}{}",
                 letters(purged.deleted),
-                purged.undeleted
+                purged.undeleted,
+                early(purged.stopped),
+                rest(looked)
             );
-            finish(purged.failure, purged.stopped)
+            finish(purged.failure, purged.stopped, looked)
         }
     }
 }
@@ -108,23 +123,31 @@ async fn replay(
     .await;
     bar.finish_and_clear();
     let replayed = replayed?;
-    let stopped = early(replayed.stopped);
+    let ended = format!("{}{}", early(replayed.stopped), rest(replayed.looked));
     if dry_run {
         println!(
-            "{} would be sent to `{}`{stopped}",
-            letters(replayed.matched),
+            "{} would be sent to `{}`{ended}",
+            letters(replayed.matched - replayed.cut),
             queue.name()
         );
     } else {
         println!(
-            "{} sent to `{}`, {} failed, {} sent but not deleted{stopped}",
+            "{} sent to `{}`, {} failed, {} sent but not deleted{ended}",
             letters(replayed.sent),
             queue.name(),
             replayed.unsent,
             replayed.undeleted
         );
     }
-    finish(replayed.failure, replayed.stopped)
+    if replayed.cut > 0 {
+        eprintln!(
+            "batch-consumer: {} cannot be sent: the queue holds only the beginning of each, and the lake the whole, \
+             at the key in attribute `whole_body`",
+            letters(replayed.cut)
+        );
+    }
+    let failed = replayed.stopped || replayed.cut > 0;
+    finish(replayed.failure, failed, replayed.looked)
 }
 
 fn print_list(listing: &Listing, dlq: &Queue, json: bool) -> anyhow::Result<ExitCode> {
@@ -136,9 +159,9 @@ fn print_list(listing: &Listing, dlq: &Queue, json: bool) -> anyhow::Result<Exit
             continue;
         }
         rows.push([
-            letter.message_id.clone(),
-            letter.reason.clone(),
-            letter.kind.as_deref().unwrap_or("-").to_owned(),
+            printable(&letter.message_id),
+            table::short(&letter.reason, 40),
+            table::short(letter.kind.as_deref().unwrap_or("-"), 24),
             table::short(letter.entity.as_deref().unwrap_or("-"), 24),
             letter.events.to_string(),
             age((now - letter.received_at).to_std().unwrap_or_default()),
@@ -152,12 +175,13 @@ fn print_list(listing: &Listing, dlq: &Queue, json: bool) -> anyhow::Result<Exit
     }
     let partial = if listing.partial { ", not all" } else { "" };
     eprintln!(
-        "{} listed of {} looked at in `{}`{partial}",
+        "{} listed of {} looked at in `{}`{partial}{}",
         letters(listing.letters.len()),
-        listing.seen,
-        dlq.name()
+        listing.looked.seen,
+        dlq.name(),
+        rest(listing.looked)
     );
-    Ok(ExitCode::SUCCESS)
+    finish(None, false, listing.looked)
 }
 
 fn print_letter(letter: &Letter, json: bool) -> anyhow::Result<ExitCode> {
@@ -167,8 +191,8 @@ fn print_letter(letter: &Letter, json: bool) -> anyhow::Result<ExitCode> {
     }
     let summary = &letter.summary;
     let mut rows = vec![
-        ["message id".to_owned(), summary.message_id.clone()],
-        ["reason".to_owned(), summary.reason.clone()],
+        ["message id".to_owned(), printable(&summary.message_id)],
+        ["reason".to_owned(), printable(&summary.reason)],
         ["sent".to_owned(), contract::format_millis(summary.sent_at)],
         ["receives".to_owned(), summary.receives.to_string()],
         ["events".to_owned(), summary.events.to_string()],
@@ -178,19 +202,35 @@ fn print_letter(letter: &Letter, json: bool) -> anyhow::Result<ExitCode> {
         rows.push(["unreadable".to_owned(), error.clone()]);
     }
     for (name, value) in &letter.attributes {
-        rows.push([format!("attribute {name}"), table::printable(value)]);
+        rows.push([format!("attribute {name}"), printable(value)]);
     }
     print!("{}", table::aligned(&rows));
-    println!("\n{}", table::printable(letter.body.trim_end()));
+    println!("\n{}", printable(letter.body.trim_end()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn finish(failure: Option<CallError>, stopped: bool) -> anyhow::Result<ExitCode> {
-    match failure {
-        Some(failure) => Err(failure.into()),
-        None if stopped => Ok(ExitCode::FAILURE),
-        None => Ok(ExitCode::SUCCESS),
+fn finish(failure: Option<CallError>, failed: bool, looked: Looked) -> anyhow::Result<ExitCode> {
+    if let Some(failure) = failure {
+        return Err(failure.into());
     }
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else if looked.incomplete {
+        ExitCode::from(INCOMPLETE)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// What to add where not all letters could be looked at.
+fn rest(looked: Looked) -> String {
+    if !looked.incomplete {
+        return String::new();
+    }
+    format!(
+        "; looked at {} of about {}: SQS gives no others while so many are looked at, or another look hides them",
+        looked.seen, looked.all
+    )
 }
 
 fn letters(count: usize) -> String {

@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Consume the queue until SIGTERM or Ctrl-C; this is what happens without a command too.
     Run(Config),
-    /// Ask a running consumer on this machine whether it is ready.
+    /// Ask a running consumer on this machine whether it is ready, or only whether it is alive.
     Health(Health),
     /// Look at dead letters, send them back, or delete them.
     #[command(subcommand)]
@@ -44,6 +44,17 @@ pub(crate) struct Health {
     /// Address at which it serves its metrics.
     #[arg(long, env, default_value_t = METRICS_LISTEN)]
     pub(crate) metrics_listen: SocketAddr,
+    /// Ask only whether it answers, whatever SQS and S3 do: for orchestrators that replace what is
+    /// unhealthy, because a new process would find them no better.
+    #[arg(long)]
+    live: bool,
+}
+
+impl Health {
+    /// The path that answers.
+    pub(crate) fn path(&self) -> &'static str {
+        if self.live { "/livez" } else { "/readyz" }
+    }
 }
 
 #[derive(Debug, Subcommand)]

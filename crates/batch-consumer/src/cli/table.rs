@@ -1,5 +1,7 @@
 //! Text for terminals.
 
+use service::terminal::printable;
+
 /// The rows with their columns aligned, two spaces between them, each row ended by a line feed.
 pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
@@ -22,30 +24,17 @@ pub(crate) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
 
 /// At most `most` characters on one line, safe to print.
 pub(crate) fn short(text: &str, most: usize) -> String {
-    let mut cut: String = printable(text)
+    let whole = printable(text);
+    let mut cut: String = whole
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
         .take(most)
         .collect();
-    if text.chars().nth(most).is_some() {
+    if whole.chars().nth(most).is_some() {
         cut.pop();
         cut.push('…');
     }
     cut
-}
-
-/// The text with control characters escaped, line feeds and tabs apart: a letter's content is
-/// anybody's, and must not steer the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -63,5 +52,7 @@ mod tests {
         assert_eq!(short("a\nb\u{1b}[31m", 40), "a b\\u{1b}[31m");
         assert_eq!(short("äöüß", 3), "äö…");
         assert_eq!(short("äöü", 3), "äöü");
+        assert_eq!(short("veh\u{202e}7", 40), "veh\\u{202e}7");
+        assert_eq!(short("\u{1}\u{2}\u{3}", 6), "\\u{1}…");
     }
 }

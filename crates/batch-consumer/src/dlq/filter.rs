@@ -20,6 +20,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether every letter matches that is there.
+    pub fn is_everything(&self) -> bool {
+        self.reason.is_none() && self.ids.is_empty() && self.limit.is_none()
+    }
+
     fn matches(&self, message: &Message) -> bool {
         let wanted = self.reason.as_deref();
         wanted.is_none_or(|reason| reason == reason_of(message))

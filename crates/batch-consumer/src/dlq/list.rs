@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::filter::Filter;
 use super::summary::{Letter, Summary};
-use super::sweep::Sweep;
+use super::sweep::{Looked, Sweep};
 
 /// What a listing found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,9 +14,18 @@ pub struct Listing {
     /// The letters that match the filter, oldest first.
     pub letters: Vec<Summary>,
     /// How many letters were looked at.
-    pub seen: usize,
+    pub looked: Looked,
     /// Whether the limit or `stop` ended the listing before all letters were seen.
     pub partial: bool,
+}
+
+/// What was found of a letter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The letter; `None` if no letter that was looked at has the message id.
+    pub letter: Option<Letter>,
+    /// How many letters were looked at.
+    pub looked: Looked,
 }
 
 /// Lists the letters that match `filter`. All letters are visible again when it returns.
@@ -41,16 +50,15 @@ pub async fn list(
             break;
         }
     }
-    listing.seen = sweep.seen.len();
     listing.partial |= stop.is_cancelled();
-    sweep.close().await?;
+    listing.looked = sweep.close(listing.partial).await?;
     listing
         .letters
         .sort_by(|a, b| (a.received_at, &a.message_id).cmp(&(b.received_at, &b.message_id)));
     Ok(listing)
 }
 
-/// The letter with that message id; `None` if no letter has it.
+/// Looks for the letter with that message id.
 ///
 /// # Errors
 ///
@@ -60,7 +68,7 @@ pub async fn show(
     kinds: &Kinds,
     message_id: &str,
     stop: &CancellationToken,
-) -> Result<Option<Letter>, CallError> {
+) -> Result<Shown, CallError> {
     let mut sweep = Sweep::open(dlq, stop).await?;
     let mut found = None;
     while let Some(messages) = sweep.next().await {
@@ -69,6 +77,7 @@ pub async fn show(
             break;
         }
     }
-    sweep.close().await?;
-    Ok(found.map(|message| Letter::of(kinds, message)))
+    let looked = sweep.close(found.is_some()).await?;
+    let letter = found.map(|message| Letter::of(kinds, message));
+    Ok(Shown { letter, looked })
 }

@@ -12,9 +12,10 @@ mod summary;
 mod sweep;
 
 pub use filter::Filter;
-pub use list::{Listing, list, show};
+pub use list::{Listing, Shown, list, show};
 pub use purge::{Purged, purge};
 pub use replay::{Replayed, replay};
 pub use summary::{Letter, Summary};
+pub use sweep::Looked;
 
 pub use crate::receive::dead_letter::UNDECODABLE;

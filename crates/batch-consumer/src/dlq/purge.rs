@@ -4,7 +4,7 @@ use aws::{CallError, Queue};
 use tokio_util::sync::CancellationToken;
 
 use super::filter::Filter;
-use super::sweep::Sweep;
+use super::sweep::{Looked, Sweep};
 
 /// How a purge went.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Purged {
     pub undeleted: usize,
     /// The last deletion that failed.
     pub failure: Option<CallError>,
+    /// How many letters were looked at.
+    pub looked: Looked,
     /// Whether `stop` came before all letters were seen.
     pub stopped: bool,
 }
@@ -50,6 +52,7 @@ pub async fn purge(
         }
     }
     purged.stopped = stop.is_cancelled();
-    sweep.close().await?;
+    let enough = filter.is_satisfied(purged.matched);
+    purged.looked = sweep.close(enough).await?;
     Ok(purged)
 }

@@ -1,14 +1,15 @@
 //! Sending letters back to the queue of events.
 
-use aws::{CallError, Message, Outgoing, Queue};
+use aws::{CallError, MAX_BATCH_BYTES, Message, Outgoing, Queue};
 use contract::{ATTRIBUTE_REASON, Envelope};
 use tokio_util::sync::CancellationToken;
 
 use super::filter::Filter;
-use super::sweep::Sweep;
+use super::sweep::{Looked, Sweep};
 use crate::receive::dead_letter::{
-    ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, received_at,
+    ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, ATTRIBUTE_WHOLE,
 };
+use crate::receive::receipt::received_at;
 
 /// How a replay went.
 #[derive(Debug, Default)]
@@ -19,10 +20,15 @@ pub struct Replayed {
     pub sent: usize,
     /// Letters that could not be sent; they stay.
     pub unsent: usize,
+    /// Letters that match and hold only the beginning of their body, see `whole_body` in their attributes. They are not
+    /// sent, and stay: what they hold is not what was received.
+    pub cut: usize,
     /// Letters that were sent and could not be deleted: a later replay sends them again.
     pub undeleted: usize,
     /// The last sending or deletion that failed.
     pub failure: Option<CallError>,
+    /// How many letters were looked at.
+    pub looked: Looked,
     /// Whether `stop` came before all letters were seen.
     pub stopped: bool,
 }
@@ -48,8 +54,11 @@ pub async fn replay(
     let all = filter.limit.unwrap_or(usize::MAX).min(sweep.depth);
     let mut replayed = Replayed::default();
     while let Some(messages) = sweep.next().await {
-        let letters = filter.pick(messages, replayed.matched);
-        replayed.matched += letters.len();
+        let mut letters = filter.pick(messages, replayed.matched);
+        let matched = letters.len();
+        replayed.matched += matched;
+        letters.retain(|letter| !letter.attributes.contains_key(ATTRIBUTE_WHOLE));
+        replayed.cut += matched - letters.len();
         if !dry_run {
             send(&mut sweep, queue, &letters, &mut replayed).await;
         }
@@ -59,7 +68,8 @@ pub async fn replay(
         }
     }
     replayed.stopped = stop.is_cancelled();
-    sweep.close().await?;
+    let enough = filter.is_satisfied(replayed.matched);
+    replayed.looked = sweep.close(enough).await?;
     Ok(replayed)
 }
 
@@ -82,7 +92,8 @@ async fn send(sweep: &mut Sweep<'_>, queue: &Queue, letters: &[Message], replaye
 }
 
 /// The letter as a message of the queue of events. Plain events keep their first time of receipt, so
-/// that an event which is replayed twice gives the same line twice.
+/// that an event which is replayed twice gives the same line twice; where SQS would take no attribute more, the time of
+/// the sending takes its place.
 fn revived(letter: &Message) -> Outgoing {
     let mut attributes = letter.attributes.clone();
     for name in [ATTRIBUTE_REASON, ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE] {
@@ -97,8 +108,12 @@ fn revived(letter: &Message) -> Outgoing {
             contract::format_millis(received_at(letter)),
         );
     }
-    Outgoing {
+    let mut outgoing = Outgoing {
         body: letter.body.clone(),
         attributes,
+    };
+    if outgoing.size() > MAX_BATCH_BYTES {
+        outgoing.attributes.remove(ATTRIBUTE_RECEIVED_AT);
     }
+    outgoing
 }

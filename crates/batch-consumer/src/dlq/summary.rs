@@ -9,7 +9,8 @@ use contract::{
 };
 use serde::Serialize;
 
-use crate::receive::dead_letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE, received_at};
+use crate::receive::dead_letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE};
+use crate::receive::receipt::received_at;
 
 /// A letter as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

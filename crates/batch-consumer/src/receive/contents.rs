@@ -19,11 +19,7 @@ pub(crate) struct Contents {
 impl Contents {
     /// Bytes in memory, without the allocator's share.
     pub(crate) fn size(&self) -> usize {
-        let letters: usize = self
-            .letters
-            .iter()
-            .map(|letter| letter.outgoing.size())
-            .sum();
+        let letters: usize = self.letters.iter().map(DeadLetter::size).sum();
         self.lines.len() + self.events.len() * size_of::<EventMark>() + letters
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aws::{Message, Outgoing};
-use chrono::{DateTime, Utc};
+use aws::{MAX_BATCH_BYTES, Message, Outgoing};
 use contract::{ATTRIBUTE_REASON, Envelope, Pack, Rejection};
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::receive::receipt::received_at;
 
 /// Attribute with the reason in words, at most 1 KiB.
 pub(crate) const ATTRIBUTE_DETAIL: &str = "detail";
@@ -13,6 +16,15 @@ pub(crate) const ATTRIBUTE_SOURCE: &str = "source_message_id";
 /// Attribute that says when Headwater first received the events, so that a replay does not change
 /// their time of receipt: RFC 3339, UTC, milliseconds.
 pub(crate) const ATTRIBUTE_RECEIVED_AT: &str = "received_at";
+
+/// Attribute of a letter that holds only the beginning of a body: the key of the object with the whole of it.
+pub(crate) const ATTRIBUTE_WHOLE: &str = "whole_body";
+
+/// Folder of the lake with the bodies that no letter can hold.
+const WHOLE_FOLDER: &str = "_letters";
+
+/// Bytes of such a body that the letter holds all the same, to look at.
+const BEGINNING_BYTES: usize = 64 * 1024;
 
 /// Reason of a whole message whose body cannot be read.
 pub const UNDECODABLE: &str = "undecodable";
@@ -31,9 +43,68 @@ pub(crate) struct DeadLetter {
     /// A contract's code, [`UNDECODABLE`] or [`MANY_BROKEN`].
     pub(crate) reason: &'static str,
     pub(crate) outgoing: Outgoing,
+    /// What the letter holds only the beginning of; to be put before the letter is sent.
+    pub(crate) whole: Option<WholeBody>,
+}
+
+/// A body that no letter can hold, because its message is about as large as SQS takes and a letter has attributes
+/// besides, or because it has characters that SQS refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WholeBody {
+    /// `_letters/<message id>/<hash of the content>.json`: the same at each delivery.
+    pub(crate) key: String,
+    /// A JSON object with `body` and `attributes`.
+    pub(crate) content: String,
 }
 
 impl DeadLetter {
+    /// Bytes in memory, without the allocator's share.
+    pub(crate) fn size(&self) -> usize {
+        let whole = self.whole.as_ref().map_or(0, |whole| whole.content.len());
+        self.outgoing.size() + whole
+    }
+
+    /// The letter with this body, or with its beginning where SQS would refuse it.
+    fn holding(
+        message: &Message,
+        reason: &'static str,
+        detail: &str,
+        outgoing: Outgoing,
+    ) -> DeadLetter {
+        if outgoing.size() <= MAX_BATCH_BYTES && outgoing.body.chars().all(is_allowed) {
+            return DeadLetter {
+                reason,
+                outgoing,
+                whole: None,
+            };
+        }
+        #[derive(Serialize)]
+        struct Content<'a> {
+            body: &'a str,
+            attributes: &'a BTreeMap<String, String>,
+        }
+        let (body, attributes) = (&outgoing.body, &message.attributes);
+        let content =
+            serde_json::to_string(&Content { body, attributes }).expect("a map of texts is JSON");
+        let hash = xxh3_128(content.as_bytes());
+        let key = format!("{WHOLE_FOLDER}/{}/{hash:032x}.json", message.id);
+        let cut = format!(
+            "a letter cannot hold these {} bytes, see `{ATTRIBUTE_WHOLE}`: {detail}",
+            body.len()
+        );
+        let mut attributes = own_attributes(message, reason, &cut);
+        attributes.insert(ATTRIBUTE_WHOLE.to_owned(), key.clone());
+        let beginning = &body[..body.floor_char_boundary(BEGINNING_BYTES)];
+        DeadLetter {
+            reason,
+            outgoing: Outgoing {
+                body: with_allowed(beginning),
+                attributes,
+            },
+            whole: Some(WholeBody { key, content }),
+        }
+    }
+
     /// A whole message: its body as it is, its attributes as far as there is room for them.
     pub(crate) fn of_message(message: &Message, reason: &'static str, detail: &str) -> DeadLetter {
         let mut attributes = own_attributes(message, reason, detail);
@@ -46,13 +117,8 @@ impl DeadLetter {
                 attributes.insert(name.clone(), value.clone());
             }
         }
-        DeadLetter {
-            reason,
-            outgoing: Outgoing {
-                body: message.body.clone(),
-                attributes,
-            },
-        }
+        let body = message.body.clone();
+        DeadLetter::holding(message, reason, detail, Outgoing { body, attributes })
     }
 
     /// One event of a message.
@@ -60,29 +126,16 @@ impl DeadLetter {
         let reason = rejection.code.as_str();
         let mut attributes = own_attributes(message, reason, &rejection.message);
         let mut body = text.to_owned();
-        // Text out of a pack may have characters that SQS refuses in a body: it is packed again. If
-        // it fits no pack it is sent as it is, and if SQS refuses the letter, the message stays.
+        // Text out of a pack may have characters that SQS refuses in a body: it is packed again if it fits a pack.
         if !text.chars().all(is_allowed)
             && let Some(pack) = packed(text)
         {
             attributes.extend(pack.attributes());
             body = pack.body;
         }
-        DeadLetter {
-            reason,
-            outgoing: Outgoing { body, attributes },
-        }
+        let outgoing = Outgoing { body, attributes };
+        DeadLetter::holding(message, reason, &rejection.message, outgoing)
     }
-}
-
-/// When the events of a plain message were received: what its attribute says, else when it was sent.
-/// Neither changes between deliveries, so that the same message always gives the same lines.
-pub(crate) fn received_at(message: &Message) -> DateTime<Utc> {
-    message
-        .attributes
-        .get(ATTRIBUTE_RECEIVED_AT)
-        .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
-        .map_or(message.sent_at, |time| time.with_timezone(&Utc))
 }
 
 fn own_attributes(message: &Message, reason: &str, detail: &str) -> BTreeMap<String, String> {
@@ -100,22 +153,22 @@ fn own_attributes(message: &Message, reason: &str, detail: &str) -> BTreeMap<Str
 
 /// The text as an attribute that SQS takes: within [`MAX_DETAIL_BYTES`], without forbidden characters, not empty.
 fn bounded(detail: &str) -> String {
-    let mut text: String = detail
-        .chars()
-        .map(|c| if is_allowed(c) { c } else { '\u{fffd}' })
-        .collect();
+    let mut text = with_allowed(detail);
     if text.len() > MAX_DETAIL_BYTES {
-        let mut end = MAX_DETAIL_BYTES - '…'.len_utf8();
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(MAX_DETAIL_BYTES - '…'.len_utf8()));
         text.push('…');
     }
     if text.is_empty() {
         text.push('?');
     }
     text
+}
+
+/// The text with U+FFFD for what SQS does not take.
+fn with_allowed(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_allowed(c) { c } else { '\u{fffd}' })
+        .collect()
 }
 
 /// Whether SQS takes the character in a body or attribute (SQS API reference, `SendMessage`, read
@@ -196,13 +249,43 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_receipt_outlives_a_replay() {
-        let replayed = message(&[(ATTRIBUTE_RECEIVED_AT, "2025-10-01T00:00:00.000Z")]);
-        assert_eq!(
-            contract::format_millis(received_at(&replayed)),
-            "2025-10-01T00:00:00.000Z"
+    fn a_body_that_no_letter_can_hold_is_kept_whole_beside_its_beginning() {
+        let largest = Message {
+            body: "é".repeat(MAX_BATCH_BYTES / 2),
+            ..message(&[])
+        };
+        let letter = DeadLetter::of_message(&largest, UNDECODABLE, "not JSON");
+        let whole = letter.whole.as_ref().unwrap();
+        assert_eq!(letter.outgoing.attributes["whole_body"], whole.key);
+        assert!(whole.key.starts_with("_letters/m-1/"), "{}", whole.key);
+        assert_eq!(letter.outgoing.body, "é".repeat(BEGINNING_BYTES / 2));
+        let detail = &letter.outgoing.attributes["detail"];
+        assert!(
+            detail.contains("1048576 bytes") && detail.ends_with("not JSON"),
+            "{detail}"
         );
-        let odd = message(&[(ATTRIBUTE_RECEIVED_AT, "yesterday")]);
-        assert_eq!(received_at(&odd), odd.sent_at);
+        let content: serde_json::Value = serde_json::from_str(&whole.content).unwrap();
+        assert_eq!(content["body"], largest.body);
+        assert_eq!(
+            letter,
+            DeadLetter::of_message(&largest, UNDECODABLE, "not JSON")
+        );
+    }
+
+    #[test]
+    fn an_event_that_neither_sqs_nor_a_pack_takes_is_kept_whole_too() {
+        let mut noise = 1_u32;
+        let text: String = (0..100_000)
+            .map(|_| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                char::from_u32(0x1 + (noise >> 8) % 0x8000).unwrap_or('x')
+            })
+            .collect();
+        let letter = DeadLetter::of_event(&message(&[]), &text, &rejection("x"));
+        assert!(letter.outgoing.body.chars().all(is_allowed));
+        assert!(letter.outgoing.size() < MAX_BATCH_BYTES);
+        let content = &letter.whole.unwrap().content;
+        let content: serde_json::Value = serde_json::from_str(content).unwrap();
+        assert_eq!(content["body"], text);
     }
 }

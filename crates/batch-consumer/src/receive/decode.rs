@@ -2,13 +2,15 @@
 
 use aws::Message;
 use chrono::{DateTime, Utc};
-use contract::{Envelope, Event, Format, Kinds, Rejection, SentReader, Unpacker};
+use contract::{Code, Envelope, Event, Format, Kinds, Rejection, SentReader, Unpacker};
 use memchr::memchr;
 use service::errors::chain;
 
 use crate::receive::contents::{Contents, EventMark};
-use crate::receive::dead_letter::{DeadLetter, UNDECODABLE, received_at};
+use crate::receive::dead_letter::{DeadLetter, UNDECODABLE};
+use crate::receive::receipt::{Plausible, received_at, refused_attribute};
 use crate::receive::refused::Refused;
+use crate::receive::wrapped;
 
 /// Fewest bytes of a stored line: the names and times alone take more.
 const SHORTEST_LINE: usize = 100;
@@ -52,6 +54,7 @@ pub(super) fn read_lines(
     let mut events = Vec::new();
     events.reserve_exact(told.min(text.len() / SHORTEST_LINE));
     let mut refused = Refused::new(message);
+    let plausible = Plausible::of(message);
     // Lines are copied only from the first one on that is left out, and nearly always none is.
     let mut copied: Option<Vec<u8>> = None;
     let mut start = 0;
@@ -60,11 +63,13 @@ pub(super) fn read_lines(
         let line = &text[start..end];
         let next = text.len().min(end + 1);
         let blank = !line.starts_with('{') && line.trim().is_empty();
-        match (!blank).then(|| contract::parse_line(kinds, line)) {
-            Some(Ok(event)) => {
-                // A line that parses has its time of receipt.
-                let received_at = event.received_at.unwrap_or(message.sent_at);
-                events.push(EventMark::new(event.time, received_at));
+        let read = || {
+            let event = contract::parse_line(kinds, line)?;
+            mark(&event, message.sent_at, plausible)
+        };
+        match (!blank).then(read) {
+            Some(Ok(mark)) => {
+                events.push(mark);
                 if let Some(lines) = &mut copied {
                     lines.extend_from_slice(&text.as_bytes()[start..next]);
                 }
@@ -91,7 +96,10 @@ pub(super) fn read_lines(
 }
 
 fn read_plain(kinds: &Kinds, message: &Message) -> Result<Contents, String> {
-    let now = received_at(message);
+    if let Some(refusal) = refused_attribute(message) {
+        return Err(refusal);
+    }
+    let (now, plausible) = (received_at(message), Plausible::of(message));
     let received_at = contract::format_millis(now);
     let texts =
         contract::split(message.body.as_bytes(), Format::Any).map_err(|error| chain(&error))?;
@@ -100,20 +108,48 @@ fn read_plain(kinds: &Kinds, message: &Message) -> Result<Contents, String> {
     contents.lines.reserve(message.body.len() + servers_fields);
     let mut refused = Refused::new(message);
     let mut reader = SentReader::new(kinds, None);
+    let alone = texts.len() == 1;
     for text in texts {
-        match read_event(kinds, &mut reader, text, now) {
-            Ok(event) => {
+        let read = read_event(kinds, &mut reader, text, now)
+            .and_then(|event| Ok((mark(&event, now, plausible)?, event)));
+        match read {
+            Ok((mark, event)) => {
                 contract::write_line(&mut contents.lines, &event, &received_at, text);
-                let received_at = event.received_at.unwrap_or(now);
-                contents
-                    .events
-                    .push(EventMark::new(event.time, received_at));
+                contents.events.push(mark);
             }
-            Err(rejection) => refused.add(text, rejection),
+            Err(rejection) => {
+                if let Some(described) = alone.then(|| wrapped::described(text)).flatten() {
+                    return Err(format!("the message is {described}"));
+                }
+                refused.add(text, rejection);
+            }
         }
     }
     contents.letters = refused.letters(contents.events.len())?;
     Ok(contents)
+}
+
+/// The mark of an event, which was received at `now` unless it says otherwise.
+///
+/// # Errors
+///
+/// If the event's time of receipt cannot be true: it would make a partition of its own, in another year.
+fn mark(
+    event: &Event<'_>,
+    now: DateTime<Utc>,
+    plausible: Plausible,
+) -> Result<EventMark, Rejection> {
+    let received_at = event.received_at.unwrap_or(now);
+    let mark = EventMark::new(event.time, received_at);
+    if plausible.has(mark.received_at_ms) {
+        return Ok(mark);
+    }
+    let field = "ingest_received_at";
+    Err(Rejection {
+        code: Code::TimestampOutOfRange,
+        field: Some(field.to_owned()),
+        message: format!("`{field}` {}", plausible.refusal(received_at)),
+    })
 }
 
 /// An event of a plain message: a line with the server's fields, or an event as sent.

@@ -11,7 +11,9 @@ mod failures;
 pub(crate) mod give_back;
 pub(crate) mod held;
 pub(crate) mod outage;
+pub(crate) mod receipt;
 pub(crate) mod receivers;
 mod refused;
 #[cfg(test)]
 mod tests;
+mod wrapped;

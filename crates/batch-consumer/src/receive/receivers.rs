@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws::{CallError, MAX_ENTRIES, Message, Queue};
 use contract::{Kinds, Unpacker};
 use metrics::counter;
+use service::metrics::Ready;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,9 @@ use crate::receive::outage::Outage;
 /// polls would share out a trickle among them.
 const HELPERS_WAIT: Duration = Duration::from_secs(1);
 
+/// What the readiness of the consumer depends on here.
+const RECEIVE: &str = "sqs:ReceiveMessage";
+
 /// What the receivers share.
 #[derive(Debug)]
 pub(crate) struct Receivers {
@@ -32,6 +36,8 @@ pub(crate) struct Receivers {
     pub(crate) held: HeldDeliveries,
     pub(crate) budget: Budget,
     pub(crate) outage: Arc<Outage>,
+    /// Told how the last receive went.
+    pub(crate) ready: Ready,
     /// Wakes a helper.
     pub(crate) flood: Notify,
     /// Ends receiving.
@@ -78,12 +84,14 @@ impl Receivers {
                 Ok(messages) => messages,
                 Err(error) if error.is_transient() => {
                     joined = always;
+                    self.ready.failed(RECEIVE, "receive_failed", Duration::MAX);
                     self.sleep(failures.failed(&error)).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             failures.succeeded();
+            self.ready.succeeded(RECEIVE);
             if self.halt.is_cancelled() {
                 let handles = messages.into_iter().map(|message| message.receipt_handle);
                 give_back(&self.queue, &handles.collect::<Vec<_>>()).await;

@@ -1,6 +1,6 @@
 //! Makes a kind of a declaration in TOML, or says what is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Duration, Utc};
 use regex::Regex;
@@ -8,6 +8,7 @@ use regex::Regex;
 use crate::MAX_SIGNALS;
 use crate::declare::kind::Kind;
 use crate::declare::names::{RESERVED, SERVER_FIELDS, is_field_name, is_in, is_kind_name};
+use crate::declare::naming::Naming;
 use crate::declare::rule::{
     EntityRule, FieldRule, MAX_TEXT_BYTES, RulesByName, ScalarType, TimeRule,
 };
@@ -88,13 +89,15 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
             "signals.max_undeclared is {max_undeclared}: 0 to {MOST_UNDECLARED}"
         ));
     }
+    let known = known(signals.known, open)?;
+    let naming = Naming::new(signals.names, sent_names(&known)?);
     let mut kind = Kind {
         name: declared.kind,
         version: declared.version,
         aliases: declared.aliases,
         description: declared.description,
         fields: rules(declared.fields, "field")?,
-        known: known(signals.known, open)?,
+        known,
         entity: entity_rule(entity)?,
         time: time_rule(time)?,
         signals_field: signals.field,
@@ -102,6 +105,9 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
         max_signals,
         open,
         max_undeclared,
+        nulls: signals.nulls,
+        out_of_range: signals.out_of_range,
+        naming,
         canonical: Vec::new(),
         overlaps: false,
     };
@@ -153,6 +159,7 @@ fn time_rule(table: TimeTable) -> Result<TimeRule, String> {
     Ok(TimeRule {
         field: table.field,
         description: table.description,
+        format: table.format,
         earliest: DateTime::parse_from_rfc3339(earliest)
             .map_err(|error| format!("time.earliest `{earliest}`: {error}"))?
             .with_timezone(&Utc),
@@ -184,9 +191,32 @@ fn known(tables: BTreeMap<String, FieldTable>, open: bool) -> Result<RulesByName
     Ok(known)
 }
 
+/// The names as sent that signals say in `from`, with the signals.
+fn sent_names(known: &RulesByName) -> Result<HashMap<String, String>, String> {
+    let mut names = HashMap::new();
+    for rule in known.values() {
+        let Some(from) = &rule.from else { continue };
+        let signal = &rule.name;
+        if from.is_empty() || known.contains_key(from) {
+            return Err(format!(
+                "signal `{signal}`: `from` is `{from}`, the name of a declared signal or none"
+            ));
+        }
+        if names.insert(from.clone(), signal.clone()).is_some() {
+            return Err(format!("two signals say `from = \"{from}\"`"));
+        }
+    }
+    Ok(names)
+}
+
 fn rules(tables: BTreeMap<String, FieldTable>, what: &str) -> Result<Vec<FieldRule>, String> {
     let rule = |(name, table): (String, FieldTable)| {
         check_field_name(&name, what)?;
+        if what == "field" && (table.from.is_some() || table.quantiles.is_some()) {
+            return Err(format!(
+                "field `{name}`: `from` and `quantiles` are for signals"
+            ));
+        }
         field_rule(&name, table).map_err(|message| format!("{what} `{name}`: {message}"))
     };
     tables.into_iter().map(rule).collect()
@@ -197,6 +227,13 @@ fn field_rule(name: &str, table: FieldTable) -> Result<FieldRule, String> {
     let numeric = matches!(scalar, ScalarType::Number | ScalarType::Integer);
     if !numeric && (table.min.is_some() || table.max.is_some()) {
         return Err(format!("`min` and `max` do not go with type {scalar}"));
+    }
+    if let Some(bound) = [table.min, table.max]
+        .into_iter()
+        .flatten()
+        .find(|bound| !bound.is_finite())
+    {
+        return Err(format!("`min` or `max` is {bound}, not a finite number"));
     }
     if let (Some(min), Some(max)) = (table.min, table.max)
         && min > max
@@ -215,7 +252,9 @@ fn field_rule(name: &str, table: FieldTable) -> Result<FieldRule, String> {
         match value {
             toml::Value::String(text) if scalar == ScalarType::String => texts.push(text),
             toml::Value::Integer(number) if numeric => numbers.push(number as f64),
-            toml::Value::Float(number) if scalar == ScalarType::Number => numbers.push(number),
+            toml::Value::Float(number) if scalar == ScalarType::Number && number.is_finite() => {
+                numbers.push(number);
+            }
             other => return Err(format!("`one_of` holds {other}, not a {scalar}")),
         }
     }
@@ -224,6 +263,8 @@ fn field_rule(name: &str, table: FieldTable) -> Result<FieldRule, String> {
         scalar,
         required: table.required,
         description: table.description,
+        from: table.from,
+        quantiles: table.quantiles.unwrap_or(true),
         unit: table.unit,
         min: table.min,
         max: table.max,

@@ -1,7 +1,8 @@
 //! A kind of event: what its declaration says, and what follows from it for reading.
 
 use crate::declare::names::{RESERVED, is_in};
-use crate::declare::rule::{EntityRule, FieldRule, RulesByName, TimeRule};
+use crate::declare::naming::Naming;
+use crate::declare::rule::{EntityRule, FieldRule, OnUnfit, RulesByName, TimeRule};
 
 /// A declared kind of event.
 #[derive(Debug, Clone)]
@@ -30,10 +31,16 @@ pub struct Kind {
     /// The most names of undeclared signals that get a column over the kind's whole life, 0 to 4,096; 512 unless
     /// declared. Values of further names are kept in the column `_more`.
     pub max_undeclared: usize,
+    /// What becomes of an event with a signal that is `null`.
+    pub nulls: OnUnfit,
+    /// What becomes of an event with a number below or above what is declared of its signal.
+    pub out_of_range: OnUnfit,
     /// The other fields, in byte order of their names.
     pub fields: Vec<FieldRule>,
     /// The declared signals, by name, in no order.
     pub known: RulesByName,
+    /// How signals get their names; `None` if each has the one that is sent.
+    pub(crate) naming: Option<Naming>,
     /// The kind's own fields in byte order of their names, which is the order of the canonical form:
     /// what stands before each of them there, `"name":`, and which it is.
     pub(crate) canonical: Vec<(String, OwnField)>,

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use tracing::warn;
+
 use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
 use crate::declare::overlap::mark_overlaps;
@@ -65,7 +67,12 @@ impl Kinds {
             }
         }
         check_aliases(&kinds, &files)?;
-        mark_overlaps(&mut kinds);
+        for (one, two) in mark_overlaps(&mut kinds) {
+            warn!(
+                event = "kinds_overlap",
+                "the fields of an event do not tell kind `{one}` from kind `{two}`: senders must name its `kind`"
+            );
+        }
         Ok(Kinds { kinds })
     }
 
@@ -121,9 +128,19 @@ fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
             .extension()
             .is_some_and(|extension| extension == "toml")
         {
-            let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
-            files.push((path.display().to_string(), text));
+            // A pipe would be read for ever, and a link may lead nowhere.
+            if std::fs::metadata(&path).is_ok_and(|found| found.is_file()) {
+                let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
+                files.push((path.display().to_string(), text));
+            } else {
+                let path = path.display();
+                warn!(event = "declaration_skipped", %path, "`{path}` is no file that can be read, and is skipped");
+            }
         }
+    }
+    if files.is_empty() {
+        let folder = folder.display();
+        warn!(event = "no_declarations", %folder, "`{folder}` holds no declaration: its files end in `.toml`");
     }
     files.sort();
     Ok(files)
@@ -304,6 +321,22 @@ mod tests {
                 STATION.replace("\"readings\"", "\"readings\", max_undeclared = 4097"),
                 "max_undeclared is 4097",
             ),
+            (
+                STATION.replace("min = -90", "min = nan"),
+                "not a finite number",
+            ),
+            (
+                STATION.replace("max = 60", "max = inf"),
+                "not a finite number",
+            ),
+            (
+                STATION.replace("min = -90, max = 60", "one_of = [nan]"),
+                "`one_of` holds nan",
+            ),
+            (
+                STATION.replace("min = -90", "from = 'temp_c', min = -90"),
+                "the name of a declared signal",
+            ),
             (format!("{STATION}\nextra = 1"), "unknown field"),
             (STATION.replace("version = 1", ""), "missing field"),
         ];
@@ -316,6 +349,26 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_no_file_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("folder.toml")).unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("dangling.toml")).unwrap();
+        let mut pipe = std::process::Command::new("mkfifo");
+        pipe.arg(folder.path().join("pipe.toml"));
+        assert!(pipe.status().unwrap().success());
+        assert_eq!(
+            Kinds::load(Some(folder.path())).unwrap().names(),
+            "vehicle, cell"
+        );
+        std::fs::write(folder.path().join("elsewhere"), STATION).unwrap();
+        std::os::unix::fs::symlink("elsewhere", folder.path().join("link.toml")).unwrap();
+        assert_eq!(
+            Kinds::load(Some(folder.path())).unwrap().names(),
+            "vehicle, cell, station"
+        );
     }
 
     #[test]

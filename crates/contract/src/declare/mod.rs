@@ -5,6 +5,7 @@ pub(crate) mod declaration;
 pub(crate) mod kind;
 pub(crate) mod kinds;
 pub(crate) mod names;
+pub(crate) mod naming;
 mod overlap;
 pub(crate) mod rule;
 mod schema;

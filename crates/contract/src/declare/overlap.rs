@@ -4,8 +4,9 @@ use crate::declare::kind::Kind;
 use crate::declare::rule::FieldRule;
 
 /// Marks the kinds whose required fields all fit another kind and the other way round, unless a
-/// required constant tells them apart.
-pub(super) fn mark_overlaps(kinds: &mut [Kind]) {
+/// required constant tells them apart; returns the names of each such pair.
+pub(super) fn mark_overlaps(kinds: &mut [Kind]) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
     for a in 0..kinds.len() {
         for b in a + 1..kinds.len() {
             let (one, two) = (&kinds[a], &kinds[b]);
@@ -14,11 +15,13 @@ pub(super) fn mark_overlaps(kinds: &mut [Kind]) {
                 required.all(|name| other.own_field(name).is_some())
             };
             if fits(one, two) && fits(two, one) && !told_apart(one, two) {
+                pairs.push((one.name.clone(), two.name.clone()));
                 kinds[a].overlaps = true;
                 kinds[b].overlaps = true;
             }
         }
     }
+    pairs
 }
 
 /// Whether a required field of `one` takes no text that the field of that name in `two` takes.

@@ -25,6 +25,44 @@ pub struct EntityRule {
     pub pattern: Regex,
 }
 
+/// How an event time is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeFormat {
+    /// A text, RFC 3339 with a zone.
+    #[default]
+    Rfc3339,
+    /// A number: seconds since 1970-01-01T00:00:00Z. It may have a fraction, as in the other units.
+    EpochS,
+    /// A number: milliseconds since then.
+    EpochMs,
+    /// A number: microseconds since then.
+    EpochUs,
+}
+
+impl TimeFormat {
+    /// The power of ten of the unit in nanoseconds, and its name; none of a text.
+    pub(crate) fn epoch_unit(self) -> Option<(i32, &'static str)> {
+        match self {
+            TimeFormat::Rfc3339 => None,
+            TimeFormat::EpochS => Some((9, "seconds")),
+            TimeFormat::EpochMs => Some((6, "milliseconds")),
+            TimeFormat::EpochUs => Some((3, "microseconds")),
+        }
+    }
+}
+
+/// What becomes of an event of which a signal's value cannot be taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnfit {
+    /// The event is refused.
+    #[default]
+    Refuse,
+    /// The signal is left out; the event stands as long as it has another.
+    Omit,
+}
+
 /// The field that holds the event time.
 #[derive(Debug, Clone)]
 pub struct TimeRule {
@@ -32,6 +70,8 @@ pub struct TimeRule {
     pub field: String,
     /// What the time is of, for people; may be empty.
     pub description: String,
+    /// How the time is written.
+    pub format: TimeFormat,
     /// The earliest time that is taken; 2000-01-01 unless declared.
     pub earliest: DateTime<Utc>,
     /// How far past the time of receipt an event time may lie, whole minutes; 60 unless declared.
@@ -80,6 +120,10 @@ pub struct FieldRule {
     pub required: bool,
     /// What the value means, for people; may be empty.
     pub description: String,
+    /// Another name under which senders may send the signal, such as `RRU.PrbUsedDl`; `None` for fields.
+    pub from: Option<String>,
+    /// Whether the aggregates have percentiles of a signal; true unless declared.
+    pub quantiles: bool,
     /// Unit of a number, in UCUM where that has one: `km/h`, `Cel`, `%`.
     pub unit: Option<String>,
     /// Least value of a number, itself taken.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::declare::kind::Kind;
 use crate::declare::names::FIELD_NAME;
-use crate::declare::rule::{FieldRule, MAX_TEXT_BYTES, ScalarType};
+use crate::declare::rule::{FieldRule, MAX_TEXT_BYTES, OnUnfit, ScalarType, TimeRule};
 use crate::id::MAX_EVENT_ID_LENGTH;
 
 impl Kind {
@@ -18,31 +18,36 @@ impl Kind {
                 "maxLength": self.entity.max_length, "pattern": self.entity.pattern.as_str(),
             }),
         );
-        properties.insert(
-            self.time.field.clone(),
-            json!({"type": "string", "format": "date-time", "description": self.time.description}),
-        );
+        properties.insert(self.time.field.clone(), time_schema(&self.time));
         for rule in &self.fields {
             properties.insert(rule.name.clone(), field_schema(rule));
         }
         let known: Map<String, Value> = self
             .known
             .values()
-            .map(|rule| (rule.name.clone(), field_schema(rule)))
+            .flat_map(|rule| {
+                let names = [Some(&rule.name), rule.from.as_ref()];
+                names
+                    .into_iter()
+                    .flatten()
+                    .map(|name| (name.clone(), self.signal_schema(rule)))
+            })
             .collect();
         let others = if self.open {
-            json!({"type": ["number", "boolean", "string"], "maxLength": MAX_TEXT_BYTES})
+            let mut types = vec!["number", "boolean", "string"];
+            types.extend((self.nulls == OnUnfit::Omit).then_some("null"));
+            json!({"type": types, "maxLength": MAX_TEXT_BYTES})
         } else {
             json!(false)
         };
-        properties.insert(
-            self.signals_field.clone(),
-            json!({
-                "type": "object", "description": self.signals_description, "minProperties": 1,
-                "maxProperties": self.max_signals, "properties": known, "additionalProperties": others,
-                "propertyNames": {"pattern": FIELD_NAME},
-            }),
-        );
+        let mut signals = json!({
+            "type": "object", "description": self.signals_description, "minProperties": 1,
+            "maxProperties": self.max_signals, "properties": known, "additionalProperties": others,
+        });
+        if self.naming.is_none() {
+            signals["propertyNames"] = json!({"pattern": FIELD_NAME});
+        }
+        properties.insert(self.signals_field.clone(), signals);
         properties.insert(
             "event_id".into(),
             json!({
@@ -56,6 +61,39 @@ impl Kind {
             "required": self.required().collect::<Vec<_>>(),
             "properties": properties, "additionalProperties": false,
         })
+    }
+}
+
+impl Kind {
+    /// A declared signal, with what the kind takes of it beside what is declared: values that it leaves out.
+    fn signal_schema(&self, rule: &FieldRule) -> Value {
+        let mut schema = field_schema(rule);
+        if self.nulls == OnUnfit::Omit {
+            schema["type"] = json!([rule.scalar.to_string(), "null"]);
+            if let Some(Value::Array(values)) = schema.get_mut("enum") {
+                values.push(Value::Null);
+            }
+        }
+        if self.out_of_range == OnUnfit::Omit
+            && let Value::Object(schema) = &mut schema
+        {
+            schema.remove("minimum");
+            schema.remove("maximum");
+        }
+        schema
+    }
+}
+
+fn time_schema(rule: &TimeRule) -> Value {
+    match rule.format.epoch_unit() {
+        None => json!({"type": "string", "format": "date-time", "description": rule.description}),
+        Some((_, unit)) => {
+            let said = format!(
+                "{} Number of {unit} since 1970-01-01T00:00:00Z.",
+                rule.description
+            );
+            json!({"type": "number", "description": said.trim()})
+        }
     }
 }
 

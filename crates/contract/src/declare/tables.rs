@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::declare::rule::ScalarType;
+use crate::declare::naming::NameRule;
+use crate::declare::rule::{OnUnfit, ScalarType, TimeFormat};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +39,8 @@ pub(super) struct TimeTable {
     pub(super) field: String,
     #[serde(default)]
     pub(super) description: String,
+    #[serde(default)]
+    pub(super) format: TimeFormat,
     pub(super) earliest: Option<String>,
     pub(super) max_future_minutes: Option<u32>,
     pub(super) max_age_days: Option<u32>,
@@ -53,6 +56,12 @@ pub(super) struct SignalsTable {
     pub(super) open: Option<bool>,
     pub(super) max_undeclared: Option<usize>,
     #[serde(default)]
+    pub(super) names: NameRule,
+    #[serde(default)]
+    pub(super) nulls: OnUnfit,
+    #[serde(default)]
+    pub(super) out_of_range: OnUnfit,
+    #[serde(default)]
     pub(super) known: BTreeMap<String, FieldTable>,
 }
 
@@ -64,6 +73,8 @@ pub(super) struct FieldTable {
     pub(super) required: bool,
     #[serde(default)]
     pub(super) description: String,
+    pub(super) from: Option<String>,
+    pub(super) quantiles: Option<bool>,
     pub(super) unit: Option<String>,
     pub(super) min: Option<f64>,
     pub(super) max: Option<f64>,

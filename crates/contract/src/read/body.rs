@@ -1,7 +1,7 @@
 //! Splits a body into the texts of its events.
 
-use serde::Deserializer;
-use serde::de::{SeqAccess, Visitor};
+use std::ops::ControlFlow;
+
 use serde_json::value::RawValue;
 
 /// How the events of a body are written.
@@ -28,6 +28,14 @@ pub enum BodyError {
     /// The body as a whole is not JSON; with the parser's words.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
+    /// The array ends too early, or something else than a comma stands between two elements.
+    #[error("the body is not JSON: {reason}")]
+    BreaksOff {
+        /// The place of the first element that could not be read, from 0.
+        index: usize,
+        /// What was found.
+        reason: String,
+    },
 }
 
 /// The texts of a body's events, in order; blank lines do not count.
@@ -37,15 +45,19 @@ pub enum BodyError {
 /// [`BodyError`] if no events can be told apart.
 pub fn split(body: &[u8], format: Format) -> Result<Vec<&str>, BodyError> {
     let mut texts = Vec::new();
-    each_text(body, format, |text, _| texts.push(text))?;
+    each_text(body, format, |text, _| {
+        texts.push(text);
+        ControlFlow::Continue(())
+    })?;
     Ok(texts)
 }
 
 /// As [`split`], in no memory of its own: gives `take` the text of each event as it is found, and
-/// whether the event stands alone, in no array and not on a line of its own.
+/// whether the event stands alone, in no array and not on a line of its own. `take` says whether to go
+/// on.
 ///
 /// Only an array's outline is read here. What the events themselves hold is for
-/// [`SentReader`](crate::SentReader) to say, so that a broken one spoils no other.
+/// [`SentReader`](crate::SentReader) to say, also where an element is not JSON, so that a broken one spoils no other.
 ///
 /// # Errors
 ///
@@ -53,7 +65,7 @@ pub fn split(body: &[u8], format: Format) -> Result<Vec<&str>, BodyError> {
 pub fn each_text<'a>(
     body: &'a [u8],
     format: Format,
-    mut take: impl FnMut(&'a str, bool),
+    mut take: impl FnMut(&'a str, bool) -> ControlFlow<()>,
 ) -> Result<(), BodyError> {
     let text = std::str::from_utf8(body).map_err(|_| BodyError::NotUtf8(encoding_hint(body)))?;
     // A NUL is valid UTF-8 and never valid JSON; ASCII in UTF-16 without a mark is full of them.
@@ -69,52 +81,92 @@ pub fn each_text<'a>(
         Format::Json | Format::Any if text.starts_with('[') => elements(text, take),
         Format::Json => {
             is_value().map_err(|error| not_json(text, &error))?;
-            take(text, true);
+            let _ = take(text, true);
             Ok(())
         }
         Format::Any if is_value().is_ok() => {
-            take(text, true);
+            let _ = take(text, true);
             Ok(())
         }
         Format::Ndjson | Format::Any => {
-            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            lines.for_each(|line| take(line, false));
+            let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            // Whether `take` has broken off is known to it.
+            let _ = lines.try_for_each(|line| take(line, false));
             Ok(())
         }
     }
 }
 
-/// The elements of a JSON array.
-fn elements<'a>(text: &'a str, take: impl FnMut(&'a str, bool)) -> Result<(), BodyError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let outline = Elements { take, any: false };
-    let any = json
-        .deserialize_seq(outline)
-        .and_then(|any| json.end().map(|()| any))
-        .map_err(|error| not_json(text, &error))?;
-    if any { Ok(()) } else { Err(BodyError::Empty) }
-}
+/// The white space of JSON (RFC 8259, section 2).
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// Passes the elements on one by one; gives whether there were any.
-struct Elements<F> {
-    take: F,
-    any: bool,
-}
-
-impl<'de, F: FnMut(&'de str, bool)> Visitor<'de> for Elements<F> {
-    type Value = bool;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        formatter.write_str("an array of events")
+/// The elements of a JSON array; also those that are not JSON, as long as it can be told where they end.
+fn elements<'a>(
+    text: &'a str,
+    mut take: impl FnMut(&'a str, bool) -> ControlFlow<()>,
+) -> Result<(), BodyError> {
+    let mut rest = text[1..].trim_start_matches(SPACE);
+    if rest == "]" {
+        return Err(BodyError::Empty);
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<bool, A::Error> {
-        while let Some(element) = elements.next_element::<&'de RawValue>()? {
-            (self.take)(element.get(), false);
-            self.any = true;
+    let breaks_off = |index: usize, reason: String| Err(BodyError::BreaksOff { index, reason });
+    for index in 0.. {
+        let Some(length) = element(rest) else {
+            return breaks_off(
+                index,
+                format!("the array breaks off in its element {index}"),
+            );
+        };
+        let (one, behind) = rest.split_at(length);
+        if take(one.trim_end_matches(SPACE), false).is_break() {
+            return Ok(());
         }
-        Ok(self.any)
+        let behind = behind.trim_start_matches(SPACE);
+        rest = match behind.strip_prefix(',') {
+            Some(next) => next.trim_start_matches(SPACE),
+            None if behind == "]" => return Ok(()),
+            None => {
+                let found = match behind.chars().next() {
+                    None => "nothing".to_owned(),
+                    Some(']') => "more text behind the array's end".to_owned(),
+                    Some(other) => format!("`{other}`"),
+                };
+                let reason = format!(
+                    "expected a comma or the array's end behind its element {index}, found {found}"
+                );
+                return breaks_off(index + 1, reason);
+            }
+        };
     }
+    Ok(())
+}
+
+/// The length of the element that `text` begins with.
+fn element(text: &str) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    if let Some(Ok(value)) = values.next() {
+        return Some(value.get().len());
+    }
+    broken_element(text)
+}
+
+/// The length of an element that is not JSON: up to the next comma or bracket outside of texts and of the brackets that
+/// the element opens. `None` if there is none, as where a text or a bracket does not end.
+fn broken_element(text: &str) -> Option<usize> {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b',' | b']' if depth == 0 => return Some(at),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn not_json(text: &str, error: &serde_json::Error) -> BodyError {
@@ -148,7 +200,10 @@ mod tests {
 
     fn body(body: &[u8], format: Format) -> Result<Body<'_>, BodyError> {
         let mut alone = false;
-        each_text(body, format, |_, stands_alone| alone = stands_alone)?;
+        each_text(body, format, |_, stands_alone| {
+            alone = stands_alone;
+            ControlFlow::Continue(())
+        })?;
         let mut texts = split(body, format)?;
         Ok(if alone {
             Body::One(texts.remove(0))
@@ -181,17 +236,85 @@ mod tests {
         );
     }
 
-    #[test]
-    fn an_array_that_breaks_off_is_not_json_whatever_was_taken_before_that() {
-        let mut taken = Vec::new();
-        let broken = each_text(br#"[{"a":1}, 2, {"b""#, Format::Json, |text, alone| {
-            taken.push((text, alone));
+    /// The texts that are found, and where and why no more are.
+    fn found(body: &str) -> (Vec<&str>, Option<(usize, String)>) {
+        let mut texts = Vec::new();
+        let ended = each_text(body.as_bytes(), Format::Json, |text, alone| {
+            assert!(!alone);
+            texts.push(text);
+            ControlFlow::Continue(())
         });
-        assert!(matches!(broken, Err(BodyError::NotJson(_))), "{broken:?}");
-        assert_eq!(taken, [(r#"{"a":1}"#, false), ("2", false)]);
-        for wrong in ["[1,2", "[1 2]", "[1]]", "[1] {}"] {
-            let split = split(wrong.as_bytes(), Format::Json);
-            assert!(matches!(split, Err(BodyError::NotJson(_))), "{wrong}");
+        let broken = match ended {
+            Ok(()) => None,
+            Err(BodyError::BreaksOff { index, reason }) => Some((index, reason)),
+            Err(other) => panic!("{other}"),
+        };
+        (texts, broken)
+    }
+
+    #[test]
+    fn an_element_that_is_not_json_spoils_no_other() {
+        for (array, expected) in [
+            (r#"[1, {"x":NaN} , 3]"#, vec!["1", r#"{"x":NaN}"#, "3"]),
+            (r#"[tru,"a,]\"",0]"#, vec!["tru", r#""a,]\"""#, "0"]),
+            (r#"[{"x":[1,2}},3]"#, vec![r#"{"x":[1,2}}"#, "3"]),
+            (r#"[{'x':1},{"y":01}]"#, vec!["{'x':1}", r#"{"y":01}"#]),
+            ("[},1]", vec!["}", "1"]),
+            ("[1,,2]", vec!["1", "", "2"]),
+            ("[1,]", vec!["1", ""]),
+            ("[,1]", vec!["", "1"]),
+            ("[\n1\t,\r2 ]", vec!["1", "2"]),
+        ] {
+            assert_eq!(found(array), (expected, None), "{array}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_breaks_off_says_from_which_element_on() {
+        for (array, read, said) in [
+            (
+                r#"[{"a":1}, 2, {"b""#,
+                vec![r#"{"a":1}"#, "2"],
+                "in its element 2",
+            ),
+            (r#"[{"b"#, vec![], "in its element 0"),
+            (r#"[1, "no end, 3]"#, vec!["1"], "in its element 1"),
+            (r#"[1, {"x":1, 3]"#, vec!["1"], "in its element 1"),
+            (
+                "[1,2",
+                vec!["1", "2"],
+                "behind its element 1, found nothing",
+            ),
+            ("[1 2]", vec!["1"], "behind its element 0, found `2`"),
+            ("[1]]", vec!["1"], "more text behind the array's end"),
+            ("[1] {}", vec!["1"], "more text behind the array's end"),
+        ] {
+            let (texts, broken) = found(array);
+            let (index, reason) = broken.unwrap_or_else(|| panic!("{array}"));
+            assert_eq!((&texts, index), (&read, read.len()), "{array}");
+            assert!(reason.contains(said), "{array}: {reason}");
+        }
+        for trailing in ["[] 1", "[]]"] {
+            assert!(
+                split(trailing.as_bytes(), Format::Json).is_err(),
+                "{trailing}"
+            );
+        }
+    }
+
+    #[test]
+    fn reading_ends_where_the_caller_has_had_enough() {
+        for (body, format) in [("[1,2,nothing", Format::Json), ("1\n2\n3", Format::Ndjson)] {
+            let mut taken = 0;
+            let ended = each_text(body.as_bytes(), format, |_, _| {
+                taken += 1;
+                if taken == 2 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            assert_eq!((ended, taken), (Ok(()), 2), "{body}");
         }
     }
 
@@ -227,6 +350,6 @@ mod tests {
                 .contains("application/x-ndjson")
         );
         assert!(split(b"[{\"a\":1},", Format::Json).is_err());
-        assert!(split(b"[{\"a\":NaN}]", Format::Json).is_err());
+        assert!(split(b"{\"a\":NaN}", Format::Json).is_err());
     }
 }

@@ -98,6 +98,13 @@ impl<'a> Cursor<'a> {
         there.then(|| self.at += word.len())
     }
 
+    /// The text of a number in JSON's grammar.
+    pub(super) fn number_text(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.number()?;
+        Some(&self.text[start..self.at])
+    }
+
     /// A number in JSON's grammar, as the nearest double; a whole one within ±2^53.
     #[inline(always)]
     fn number(&mut self) -> Option<f64> {

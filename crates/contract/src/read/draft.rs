@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::declare::kind::{Kind, OwnField};
 use crate::event::{Event, EventId, Scalar};
-use crate::rejection::{Code, Rejection, excerpt};
+use crate::rejection::{Code, Rejection};
 use crate::time;
 
 /// Who wrote the text.
@@ -53,17 +53,17 @@ pub(super) fn event_time(
     let time = time::parse(text, &kind.time, now)?;
     match origin {
         Origin::Client { .. } if now.signed_duration_since(time) > kind.time.max_age => {
-            Err(too_old(kind, text))
+            Err(too_old(kind, text, time))
         }
         _ => Ok(time),
     }
 }
 
 #[cold]
-fn too_old(kind: &Kind, text: &str) -> Rejection {
+fn too_old(kind: &Kind, text: &str, time: DateTime<Utc>) -> Rejection {
     let what = format!(
-        "is `{}`, more than {} days before it was received: `max_age_days` of kind `{}` takes no older event",
-        excerpt(text),
+        "is {}, more than {} days before it was received: `max_age_days` of kind `{}` takes no older event",
+        time::shown(text, time, &kind.time),
         kind.time.max_age.num_days(),
         kind.name
     );
@@ -72,6 +72,9 @@ fn too_old(kind: &Kind, text: &str) -> Rejection {
 
 pub(super) type Signals<'a> = Vec<(Cow<'a, str>, Scalar<'a>)>;
 
+/// The signals that are taken, and what was wrong with those left out.
+pub(super) type Sorted<'a> = (Signals<'a>, Vec<Rejection>);
+
 pub(super) struct Draft<'a> {
     pub(super) kind: &'a Kind,
     pub(super) event_id: Option<EventId<'a>>,
@@ -79,7 +82,7 @@ pub(super) struct Draft<'a> {
     pub(super) time: Option<Cow<'a, str>>,
     pub(super) received_at: Option<DateTime<Utc>>,
     pub(super) fields: Vec<(usize, Scalar<'a>)>,
-    pub(super) signals: Option<Signals<'a>>,
+    pub(super) signals: Option<Sorted<'a>>,
     pub(super) names_kind: bool,
 }
 
@@ -117,7 +120,7 @@ impl<'a> Draft<'a> {
             time: Some(time),
             received_at,
             fields,
-            signals: Some(signals),
+            signals: Some((signals, omitted)),
             names_kind,
         } = self
         else {
@@ -139,6 +142,7 @@ impl<'a> Draft<'a> {
             received_at,
             fields,
             signals,
+            omitted,
             names_kind,
         })
     }

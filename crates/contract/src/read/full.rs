@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::declare::kind::{Kind, OwnField};
 use crate::declare::rule::ScalarType;
@@ -73,7 +74,7 @@ impl<'de, 'k: 'de> Visitor<'de> for EventVisitor<'k, '_> {
                 }
                 Field::Own(OwnField::Time) => {
                     let before = draft.time.is_some();
-                    draft.time = Some(text(&mut map, fault, &kind.time.field, before)?);
+                    draft.time = Some(time_text(&mut map, fault, kind, before)?);
                 }
                 Field::Own(OwnField::Signals) => {
                     if draft.signals.is_some() {
@@ -145,6 +146,33 @@ fn unknown(kind: &Kind, name: &str) -> Rejection {
 fn twice<E: serde::de::Error>(fault: &Fault, name: &str) -> E {
     let rejection = Rejection::at(Code::DuplicateField, name, "is there twice");
     stop(fault, rejection)
+}
+
+/// The event time as sent, a text or a number as the kind has it; it must not have come before.
+fn time_text<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    fault: &Fault,
+    kind: &Kind,
+    before: bool,
+) -> Result<Cow<'de, str>, A::Error> {
+    let name = &kind.time.field;
+    let Some((_, unit)) = kind.time.format.epoch_unit() else {
+        return text(map, fault, name, before);
+    };
+    if before {
+        return Err(twice(fault, name));
+    }
+    // As it stands: a double would round it.
+    let number = map.next_value::<&RawValue>()?.get();
+    if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        Ok(Cow::Borrowed(number))
+    } else {
+        let what = format!(
+            "is declared as a number of {unit} since 1970, and this is `{}`",
+            excerpt(number)
+        );
+        Err(stop(fault, Rejection::at(Code::WrongType, name, what)))
+    }
 }
 
 /// The next value, which must be a text, of a field that must not have come before.

@@ -18,4 +18,6 @@ mod scalar;
 mod signals;
 
 #[cfg(test)]
+mod lenient_tests;
+#[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::declare::kind::{Kind, OwnField};
-use crate::declare::rule::FieldRule;
+use crate::declare::rule::{FieldRule, TimeFormat};
 use crate::event::{Event, Scalar};
 use crate::read::check::{check, check_entity, check_undeclared, check_undeclared_value};
 use crate::read::cursor::Cursor;
@@ -27,7 +27,7 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
             check_entity(kind, text).ok()?;
             put_once(&mut entity, text)
         }
-        Field::Own(OwnField::Time) => put_once(&mut time_text, json.plain_text()?),
+        Field::Own(OwnField::Time) => put_once(&mut time_text, time_text_of(json, kind)?),
         Field::Own(OwnField::Signals) => put_once(&mut signals, signals_of(json, kind)?),
         Field::EventId => {
             let text = json.plain_text()?;
@@ -66,32 +66,57 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
         received_at,
         fields,
         signals: signals?,
+        omitted: Vec::new(),
         names_kind,
     })
 }
 
-fn signals_of<'a>(json: &mut Cursor<'a>, kind: &Kind) -> Option<Signals<'a>> {
+#[inline]
+fn time_text_of<'a>(json: &mut Cursor<'a>, kind: &Kind) -> Option<&'a str> {
+    if kind.time.format == TimeFormat::Rfc3339 {
+        json.plain_text()
+    } else {
+        json.number_text()
+    }
+}
+
+fn signals_of<'a>(json: &mut Cursor<'a>, kind: &'a Kind) -> Option<Signals<'a>> {
+    // Two copies of the code, so that a kind whose names stay as sent pays nothing for the others.
+    match &kind.naming {
+        None => signals_named(json, kind, Cow::Borrowed),
+        Some(naming) => signals_named(json, kind, |sent| naming.signal(Cow::Borrowed(sent))),
+    }
+}
+
+/// The signals, if each of them is taken; `named` gives a signal's name of the one that is sent.
+#[inline]
+fn signals_named<'a>(
+    json: &mut Cursor<'a>,
+    kind: &Kind,
+    named: impl Fn(&'a str) -> Cow<'a, str>,
+) -> Option<Signals<'a>> {
     let mut signals: Signals<'a> = Vec::with_capacity(8);
     let mut marks = 0;
-    json.object(|json, name| {
-        let mark = mark_of(name);
+    json.object(|json, sent| {
+        let name = named(sent);
+        let mark = mark_of(&name);
         let twice = marks & mark != 0
             && signals
                 .iter()
-                .any(|(other, _)| other.eq_ignore_ascii_case(name));
+                .any(|(other, _)| other.eq_ignore_ascii_case(&name));
         if twice || signals.len() == kind.max_signals {
             return None;
         }
         marks |= mark;
-        let value = if let Some(rule) = kind.known.get(name) {
+        let value = if let Some(rule) = kind.known.get(&*name) {
             read_checked(json, rule)?
         } else {
-            check_undeclared(kind, name).ok()?;
+            check_undeclared(kind, &name).ok()?;
             let value = json.scalar()?;
-            check_undeclared_value(&value, (None, name)).ok()?;
+            check_undeclared_value(&value, (None, sent)).ok()?;
             value
         };
-        signals.push((Cow::Borrowed(name), value));
+        signals.push((name, value));
         Some(())
     })?;
     (!signals.is_empty()).then_some(signals)

@@ -91,6 +91,29 @@ impl<'de> Visitor<'de> for ScalarSeed<'_> {
     }
 }
 
+/// Reads a value that may be `null`.
+pub(super) struct NullableSeed<'p>(pub(super) ScalarSeed<'p>);
+
+impl<'de> DeserializeSeed<'de> for NullableSeed<'_> {
+    type Value = Option<Scalar<'de>>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NullableSeed<'_> {
+    type Value = Option<Scalar<'de>>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+    fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_some<D: serde::Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(json).map(Some)
+    }
+}
+
 /// Reads a key, without a copy unless it has escapes.
 pub(super) struct NameSeed;
 

@@ -11,10 +11,20 @@ pub(super) const ITEMS: [&str; 4] = ["queue or stream", "S3 requests", "S3 stora
 pub struct Bill {
     /// Name of the way, such as `Headwater` or `Firehose`.
     pub name: &'static str,
+    /// Aggregators that the load needs; 0 for a way without one. More than one need lanes, which are not built: such a
+    /// bill is for what does not exist.
+    pub lanes: u32,
     /// US dollars by item: queue or stream, S3 requests, S3 storage, Fargate.
     pub dollars: [f64; 4],
     /// Sum of `dollars`.
     pub total: f64,
     /// US dollars a million events for requests alone: to the queue or stream, and to S3.
     pub requests_per_million: f64,
+}
+
+impl Bill {
+    /// Whether one aggregator is too little for the load.
+    pub fn needs_lanes(&self) -> bool {
+        self.lanes > 1
+    }
 }

@@ -2,6 +2,7 @@
 
 use aws::price_per_request;
 
+use super::aggregator::{self, AggregatorRequests};
 use super::bill::Bill;
 use super::measured;
 use super::prices::{
@@ -17,6 +18,10 @@ const PLAIN_OBJECT: f64 = 100.0;
 
 /// Share of its vCPU that a task is to use: room for peaks until more tasks have started.
 const UTILISATION: f64 = 0.6;
+
+/// vCPUs of an aggregator's task, as terraform/variables.tf has them, and the shortest time that Fargate bills.
+const AGGREGATOR_VCPUS: f64 = 2.0;
+const SHORTEST_TASK_SECONDS: f64 = 60.0;
 
 /// The smallest step and task of Fargate, in vCPU, and memory for each of them, in GB.
 const VCPU_STEP: f64 = 0.25;
@@ -37,17 +42,17 @@ pub fn compare(config: &CostConfig) -> [Bill; 4] {
 }
 
 /// What one way uses in a second.
-#[derive(Default)]
 struct Use {
     /// Dollars a second for what carries the events.
     transport: f64,
+    /// Objects written before the aggregator: to `raw/`, or by Firehose to its own.
     puts: f64,
-    /// Raw objects that the aggregator reads.
-    gets: f64,
-    /// CPU seconds of each kind of task that runs all the time.
-    cpu: Vec<f64>,
+    /// vCPUs of the tasks that run all the time.
+    vcpus: f64,
     /// Bytes of `raw/`.
     raw: f64,
+    /// Aggregators; 0 where nothing aggregates.
+    lanes: f64,
 }
 
 /// Requests of the pipeline in a second, as AWS bills them.
@@ -61,16 +66,20 @@ struct Requests {
 
 fn requests(config: &CostConfig) -> Requests {
     let (rate, posts) = (config.rate, config.rate / config.batch);
+    let lanes = lanes(rate);
     // A group goes once the one before it is back and the linger has passed; each task has groups of its own.
     let round = measured::SEND_SECONDS + config.linger.as_secs_f64();
     let tasks = vcpus(measured::ingest_cpu(config.batch) * rate).ceil();
     let packs = rate * measured::packed_bytes(config.bytes) / contract::MAX_PACK_BYTES as f64;
-    let sends = posts.min(tasks / round).max(packs);
+    let groups = posts.min(tasks / round);
+    // The events of a group go to the queues of all lanes, each by a send of its own.
+    let sends = (groups * lanes.min(rate / groups)).max(packs);
     // A receive that is not full is followed by a pause; ten full packs are billed as ten requests.
     let receives = packs
         .max(sends / 10.0)
-        .max(1.0 / measured::RECEIVE_ROUND_SECONDS);
-    let puts = objects(sends, rate * measured::line_bytes(config.bytes)).min(rate);
+        .max(lanes / measured::RECEIVE_ROUND_SECONDS);
+    let raw = rate * measured::line_bytes(config.bytes);
+    let puts = (lanes * objects(sends / lanes, raw / lanes)).min(rate);
     let deletes = (sends / 10.0).max(puts);
     Requests {
         sends,
@@ -91,12 +100,10 @@ fn headwater(config: &CostConfig) -> Bill {
     Use {
         transport: sqs_dollars(sends + receives + deletes),
         puts,
-        gets: puts,
-        cpu: vec![
-            measured::ingest_cpu(config.batch) * rate,
-            measured::CONSUMER_CPU * rate,
-        ],
+        vcpus: vcpus(measured::ingest_cpu(config.batch) * rate)
+            + consumers(measured::CONSUMER_CPU, rate),
         raw: rate * measured::line_bytes(config.bytes),
+        lanes: lanes(rate),
     }
     .bill("Headwater", config)
 }
@@ -111,12 +118,10 @@ fn plain(config: &CostConfig) -> Bill {
     Use {
         transport: sqs_dollars(2.0 * calls + rate / PLAIN_CALL),
         puts: objects,
-        gets: objects,
-        cpu: vec![
-            (measured::ingest_cpu(config.batch) + measured::PLAIN_MORE_CPU) * rate,
-            measured::PLAIN_CONSUMER_CPU * rate,
-        ],
+        vcpus: vcpus((measured::ingest_cpu(config.batch) + measured::PLAIN_MORE_CPU) * rate)
+            + consumers(measured::PLAIN_CONSUMER_CPU, rate),
         raw: rate * line,
+        lanes: lanes(rate),
     }
     .bill("plain plan", config)
 }
@@ -129,9 +134,9 @@ fn firehose(config: &CostConfig) -> Bill {
     Use {
         transport: billed * (FIREHOSE_GB + FIREHOSE_PARQUET_GB),
         puts: (rate * line / FIREHOSE_OBJECT).max(1.0 / FIREHOSE_SECONDS),
-        gets: 0.0,
-        cpu: vec![measured::ingest_cpu(config.batch) * rate],
+        vcpus: vcpus(measured::ingest_cpu(config.batch) * rate),
         raw: 0.0,
+        lanes: 0.0,
     }
     .bill("Firehose", config)
 }
@@ -141,21 +146,29 @@ fn kinesis(config: &CostConfig) -> Bill {
     let rate = config.rate;
     let line = measured::line_bytes(config.bytes);
     let billed = (line / KINESIS_ROUNDS_TO).ceil() * KINESIS_ROUNDS_TO * rate / GB;
-    let raw = rate * line;
-    let objects = objects(0.0, raw).min(rate);
+    let (raw, lanes) = (rate * line, lanes(rate));
     Use {
         transport: billed * KINESIS_GB_IN
             + raw / GB * KINESIS_GB_OUT
             + KINESIS_STREAM_HOUR / 3600.0,
-        puts: objects,
-        gets: objects,
-        cpu: vec![
-            measured::ingest_cpu(config.batch) * rate,
-            measured::CONSUMER_CPU * rate,
-        ],
+        puts: (lanes * objects(0.0, raw / lanes)).min(rate),
+        vcpus: vcpus(measured::ingest_cpu(config.batch) * rate)
+            + consumers(measured::CONSUMER_CPU, rate),
         raw,
+        lanes,
     }
     .bill("Kinesis on demand", config)
+}
+
+/// Aggregators for that many events a second.
+fn lanes(rate: f64) -> f64 {
+    (rate / measured::ONE_AGGREGATOR).ceil().max(1.0)
+}
+
+/// vCPUs of the consumers, which each lane has its own of, at that many CPU seconds an event.
+fn consumers(cpu: f64, rate: f64) -> f64 {
+    let lanes = lanes(rate);
+    lanes * vcpus(cpu * rate / lanes)
 }
 
 /// Objects a second of the consumer: one at 100 messages, 5 MB or 2 s.
@@ -183,16 +196,18 @@ impl Use {
     fn bill(self, name: &'static str, config: &CostConfig) -> Bill {
         let seconds = MONTH_HOURS * 3600.0;
         let hour = FARGATE_VCPU_HOUR + GB_PER_VCPU * FARGATE_GB_HOUR;
-        // The aggregator runs for minutes of each hour, and is paid for those.
-        let aggregator = measured::AGGREGATOR_CPU * config.rate / UTILISATION;
-        let vcpus: f64 = self.cpu.iter().map(|cpu| vcpus(*cpu)).sum::<f64>() + aggregator;
+        let mut vcpus = self.vcpus;
+        let mut curated = config.rate * measured::curated_bytes(config.bytes);
+        // Dollars a second.
+        let mut s3 = self.puts * price_per_request("s3:PutObject");
+        if self.lanes > 0.0 {
+            curated += config.rate * measured::DIGEST_BYTES
+                + config.entities() * measured::AGGREGATE_BYTES / 3600.0;
+            vcpus += self.aggregator_vcpus(config);
+            s3 += self.aggregator_dollars(config);
+        }
         let day = 86_400.0 / GB;
-        let aggregates = config.entities() * measured::AGGREGATE_BYTES / 3600.0;
-        let curated = config.rate * measured::curated_bytes(config.bytes) + aggregates;
         let stored = curated * days(config.retention) + self.raw * days(config.raw_retention);
-        let s3 = self.puts * price_per_request("s3:PutObject")
-            + self.gets * price_per_request("s3:GetObject")
-            + measured::AGGREGATOR_PUTS_PER_HOUR / 3600.0 * price_per_request("s3:PutObject");
         let dollars = [
             self.transport * seconds,
             s3 * seconds,
@@ -201,30 +216,36 @@ impl Use {
         ];
         Bill {
             name,
+            lanes: self.lanes as u32,
             dollars,
             total: dollars.iter().sum(),
             requests_per_million: (dollars[0] + dollars[1]) * 1e6 / config.events(),
         }
     }
+
+    /// vCPUs of the aggregators on average: each run is paid for as long as it takes, a minute at least.
+    fn aggregator_vcpus(&self, config: &CostConfig) -> f64 {
+        let worked = measured::AGGREGATOR_CPU * config.rate / UTILISATION;
+        let share = (SHORTEST_TASK_SECONDS / config.interval.as_secs_f64()).min(1.0);
+        worked.max(self.lanes * AGGREGATOR_VCPUS * share)
+    }
+
+    /// Dollars a second for the requests of the aggregators.
+    fn aggregator_dollars(&self, config: &CostConfig) -> f64 {
+        let (rate, objects) = (config.rate / self.lanes, self.puts / self.lanes);
+        let AggregatorRequests { puts, lists, gets } =
+            aggregator::in_an_hour(config, rate, objects);
+        let dollars = puts * price_per_request("s3:PutObject")
+            + lists * price_per_request("s3:ListObjectsV2")
+            + gets * price_per_request("s3:GetObject");
+        self.lanes * dollars / 3600.0
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
+    use super::super::settings::tests::config;
     use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        cost: CostConfig,
-    }
-
-    fn config(arguments: &[&str]) -> CostConfig {
-        let config = Cli::parse_from([&["cost"], arguments].concat()).cost;
-        config.check().unwrap();
-        config
-    }
 
     /// Counted on the embedded emulation with 12 ms on the way to it, 256 connections, 12 s each; 2026-11-21.
     #[test]
@@ -250,20 +271,43 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_costs_in_proportion_and_a_longer_linger_makes_a_trickle_cheaper() {
-        let bulk = ["--batch", "500", "--rate"];
-        let one = headwater(&config(&[&bulk[..], &["100000"]].concat()));
-        let ten = headwater(&config(&[&bulk[..], &["1000000"]].concat()));
-        assert!(
-            (ten.total / one.total / 10.0 - 1.0).abs() < 0.05,
-            "{one:?} {ten:?}"
-        );
+    fn a_longer_linger_makes_a_trickle_cheaper() {
         let usual = headwater(&config(&["--rate", "100"]));
         let patient = headwater(&config(&["--rate", "100", "--linger", "1s"]));
         assert!(
             patient.dollars[0] < usual.dollars[0] / 2.0,
             "{patient:?} {usual:?}"
         );
+    }
+
+    #[test]
+    fn a_flood_past_one_aggregator_says_so_and_pays_for_sends_to_each_lane() {
+        let bulk = |rate| headwater(&config(&["--batch", "500", "--rate", rate]));
+        let (most, one_more) = (bulk("20000"), bulk("20001"));
+        assert!(!most.needs_lanes() && one_more.needs_lanes());
+        let (some, many) = (bulk("100000"), bulk("1000000"));
+        assert_eq!((some.lanes, many.lanes), (5, 50));
+        // What is stored grows with the events; sends grow with lanes times tasks of ingest.
+        assert!((many.dollars[2] / some.dollars[2] - 10.0).abs() < 1e-6);
+        assert!(
+            many.dollars[0] > 20.0 * some.dollars[0],
+            "{some:?} {many:?}"
+        );
+        let [.., firehose, _] = compare(&config(&["--rate", "1000000"]));
+        assert_eq!(firehose.lanes, 0);
+    }
+
+    #[test]
+    fn hours_of_late_events_and_frequent_runs_show_in_the_bill() {
+        let s3 = |arguments: &[&str]| headwater(&config(arguments)).dollars[1];
+        let usual = s3(&[]);
+        // 72 hours more of two kinds, 730 times: $1.58 for a part and two aggregates of each, and about as much for
+        // the digests of the parts that an hour has already, 38 on average.
+        let late = s3(&["--late-hours", "73"]) - usual;
+        assert!((3.2..3.4).contains(&late), "{late}");
+        // A listing of `_commits/` and one of `raw/` each two seconds.
+        let often = s3(&["--interval", "2s"]) - usual;
+        assert!((13.0..15.0).contains(&often), "{often}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use bytesize::ByteSize;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
@@ -33,6 +34,22 @@ pub struct CostConfig {
     /// Ingest's LINGER: longest time that a post waits for other posts to share a message with.
     #[arg(long, env, default_value = "25ms", value_parser = humantime::parse_duration)]
     pub linger: Duration,
+    /// Kinds of events that come all the time.
+    #[arg(long, env, default_value_t = 2.0)]
+    pub kinds: f64,
+    /// Hours of late events that each commit of the aggregator writes besides the hours in which events arrive, for
+    /// each kind.
+    #[arg(long, env, default_value_t = 1.0)]
+    pub late_hours: f64,
+    /// The aggregator's INTERVAL: time from one run to the next, an hour for a schedule that starts it hourly.
+    #[arg(long, env, default_value = "1h", value_parser = humantime::parse_duration)]
+    pub interval: Duration,
+    /// The aggregator's COMMIT_MIN_BYTES.
+    #[arg(long, env, default_value = "64MiB")]
+    pub commit_min_bytes: ByteSize,
+    /// The aggregator's COMMIT_MAX_AGE.
+    #[arg(long, env, default_value = "15m", value_parser = humantime::parse_duration)]
+    pub commit_max_age: Duration,
     /// Print JSON rather than a table.
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub json: bool,
@@ -51,6 +68,8 @@ impl CostConfig {
             ("BYTES", self.bytes, 40.0, most),
             ("BATCH", self.batch, 1.0, 1e5),
             ("ENTITIES", self.entities(), 1e-3, 1e9),
+            ("KINDS", self.kinds, 1.0, 1e3),
+            ("LATE_HOURS", self.late_hours, 0.0, 1e6),
         ] {
             ensure!(
                 (least..=most).contains(&value),
@@ -61,6 +80,12 @@ impl CostConfig {
             self.linger <= Duration::from_secs(5),
             "LINGER ({}) must be at most 5s",
             humantime::format_duration(self.linger)
+        );
+        let hour = Duration::from_secs(3600);
+        ensure!(
+            (Duration::from_millis(100)..=hour).contains(&self.interval),
+            "INTERVAL ({}) must be from 100ms to 1h",
+            humantime::format_duration(self.interval)
         );
         Ok(())
     }
@@ -87,4 +112,33 @@ impl CostConfig {
 
 pub(super) fn days(time: Duration) -> f64 {
     time.as_secs_f64() / 86_400.0
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        cost: CostConfig,
+    }
+
+    /// Settings as a command line gives them.
+    pub(in super::super) fn config(arguments: &[&str]) -> CostConfig {
+        let config = Cli::parse_from([&["cost"], arguments].concat()).cost;
+        config.check().unwrap();
+        config
+    }
+
+    #[test]
+    fn an_interval_that_no_run_can_keep_is_refused() {
+        for interval in ["50ms", "2h"] {
+            let config = Cli::parse_from(["cost", "--interval", interval]).cost;
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.starts_with("INTERVAL"), "{error}");
+        }
+    }
 }

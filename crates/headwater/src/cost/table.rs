@@ -10,7 +10,7 @@ pub struct Table<'b>(pub &'b [Bill]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows: Vec<Vec<String>> = vec![self.row("$ a month", |bill| bill.name.to_owned())];
+        let mut rows: Vec<Vec<String>> = vec![self.row("$ a month", heading)];
         for (at, item) in ITEMS.iter().enumerate() {
             rows.push(self.row(item, |bill| dollars(bill.dollars[at])));
         }
@@ -18,6 +18,9 @@ impl fmt::Display for Table<'_> {
         rows.push(self.row("requests, $ per million events", |bill| {
             format!("{:.4}", bill.requests_per_million)
         }));
+        if self.0.iter().any(Bill::needs_lanes) {
+            rows.push(self.row("lanes, not built", |bill| bill.lanes.to_string()));
+        }
         let columns = self.0.len() + 1;
         let widths: Vec<usize> = (0..columns)
             .map(|at| rows.iter().map(|row| row[at].len()).max().unwrap_or(0))
@@ -55,12 +58,26 @@ impl Table<'_> {
     }
 }
 
+/// Name of a bill, with a mark if it is for more than one aggregator does.
+fn heading(bill: &Bill) -> String {
+    if bill.needs_lanes() {
+        format!("{} (needs lanes)", bill.name)
+    } else {
+        bill.name.to_owned()
+    }
+}
+
 /// An amount with separators of thousands, in cents below a hundred dollars.
-fn dollars(amount: f64) -> String {
+pub(super) fn dollars(amount: f64) -> String {
     if amount < 100.0 {
         return format!("{amount:.2}");
     }
-    let digits = format!("{amount:.0}");
+    thousands(amount)
+}
+
+/// A whole number with separators of thousands.
+pub(super) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {

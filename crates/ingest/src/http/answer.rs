@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use crate::memory::budget::{Budget, Buffer, Exhausted};
 
 /// Most refused events that an answer lists; `rejected_count` counts them all.
-pub const MAX_LISTED: usize = 10_000;
+pub const MAX_LISTED: usize = 1_000;
 
-/// Most bytes of the list in one answer: 10,000 refused events take less unless their reasons are long.
+/// Most bytes of the list in one answer: 1,000 refused events take less unless their reasons are long.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most bytes that the lists of all answers take together, until clients have read them.
@@ -31,14 +31,26 @@ const FREE_LIST_BYTES: usize = 4 * 1024;
 pub struct Accepted {
     /// Events that are durably in the queue.
     pub accepted: usize,
-    /// The first 10,000 refused events; fewer where their reasons take megabytes.
-    #[schema(max_items = 10000)]
+    /// The first 1,000 refused events; fewer where their reasons take megabytes.
+    #[schema(max_items = 1000)]
     pub rejected: Vec<RejectedEvent>,
-    /// How many events were refused.
+    /// How many events were refused, those that `rejected` does not list among them.
     pub rejected_count: usize,
+    /// Signals that were left out of events which were taken, as their kinds have it (`nulls`, `out_of_range`): the
+    /// first 10,000; absent where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 10000)]
+    pub omitted: Vec<RejectedEvent>,
+    /// How many signals were left out; absent where none was.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted_count: usize,
 }
 
-/// An event that was refused.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// An event that was refused, or of which a signal was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RejectedEvent {
     /// The event's place in the body, from 0.
@@ -70,6 +82,10 @@ impl RejectedEvent {
 pub(crate) struct RejectedList {
     json: Buffer,
     events: usize,
+    /// Signals left out of events that were taken: as JSON, as many as are listed, and all of them.
+    omitted: Buffer,
+    omitted_listed: usize,
+    omitted_count: usize,
 }
 
 impl RejectedList {
@@ -78,24 +94,21 @@ impl RejectedList {
         RejectedList {
             json: lists.buffer().with_free(FREE_LIST_BYTES),
             events: 0,
+            omitted: lists.buffer().with_free(FREE_LIST_BYTES),
+            omitted_listed: 0,
+            omitted_count: 0,
         }
+    }
+
+    /// Counts a signal that was left out of the event at `index`, and lists it unless the list is full.
+    pub(crate) fn omit(&mut self, index: usize, unfit: Rejection) -> Result<(), Exhausted> {
+        self.omitted_count += 1;
+        list(&mut self.omitted, &mut self.omitted_listed, index, unfit)
     }
 
     /// Lists the event at `index`; nothing once the list is full.
     pub(crate) fn add(&mut self, index: usize, rejection: Rejection) -> Result<(), Exhausted> {
-        if self.events >= MAX_LISTED || self.json.len() >= MAX_LIST_BYTES {
-            return Ok(());
-        }
-        let mut event = if self.events == 0 {
-            Vec::new()
-        } else {
-            vec![b',']
-        };
-        serde_json::to_writer(&mut event, &RejectedEvent::new(index, rejection))
-            .expect("texts and numbers can be written as JSON");
-        self.json.append(&event)?;
-        self.events += 1;
-        Ok(())
+        list(&mut self.json, &mut self.events, index, rejection)
     }
 
     /// The answer, an [`Accepted`]. The list keeps its share of the memory until it has been sent.
@@ -110,16 +123,27 @@ impl RejectedList {
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
-        if rejected_count == 0 {
+        if rejected_count == 0 && self.omitted_count == 0 {
             let text = format!(r#"{{"accepted":{accepted},"rejected":[],"rejected_count":0}}"#);
             *response.body_mut() = text.into();
             return response;
         }
         // In pieces, so that the list is not copied once more.
-        let pieces: [Bytes; 3] = [
+        let (before_omitted, end) = if self.omitted_count == 0 {
+            (String::new(), "}".to_owned())
+        } else {
+            let count = self.omitted_count;
+            (
+                r#","omitted":["#.to_owned(),
+                format!(r#"],"omitted_count":{count}}}"#),
+            )
+        };
+        let pieces: [Bytes; 5] = [
             format!(r#"{{"accepted":{accepted},"rejected":["#).into(),
             self.json.into_bytes(),
-            format!(r#"],"rejected_count":{rejected_count}}}"#).into(),
+            format!(r#"],"rejected_count":{rejected_count}{before_omitted}"#).into(),
+            self.omitted.into_bytes(),
+            end.into(),
         ];
         let length = pieces.iter().map(Bytes::len).sum::<usize>();
         headers.insert(header::CONTENT_LENGTH, length.into());
@@ -133,6 +157,24 @@ impl RejectedList {
         let list = [b"[", &self.json[..], b"]"].concat();
         serde_json::from_slice(&list).unwrap()
     }
+}
+
+/// Appends to a list in JSON, of which `listed` stand there; nothing once it is full.
+fn list(
+    json: &mut Buffer,
+    listed: &mut usize,
+    index: usize,
+    rejection: Rejection,
+) -> Result<(), Exhausted> {
+    if *listed >= MAX_LISTED || json.len() >= MAX_LIST_BYTES {
+        return Ok(());
+    }
+    let mut event = if *listed == 0 { Vec::new() } else { vec![b','] };
+    serde_json::to_writer(&mut event, &RejectedEvent::new(index, rejection))
+        .expect("texts and numbers can be written as JSON");
+    json.append(&event)?;
+    *listed += 1;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -172,6 +214,21 @@ mod tests {
         let expected = [1, 4].map(|index| RejectedEvent::new(index, rejection()));
         assert_eq!(answer.rejected, expected);
         assert_eq!((answer.accepted, answer.rejected_count), (0, 2));
+    }
+
+    #[tokio::test]
+    async fn signals_left_out_are_listed_beside_the_refused() {
+        let lists = Budget::new(LISTS_BYTES);
+        let mut listed = RejectedList::within(&lists);
+        listed.omit(0, rejection()).unwrap();
+        listed.omit(2, rejection()).unwrap();
+        let answer = read(listed.answer(3, 0)).await;
+        let expected = [0, 2].map(|index| RejectedEvent::new(index, rejection()));
+        assert_eq!(
+            (answer.omitted, answer.omitted_count),
+            (expected.to_vec(), 2)
+        );
+        assert_eq!((answer.rejected, answer.rejected_count), (vec![], 0));
     }
 
     #[tokio::test]

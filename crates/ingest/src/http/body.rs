@@ -1,12 +1,13 @@
 //! Reads a request's body, within its bounds of size, time and memory.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Request, Version, header};
 use bytes::Bytes;
 use contract::Format;
 use http_body_util::BodyExt;
@@ -34,10 +35,9 @@ pub(crate) enum Encoding {
 
 /// The format that `content-type` names; JSON if there is none.
 pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
-    let Some(sent) = headers.get(header::CONTENT_TYPE) else {
+    let Some(sent) = all(headers, header::CONTENT_TYPE) else {
         return Ok(Format::Json);
     };
-    let sent = String::from_utf8_lossy(sent.as_bytes());
     let essence = sent
         .split(';')
         .next()
@@ -58,18 +58,41 @@ pub(crate) fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
 
 /// The compression that `content-encoding` names.
 pub(crate) fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-    let mut sent = headers.get_all(header::CONTENT_ENCODING).iter();
-    let (one, more) = (sent.next(), sent.next());
-    let Some(one) = one else {
+    let Some(sent) = all(headers, header::CONTENT_ENCODING) else {
         return Ok(Encoding::Identity);
     };
-    let text = String::from_utf8_lossy(one.as_bytes());
-    match (text.trim().to_ascii_lowercase().as_str(), more) {
-        ("" | "identity", None) => Ok(Encoding::Identity),
-        ("gzip" | "x-gzip", None) => Ok(Encoding::Gzip),
-        ("zstd", None) => Ok(Encoding::Zstd),
-        _ => Err(Refusal::UnsupportedEncoding(shown(&text))),
+    match sent.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => Ok(Encoding::Identity),
+        "gzip" | "x-gzip" => Ok(Encoding::Gzip),
+        "zstd" => Ok(Encoding::Zstd),
+        several if several.contains(',') => Err(Refusal::SeveralEncodings(shown(&sent))),
+        _ => Err(Refusal::UnsupportedEncoding(shown(&sent))),
     }
+}
+
+/// Checks what HTTP/1.1 asks of a head and hyper does not check: one `host` (RFC 9112, section 3.2), and no transfer
+/// encoding but `chunked`, because hyper would take a body in `gzip, chunked` for its events (section 6.1).
+pub(crate) fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let headers = request.headers();
+    let hosts = headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(Refusal::WrongHost(hosts));
+    }
+    match all(headers, header::TRANSFER_ENCODING) {
+        Some(sent) if !sent.trim().eq_ignore_ascii_case("chunked") => {
+            Err(Refusal::UnsupportedTransfer(shown(&sent)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The values of all headers of that name, as one list.
+fn all(headers: &HeaderMap, name: header::HeaderName) -> Option<Cow<'_, str>> {
+    let mut values = headers.get_all(name).into_iter();
+    let first = String::from_utf8_lossy(values.next()?.as_bytes());
+    Some(values.fold(first, |list, next| {
+        format!("{list}, {}", String::from_utf8_lossy(next.as_bytes())).into()
+    }))
 }
 
 /// The first 60 characters of what a client sent.
@@ -242,6 +265,57 @@ mod tests {
             assert!(
                 encoding(&with(header::CONTENT_ENCODING, other)).is_err(),
                 "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn several_encodings_are_named_in_the_answer() {
+        let mut twice = with(header::CONTENT_ENCODING, "gzip");
+        twice.append(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+        let message = encoding(&twice).unwrap_err().to_string();
+        assert!(
+            message.contains("`gzip, gzip`") && message.contains("compress once"),
+            "{message}"
+        );
+        let mut twice = with(header::CONTENT_TYPE, "application/json");
+        twice.append(header::CONTENT_TYPE, "text/csv".parse().unwrap());
+        let message = format(&twice).unwrap_err().to_string();
+        assert!(
+            message.contains("`application/json, text/csv`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_head_has_one_host_and_no_transfer_encoding_but_chunked() {
+        let check = |version, headers: &[(&str, &str)]| {
+            let request = headers.iter().fold(
+                Request::post("/v1/events").version(version),
+                |request, (name, value)| request.header(*name, *value),
+            );
+            check_head(&request.body(()).unwrap())
+        };
+        let host = ("host", "ingest");
+        assert!(check(Version::HTTP_11, &[host]).is_ok());
+        assert!(check(Version::HTTP_10, &[]).is_ok());
+        for (version, headers, hosts) in [
+            (Version::HTTP_11, &[][..], 0),
+            (Version::HTTP_11, &[host, host], 2),
+            (Version::HTTP_10, &[host, host], 2),
+        ] {
+            let refused = check(version, headers);
+            assert!(
+                matches!(refused, Err(Refusal::WrongHost(found)) if found == hosts),
+                "{refused:?}"
+            );
+        }
+        assert!(check(Version::HTTP_11, &[host, ("transfer-encoding", "Chunked")]).is_ok());
+        for other in ["gzip, chunked", "identity", "chunked, chunked"] {
+            let refused = check(Version::HTTP_11, &[host, ("transfer-encoding", other)]);
+            assert!(
+                matches!(refused, Err(Refusal::UnsupportedTransfer(_))),
+                "{other}: {refused:?}"
             );
         }
     }

@@ -10,6 +10,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::{Uri, header, request};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use service::supervise;
+use tracing::error;
 
 use crate::app::App;
 use crate::http::answer::{Accepted, RejectedList};
@@ -35,11 +37,13 @@ const INLINE_BYTES: usize = 16 * 1024;
         (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is not understood.", body = ErrorBody),
         (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
-        (status = 413, description = "The body or a single event is too large.", body = ErrorBody),
+        (status = 413, description = "The body or a single event is too large, or the body has too many events.", body = ErrorBody),
         (status = 415, description = "Another content type or encoding.", body = ErrorBody),
         (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
-        (status = 429, description = "Too much waits for the queue: come back after `Retry-After`.", body = ErrorBody),
-        (status = 503, description = "The queue did not confirm: the same events again are safe.", body = ErrorBody),
+        (status = 429, description = "Too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
+        (status = 500, description = "The queue refuses events, until its operator has mended it; or a fault.", body = ErrorBody),
+        (status = 501, description = "Another transfer encoding than `chunked`.", body = ErrorBody),
+        (status = 503, description = "The queue did not confirm, or there are too many connections: the same events again are safe.", body = ErrorBody),
     ),
     security(("api_key" = [])),
 )]
@@ -66,11 +70,13 @@ pub(crate) async fn post_events(
         (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
         (status = 404, description = "No such kind; the message names the declared ones.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
-        (status = 413, description = "The body or a single event is too large.", body = ErrorBody),
+        (status = 413, description = "The body or a single event is too large, or the body has too many events.", body = ErrorBody),
         (status = 415, description = "Another content type or encoding.", body = ErrorBody),
         (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
-        (status = 429, description = "Too much waits for the queue: come back after `Retry-After`.", body = ErrorBody),
-        (status = 503, description = "The queue did not confirm: the same events again are safe.", body = ErrorBody),
+        (status = 429, description = "Too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
+        (status = 500, description = "The queue refuses events, until its operator has mended it; or a fault.", body = ErrorBody),
+        (status = 501, description = "Another transfer encoding than `chunked`.", body = ErrorBody),
+        (status = 503, description = "The queue did not confirm, or there are too many connections: the same events again are safe.", body = ErrorBody),
     ),
     security(("api_key" = [])),
 )]
@@ -121,7 +127,7 @@ pub(crate) async fn respond<B: EventsBody>(
         Ok(answer) => return answer,
         Err(refusal) => refusal,
     };
-    metrics::counter!("headwater_ingest_refusals_total", "code" => refusal.code()).increment(1);
+    refusal.count();
     if matches!(refusal, Refusal::Overloaded) {
         seat.overloaded();
     }
@@ -212,6 +218,7 @@ fn read_events(
         kinds: &app.kinds,
         expected: head.kind.as_deref().and_then(|name| app.kind(name)),
         format: head.format,
+        max_events: app.max_body_events,
         now,
     };
     let intake = Intake::new(app.budget.buffer(), RejectedList::within(&app.lists));
@@ -228,9 +235,15 @@ async fn off_the_runtime<T: Send + 'static>(
         .acquire()
         .await
         .map_err(|_| Refusal::Interrupted)?;
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Refusal::Interrupted)?
+    tokio::task::spawn_blocking(work).await.map_err(|ended| {
+        if ended.is_panic() {
+            let reason = supervise::joined::<()>("reading a body", Err(ended));
+            error!(event = "request_broken", ?reason, "a body was not read");
+            Refusal::Fault
+        } else {
+            Refusal::Interrupted
+        }
+    })?
 }
 
 /// Whether the query asks to take all events or none.

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{Method, Request, Uri};
+use axum::http::{HeaderValue, Method, Request, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -17,7 +17,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::http::body;
 use crate::http::events::{Route, respond};
+use crate::http::refusal::Refusal;
 use crate::http::router::router;
 use crate::http::seats::Seat;
 
@@ -36,12 +38,26 @@ impl FastPath {
     /// Answers a request, and times and counts it.
     pub(crate) async fn answer(&self, seat: &Arc<Seat>, request: Request<Incoming>) -> Response {
         let started = Instant::now();
-        let response = match events_route(request.method(), request.uri()) {
-            Some(route) => respond(&self.app, route, seat, request).await,
-            None => Box::pin(self.routed(seat.clone(), request)).await,
+        let response = match (
+            body::check_head(&request),
+            events_route(request.method(), request.uri()),
+        ) {
+            (Err(refusal), _) => Box::pin(self.refused(refusal, request)).await,
+            (Ok(()), Some(route)) => respond(&self.app, route, seat, request).await,
+            (Ok(()), None) => Box::pin(self.routed(seat.clone(), request)).await,
         };
         let status = response.status().as_u16();
         self.app.counts.request(status, started.elapsed());
+        response
+    }
+
+    /// Answers a request whose head is against HTTP: what follows on the connection cannot be trusted.
+    async fn refused(&self, refusal: Refusal, request: Request<Incoming>) -> Response {
+        refusal.count();
+        body::drain(&mut request.into_body(), self.app.max_body_bytes).await;
+        let mut response = refusal.into_response();
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
         response
     }
 

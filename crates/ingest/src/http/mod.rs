@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod connection;
+pub(crate) mod door;
 pub(crate) mod events;
 pub(crate) mod fast_path;
 pub(crate) mod openapi;

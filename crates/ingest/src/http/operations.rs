@@ -1,17 +1,17 @@
-//! Routes for those who run the service: health, probes, metrics, and the list of routes.
+//! Routes for those who run the service: health, and the list of routes on the clients' port; probes, metrics and
+//! health on the admin port.
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::probe;
-use crate::http::refusal::Refusal;
 
 /// What `/health` says.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,70 +24,52 @@ pub(crate) struct Health {
     queue_size: Option<u64>,
     /// Events of this process that wait for SQS.
     pending_events: usize,
-    /// Why the service is unhealthy; absent when it is healthy.
+    /// Why the service is unhealthy, as a code: `queue_unreachable`, `queue_unconfirmed`, `queue_refused` or
+    /// `stopping`; absent when it is healthy. The log has SQS's own words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    #[schema(example = "queue_unreachable")]
+    reason: Option<&'static str>,
 }
 
 /// Says how the service and its queue are.
 #[utoipa::path(get, path = "/health", tag = "operations", responses(
-    (status = 200, description = "SQS answers.", body = Health),
-    (status = 503, description = "SQS cannot be asked.", body = Health),
+    (status = 200, description = "SQS answers, and took what it was sent last.", body = Health),
+    (status = 503, description = "SQS cannot be asked or did not take what it was sent last, or the service is stopping.", body = Health),
 ))]
 pub(crate) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
     let depth = app.probe.depth(probe::FRESH).await;
-    let (status, word) = if depth.is_ok() {
+    let reason = app.ready.reason().or(depth.err());
+    let (status, word) = if reason.is_none() {
         (StatusCode::OK, "healthy")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "unhealthy")
     };
     let health = Health {
         status: word,
-        queue_size: depth.as_ref().ok().map(|depth| depth.visible),
+        queue_size: depth.ok().map(|depth| depth.visible),
         pending_events: app.group_commit.pending_events(),
-        reason: depth.err(),
+        reason,
     };
     (status, Json(health))
 }
 
-/// Says that the process runs.
-#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "It runs.", body = String)))]
-pub(crate) async fn livez() -> &'static str {
-    "alive\n"
-}
-
-/// Says whether events should be sent here.
-#[utoipa::path(get, path = "/readyz", tag = "operations", responses(
-    (status = 200, description = "It takes events.", body = String),
-    (status = 503, description = "It is stopping, or SQS cannot be reached.", body = String),
-))]
-pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
-    let ready = if app.ready.get() {
-        app.probe.depth(probe::RECENT).await.map(|_| ())
-    } else {
-        Err("stopping".to_owned())
+/// The routes of the admin port.
+pub(crate) fn admin_routes(app: Arc<App>) -> Router {
+    let update = {
+        let app = app.clone();
+        move || app.publish()
     };
-    match ready {
-        Ok(()) => (StatusCode::OK, "ready\n".into()),
-        Err(reason) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready: {reason}\n"),
-        ),
-    }
-}
-
-/// Gives the metrics as Prometheus text.
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
-    (status = 200, description = "Prometheus text.", body = String, content_type = "text/plain"),
-))]
-pub(crate) async fn metrics_text(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
-    app.publish();
-    let text = app.prometheus.render();
-    // Counted until it is sent, as every long answer is.
-    let mut held = app.lists.buffer();
-    held.append(text.as_bytes())?;
-    let headers = [(header::CONTENT_TYPE, service::metrics::CONTENT_TYPE)];
-    Ok((headers, held.into_bytes()).into_response())
+    let not_ready = {
+        let app = app.clone();
+        move || {
+            let app = app.clone();
+            async move { app.not_ready(probe::RECENT).await }
+        }
+    };
+    let health = Router::new()
+        .route("/health", get(health))
+        .with_state(app.clone());
+    service::metrics::routes(app.prometheus.clone(), update, not_ready).merge(health)
 }
 
 /// Names the routes.
@@ -96,7 +78,5 @@ pub(crate) async fn index() -> &'static str {
      POST /v1/events          events of any kind: one JSON object, an array, or NDJSON\n\
      POST /v1/events/{kind}   events of one kind\n\
      GET  /health             how the service and its queue are\n\
-     GET  /livez, /readyz     probes\n\
-     GET  /metrics            Prometheus text\n\
      GET  /openapi.json       the API in full\n"
 }

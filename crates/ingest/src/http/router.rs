@@ -19,9 +19,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .routes(routes!(events::post_events))
         .routes(routes!(events::post_events_of_kind))
         .routes(routes!(operations::health))
-        .routes(routes!(operations::livez))
-        .routes(routes!(operations::readyz))
-        .routes(routes!(operations::metrics_text))
         .split_for_parts();
     let document = Bytes::from(openapi::document(&declared, &app.kinds).to_string());
     router

@@ -1,9 +1,10 @@
 //! The seats of connections, and which connection gives its seat to a new one (ADR 0016).
 //!
-//! A connection waits for a request, receives one, or works on it. When every seat is taken, the connection that has
-//! waited longest gives way, else the one whose body has been arriving longest; when the byte budget is exhausted,
-//! only the latter. Neither is asked before [`SHORT_WAIT`] or [`SLOW_BODY`] is over; a connection at work is never
-//! asked.
+//! A connection waits for its first request or for another one, receives one, or works on it. When every seat is taken,
+//! the connection that has waited longest for its first request gives way, else the one that has waited longest for
+//! another, else the one whose body has been arriving longest; when the byte budget is exhausted, only the last. None
+//! is asked before [`NO_REQUEST`], [`IDLE`] or [`SLOW_BODY`] is over; a connection at work is never asked. Where none
+//! gives way, whoever comes is answered `503`: nobody waits for a seat.
 //!
 //! Activity changes several times a request, so it is one atomic store. Choosing who gives way is rare, so it looks at
 //! all seats.
@@ -27,11 +28,16 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often connections past [`HEAD_TIMEOUT`] are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A connection that has waited this long for a request gives way to others. A new connection's request comes right
-/// behind it, and an answer may be followed at once by the next request.
-const SHORT_WAIT: Duration = Duration::from_millis(250);
+/// A new connection that has waited this long for its first request gives way to others: the request comes right behind
+/// the connection where a client, or a load balancer, has one to send.
+pub(crate) const NO_REQUEST: Duration = Duration::from_millis(250);
 
-/// How long to wait for a free seat before asking another connection to give way.
+/// A connection that has waited this long for another request gives way to others. Not sooner, because a client that
+/// sends just then finds its connection closed, and a load balancer that keeps connections answers `502` in its stead.
+/// Not later, because after an outage of SQS the connections of all whose posts hung are idle, and others want seats.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Longest time for a connection that is asked to give way to do so, before whoever wants its seat is answered `503`.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// All seats. Clones are the same.
@@ -46,6 +52,8 @@ pub(crate) struct Seats {
 #[derive(Debug, Default)]
 struct Taken {
     last: u64,
+    /// Whether every connection is to end, those to come included.
+    ending: bool,
     seats: BTreeMap<u64, Arc<Shared>>,
 }
 
@@ -72,6 +80,9 @@ struct Shared {
 #[repr(u8)]
 enum Activity {
     Working,
+    /// For the first request of the connection.
+    New,
+    /// For another request.
     Waiting,
     Receiving,
 }
@@ -81,10 +92,12 @@ enum Activity {
 #[repr(u8)]
 enum Demand {
     Stay,
-    /// Close once there is no request.
+    /// Close once there is no request, and none has come for a moment.
     End,
-    /// Close, without waiting for the rest of a body.
-    GiveWay,
+    /// Close at once unless there is a request, or an answer that the client has yet to read.
+    Leave,
+    /// Close, without waiting for the rest of a body that is slow.
+    CutBody,
 }
 
 impl Seats {
@@ -96,18 +109,23 @@ impl Seats {
         }
     }
 
-    /// A seat, as soon as one is free; meanwhile connections are asked to give way.
-    pub(crate) async fn seat(&self) -> Seat {
-        let permit = loop {
-            if self.free.available_permits() == 0 {
-                self.one_gives_way();
-            }
-            let free = timeout(PATIENCE, self.free.clone().acquire_owned());
-            // The semaphore never closes.
-            if let Ok(Ok(permit)) = free.await {
-                break permit;
-            }
-        };
+    /// A seat, if one is free.
+    pub(crate) fn free_seat(&self) -> Option<Seat> {
+        let permit = self.free.clone().try_acquire_owned().ok()?;
+        Some(self.seat(permit))
+    }
+
+    /// The seat of a connection that gives way, if one does.
+    pub(crate) async fn given_up_seat(&self) -> Option<Seat> {
+        if !self.one_gives_way() {
+            return None;
+        }
+        let permit = timeout(PATIENCE, self.free.clone().acquire_owned()).await;
+        // The semaphore never closes.
+        Some(self.seat(permit.ok()?.ok()?))
+    }
+
+    fn seat(&self, permit: OwnedSemaphorePermit) -> Seat {
         let shared = Arc::new(Shared {
             activity: AtomicU64::new(0),
             demand: AtomicU8::new(Demand::Stay as u8),
@@ -118,6 +136,9 @@ impl Seats {
             taken.last += 1;
             let number = taken.last;
             taken.seats.insert(number, shared.clone());
+            if taken.ending {
+                shared.ask(Demand::End);
+            }
             number
         };
         let seat = Seat {
@@ -126,27 +147,27 @@ impl Seats {
             shared,
             _permit: permit,
         };
-        seat.waits();
+        seat.set(Activity::New);
         seat
     }
 
-    /// Asks one connection to give way, unless all are at work or quick enough.
-    pub(crate) fn one_gives_way(&self) {
-        if !self.longest_gives_way(Activity::Waiting, SHORT_WAIT) {
-            self.longest_gives_way(Activity::Receiving, SLOW_BODY);
-        }
+    /// Asks one connection to give way, unless all are at work or quick enough; whether one was asked.
+    pub(crate) fn one_gives_way(&self) -> bool {
+        self.longest_gives_way(Activity::New, NO_REQUEST)
+            || self.longest_gives_way(Activity::Waiting, IDLE)
+            || self.longest_gives_way(Activity::Receiving, SLOW_BODY)
     }
 
-    /// Asks every connection whose body is arriving to give way.
-    pub(crate) fn all_bodies_give_way(&self) {
-        for (_, seat) in self.taken().at(Activity::Receiving) {
-            seat.ask(Demand::GiveWay);
-        }
+    /// Asks every connection whose body has been arriving for [`SLOW_BODY`] to give way.
+    pub(crate) fn slow_bodies_give_way(&self) {
+        while self.longest_gives_way(Activity::Receiving, SLOW_BODY) {}
     }
 
-    /// Asks every connection to end once it has no request.
+    /// Asks every connection to end once it has no request, also those that take a seat later.
     pub(crate) fn end_all(&self) {
-        for seat in self.taken().seats.values() {
+        let mut taken = self.taken();
+        taken.ending = true;
+        for seat in taken.seats.values() {
             seat.ask(Demand::End);
         }
     }
@@ -158,9 +179,9 @@ impl Seats {
             sleep(LOOK_EVERY).await;
             if let Some(latest) = self.micros_ago(HEAD_TIMEOUT) {
                 let taken = self.taken();
-                let waiting = taken.at(Activity::Waiting);
-                for (_, idle) in waiting.filter(|(since, _)| *since <= latest) {
-                    idle.ask(Demand::GiveWay);
+                let (new, waiting) = (taken.at(Activity::New), taken.at(Activity::Waiting));
+                for (_, idle) in new.chain(waiting).filter(|(since, _)| *since <= latest) {
+                    idle.ask(Demand::Leave);
                 }
             }
         }
@@ -169,14 +190,18 @@ impl Seats {
     /// Asks the connection that has been at `activity` the longest, if that is at least `long_enough`; whether there
     /// was one.
     fn longest_gives_way(&self, activity: Activity, long_enough: Duration) -> bool {
+        let demand = match activity {
+            Activity::Receiving => Demand::CutBody,
+            _ => Demand::Leave,
+        };
         let taken = self.taken();
         let unasked = taken
             .at(activity)
-            .filter(|(_, seat)| !seat.is_asked(Demand::GiveWay));
+            .filter(|(_, seat)| !seat.is_asked(demand));
         let longest = unasked.min_by_key(|(since, _)| *since);
         let latest = self.micros_ago(long_enough);
         let longest = longest.filter(|(since, _)| latest.is_some_and(|latest| *since <= latest));
-        longest.map(|(_, seat)| seat.ask(Demand::GiveWay)).is_some()
+        longest.map(|(_, seat)| seat.ask(demand)).is_some()
     }
 
     fn micros(&self) -> u64 {
@@ -226,7 +251,7 @@ impl Shared {
 }
 
 impl Seat {
-    /// The connection waits for a request.
+    /// The connection has answered a request, and waits for another.
     pub(crate) fn waits(&self) {
         self.set(Activity::Waiting);
     }
@@ -246,9 +271,15 @@ impl Seat {
         self.seats.longest_gives_way(Activity::Receiving, SLOW_BODY);
     }
 
+    /// Whether the connection has no request.
     pub(crate) fn is_waiting(&self) -> bool {
-        let now = self.shared.activity.load(Ordering::Relaxed);
-        now % 4 == Activity::Waiting as u64
+        let now = self.shared.activity.load(Ordering::Relaxed) % 4;
+        now == Activity::New as u64 || now == Activity::Waiting as u64
+    }
+
+    /// Whether the connection is to close as soon as it has no request.
+    pub(crate) fn must_leave(&self) -> bool {
+        self.shared.is_asked(Demand::Leave)
     }
 
     /// Ready once the connection is to end. Only its own task may ask.
@@ -259,7 +290,17 @@ impl Seat {
     /// Returns once the connection is to stop waiting for a body, with the least time that bodies are given. Only the
     /// connection's own task may ask.
     pub(crate) async fn called_off(&self) -> Duration {
-        std::future::poll_fn(|context| self.shared.poll_asked(Demand::GiveWay, context)).await;
+        std::future::poll_fn(|context| {
+            let asked = self.shared.poll_asked(Demand::CutBody, context);
+            // A body that has only begun is not meant: the one before it had ended just as it was asked for.
+            let since = self.shared.activity.load(Ordering::Relaxed) / 4;
+            let is_slow = self
+                .seats
+                .micros_ago(SLOW_BODY)
+                .is_some_and(|latest| since <= latest);
+            if is_slow { asked } else { Poll::Pending }
+        })
+        .await;
         SLOW_BODY
     }
 
@@ -276,98 +317,4 @@ impl Drop for Seat {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::{advance, timeout};
-
-    use super::*;
-
-    async fn is_asked(seat: &Seat) -> bool {
-        timeout(Duration::ZERO, seat.called_off()).await.is_ok()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_connection_that_has_waited_longest_gives_its_seat_to_the_next() {
-        let seats = Seats::new(3);
-        let (first, second, third) = (seats.seat().await, seats.seat().await, seats.seat().await);
-        // The first has had a request since: it has waited for less time than the others.
-        advance(Duration::from_millis(1)).await;
-        first.receives();
-        first.waits();
-        let next = tokio::spawn({
-            let seats = seats.clone();
-            async move { seats.seat().await }
-        });
-        second.called_off().await;
-        assert!(!is_asked(&first).await && !is_asked(&third).await);
-        drop(second);
-        next.await.unwrap();
-        assert!(!is_asked(&first).await && !is_asked(&third).await);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_gives_way_after_five_seconds_and_work_never() {
-        let seats = Seats::new(2);
-        let (slow, at_work) = (seats.seat().await, seats.seat().await);
-        slow.receives();
-        at_work.receives();
-        at_work.works();
-        let started = Instant::now();
-        let next = tokio::spawn({
-            let seats = seats.clone();
-            async move { seats.seat().await }
-        });
-        assert_eq!(slow.called_off().await, SLOW_BODY);
-        assert!(started.elapsed() >= SLOW_BODY);
-        drop(slow);
-        let next = next.await.unwrap();
-        assert!(!is_asked(&at_work).await);
-        // A connection that has left is not asked.
-        drop(at_work);
-        next.receives();
-        advance(SLOW_BODY).await;
-        next.overloaded();
-        assert!(is_asked(&next).await);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_connections_that_receive_are_asked_when_all_bodies_give_way() {
-        let seats = Seats::new(3);
-        let (receiving, waiting, working) =
-            (seats.seat().await, seats.seat().await, seats.seat().await);
-        receiving.receives();
-        working.works();
-        seats.all_bodies_give_way();
-        assert!(is_asked(&receiving).await);
-        assert!(!is_asked(&waiting).await && !is_asked(&working).await);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_ended_after_the_head_timeout() {
-        let seats = Seats::new(3);
-        let (idle, busy) = (seats.seat().await, seats.seat().await);
-        busy.receives();
-        let later = tokio::spawn({
-            let seats = seats.clone();
-            async move { seats.end_idle().await }
-        });
-        sleep(HEAD_TIMEOUT - LOOK_EVERY).await;
-        assert!(!is_asked(&idle).await);
-        let back = seats.seat().await;
-        sleep(2 * LOOK_EVERY).await;
-        assert!(is_asked(&idle).await);
-        assert!(!is_asked(&busy).await && !is_asked(&back).await);
-        later.abort();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_asked_to_end_is_not_asked_to_drop_its_body() {
-        let seats = Seats::new(1);
-        let seat = seats.seat().await;
-        seat.receives();
-        let ends = || timeout(Duration::ZERO, std::future::poll_fn(|cx| seat.poll_end(cx)));
-        assert!(ends().await.is_err());
-        seats.end_all();
-        assert!(ends().await.is_ok());
-        assert!(!is_asked(&seat).await);
-    }
-}
+mod tests;

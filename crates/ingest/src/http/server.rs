@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use bytes::Bytes;
+use service::supervise;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -11,7 +14,8 @@ use tracing::{error, info, warn};
 use crate::app::App;
 use crate::config::Config;
 use crate::http::accept::Accept;
-use crate::http::connection::Connection;
+use crate::http::connection::{Connection, LAST_WORDS};
+use crate::http::door::{DOOR_PLACES, at_the_door};
 use crate::http::fast_path::FastPath;
 use crate::http::seats::{SLOW_BODY, Seats};
 
@@ -22,17 +26,25 @@ const SHORT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves the connections that `source` gives until `stop`; then finishes what is in flight, for at most
 /// `SHUTDOWN_GRACE`. This is the one way in: the process, the tests and the simulation all come by it. Dropping the
 /// future closes every connection at once.
+///
+/// # Errors
+///
+/// If the task that groups and sends events breaks: no request could be answered any more.
 pub async fn serve(
     config: &Config,
     app: Arc<App>,
     mut source: impl Accept,
     stop: &CancellationToken,
-) {
+) -> anyhow::Result<()> {
     let seats = Seats::new(config.max_connections as usize);
     let mut connections = JoinSet::new();
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
+        reason = app.group_commit.broken() => {
+            app.ready.set(false);
+            return Err(reason);
+        }
         () = accept_all(&mut source, &seats, &app, &mut connections) => {}
         () = seats.end_idle() => {}
     }
@@ -47,16 +59,17 @@ pub async fn serve(
     );
     seats.end_all();
     let deadline = started + config.shutdown_grace;
-    let prompt = deadline.min(started + SLOW_BODY);
+    let prompt = deadline.min(started + LAST_WORDS + SLOW_BODY);
     if timeout_at(prompt, all_end(&mut connections)).await.is_err() {
-        seats.all_bodies_give_way();
+        seats.slow_bodies_give_way();
     }
     let drained = timeout_at(deadline, all_end(&mut connections)).await;
     // Lines that wait in a group are sent whether or not their clients are still there.
     let last = deadline.max(Instant::now() + SHORT_PAUSE);
     let sent = timeout_at(last, app.group_commit.close()).await;
+    let is_sent = sent.map_or(Ok(false), |closed| closed.map(|()| true))?;
     let pending_events = app.group_commit.pending_events();
-    if drained.is_ok() && sent.is_ok() {
+    if drained.is_ok() && is_sent {
         info!(event = "stopped", "all requests in flight were answered");
     } else {
         error!(
@@ -66,6 +79,7 @@ pub async fn serve(
             humantime::format_duration(config.shutdown_grace)
         );
     }
+    Ok(())
 }
 
 /// Accepts and serves connections, for ever.
@@ -76,9 +90,11 @@ async fn accept_all(
     connections: &mut JoinSet<()>,
 ) {
     let fast_path = Arc::new(FastPath::new(app.clone()));
+    let door = Arc::new(Semaphore::new(DOOR_PLACES));
     loop {
+        // Boxed, so that both ways below serve the same type.
         let stream = match source.accept().await {
-            Ok(stream) => stream,
+            Ok(stream) => Box::pin(stream),
             Err(error) => {
                 warn!(
                     event = "accept_failed",
@@ -90,15 +106,29 @@ async fn accept_all(
                 continue;
             }
         };
-        let connection = Connection {
-            seat: Arc::new(seats.seat().await),
-            fast_path: fast_path.clone(),
-        };
-        while connections.try_join_next().is_some() {}
-        connections.spawn(connection.serve(stream));
+        while let Some(ended) = connections.try_join_next() {
+            tell_panic(ended);
+        }
+        let fast_path = fast_path.clone();
+        if let Some(seat) = seats.free_seat() {
+            let seat = Arc::new(seat);
+            connections.spawn(Connection { seat, fast_path }.serve(stream, Bytes::new()));
+        } else if let Ok(place) = door.clone().acquire_owned().await {
+            // The semaphore never closes.
+            connections.spawn(at_the_door(stream, place, seats.clone(), fast_path));
+        }
     }
 }
 
 async fn all_end(connections: &mut JoinSet<()>) {
-    while connections.join_next().await.is_some() {}
+    while let Some(ended) = connections.join_next().await {
+        tell_panic(ended);
+    }
+}
+
+/// A panic ends its own connection only: otherwise one request could end those beside it.
+fn tell_panic(ended: Result<(), JoinError>) {
+    if let Err(reason) = supervise::joined("connection", ended) {
+        error!(event = "request_broken", %reason, "a connection was closed without an answer");
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
+use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::http::body::Encoding;
 use crate::http::refusal::Refusal;
@@ -12,6 +13,13 @@ use crate::memory::budget::Buffer;
 /// ask for far more memory than it has data.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
+/// Most gzip members or zstd frames of a body: an empty one has 20 bytes, and costs as much as one with data. Programs
+/// that compress in parallel write one for each 64 KiB or more.
+const MAX_MEMBERS: usize = 1_000;
+
+/// Bytes that are unfolded at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// The body as it was before compression, put into the empty buffer `unfolded`. More than `limit` bytes are refused.
 pub(crate) fn unfold(
     encoding: Encoding,
@@ -19,36 +27,65 @@ pub(crate) fn unfold(
     limit: usize,
     mut unfolded: Buffer,
 ) -> Result<Buffer, Refusal> {
-    let (encoding, decoder): (_, io::Result<Box<dyn Read + '_>>) = match encoding {
+    let name = match encoding {
         Encoding::Identity => return Ok(body),
-        Encoding::Gzip => ("gzip", Ok(Box::new(MultiGzDecoder::new(&body[..])))),
-        Encoding::Zstd => ("zstd", zstd_decoder(&body)),
+        Encoding::Gzip => "gzip",
+        Encoding::Zstd => "zstd",
     };
-    let not_encoded = |error: io::Error| Refusal::NotEncoded {
-        encoding,
-        reason: error.to_string(),
-    };
-    let mut decoder = decoder.map_err(not_encoded)?;
-    let mut piece = vec![0; 64 * 1024];
-    loop {
-        match decoder.read(&mut piece) {
-            Ok(0) => break,
-            Ok(count) if unfolded.len() + count > limit => {
-                return Err(Refusal::UnfoldsTooLarge { limit });
+    let (mut rest, mut members) = (&body[..], 0);
+    let mut piece = vec![0; PIECE_BYTES];
+    while !rest.is_empty() || members == 0 {
+        members += 1;
+        if members > MAX_MEMBERS {
+            return Err(Refusal::EncodedPastBound {
+                encoding: name,
+                reason: format!(
+                    "it has more than {MAX_MEMBERS} parts, each with a head of its own; compress the body as one"
+                ),
+            });
+        }
+        let mut member = member(encoding, &mut rest).map_err(|error| not_unfolded(name, &error))?;
+        loop {
+            match member.read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) if unfolded.len() + count > limit => {
+                    return Err(Refusal::UnfoldsTooLarge { limit });
+                }
+                Ok(count) => unfolded.append(&piece[..count])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(not_unfolded(name, &error)),
             }
-            Ok(count) => unfolded.append(&piece[..count])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(not_encoded(error)),
         }
     }
     unfolded.shrink_to_fit();
     Ok(unfolded)
 }
 
-fn zstd_decoder(body: &[u8]) -> io::Result<Box<dyn Read + '_>> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)?;
+/// A decoder of the first gzip member or zstd frame of `rest`, which it takes from `rest` as it is read.
+fn member<'r>(encoding: Encoding, rest: &'r mut &[u8]) -> io::Result<Box<dyn Read + 'r>> {
+    if encoding == Encoding::Gzip {
+        return Ok(Box::new(GzDecoder::new(rest)));
+    }
+    let mut decoder = ZstdDecoder::with_buffer(rest)?.single_frame();
     decoder.window_log_max(ZSTD_WINDOW_LOG)?;
     Ok(Box::new(decoder))
+}
+
+/// What the decoder's error says of the body.
+fn not_unfolded(encoding: &'static str, error: &io::Error) -> Refusal {
+    let reason = error.to_string();
+    // The one error that a sound frame meets; zstd's words are all that tells it.
+    if reason.contains("requires too much memory") {
+        let window = (1 << ZSTD_WINDOW_LOG) / (1024 * 1024);
+        return Refusal::EncodedPastBound {
+            encoding,
+            reason: format!(
+                "its window is larger than {window} MiB; compress with a smaller one, as levels up to 19 without \
+                 `--long` do"
+            ),
+        };
+    }
+    Refusal::NotEncoded { encoding, reason }
 }
 
 #[cfg(test)]
@@ -127,5 +164,32 @@ mod tests {
                 Err(Refusal::NotEncoded { .. })
             ));
         }
+    }
+
+    #[test]
+    fn a_body_of_many_members_is_refused_though_they_hold_nothing() {
+        let budget = Budget::new(usize::MAX);
+        let frame = zstd::encode_all(&b""[..], 3).unwrap();
+        for (encoding, empty) in [(Encoding::Gzip, gzip(b"")), (Encoding::Zstd, frame)] {
+            let full = empty.repeat(MAX_MEMBERS);
+            assert_eq!(unfold_within(encoding, full, 100, &budget).unwrap(), b"");
+            let over = empty.repeat(MAX_MEMBERS + 1);
+            let refused = unfold_within(encoding, over, 100, &budget).unwrap_err();
+            assert!(refused.to_string().contains("as one"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_window_past_the_bound_is_named() {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.window_log(27).unwrap();
+        encoder.write_all(b"{}").unwrap();
+        let body = encoder.finish().unwrap();
+        let refused = unfold_within(Encoding::Zstd, body, 100, &Budget::new(usize::MAX));
+        let message = refused.unwrap_err().to_string();
+        assert!(
+            message.contains("larger than 8 MiB") && message.contains("--long"),
+            "{message}"
+        );
     }
 }

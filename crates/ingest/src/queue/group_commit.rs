@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use planted::Defect;
+use service::ready::Ready;
+use service::supervise::{self, Supervised};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::counts::Counts;
 use crate::memory::budget::{Budget, Buffer};
 use crate::queue::arrivals::{Arrivals, Arriving};
 use crate::queue::group::Submission;
 use crate::queue::group_task::{self, Rules};
-use crate::queue::pack_sender::{CommitError, Sink};
+use crate::queue::pack_sender::{CommitError, PackSender, Sink};
 
 /// Hands requests to the task that groups and sends them.
 pub(crate) struct GroupCommit {
@@ -23,26 +24,33 @@ pub(crate) struct GroupCommit {
     arrivals: Arc<Arrivals>,
     send_timeout: Duration,
     closing: CancellationToken,
-    task: TaskTracker,
+    task: Supervised,
     /// Counts events rather than bytes, without a bound.
     pending_events: Budget,
 }
 
 impl GroupCommit {
     /// Starts the task; to be called within a runtime.
-    pub(crate) fn spawn<S: Sink>(sink: S, rules: Rules, counts: Arc<Counts>) -> GroupCommit {
+    pub(crate) fn spawn<S: Sink>(
+        sink: S,
+        rules: Rules,
+        counts: Arc<Counts>,
+        ready: Ready,
+    ) -> GroupCommit {
         // Unbounded: every request in it holds a share of the byte budget.
         let (submissions, receiver) = mpsc::unbounded_channel();
         let (arrivals, closing) = (Arc::<Arrivals>::default(), CancellationToken::new());
-        let (task, send_timeout) = (TaskTracker::new(), rules.send_timeout);
-        task.spawn(group_task::run(
+        let send_timeout = rules.send_timeout;
+        let sender = PackSender::new(sink, send_timeout, rules.packing, ready);
+        let groups = group_task::run(
             receiver,
-            sink,
+            sender,
             rules,
             arrivals.clone(),
             closing.clone(),
             counts,
-        ));
+        );
+        let task = supervise::spawn("grouping", groups);
         GroupCommit {
             submissions,
             arrivals,
@@ -99,10 +107,18 @@ impl GroupCommit {
 
     /// Sends what waits without further delay, and returns when that is done. Requests that come
     /// later are refused.
-    pub(crate) async fn close(&self) {
+    ///
+    /// # Errors
+    ///
+    /// If the task broke instead.
+    pub(crate) async fn close(&self) -> anyhow::Result<()> {
         self.closing.cancel();
-        self.task.close();
-        self.task.wait().await;
+        self.task.end().await
+    }
+
+    /// Waits until the task breaks, and gives the reason: without it no request could be answered with success.
+    pub(crate) async fn broken(&self) -> anyhow::Error {
+        self.task.broken().await
     }
 }
 
@@ -110,7 +126,7 @@ impl GroupCommit {
 mod tests {
     use super::*;
     use crate::config::Packing;
-    use crate::queue::pack_sender::testing::Fake;
+    use crate::queue::testing::Fake;
 
     fn group_commit(fake: &Fake, linger_ms: u64) -> Arc<GroupCommit> {
         let rules = Rules {
@@ -119,7 +135,8 @@ mod tests {
             send_timeout: Duration::from_secs(10),
             packing: Packing::Zstd,
         };
-        Arc::new(GroupCommit::spawn(fake.clone(), rules, Arc::default()))
+        let (counts, ready) = (Arc::default(), Ready::default());
+        Arc::new(GroupCommit::spawn(fake.clone(), rules, counts, ready))
     }
 
     async fn commit(group_commit: Arc<GroupCommit>, text: String) -> Result<(), CommitError> {
@@ -209,8 +226,8 @@ mod tests {
         // Each request fills a pack and begins the next: the second pack holds lines of the first two requests.
         fake.fail_message(1);
         assert_eq!(first.await.unwrap(), Ok(()));
-        assert_eq!(one.await.unwrap(), Err(CommitError::Failed));
-        assert_eq!(two.await.unwrap(), Err(CommitError::Failed));
+        assert_eq!(one.await.unwrap(), Err(CommitError::Refused));
+        assert_eq!(two.await.unwrap(), Err(CommitError::Refused));
         assert_eq!(three.await.unwrap(), Ok(()));
         assert!(
             fake.messages().len() > 3,
@@ -261,7 +278,7 @@ mod tests {
             .collect();
         tokio::time::sleep(Duration::from_millis(1)).await;
         let started = Instant::now();
-        group_commit.close().await;
+        group_commit.close().await.unwrap();
         assert!(started.elapsed() < Duration::from_millis(100));
         for request in waiting {
             assert_eq!(request.await.unwrap(), Ok(()));
@@ -271,5 +288,35 @@ mod tests {
             commit(group_commit, "{}\n".into()).await,
             Err(CommitError::Stopping)
         );
+    }
+
+    /// A sink that is broken.
+    struct Panicking;
+
+    impl Sink for Panicking {
+        async fn send(&self, _: &[aws::Outgoing]) -> Vec<Result<(), aws::CallError>> {
+            panic!("no sink")
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_send_that_panics_breaks_the_task_and_its_watchers_have_its_words() {
+        let rules = Rules {
+            linger: Duration::from_millis(10),
+            max_in_flight: 4,
+            send_timeout: Duration::from_secs(10),
+            packing: Packing::Zstd,
+        };
+        let (counts, ready) = (Arc::default(), Ready::default());
+        let group_commit = Arc::new(GroupCommit::spawn(Panicking, rules, counts, ready));
+        let request = commit(group_commit.clone(), "{}\n".into());
+        let (answer, reason) = tokio::join!(request, group_commit.broken());
+        assert_eq!(answer, Err(CommitError::Failed));
+        let reason = reason.to_string();
+        assert!(
+            reason.contains(r#"the task "send" panicked: no sink"#),
+            "{reason}"
+        );
+        assert!(group_commit.close().await.is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use service::supervise;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -25,15 +26,19 @@ pub(crate) struct Rules {
 }
 
 /// Groups and sends what `submissions` gives, until `closing` is cancelled and everything is sent.
+///
+/// # Errors
+///
+/// If a send panics.
 pub(crate) async fn run<S: Sink>(
     mut submissions: UnboundedReceiver<(Submission, Arriving)>,
-    sink: S,
+    sender: PackSender<S>,
     rules: Rules,
     arrivals: Arc<Arrivals>,
     closing: CancellationToken,
     counts: Arc<Counts>,
-) {
-    let sender = Arc::new(PackSender::new(sink, rules.send_timeout, rules.packing));
+) -> anyhow::Result<()> {
+    let sender = Arc::new(sender);
     let mut grouping = Grouping::new(rules.linger, rules.max_in_flight);
     if rules.packing == Packing::None {
         grouping.fill_by_number(aws::MAX_ENTRIES);
@@ -50,7 +55,7 @@ pub(crate) async fn run<S: Sink>(
             Next::Wait(wake) => wake,
         };
         if !open && grouping.is_empty() && sends.is_empty() {
-            return;
+            return Ok(());
         }
         tokio::select! {
             biased;
@@ -59,8 +64,7 @@ pub(crate) async fn run<S: Sink>(
                 grouping.hurry();
             }
             Some(sent) = sends.join_next() => {
-                // A send does not panic; if one did, its requests see their answer dropped.
-                let sent = sent.unwrap_or_default();
+                let sent = supervise::joined("send", sent)?;
                 // Before the clients are answered: a client that comes back is not counted twice.
                 grouping.returned(sent.group.len().max(1), arrivals.count(), Instant::now());
                 if let Some(ratio) = sent.delivery.ratio {

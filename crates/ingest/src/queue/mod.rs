@@ -11,3 +11,6 @@ pub(crate) mod group_commit;
 pub(crate) mod group_task;
 pub(crate) mod grouping;
 pub(crate) mod pack_sender;
+pub(crate) mod plain;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -7,11 +7,13 @@ use std::time::Duration;
 use aws::{CallError, Outgoing, Queue};
 use bytes::Bytes;
 use contract::{Pack, Packer};
+use service::ready::Ready;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
 use crate::config::Packing;
 use crate::memory::pages::PageBuf;
+use crate::queue::plain::one_by_one;
 
 /// More bytes of lines than these are packed off the runtime's own threads: about 1 ms of work.
 const PACK_INLINE_BYTES: usize = 64 * 1024;
@@ -47,13 +49,29 @@ pub(crate) enum CommitError {
     /// No answer within the time allowed.
     #[error("the queue did not confirm within {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
-    /// The send failed.
+    /// The send failed, and may succeed later.
     #[error("the queue did not take the events")]
     Failed,
+    /// SQS refused the send, and will again until its operator has mended what is wrong: nothing was taken.
+    #[error("the queue refused the events")]
+    Refused,
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
 }
+
+/// What gives the answers to sends, for readiness.
+const SENDS: &str = "sqs:SendMessageBatch";
+
+/// The reason of a service that is not ready after a send that SQS did not confirm.
+const UNCONFIRMED: &str = "queue_unconfirmed";
+
+/// The reason of a service that is not ready, where SQS refuses a call: the queue or its key is gone, or a permission.
+pub(crate) const REFUSED: &str = "queue_refused";
+
+/// How long a failed send makes the service not ready, if no other send follows: a service that gets no events because
+/// it is not ready could not find out that SQS is well again.
+const FAILURE_LASTS: Duration = Duration::from_secs(30);
 
 /// The number of events of a pack, and whether SQS has the pack.
 type PackResult = (usize, Result<(), CommitError>);
@@ -102,14 +120,22 @@ pub(crate) struct PackSender<S> {
     /// Packers that no send uses now. Each has learnt how well the events compress.
     packers: Arc<Mutex<Vec<Packer>>>,
     packing: Packing,
+    /// Told how each send ended.
+    ready: Ready,
 }
 
 /// The packs of one call, and how many bytes of lines they hold.
 type Packed = (Vec<Pack>, usize);
 
 impl<S: Sink> PackSender<S> {
-    pub(crate) fn new(sink: S, send_timeout: Duration, packing: Packing) -> PackSender<S> {
+    pub(crate) fn new(
+        sink: S,
+        send_timeout: Duration,
+        packing: Packing,
+        ready: Ready,
+    ) -> PackSender<S> {
         PackSender {
+            ready,
             sink,
             send_timeout,
             packers: Arc::default(),
@@ -172,12 +198,24 @@ impl<S: Sink> PackSender<S> {
                 started.elapsed()
             );
             metrics::counter!(SEND_FAILURES).increment(messages.len() as u64);
+            self.ready.failed(SENDS, UNCONFIRMED, FAILURE_LASTS);
             let lost = |events| (events, Err(CommitError::TimedOut(self.send_timeout)));
             return events.into_iter().map(lost).collect();
         };
         let failed = results.iter().filter(|result| result.is_err()).count();
+        if failed < results.len() {
+            self.ready.succeeded(SENDS);
+        }
         if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
             metrics::counter!(SEND_FAILURES).increment(failed as u64);
+            if failed == results.len() {
+                let code = if error.is_transient() {
+                    UNCONFIRMED
+                } else {
+                    REFUSED
+                };
+                self.ready.failed(SENDS, code, FAILURE_LASTS);
+            }
             if error.is_transient() {
                 warn!(event = "send_failed", messages = failed, %error, "the queue did not take {failed} messages");
             } else {
@@ -186,7 +224,7 @@ impl<S: Sink> PackSender<S> {
         }
         let results = results
             .into_iter()
-            .map(|result| result.map_err(|_| CommitError::Failed));
+            .map(|result| result.map_err(commit_error));
         events.into_iter().zip(results).collect()
     }
 
@@ -202,6 +240,14 @@ impl<S: Sink> PackSender<S> {
     }
 }
 
+fn commit_error(error: CallError) -> CommitError {
+    if error.is_transient() {
+        CommitError::Failed
+    } else {
+        CommitError::Refused
+    }
+}
+
 /// Packs lines from the first on, as many as one batch call takes.
 fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
     let packer = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -211,24 +257,6 @@ fn pack(idle: &Mutex<Vec<Packer>>, lines: &[u8]) -> std::io::Result<Packed> {
     idle.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(packer);
-    Ok((packs, bytes))
-}
-
-/// Takes lines from the first on, as many as one batch call takes, each as a message of its own. An event has at most
-/// [`contract::MAX_EVENT_BYTES`], so ten are far within the bytes of a call.
-fn one_by_one(lines: &[u8]) -> std::io::Result<Packed> {
-    let (mut packs, mut bytes) = (Vec::new(), 0);
-    for line in lines.split_inclusive(|byte| *byte == b'\n') {
-        if packs.len() == aws::MAX_ENTRIES {
-            break;
-        }
-        bytes += line.len();
-        let line = std::str::from_utf8(line).map_err(std::io::Error::other)?;
-        packs.push(Pack {
-            body: line.trim_end_matches('\n').to_owned(),
-            events: 1,
-        });
-    }
     Ok((packs, bytes))
 }
 
@@ -246,92 +274,9 @@ fn message(pack: Pack, packing: Packing) -> Outgoing {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    //! A sink that remembers.
-
-    use contract::{Envelope, Unpacker};
-
-    use super::*;
-
-    /// Remembers what it was sent, and fails what it is told to.
-    #[derive(Clone, Default)]
-    pub(crate) struct Fake(Arc<Inner>);
-
-    #[derive(Default)]
-    struct Inner {
-        takes: Duration,
-        calls: Mutex<Vec<Vec<Outgoing>>>,
-        failing: Mutex<Option<usize>>,
-    }
-
-    impl Fake {
-        /// A sink whose every send takes `takes`.
-        pub(crate) fn taking(takes: Duration) -> Fake {
-            Fake(Arc::new(Inner {
-                takes,
-                ..Inner::default()
-            }))
-        }
-
-        /// From the next send on, message number `at` of each call fails.
-        pub(crate) fn fail_message(&self, at: usize) {
-            *self.0.failing.lock().unwrap() = Some(at);
-        }
-
-        /// Messages of all sends.
-        pub(crate) fn messages(&self) -> Vec<Outgoing> {
-            self.0.calls.lock().unwrap().concat()
-        }
-
-        pub(crate) fn calls(&self) -> usize {
-            self.0.calls.lock().unwrap().len()
-        }
-
-        /// Lines of all messages.
-        pub(crate) fn lines(&self) -> usize {
-            let text = |message: &Outgoing| {
-                let envelope = Envelope::read(&message.body, &message.attributes);
-                let text = envelope.text(&mut Unpacker::default()).unwrap();
-                text.into_owned()
-            };
-            let messages = self.messages();
-            messages
-                .iter()
-                .map(|message| text(message).lines().count())
-                .sum()
-        }
-    }
-
-    /// How many messages each send had.
-    pub(crate) fn sends(fake: &Fake) -> Vec<usize> {
-        fake.0.calls.lock().unwrap().iter().map(Vec::len).collect()
-    }
-
-    impl Sink for Fake {
-        async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), CallError>> {
-            let failing = *self.0.failing.lock().unwrap();
-            self.0.calls.lock().unwrap().push(messages.to_vec());
-            tokio::time::sleep(self.0.takes).await;
-            let refused = || CallError::NotFound {
-                operation: "sqs:SendMessageBatch",
-                reason: "told to fail".into(),
-            };
-            (0..messages.len())
-                .map(|at| {
-                    if failing == Some(at) {
-                        Err(refused())
-                    } else {
-                        Ok(())
-                    }
-                })
-                .collect()
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::testing;
 
     #[test]
     fn a_request_fails_with_any_pack_that_holds_its_events_and_with_no_other() {
@@ -353,9 +298,14 @@ mod tests {
         let fake = testing::Fake::default();
         let mut lines = PageBuf::default();
         lines.append(b"{}\n{}\n", 0).unwrap();
-        PackSender::new(fake.clone(), Duration::from_secs(1), Packing::Zstd)
-            .deliver(lines, Instant::now() + Duration::from_secs(1))
-            .await;
+        PackSender::new(
+            fake.clone(),
+            Duration::from_secs(1),
+            Packing::Zstd,
+            Ready::default(),
+        )
+        .deliver(lines, Instant::now() + Duration::from_secs(1))
+        .await;
         let [message] = &fake.messages()[..] else {
             panic!("{} messages", fake.messages().len());
         };
@@ -375,7 +325,7 @@ mod tests {
         }
         fake.fail_message(4);
         let second = Duration::from_secs(1);
-        let delivery = PackSender::new(fake.clone(), second, Packing::None)
+        let delivery = PackSender::new(fake.clone(), second, Packing::None, Ready::default())
             .deliver(lines, Instant::now() + second)
             .await;
         assert_eq!(testing::sends(&fake), [10, 10, 5]);
@@ -386,5 +336,34 @@ mod tests {
         let messages = fake.messages();
         assert_eq!(messages[11].body, "{\"n\":11}");
         assert!(messages.iter().all(|message| message.attributes.is_empty()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_send_says_whether_the_service_is_ready() {
+        let ready = Ready::default();
+        ready.set(true);
+        let fake = testing::Fake::default();
+        let second = Duration::from_secs(1);
+        let sender = PackSender::new(fake.clone(), second, Packing::None, ready.clone());
+        let send = async |count: usize| {
+            let mut lines = PageBuf::default();
+            lines.append("{}\n".repeat(count).as_bytes(), 0).unwrap();
+            let delivery = sender.deliver(lines, Instant::now() + second).await;
+            delivery.outcome(0, count)
+        };
+        fake.fail_message(0);
+        assert_eq!(send(1).await, Err(CommitError::Refused));
+        assert_eq!(ready.reason(), Some(REFUSED));
+        assert_eq!(send(2).await, Err(CommitError::Refused));
+        assert_eq!(ready.reason(), None, "SQS took one of them");
+        assert!(send(1).await.is_err() && !ready.get());
+        tokio::time::advance(FAILURE_LASTS).await;
+        assert!(ready.get(), "nobody has sent since");
+        let hanging = testing::Fake::taking(Duration::from_secs(3600));
+        let sender = PackSender::new(hanging, second, Packing::None, ready.clone());
+        let mut lines = PageBuf::default();
+        lines.append(b"{}\n", 0).unwrap();
+        sender.deliver(lines, Instant::now() + second).await;
+        assert_eq!(ready.reason(), Some(UNCONFIRMED));
     }
 }

@@ -162,7 +162,7 @@ async fn a_broken_event_is_refused_by_code_and_field_and_its_neighbours_are_take
         assert_eq!(answer.rejected(), expected, "{what}: {}", answer.text);
     }
     assert_eq!(service.queued().len(), 2 * count);
-    let metrics = service.get("/metrics").await.text;
+    let metrics = service.admin("/metrics").await.text;
     assert!(
         metrics.contains("headwater_ingest_events_rejected_total{code=\"nested_signal\"}"),
         "each is counted"

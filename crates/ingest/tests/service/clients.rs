@@ -10,11 +10,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{KEY, VEHICLE, clients, config, queued, vehicle};
+use crate::harness::{KEY, Service, VEHICLE, clients, config, queued, vehicle};
+
+/// Longer than a new connection may be silent where others want its seat.
+const SILENT: Duration = Duration::from_millis(300);
 
 /// The service on a port of its own.
 struct Server {
     address: SocketAddr,
+    admin: SocketAddr,
     cloud: LocalAws,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
@@ -28,10 +32,19 @@ impl Server {
     async fn over(cloud: LocalAws, flags: &[&str]) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let admin_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin = admin_listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let service = ingest::run(config(flags), clients(&cloud), listener, stop.clone());
+        let service = ingest::run(
+            config(flags),
+            clients(&cloud),
+            listener,
+            Some(admin_listener),
+            stop.clone(),
+        );
         Server {
             address,
+            admin,
             cloud,
             stop,
             task: tokio::spawn(service),
@@ -49,10 +62,31 @@ impl Server {
         stream
     }
 
+    /// What the admin port answers.
+    async fn get_admin(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
     /// What a client on a connection of its own gets.
     async fn post(&self, body: &str) -> String {
         let mut stream = self.begin(&request(body, body.len())).await;
         answer(&mut stream).await
+    }
+
+    /// As [`post`](Server::post), and again after a second for as long as there is no seat.
+    async fn post_patiently(&self, body: &str) -> String {
+        loop {
+            let answer = self.post(body).await;
+            if !is_no_seat(&answer) {
+                return answer;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
     }
 
     async fn stopped(self) {
@@ -100,6 +134,13 @@ fn is_accepted(answer: &str) -> bool {
     answer.starts_with("HTTP/1.1 202 ")
 }
 
+/// Whether the client was turned away because every seat is taken.
+fn is_no_seat(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 503 ")
+        && answer.contains("\r\nretry-after: 1\r\n")
+        && answer.contains(r#"{"error":{"code":"too_many_connections","#)
+}
+
 fn is_overload(answer: &str) -> bool {
     answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: 1\r\n")
 }
@@ -111,12 +152,14 @@ async fn connections_that_wait_give_way_where_there_are_more_than_places() {
     for _ in 0..40 {
         idle.push(server.connect().await);
     }
+    sleep(SILENT).await;
     assert!(is_accepted(&server.post(VEHICLE).await));
-    // All but those that came last are closed, the first ones first.
-    for stream in &mut idle[..36] {
+    // Those that found no seat and send nothing are closed, and of the others the first one, for the post.
+    let mut seated = idle.split_off(1);
+    for stream in idle.iter_mut().chain(seated.split_off(3).iter_mut()) {
         assert!(is_closed(stream).await);
     }
-    let mut last = idle.pop().unwrap();
+    let mut last = seated.pop().unwrap();
     last.write_all(&request(VEHICLE, VEHICLE.len()))
         .await
         .unwrap();
@@ -135,14 +178,20 @@ async fn a_connection_in_use_stays_and_the_one_that_has_waited_the_longest_goes(
         assert!(is_accepted(&answer(&mut used).await), "round {round}");
         assert!(is_accepted(&server.post(VEHICLE).await));
     }
-    let others = [server.connect().await, server.connect().await];
+    sleep(SILENT).await;
+    let others = [
+        server.begin(b"POST /v1/ev").await,
+        server.begin(b"POST /v1/ev").await,
+    ];
     assert!(is_closed(&mut unused).await);
+    used.write_all(&request).await.unwrap();
+    assert!(is_accepted(&answer(&mut used).await));
     drop(others);
     server.stopped().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_clients_than_places_are_served_in_turn() {
+async fn more_clients_than_places_are_told_so_and_served_when_they_come_back() {
     let slow = Faults::seeded(1).slow(
         "SendMessageBatch",
         1.0,
@@ -152,7 +201,7 @@ async fn more_clients_than_places_are_served_in_turn() {
     let server = Server::over(cloud, &["--max-connections=2"]).await;
     let posts = (0..30).map(|n| {
         let server = &server;
-        async move { server.post(&vehicle(n)).await }
+        async move { server.post_patiently(&vehicle(n)).await }
     });
     let answers = futures::future::join_all(posts).await;
     assert!(
@@ -167,6 +216,7 @@ async fn more_clients_than_places_are_served_in_turn() {
 async fn a_head_that_comes_byte_by_byte_keeps_nobody_out() {
     let server = Server::start(&["--max-connections=1"]).await;
     let mut slow = server.begin(b"POST /v1/ev").await;
+    sleep(SILENT).await;
     assert!(is_accepted(&server.post(VEHICLE).await));
     assert!(is_closed(&mut slow).await);
     server.stopped().await;
@@ -177,7 +227,8 @@ async fn a_body_that_dawdles_gives_its_place_up_after_five_seconds_and_is_told()
     let server = Server::start(&["--max-connections=1"]).await;
     let mut slow = server.begin(&request("{", 100)).await;
     let started = Instant::now();
-    assert!(is_accepted(&server.post(VEHICLE).await));
+    assert!(is_no_seat(&server.post(VEHICLE).await));
+    assert!(is_accepted(&server.post_patiently(VEHICLE).await));
     let waited = started.elapsed();
     assert!((5..8).contains(&waited.as_secs()), "{waited:?}");
     let refused = answer(&mut slow).await;
@@ -251,7 +302,124 @@ async fn a_head_too_long_is_431() {
     let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n", "x".repeat(10_000));
     let mut stream = server.begin(head.as_bytes()).await;
     assert!(answer(&mut stream).await.starts_with("HTTP/1.1 431 "));
+    let mut stream = server.begin(b"not HTTP at all\r\n\r\n").await;
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 400 "));
+    assert!(is_closed(&mut stream).await);
+    let metrics = server.get_admin("/metrics").await;
+    for counted in [
+        "headwater_ingest_refusals_total{code=\"head_too_large\"} 1",
+        "headwater_ingest_refusals_total{code=\"invalid_head\"} 1",
+    ] {
+        assert!(metrics.contains(counted), "{metrics}");
+    }
     server.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_posts_that_hang_hold_every_seat_probes_answer_and_others_are_told() {
+    let slow = Duration::from_secs(2)..Duration::from_millis(2_001);
+    let faults = Faults::seeded(1).slow("SendMessageBatch", 1.0, slow);
+    let cloud = LocalAws::builder().faults(faults).build().unwrap();
+    let server = Server::over(cloud, &["--max-connections=20"]).await;
+    let mut held = Vec::new();
+    for n in 0..20 {
+        let body = vehicle(n);
+        held.push(server.begin(&request(&body, body.len())).await);
+    }
+    // Accepted in the order in which they came: once this one is told, all others have their seats.
+    let mut turned_away = server.begin(&request(VEHICLE, VEHICLE.len())).await;
+    let refused = answer(&mut turned_away).await;
+    assert!(is_no_seat(&refused), "{refused}");
+    assert!(is_closed(&mut turned_away).await);
+    assert!(server.get_admin("/livez").await.ends_with("alive\n"));
+    let metrics = server.get_admin("/metrics").await;
+    assert!(
+        metrics.contains("headwater_ingest_refusals_total{code=\"too_many_connections\"}"),
+        "{metrics}"
+    );
+    server.cloud.set_faults(Faults::none());
+    for stream in &mut held {
+        assert!(is_accepted(&answer(stream).await));
+    }
+    // Their clients keep the connections, and others get seats all the same.
+    assert!(is_accepted(&server.post_patiently(VEHICLE).await));
+    drop(held);
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_closes_its_side_behind_a_whole_request_has_its_answer() {
+    let server = Server::start(&[]).await;
+    for n in 0..6 {
+        let body = vehicle(n);
+        let mut stream = server.begin(&request(&body, body.len())).await;
+        stream.shutdown().await.unwrap();
+        let text = answer(&mut stream).await;
+        assert!(is_accepted(&text), "{text}");
+        assert!(is_closed(&mut stream).await);
+    }
+    assert_eq!(queued(&server.cloud).len(), 6);
+    let mut idle = server.connect().await;
+    idle.shutdown().await.unwrap();
+    assert!(is_closed(&mut idle).await, "it has nothing to say");
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_that_http_forbids_are_refused_with_a_body() {
+    let server = Server::start(&[]).await;
+    let head = |version: &str, headers: &str| {
+        let length = VEHICLE.len();
+        format!(
+            "POST /v1/events {version}\r\nx-api-key: {KEY}\r\n{headers}content-length: {length}\r\n\r\n{VEHICLE}"
+        )
+    };
+    let chunked = format!(
+        "POST /v1/events HTTP/1.1\r\nhost: a\r\nx-api-key: {KEY}\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+    );
+    for (text, status, code) in [
+        (head("HTTP/1.1", ""), 400, "invalid_host"),
+        (
+            head("HTTP/1.1", "host: a\r\nhost: b\r\n"),
+            400,
+            "invalid_host",
+        ),
+        (chunked, 501, "unsupported_transfer_encoding"),
+    ] {
+        let mut stream = server.begin(text.as_bytes()).await;
+        let refused = answer(&mut stream).await;
+        assert!(
+            refused.starts_with(&format!("HTTP/1.1 {status} "))
+                && refused.contains(&format!(r#"{{"error":{{"code":"{code}","#)),
+            "{refused}"
+        );
+        assert!(is_closed(&mut stream).await);
+    }
+    let mut old = server.begin(head("HTTP/1.0", "").as_bytes()).await;
+    let text = answer(&mut old).await;
+    assert!(text.starts_with("HTTP/1.0 202 "), "{text}");
+    assert_eq!(queued(&server.cloud).len(), 1);
+    server.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_being_read_is_not_cut_for_a_seat() {
+    let service = Service::with(&["--max-connections=1"]).await;
+    let mut reader = service.connect();
+    let many = request(&"{}\n".repeat(1_000), 3_000);
+    reader.write_all(&many).await.unwrap();
+    sleep(Duration::from_secs(6)).await;
+    let turned_away = service.post_json(VEHICLE).await;
+    assert_eq!(turned_away.error_code(), "too_many_connections");
+    sleep(Duration::from_secs(2)).await;
+    let mut text = String::new();
+    reader.read_to_string(&mut text).await.unwrap();
+    assert!(
+        text.len() > 64 * 1024 && text.ends_with(r#"],"rejected_count":1000}"#),
+        "{} bytes",
+        text.len()
+    );
+    assert_eq!(service.post_json(VEHICLE).await.status, 202);
 }
 
 #[tokio::test(start_paused = true)]

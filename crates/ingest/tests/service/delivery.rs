@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use local_aws::{FaultKind, Faults, LocalAws};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Service, VEHICLE, vehicle};
 
@@ -39,6 +41,35 @@ async fn a_queue_that_is_gone_is_503_and_nothing_is_accepted() {
     service.cloud.set_faults(Faults::none());
     assert_eq!(service.post_json(VEHICLE).await.status, 202);
     assert_eq!(service.queued().len(), 1);
+}
+
+#[tokio::test]
+async fn a_queue_that_refuses_for_good_is_500_and_nobody_is_asked_to_come_back() {
+    let service = Service::start().await;
+    let queue = service.aws.queue("headwater-events").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let never = CancellationToken::new();
+    tokio::spawn(local_aws::serve(service.cloud.clone(), listener, never));
+    let deleted = reqwest::Client::new()
+        .post(endpoint)
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-target", "AmazonSQS.DeleteQueue")
+        .body(format!(r#"{{"QueueUrl":"{}"}}"#, queue.url()));
+    assert_eq!(deleted.send().await.unwrap().status(), 200);
+    let answer = service.post_json(VEHICLE).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.error_code().as_str()),
+        (500, "queue_refused")
+    );
+    assert!(!answer.headers.contains_key("retry-after"));
+    assert!(
+        !answer.text.contains("headwater-events"),
+        "what SQS said is for the log: {}",
+        answer.text
+    );
+    let ready = service.admin("/readyz").await;
+    assert_eq!(ready.text, "not ready: queue_refused\n");
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,7 @@ async fn at_the_stop_signal_what_is_in_flight_is_finished_and_the_port_is_closed
         config(&[]),
         clients(&cloud),
         listener,
+        None,
         stop.clone(),
     ));
     let posts: Vec<_> = (0..16)
@@ -86,7 +87,13 @@ async fn a_request_that_does_not_end_holds_the_stop_up_for_the_grace_period_alon
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let config = config(&["--shutdown-grace=500ms"]);
-    let service = tokio::spawn(ingest::run(config, clients(&cloud), listener, stop.clone()));
+    let service = tokio::spawn(ingest::run(
+        config,
+        clients(&cloud),
+        listener,
+        None,
+        stop.clone(),
+    ));
     let body = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
     let post = reqwest::Client::new()
         .post(format!("http://{address}/v1/events"))
@@ -115,7 +122,13 @@ async fn a_queue_that_hangs_holds_the_stop_up_no_longer_than_its_clients_wait() 
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let config = config(&["--max-in-flight=1"]);
-    let service = tokio::spawn(ingest::run(config, clients(&cloud), listener, stop.clone()));
+    let service = tokio::spawn(ingest::run(
+        config,
+        clients(&cloud),
+        listener,
+        None,
+        stop.clone(),
+    ));
     let posts = (0..10).map(|n| async move {
         // One after the other, so that each waits for a send of its own.
         tokio::time::sleep(Duration::from_millis(500 * n)).await;

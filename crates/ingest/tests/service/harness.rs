@@ -1,13 +1,16 @@
 //! An ingest service over an SQS in the same process, and a client that speaks HTTP/1.1 to it over pipes in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use clap::Parser;
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
+use hyper::service::Service as _;
 use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use ingest::{App, Config};
 use local_aws::LocalAws;
 use serde_json::Value;
@@ -53,6 +56,7 @@ pub(crate) fn vehicle(n: usize) -> String {
 pub(crate) struct Service {
     pub(crate) cloud: LocalAws,
     pub(crate) aws: aws::Aws,
+    app: Arc<App>,
     connections: mpsc::UnboundedSender<DuplexStream>,
 }
 
@@ -65,6 +69,16 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    async fn read<B: hyper::body::Body<Error: std::fmt::Debug>>(response: Response<B>) -> Answer {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
@@ -124,29 +138,44 @@ impl Service {
             .await
             .unwrap();
         let (connections, source) = mpsc::unbounded_channel();
+        let served = app.clone();
         tokio::spawn(async move {
-            ingest::serve(&config, app, source, &CancellationToken::new()).await;
+            let never = CancellationToken::new();
+            ingest::serve(&config, served, source, &never)
+                .await
+                .unwrap();
         });
         Service {
             cloud,
             aws,
+            app,
             connections,
         }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+    /// A new connection to the service.
+    pub(crate) fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(PIPE_BYTES);
         self.connections.send(server).unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.unwrap();
+        client
+    }
+
+    /// Sends the request, with a `host` as clients have it.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        let host = HeaderValue::from_static("ingest");
+        request.headers_mut().insert("host", host);
+        let stream = TokioIo::new(self.connect());
+        let (mut sender, connection) = http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         let response = sender.send_request(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
-        }
+        Answer::read(response).await
+    }
+
+    /// Gets a path of the admin port.
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
+        let routes = TowerToHyperService::new(self.app.admin_routes());
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        Answer::read(routes.call(request).await.unwrap()).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

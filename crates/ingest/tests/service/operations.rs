@@ -26,8 +26,8 @@ async fn health_gives_the_depth_of_the_queue() {
     );
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(service.get("/health").await.json()["queue_size"], 3);
-    assert_eq!(service.get("/livez").await.status, 200);
-    assert_eq!(service.get("/readyz").await.status, 200);
+    assert_eq!(service.admin("/livez").await.status, 200);
+    assert_eq!(service.admin("/readyz").await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,23 +39,57 @@ async fn without_sqs_it_is_unhealthy_and_not_ready_but_alive() {
         1.0,
     ));
     let answer = service.get("/health").await;
+    assert_eq!(answer.status, 503);
     assert_eq!(
-        (answer.status.as_u16(), answer.json()["status"].as_str()),
-        (503, Some("unhealthy"))
+        answer.text, r#"{"status":"unhealthy","pending_events":0,"reason":"queue_unreachable"}"#,
+        "SQS's own words are for the log"
     );
-    assert_eq!(service.get("/readyz").await.status, 503);
-    assert_eq!(service.get("/livez").await.status, 200);
+    assert_eq!(service.admin("/health").await.text, answer.text);
+    let ready = service.admin("/readyz").await;
+    assert_eq!(
+        (ready.status.as_u16(), &*ready.text),
+        (503, "not ready: queue_unreachable\n")
+    );
+    assert_eq!(service.admin("/livez").await.status, 200);
     service.cloud.set_faults(Faults::none());
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(service.get("/health").await.status, 200);
-    assert_eq!(service.get("/readyz").await.status, 200);
+    assert_eq!(service.admin("/readyz").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_not_ready_while_sends_fail_though_the_depth_can_be_asked() {
+    let service = Service::start().await;
+    service.cloud.set_faults(Faults::seeded(1).rule(
+        FaultKind::InternalError,
+        "SendMessageBatch",
+        1.0,
+    ));
+    assert_eq!(service.post_json(VEHICLE).await.status, 503);
+    for answer in [service.admin("/readyz").await, service.get("/health").await] {
+        assert_eq!(answer.status, 503);
+        assert!(answer.text.contains("queue_unconfirmed"), "{}", answer.text);
+    }
+    assert_eq!(service.admin("/livez").await.status, 200);
+    service.cloud.set_faults(Faults::none());
+    assert_eq!(service.post_json(VEHICLE).await.status, 202);
+    assert_eq!(service.admin("/readyz").await.status, 200);
+    assert_eq!(service.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn probes_and_metrics_are_not_on_the_port_of_clients() {
+    let service = Service::start().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(service.get(path).await.error_code(), "unknown_route");
+    }
 }
 
 #[tokio::test]
 async fn metrics_tell_events_requests_and_what_aws_bills() {
     let service = Service::start().await;
     service.post_json(format!("[{VEHICLE},{{}}]")).await;
-    let answer = service.get("/metrics").await;
+    let answer = service.admin("/metrics").await;
     assert!(
         answer.headers["content-type"]
             .to_str()
@@ -92,17 +126,7 @@ async fn the_openapi_document_is_whole() {
         .keys()
         .map(String::as_str)
         .collect();
-    assert_eq!(
-        paths,
-        [
-            "/health",
-            "/livez",
-            "/metrics",
-            "/readyz",
-            "/v1/events",
-            "/v1/events/{kind}"
-        ]
-    );
+    assert_eq!(paths, ["/health", "/v1/events", "/v1/events/{kind}"]);
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(operation["operationId"].is_string(), "{method} {path}");

@@ -58,7 +58,7 @@ async fn a_body_that_dawdles_is_408_and_gives_its_share_back() {
         (answer.status.as_u16(), answer.error_code().as_str()),
         (408, "body_too_slow")
     );
-    let metrics = service.get("/metrics").await.text;
+    let metrics = service.admin("/metrics").await.text;
     assert!(
         metrics
             .lines()

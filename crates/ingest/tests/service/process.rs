@@ -92,6 +92,7 @@ async fn a_port_in_use_and_an_endpoint_that_is_down_are_said_and_end_in_exit_1()
     let settings = [
         ("API_KEYS", KEY),
         ("LISTEN", "127.0.0.1:0"),
+        ("METRICS_LISTEN", "127.0.0.1:0"),
         ("AWS_ENDPOINT_URL", nobody.as_str()),
     ];
     let output = ingest(&settings).output().unwrap();
@@ -102,7 +103,7 @@ async fn a_port_in_use_and_an_endpoint_that_is_down_are_said_and_end_in_exit_1()
         complaint(&output)
     );
 
-    let output = ingest(&[("LISTEN", &address)])
+    let output = ingest(&[("METRICS_LISTEN", &address)])
         .arg("health")
         .output()
         .unwrap();
@@ -115,6 +116,7 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
     let settings = [
         ("API_KEYS", KEY),
         ("LISTEN", "127.0.0.1:0"),
+        ("METRICS_LISTEN", "127.0.0.1:0"),
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
     ];
     let mut running = Running(ingest(&settings).spawn().unwrap());
@@ -125,28 +127,30 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
         started.contains("event=started") && !started.contains(KEY),
         "{started}"
     );
-    let address: SocketAddr = started
-        .split("listen=")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let field = |name: &str| {
+        let rest = started.split(name).nth(1).unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    let address: SocketAddr = field(" listen=").parse().unwrap();
+    let admin = field(" metrics_listen=");
 
     let http = reqwest::Client::new();
     let post = http
         .post(format!("http://{address}/v1/events"))
         .header("x-api-key", KEY)
-        .body(VEHICLE);
+        .body(VEHICLE.replace(
+            "2025-10-04T12:34:56.123Z",
+            &contract::format_millis(chrono::Utc::now()),
+        ));
     assert_eq!(post.send().await.unwrap().status(), 202);
     assert_eq!(queued(&cloud).len(), 1);
-    let health = ingest(&[("LISTEN", &address.to_string())])
-        .arg("health")
-        .output()
-        .unwrap();
-    assert!(health.status.success(), "{}", complaint(&health));
+    for arguments in [&["health"][..], &["health", "--live"]] {
+        let health = ingest(&[("METRICS_LISTEN", &admin)])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(health.status.success(), "{}", complaint(&health));
+    }
 
     // The client's connection stays open and idle: it must not hold the stop up.
     let asked = tokio::time::Instant::now();

@@ -20,6 +20,7 @@ async fn sixteen_connections_share_sends_and_packs_are_well_filled() {
         config(&[]),
         aws.clone(),
         listener,
+        None,
         stop.clone(),
     ));
     let connections: Vec<_> = (0..CONNECTIONS)

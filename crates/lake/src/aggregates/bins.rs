@@ -11,6 +11,11 @@ pub const ACCURACY: f64 = 0.004;
 /// Magnitudes below this count as zero: no sensor resolves them.
 const SMALLEST: f64 = 1e-300;
 
+/// The most bins of a sign. They span a ratio of 10^28 from the least magnitude to the greatest; magnitudes below are
+/// counted in the lowest of these bins, and so read as at most 10^-28 of the greatest. Without a bound, noise over all
+/// exponents would take 175,000 bins.
+pub(crate) const MOST_BINS: i32 = 8192;
+
 /// Values by sign and bin: pairs of a bin's number and its count, ascending by bin. Bin `n` holds the magnitudes above
 /// `gamma^(n-1)` up to `gamma^n`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,6 +31,24 @@ fn log_gamma() -> f64 {
     *LOG_GAMMA
 }
 
+/// The bins, ascending, with those that are too far below the last one counted in the lowest that is kept. Which bins
+/// these are follows from the last one alone, so that merging in any order gives the same.
+pub(crate) fn collapsed(mut bins: Vec<(i32, u64)>) -> Vec<(i32, u64)> {
+    let Some((last, _)) = bins.last() else {
+        return bins;
+    };
+    let lowest = last.saturating_sub(MOST_BINS - 1);
+    let below = bins.partition_point(|(bin, _)| *bin < lowest);
+    if below > 0 {
+        let count = bins.drain(..below).map(|(_, count)| count).sum::<u64>();
+        match bins.first_mut() {
+            Some((bin, first)) if *bin == lowest => *first += count,
+            _ => bins.insert(0, (lowest, count)),
+        }
+    }
+    bins
+}
+
 fn upper_bound(bin: i32) -> f64 {
     (f64::from(bin) * log_gamma()).exp()
 }
@@ -36,7 +59,11 @@ fn bin_of(magnitude: f64) -> i32 {
 
 /// The value within [`ACCURACY`] of every value in the bin.
 fn value_of(bin: i32) -> f64 {
-    2.0 * upper_bound(bin) / (1.0 + log_gamma().exp())
+    // By logarithms, for the upper bound itself may be past the largest double.
+    let below_upper = ((1.0 + log_gamma().exp()) / 2.0).ln();
+    (f64::from(bin) * log_gamma() - below_upper)
+        .exp()
+        .min(f64::MAX)
 }
 
 impl Bins {
@@ -46,9 +73,11 @@ impl Bins {
         let zeros = values[negatives..].partition_point(|value| *value < SMALLEST);
         let (zero, positive) = values[negatives..].split_at(zeros);
         Bins {
-            negative: counted(values[..negatives].iter().rev().map(|value| -value)),
+            negative: collapsed(counted(
+                values[..negatives].iter().rev().map(|value| -value),
+            )),
             zero: zero.len() as u64,
-            positive: counted(positive.iter().copied()),
+            positive: collapsed(counted(positive.iter().copied())),
         }
     }
 
@@ -60,6 +89,7 @@ impl Bins {
             (&mut self.positive, &other.positive),
         ] {
             merge_sorted(mine, theirs, by_bin, |mine, theirs| mine.1 += theirs.1);
+            *mine = collapsed(std::mem::take(mine));
         }
     }
 
@@ -84,7 +114,7 @@ impl Bins {
         qs.map(|q| {
             let rank = q.clamp(0.0, 1.0) * seen.saturating_sub(1) as f64;
             let (low, high) = (at(rank.floor() as u64), at(rank.ceil() as u64));
-            low + (high - low) * rank.fract()
+            contract::interpolate(low, high, rank.fract())
         })
     }
 }
@@ -120,6 +150,43 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn noise_over_all_exponents_takes_bounded_bins_in_whatever_order_it_is_merged(
+            seeds in prop::collection::vec((-299.0..308.0_f64, any::<bool>()), 1..2000), at in 0.0..1.0_f64,
+        ) {
+            let mut values: Vec<f64> = seeds.iter().map(|(power, negative)| {
+                let magnitude = 10_f64.powf(*power);
+                if *negative { -magnitude } else { magnitude }
+            }).collect();
+            let (left, right) = values.split_at((values.len() as f64 * at) as usize);
+            let sorted = |values: &[f64]| {
+                let mut values = values.to_vec();
+                values.sort_unstable_by(f64::total_cmp);
+                Bins::of_sorted(&values)
+            };
+            let mut merged = sorted(right);
+            merged.merge(&sorted(left));
+            values.sort_unstable_by(f64::total_cmp);
+            let whole = Bins::of_sorted(&values);
+            prop_assert_eq!(&merged, &whole);
+            prop_assert!(whole.negative.len().max(whole.positive.len()) <= MOST_BINS as usize);
+            // Each value is as near as stated: by its own size, or by that of the greatest of its sign.
+            let greatest = |negative: bool| {
+                let of_sign = values.iter().filter(|value| value.is_sign_negative() == negative);
+                of_sign.fold(0.0_f64, |most, value| most.max(value.abs()))
+            };
+            for (rank, value) in values.iter().enumerate() {
+                let q = rank as f64 / (values.len().max(2) - 1) as f64;
+                let [found] = whole.quantiles([q]);
+                let near = |other: f64| {
+                    (found - other).abs() <= other.abs() * ACCURACY * 1.001 + greatest(other < 0.0) * 1e-27
+                };
+                let around = [rank.saturating_sub(1), rank, (rank + 1).min(values.len() - 1)];
+                let between = found >= values[around[0]] && found <= values[around[2]];
+                prop_assert!(between || around.iter().any(|at| near(values[*at])), "{found} for {value}");
+            }
+        }
+
         #[test]
         fn each_value_is_counted_in_its_own_bin(mut values in prop::collection::vec(prop_oneof![-1e3..1e3_f64, Just(0.0), Just(-0.0), 0.9..1.1_f64, (-300..300_i32).prop_map(value_of), (-300..300_i32).prop_map(|bin| (f64::from(bin) * log_gamma()).exp())], 0..400)) {
             values.sort_unstable_by(f64::total_cmp);

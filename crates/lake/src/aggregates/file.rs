@@ -16,6 +16,7 @@ use parquet::file::metadata::KeyValue;
 use serde::Serialize;
 
 use crate::aggregates::sketch::Sketch;
+use crate::aggregates::small_parquet;
 use crate::aggregates::state::{Aggregates, Entity};
 use crate::aggregates::stats::Stats;
 use crate::parquet_file::{self, Layout, column};
@@ -48,6 +49,10 @@ struct Row<'a> {
     numbers: [Option<f64>; 7],
     stats: &'a Stats,
 }
+
+/// Most rows of a file without dictionaries, statistics and indexes, which would be most of its bytes. Readers take
+/// such a file whole.
+const SMALL: usize = 1000;
 
 const NUMBERS: [&str; 7] = ["min", "max", "mean", "stddev", "p50", "p95", "p99"];
 
@@ -130,7 +135,9 @@ impl<'a> AggregateFile<'a> {
         let mut sketch = Vec::new();
         for row in rows {
             sketch.clear();
-            row.stats.sketch.write_bytes(&mut sketch);
+            if !is_told_by_extremes(row.stats) {
+                row.stats.sketch.write_bytes(&mut sketch);
+            }
             sketches.append_value(&sketch);
         }
         let mut columns: Vec<(&str, bool, ArrayRef)> = vec![
@@ -155,6 +162,9 @@ impl<'a> AggregateFile<'a> {
         let arrays = columns.into_iter().map(|(.., column)| column).collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
         let notes = vec![KeyValue::new(COMMIT.to_owned(), commit.to_string())];
+        if rows.len() <= SMALL {
+            return small_parquet::write(&batch, notes);
+        }
         // Sorted by entity and signal.
         let layout = Layout {
             sorted_by: &[1, 3],
@@ -168,6 +178,29 @@ impl<'a> AggregateFile<'a> {
 
 fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
     serde_json::to_string(value)
+}
+
+/// Whether the extremes say all that the sketch would: it is left empty in the file.
+fn is_told_by_extremes(stats: &Stats) -> bool {
+    let exact = stats.sketch.exact().unwrap_or_default();
+    let is = |at: usize, value: f64| exact[at].to_bits() == value.to_bits();
+    match exact.len() {
+        0 => !stats.is_numeric(),
+        1 => is(0, stats.min) && is(0, stats.max),
+        2 => is(0, stats.min) && is(1, stats.max),
+        _ => false,
+    }
+}
+
+/// The sketch that [`is_told_by_extremes`] stands for.
+fn sketch_of_extremes(stats: &Stats, numbers: u64) -> Result<Sketch, ParquetError> {
+    match numbers {
+        1 => Ok(Sketch::of_sorted(&[stats.min])),
+        2 => Ok(Sketch::of_sorted(&[stats.min, stats.max])),
+        _ => Err(ParquetError::General(format!(
+            "a row of {numbers} numbers has no sketch"
+        ))),
+    }
 }
 
 /// Reads back what [`AggregateFile::to_parquet`] wrote.
@@ -184,19 +217,22 @@ pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
     let mut aggregates = Aggregates::default();
     for row in 0..batch.num_rows() {
         let (shown, texts) = (counts.value(row) as u64, texts.value(row) as u64);
-        let sketch = Sketch::from_bytes(sketches.value(row));
         let mut stats = Stats {
             count: texts,
             texts,
-            sketch: sketch.map_err(|error| ParquetError::External(error.into()))?,
             ..Stats::default()
         };
+        if !sketches.value(row).is_empty() {
+            let sketch = Sketch::from_bytes(sketches.value(row));
+            stats.sketch = sketch.map_err(|error| ParquetError::External(error.into()))?;
+        }
         if min.is_valid(row) {
             stats.count += shown;
             (stats.min, stats.max, stats.mean) = (min.value(row), max.value(row), mean.value(row));
-            let stddev = stddev.is_valid(row).then(|| stddev.value(row));
-            let stddev = stddev.unwrap_or_default();
-            stats.m2 = stddev * stddev * shown.saturating_sub(1) as f64;
+            if sketches.value(row).is_empty() {
+                stats.sketch = sketch_of_extremes(&stats, shown)?;
+            }
+            stats.set_stddev(stddev.is_valid(row).then(|| stddev.value(row)));
         }
         let (id, signal) = (ids.value(row), signals.value(row));
         let signal = names.entry(signal).or_insert_with(|| signal.into()).clone();
@@ -216,4 +252,93 @@ pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
         return Err(ParquetError::General(unsorted.to_owned()));
     }
     Ok(aggregates)
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::Kinds;
+
+    use super::*;
+
+    fn aggregates(entities: usize, values: usize) -> Aggregates {
+        let signals = ["engine_rpm", "gear", "odometer", "vehicle_speed_kmh"];
+        let entity = |at: usize| {
+            let of = |(place, name): (usize, &&str)| {
+                let value = |n: usize| ((at * 37 + place * 11 + n * 7919) % 5000) as f64 / 10.0;
+                let mut values: Vec<f64> = (0..values).map(value).collect();
+                (Arc::from(*name), Stats::of(&mut values, 0, true))
+            };
+            Entity {
+                id: format!("veh-{at:05}"),
+                messages: values as u64,
+                signals: signals.iter().enumerate().map(of).collect(),
+            }
+        };
+        Aggregates {
+            entities: (0..entities).map(entity).collect(),
+        }
+    }
+
+    fn read_back(aggregates: &Aggregates) -> Aggregates {
+        let kinds = Kinds::builtin();
+        let hour = Hour::of("2026-11-20T12:00:00Z".parse().unwrap());
+        let file = AggregateFile::of(aggregates, kinds.get("vehicle").unwrap(), hour);
+        from_parquet(file.to_parquet(3).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn files_of_any_size_read_back_the_same_figures() {
+        for (entities, values) in [(1, 1), (20, 1), (20, 2), (20, 3), (20, 200), (300, 1)] {
+            let written = aggregates(entities, values);
+            let read = read_back(&written);
+            assert_eq!(read.entities.len(), entities);
+            for (one, two) in written.entities.iter().zip(&read.entities) {
+                for ((_, one), (_, two)) in one.signals.iter().zip(&two.signals) {
+                    assert_eq!((one.min, one.max, one.mean), (two.min, two.max, two.mean));
+                    assert_eq!((&one.sketch, one.count), (&two.sketch, two.count));
+                    assert!((one.deviation - two.deviation).abs() <= 1e-12 * one.deviation);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_double_holds_is_absent_and_is_merged_on() {
+        let ends = |values: &[f64]| Aggregates {
+            entities: vec![Entity {
+                id: "v".into(),
+                messages: values.len() as u64,
+                signals: vec![("a".into(), Stats::of(&mut values.to_vec(), 0, true))],
+            }],
+        };
+        let written = ends(&[1.7e308, -1.7e308]);
+        let kinds = Kinds::builtin();
+        let hour = Hour::of("2026-11-20T12:00:00Z".parse().unwrap());
+        let file = AggregateFile::of(&written, kinds.get("vehicle").unwrap(), hour);
+        let line: serde_json::Value = serde_json::from_slice(&file.to_jsonl().unwrap()).unwrap();
+        assert_eq!((&line["mean"], &line["p50"]), (&0.0.into(), &0.0.into()));
+        assert!(line["stddev"].is_null());
+        let mut read = from_parquet(file.to_parquet(3).unwrap()).unwrap();
+        assert_eq!(read, written);
+        read.merge(&ends(&[0.0; 20]));
+        let merged = &read.entities[0].signals[0].1;
+        let expected = 1.7e308 * (2.0_f64 / 21.0).sqrt();
+        assert!((merged.stddev().unwrap() / expected - 1.0).abs() < 1e-9);
+    }
+
+    /// Bytes of a file of a sparse hour; run with `--nocapture` to see them.
+    #[test]
+    fn a_sparse_hour_takes_few_bytes() {
+        let kinds = Kinds::builtin();
+        let hour = Hour::of("2026-11-20T12:00:00Z".parse().unwrap());
+        let sparse = aggregates(20, 1);
+        let file = AggregateFile::of(&sparse, kinds.get("vehicle").unwrap(), hour);
+        let (parquet, jsonl) = (file.to_parquet(3).unwrap(), file.to_jsonl().unwrap());
+        println!(
+            "80 rows: {} bytes of Parquet, {} of JSONL",
+            parquet.len(),
+            jsonl.len()
+        );
+        assert!(parquet.len() < 4_000, "{}", parquet.len());
+    }
 }

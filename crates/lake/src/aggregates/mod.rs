@@ -7,6 +7,7 @@ mod file;
 mod merge_sorted;
 mod sketch;
 pub(crate) mod sketch_bytes;
+mod small_parquet;
 mod state;
 mod stats;
 

@@ -15,6 +15,8 @@ pub(crate) enum Form {
     /// The values themselves, ascending by [`f64::total_cmp`].
     Exact(Vec<f64>),
     Bins(Bins),
+    /// No value is kept, of a signal that is declared without quantiles.
+    None,
 }
 
 impl Default for Sketch {
@@ -33,9 +35,24 @@ impl Sketch {
         })
     }
 
+    /// The sketch that keeps no value and has no quantile; nor has any that it is merged with.
+    pub fn none() -> Sketch {
+        Sketch(Form::None)
+    }
+
+    /// The values, ascending, where each is kept.
+    pub(crate) fn exact(&self) -> Option<&[f64]> {
+        match &self.0 {
+            Form::Exact(values) if !values.is_empty() => Some(values),
+            _ => None,
+        }
+    }
+
     /// Adds all values of `other`.
     pub fn merge(&mut self, other: &Sketch) {
         match (&mut self.0, &other.0) {
+            (Form::None, _) => {}
+            (_, Form::None) => self.0 = Form::None,
             (Form::Exact(mine), Form::Exact(theirs)) => {
                 mine.extend_from_slice(theirs);
                 // A stable sort finds the two ascending runs and merges them.
@@ -59,6 +76,7 @@ impl Sketch {
     /// most [`ACCURACY`](crate::aggregates::ACCURACY).
     pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> Option<[f64; N]> {
         match &self.0 {
+            Form::None => None,
             Form::Exact(values) if values.is_empty() => None,
             Form::Exact(values) => {
                 Some(qs.map(|q| contract::percentile(values, q).unwrap_or_default()))

@@ -7,14 +7,16 @@
 //! - 2, 0: doubles of 8 bytes, little-endian, ascending.
 //! - 2, 1: count of zeros; then for negative and for positive values the number of bins, and bin and count of each.
 //! - 2, 2, scale: number of values, and each value times 10^scale.
+//! - 2, 3: no value is kept.
 
-use crate::aggregates::bins::Bins;
+use crate::aggregates::bins::{Bins, collapsed};
 use crate::aggregates::sketch::{EXACT, Form, Sketch};
 
 const VERSION: u8 = 2;
 const DOUBLES: u8 = 0;
 const BINS: u8 = 1;
 const DECIMALS: u8 = 2;
+const NONE: u8 = 3;
 
 const TENS: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 
@@ -45,6 +47,7 @@ impl Sketch {
                     out.extend_from_slice(&value.to_le_bytes());
                 }
             }
+            Form::None => out.extend_from_slice(&[VERSION, NONE]),
             Form::Bins(bins) => {
                 out.extend_from_slice(&[VERSION, BINS]);
                 varint(bins.zero, out);
@@ -91,11 +94,12 @@ impl Sketch {
                     return Err(DamagedSketch("wrong length"));
                 }
                 Ok(Sketch(Form::Bins(Bins {
-                    negative,
+                    negative: collapsed(negative),
                     zero,
-                    positive,
+                    positive: collapsed(positive),
                 })))
             }
+            [VERSION, NONE] => Ok(Sketch::none()),
             [VERSION, ..] => Err(DamagedSketch("unknown form")),
             _ => Err(DamagedSketch("unknown version")),
         }
@@ -179,6 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::aggregates::bins::MOST_BINS;
 
     fn of(values: &[f64]) -> Sketch {
         let mut sorted = values.to_vec();
@@ -222,6 +227,29 @@ mod tests {
             prop_assert!(Sketch::from_bytes(&bytes[..bytes.len() - 1]).is_err());
             let _ = Sketch::from_bytes(&noise);
         }
+    }
+
+    #[test]
+    fn a_sketch_without_values_reads_back() {
+        let none = Sketch::none();
+        assert_eq!(Sketch::from_bytes(&bytes(&none)).unwrap(), none);
+        assert!(Sketch::from_bytes(&[VERSION, NONE, 0]).is_err());
+    }
+
+    #[test]
+    fn a_sketch_of_more_bins_than_are_kept_now_is_read() {
+        let wide = Bins {
+            negative: Vec::new(),
+            zero: 1,
+            positive: (-80_000..80_000).step_by(2).map(|bin| (bin, 1)).collect(),
+        };
+        let read = Sketch::from_bytes(&bytes(&Sketch(Form::Bins(wide)))).unwrap();
+        let Form::Bins(read) = read.0 else {
+            panic!("{read:?}")
+        };
+        // Every other bin of those kept, and the lowest, in which the others are counted.
+        assert_eq!(read.positive.len(), MOST_BINS as usize / 2 + 1);
+        assert_eq!(read.positive.iter().map(|bin| bin.1).sum::<u64>(), 80_000);
     }
 
     #[test]

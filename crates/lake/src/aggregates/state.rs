@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use contract::Kind;
 use parquet::errors::ParquetError;
 
 use crate::aggregates::merge_sorted::merge_sorted;
@@ -32,17 +33,20 @@ pub struct Entity {
 }
 
 impl Aggregates {
-    /// Statistics of the rows of a part, which are sorted by entity.
-    pub fn of(batch: &RecordBatch) -> Result<Aggregates, ParquetError> {
+    /// Statistics of the rows of a part of that kind, which are sorted by entity.
+    pub fn of(batch: &RecordBatch, kind: &Kind) -> Result<Aggregates, ParquetError> {
         let ids: &StringArray = column(batch, "entity_id")?;
         let schema = batch.schema();
         // A signal with values of several types has several columns.
-        let mut signals: BTreeMap<Arc<str>, Vec<&ArrayRef>> = BTreeMap::new();
+        let mut signals: BTreeMap<Arc<str>, (bool, Vec<&ArrayRef>)> = BTreeMap::new();
         for (field, column) in schema.fields().iter().zip(batch.columns()) {
             if let Some(signal) = signal_of(field)
                 && column.null_count() < column.len()
             {
-                signals.entry(signal.into()).or_default().push(column);
+                let quantiles = || kind.known.get(signal).is_none_or(|rule| rule.quantiles);
+                let entry = signals.entry(signal.into());
+                let (_, columns) = entry.or_insert_with(|| (quantiles(), Vec::new()));
+                columns.push(column);
             }
         }
         let mut aggregates = Aggregates::default();
@@ -54,13 +58,13 @@ impl Aggregates {
                 .find(|row| ids.value(*row) != id)
                 .unwrap_or(batch.num_rows());
             let mut stats = Vec::with_capacity(signals.len());
-            for (signal, columns) in &signals {
+            for (signal, (quantiles, columns)) in &signals {
                 values.clear();
                 let texts = columns
                     .iter()
                     .map(|column| take_values(column, start..end, &mut values));
                 let texts = texts.sum();
-                let of_signal = Stats::of(&mut values, texts);
+                let of_signal = Stats::of(&mut values, texts, *quantiles);
                 if of_signal.count > 0 {
                     stats.push((signal.clone(), of_signal));
                 }

@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray,
 };
 use arrow::datatypes::{DataType, UInt16Type, UInt32Type};
 use arrow::error::ArrowError;

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use contract::{Code, Event, Hour, Kind, Kinds, MAX_EVENT_BYTES, Rejection, parse_line};
+use contract::{Code, Event, Hour, Kind, Kinds, MAX_EVENT_BYTES, Rejection};
 
 use crate::rows::block::{Block, Span};
 use crate::rows::buckets::Buckets;
 use crate::rows::columns::{Admission, SignalTypes};
 use crate::rows::growing_rows::GrowingRows;
+use crate::rows::lines::{lines, read_line};
 
 /// Longest line that is read: an event of the greatest length, escaped, and what the server adds.
 pub const MAX_LINE_BYTES: usize = 8 * MAX_EVENT_BYTES;
@@ -86,27 +87,19 @@ impl Gathering {
         &mut self,
         input: u32,
         offset: u64,
-        lines: &[u8],
+        body: &[u8],
         wanted: impl Fn(Hour) -> bool,
         mut refused: impl FnMut(Refused<'_>),
     ) -> Result<(), Rejection> {
         let kinds = self.kinds.clone();
-        let mut start = 0;
-        let ends = memchr::memchr_iter(b'\n', lines).map(|at| at + 1);
-        let rest = (!lines.ends_with(b"\n")).then_some(lines.len());
-        for end in ends.chain(rest) {
-            let line = &lines[start..end];
-            let span = span(input, offset + start as u64, line.len());
-            start = end;
+        for at in lines(body) {
+            let line = &body[at.clone()];
+            let span = span(input, offset + at.start as u64, line.len());
             if line.len() > MAX_LINE_BYTES {
                 refused(too_long(line));
                 continue;
             }
-            if !line.starts_with(b"{") && line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let text = std::str::from_utf8(line).unwrap_or_default();
-            match parse_line(&kinds, text) {
+            match read_line(&kinds, line) {
                 Ok(event) => self.push(&event, span, &wanted),
                 // A line that names no kind can never be read; one that does waits for its declaration.
                 Err(rejection)

@@ -10,6 +10,7 @@ mod gather;
 mod growing_rows;
 pub(crate) mod hour_rows;
 mod ids;
+pub(crate) mod lines;
 mod more;
 mod values;
 

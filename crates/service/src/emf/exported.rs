@@ -58,6 +58,13 @@ pub enum Tell {
     },
     /// The present value, of the first series of the name.
     Level,
+    /// The present value for each value of a label, in a line of its own.
+    LevelBy {
+        /// The label in Prometheus.
+        label: &'static str,
+        /// The dimension in CloudWatch that takes the label's value.
+        dimension: &'static str,
+    },
     /// Values and counts of a histogram's samples since the last line; nothing without samples. The value of a sample
     /// is the upper bound of its bucket, or the largest finite bound for samples beyond it.
     Histogram,

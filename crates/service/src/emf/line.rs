@@ -72,6 +72,14 @@ pub(crate) fn lines<'t>(
                     }
                 }
             }
+            Tell::LevelBy { label, dimension } => {
+                lines.extend(of.filter_map(|one| {
+                    Some(Line {
+                        dimension: Some((dimension, one.label(label)?)),
+                        metrics: vec![(metric, json!(one.value))],
+                    })
+                }));
+            }
             Tell::Histogram => {
                 let buckets = series
                     .iter()
@@ -214,6 +222,32 @@ mod tests {
             "a quiet minute is told too"
         );
         assert!(again[0].get("LatencySeconds").is_none());
+    }
+
+    #[test]
+    fn a_level_is_told_for_each_value_of_its_label_each_time() {
+        const NAMES: &[Exported] = &[Exported {
+            source: "undeclared_names",
+            name: "UndeclaredNames",
+            unit: "Count",
+            tell: Tell::LevelBy {
+                label: "kind",
+                dimension: "kind",
+            },
+        }];
+        let mut before = Before::new();
+        let text = "undeclared_names{kind=\"cell\"} 0\nundeclared_names{kind=\"vehicle\"} 512\n";
+        for _ in 0..2 {
+            let told: Vec<_> = lines(NAMES, &mut before, text)
+                .iter()
+                .map(|line| (line.dimension, line.metrics[0].1.clone()))
+                .collect();
+            let expected = [
+                (Some(("kind", "cell")), json!(0.0)),
+                (Some(("kind", "vehicle")), json!(512.0)),
+            ];
+            assert_eq!(told, expected);
+        }
     }
 
     #[test]

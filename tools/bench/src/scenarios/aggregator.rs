@@ -1,8 +1,10 @@
 //! The aggregator against DuckDB: a day of events, and ten times as many.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use chrono::Utc;
 use serde_json::Value;
 use stand::{Process, ProcessSpec, inherited};
 
@@ -12,9 +14,15 @@ use crate::deployment::Deployment;
 use crate::footprint::Footprint;
 use crate::machine::root;
 use crate::processes::Finished;
-use crate::raw_objects;
+use crate::raw_objects::{Cut, RawObjects, simulated};
 use crate::row::{Bar, Row};
 use crate::stats::median;
+
+/// How far back the events' own times reach.
+const SPAN: Duration = Duration::from_secs(24 * 3600);
+
+/// The aggregator's setting of the number of threads that compute.
+const THREADS: &str = "THREADS";
 
 /// A lake of raw objects, in a folder.
 struct FilledLake {
@@ -33,7 +41,8 @@ impl FilledLake {
         let arguments = [format!("--data={}", folder.display())];
         let deployment = Deployment::emulated(bench, &arguments).await?;
         aws::setup::create_bucket(&deployment.aws, &deployment.name).await?;
-        let lines = raw_objects::fill(&deployment.lake(), recipe).await?;
+        let objects = RawObjects::of(simulated(recipe, Utc::now(), SPAN)?, Cut::Hours);
+        let lines = objects.put(&deployment.lake()).await?;
         Ok(FilledLake {
             deployment,
             folder,
@@ -43,8 +52,8 @@ impl FilledLake {
     }
 
     /// Aggregates, and removes the result, so that it can be done again.
-    async fn aggregate(&mut self) -> anyhow::Result<Finished> {
-        let process = self.deployment.command("aggregator", &["once"])?;
+    async fn aggregate(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Finished> {
+        let process = self.deployment.command("aggregator", &["once"], settings)?;
         let done = Finished::of(process).await?;
         let expected = format!(
             "events {}, duplicates {}, conflicts 0, refused 0",
@@ -108,7 +117,7 @@ fn python(arguments: &[String], folder: &Path) -> anyhow::Result<Process> {
     spec.start()
 }
 
-/// `aggregator`: two rows.
+/// `aggregator`: three rows.
 pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let recipe = Recipe {
         events: bench.scaled(2_000_000),
@@ -120,12 +129,16 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut lake = FilledLake::fill(bench, recipe).await?;
     let (mut cpu, mut peaks, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
     let (mut duckdb_cpu, mut duckdb_peaks) = (Vec::new(), Vec::new());
+    let (mut one_core, mut one_core_cpu) = (Vec::new(), Vec::new());
     for run in 1..=bench.runs() {
         bench.say(format!("aggregator, run {run}"));
         let theirs = lake.by_duckdb(bench).await?;
         duckdb_cpu.push(lake.footprint(&theirs).per_million());
         duckdb_peaks.push(theirs.peak_mib);
-        let ours = lake.aggregate().await?;
+        let alone = lake.aggregate(&[(THREADS, "1")]).await?;
+        one_core.push(alone.seconds);
+        one_core_cpu.push(lake.footprint(&alone).per_million());
+        let ours = lake.aggregate(&[]).await?;
         cpu.push(lake.footprint(&ours).per_million());
         peaks.push(ours.peak_mib);
         seconds.push(ours.seconds);
@@ -142,6 +155,9 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         Row::of("aggregator-memory", "MiB at most", &peaks)
             .against(&peaks, &duckdb_peaks)
             .bar(Bar::AtMost, 256.0),
+        Row::of("aggregator-cores", "s, on all cores", &seconds)
+            .against(&seconds, &one_core)
+            .with("one_core_cpu_per_million", median(&one_core_cpu)),
     ])
 }
 
@@ -172,7 +188,7 @@ pub(super) async fn once(bench: &Bench, recipe: Recipe) -> anyhow::Result<Footpr
         "aggregator, {} events of {} vehicles",
         recipe.events, recipe.vehicles
     ));
-    let done = lake.aggregate().await?;
+    let done = lake.aggregate(&[]).await?;
     let footprint = lake.footprint(&done);
     lake.end().await?;
     Ok(footprint)

@@ -106,7 +106,7 @@ pub(super) async fn single(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 /// Starts the bare handler.
 async fn bare(bench: &Bench) -> anyhow::Result<RunningService> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-    RunningService::start(&bench.own("bare", &address)?, address).await
+    RunningService::start(&bench.own("bare", &address)?, address, address).await
 }
 
 /// Adds what the load generator saw.

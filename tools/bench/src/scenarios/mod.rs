@@ -5,10 +5,13 @@ mod adaptive;
 mod aggregator;
 mod consumer;
 mod growth;
+mod hours;
+mod idle;
 mod ingest;
 mod localstack;
 mod memory;
 mod requests;
+mod stray;
 
 use crate::bench::Bench;
 use crate::row::Row;
@@ -37,6 +40,12 @@ pub(crate) async fn run(scenario: Scenario, bench: &Bench) -> anyhow::Result<Mea
         Scenario::Requests => requests::run(bench).await?,
         Scenario::Aggregator => aggregator::run(bench).await?,
         Scenario::Aggregator20m => aggregator::ten_times(bench).await?,
+        Scenario::AggregatorHour => hours::one(bench).await?,
+        Scenario::AggregatorMinutes => hours::by_minutes(bench).await?,
+        Scenario::AggregatorStray => stray::run(bench).await?,
+        Scenario::AggregatorYear => hours::year(bench).await?,
+        Scenario::AggregatorShuffled => hours::shuffled(bench).await?,
+        Scenario::Idle => idle::run(bench).await?,
         Scenario::LocalstackBulk => localstack::bulk(bench).await?,
         Scenario::LocalstackSingle => localstack::single(bench).await?,
         Scenario::PlainPlan => localstack::plain_plan(bench).await?,

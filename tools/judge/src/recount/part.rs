@@ -28,8 +28,9 @@ pub struct PartKey<'a> {
 }
 
 impl<'a> PartKey<'a> {
-    /// Reads `curated/kind=<kind>/year=…/month=…/day=…/hour=…/part-<commit>.parquet`; `None` if the
-    /// key is not of that form.
+    /// Reads `curated/kind=<kind>/year=…/month=…/day=…/hour=…/part-<commit>.parquet`, or
+    /// `part-<commit>-<part>.parquet` of an hour that a commit wrote in several parts; `None` if the key is of neither
+    /// form.
     pub fn parse(key: &'a str) -> Option<PartKey<'a>> {
         let (kind, rest) = key
             .strip_prefix(CURATED)?
@@ -40,7 +41,7 @@ impl<'a> PartKey<'a> {
         Some(PartKey {
             kind,
             hour: Hour::parse(hour)?,
-            commit: number.parse().ok()?,
+            commit: number.split('-').next()?.parse().ok()?,
         })
     }
 }

@@ -167,4 +167,28 @@ mod tests {
         };
         assert_eq!(listing.page(&keys).next, None);
     }
+
+    #[test]
+    fn many_keys_are_listed_in_pages_of_a_thousand_from_any_key_on() {
+        let names: Vec<String> = (0..100_000).map(|n| format!("raw/part-{n:06}")).collect();
+        let keys: BTreeMap<String, ()> = names.iter().map(|name| (name.clone(), ())).collect();
+        let mut after = names[40_499].clone();
+        let mut listed = Vec::new();
+        loop {
+            let listing = Listing {
+                prefix: "raw/",
+                after: &after,
+                most: 1000,
+                ..Listing::default()
+            };
+            let page = listing.page(&keys);
+            assert!(page.entries.len() == 1000 || page.next.is_none());
+            listed.extend(page.entries.iter().map(|(key, ())| (*key).to_owned()));
+            match page.next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        assert_eq!(listed, names[40_500..]);
+    }
 }

@@ -33,7 +33,26 @@ const MAX_USER_METADATA: usize = 2 * 1024;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct ObjectHeaders {
     #[serde(default)]
-    headers: BTreeMap<String, String>,
+    headers: Headers,
+}
+
+/// Names and values. A map of its own would take half a kilobyte of each object, and a test may make a million.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+struct Headers(Box<[(Box<str>, Box<str>)]>);
+
+impl From<BTreeMap<String, String>> for Headers {
+    fn from(headers: BTreeMap<String, String>) -> Headers {
+        let boxed = |(name, value): (String, String)| (name.into(), value.into());
+        Headers(headers.into_iter().map(boxed).collect())
+    }
+}
+
+impl From<Headers> for BTreeMap<String, String> {
+    fn from(headers: Headers) -> Self {
+        let owned = |(name, value): (Box<str>, Box<str>)| (name.into(), value.into());
+        headers.0.into_iter().map(owned).collect()
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,7 +81,7 @@ pub(crate) struct Object {
 
 impl ObjectHeaders {
     pub(crate) fn in_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
-        let mut described = Self::default();
+        let mut described = BTreeMap::new();
         let mut user_metadata = 0;
         for (name, value) in headers {
             let is_user = name.as_str().starts_with(USER_METADATA);
@@ -82,14 +101,16 @@ impl ObjectHeaders {
                     continue;
                 }
             }
-            described.headers.insert(name.as_str().to_owned(), value);
+            described.insert(name.as_str().to_owned(), value);
         }
         if user_metadata > MAX_USER_METADATA {
             return Err(S3Error::metadata_too_large());
         }
-        let content_type = described.headers.entry(header::CONTENT_TYPE.to_string());
+        let content_type = described.entry(header::CONTENT_TYPE.to_string());
         content_type.or_insert_with(|| "binary/octet-stream".to_owned());
-        Ok(described)
+        Ok(Self {
+            headers: described.into(),
+        })
     }
 }
 
@@ -108,7 +129,7 @@ impl Meta {
                 headers.insert(name, value);
             }
         };
-        for (name, value) in &self.described.headers {
+        for (name, value) in &self.described.headers.0 {
             set(name, value);
         }
         set("etag", &self.quoted_etag());

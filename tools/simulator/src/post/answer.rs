@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::http::HttpError;
+
 /// What became of the events of one post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -38,7 +40,7 @@ pub enum PostError {
         attempts: u32,
         /// The last failure.
         #[source]
-        source: reqwest::Error,
+        source: HttpError,
     },
     /// `429` or `503` until the time for retries was over. After a `503` events may have been accepted
     /// all the same; sent again, they are the same events.

@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{StatusCode, Url};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
+use http::{Request, StatusCode, Uri};
+use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,12 +16,15 @@ use tracing::warn;
 
 use super::answer::{Answer, PostError, Rejected, read_answer, refusal};
 use super::compress::Compression;
+use super::http::{HttpClient, HttpError};
 use super::retry::Retries;
+
+const AGENT: &str = concat!("headwater-simulator/", env!("CARGO_PKG_VERSION"));
 
 /// How a [`Client`] posts.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
-    /// Where ingest is, without a path: `http://127.0.0.1:3000`.
+    /// Where ingest is, without a path: `http://127.0.0.1:3000`, or `https://` for an ingest behind TLS.
     pub ingest_url: String,
     /// The key for `x-api-key`.
     pub api_key: SecretString,
@@ -46,7 +52,7 @@ impl ClientConfig {
 /// A client that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Not an `http://` address.
+    /// Not an `http://` or `https://` address.
     #[error("cannot post to INGEST_URL `{url}`: {reason}")]
     Url {
         /// What was given.
@@ -57,9 +63,11 @@ pub enum ClientError {
     /// The key cannot stand in a header.
     #[error("API_KEY holds characters that a header cannot carry")]
     ApiKey,
-    /// The HTTP client cannot be set up.
-    #[error("cannot set up the HTTP client")]
-    Http(#[source] reqwest::Error),
+    /// No certificate can be read that an `https://` address could be checked against.
+    #[error(
+        "cannot set up TLS: install the system's certificates, or name a file of them in SSL_CERT_FILE"
+    )]
+    Tls(#[source] std::io::Error),
 }
 
 /// What a client has counted since it was made.
@@ -86,8 +94,9 @@ impl ClientCounts {
 /// Posts events; shared by reference between any number of tasks, over as many connections.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    url: Url,
+    http: HttpClient,
+    url: Uri,
+    key: HeaderValue,
     compress: Compression,
     retry_for: Duration,
     stop: CancellationToken,
@@ -116,30 +125,14 @@ impl Client {
     /// [`ClientError`] where the settings cannot work.
     pub fn new(config: &ClientConfig) -> Result<Client, ClientError> {
         let url = events_url(&config.ingest_url)?;
-        let mut key = reqwest::header::HeaderValue::from_str(config.api_key.expose_secret())
+        let mut key = HeaderValue::from_str(config.api_key.expose_secret())
             .map_err(|_| ClientError::ApiKey)?;
         key.set_sensitive(true);
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("headwater-simulator/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(
-                reqwest::header::HeaderName::from_static("x-api-key"),
-                key,
-            )]))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(config.timeout);
-        let host = url.host_str().unwrap_or_default();
-        if host == "localhost"
-            || host
-                .trim_matches(['[', ']'])
-                .parse()
-                .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-        {
-            // A proxy could only reach its own loopback.
-            http = http.no_proxy();
-        }
+        let tls = url.scheme_str() == Some("https");
         Ok(Client {
-            http: http.build().map_err(ClientError::Http)?,
+            http: HttpClient::new(config.timeout, tls).map_err(ClientError::Tls)?,
             url,
+            key,
             compress: config.compress,
             retry_for: config.retry_for,
             stop: CancellationToken::new(),
@@ -227,23 +220,22 @@ impl Client {
         attempts: u32,
     ) -> Attempt {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut request = self
-            .http
-            .post(self.url.clone())
+        let mut request = Request::post(self.url.clone())
+            .header("x-api-key", &self.key)
+            .header(USER_AGENT, AGENT)
             .header(CONTENT_TYPE, content_type);
         if let Some(encoding) = self.compress.content_encoding() {
             request = request.header(CONTENT_ENCODING, encoding);
         }
-        let response = match request.body(body).send().await {
-            Ok(response) => response,
+        let request = request
+            .body(Full::new(body))
+            .expect("the address and the key are checked, and the rest is ours");
+        let answer = match self.http.send(request).await {
+            Ok(answer) => answer,
             Err(source) => return self.unreachable(attempts, source),
         };
-        let status = response.status();
-        let asked = retry_after(response.headers(), Utc::now());
-        let text = match response.text().await {
-            Ok(text) => text,
-            Err(source) => return self.unreachable(attempts, source),
-        };
+        let (status, text) = (answer.status, answer.text);
+        let asked = retry_after(&answer.headers, Utc::now());
         match status {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::SERVICE_UNAVAILABLE
@@ -291,7 +283,7 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, attempts: u32, source: reqwest::Error) -> Attempt {
+    fn unreachable(&self, attempts: u32, source: HttpError) -> Attempt {
         // Once is enough: what follows is the summary's.
         if source.is_connect()
             && !self.retry_for.is_zero()
@@ -305,27 +297,30 @@ impl Client {
             error: PostError::Unreachable {
                 url,
                 attempts,
-                source: source.without_url(),
+                source,
             },
             asked: None,
         }
     }
 }
 
-fn events_url(base: &str) -> Result<Url, ClientError> {
+fn events_url(base: &str) -> Result<Uri, ClientError> {
     let refuse = |reason: String| ClientError::Url {
         url: base.to_owned(),
         reason,
     };
-    let url: Url = base
+    let wanted = "it looks like `http://127.0.0.1:3000`";
+    let url: Uri = base
         .parse()
-        .map_err(|error| refuse(format!("{error}; it looks like `http://127.0.0.1:3000`")))?;
-    match url.scheme() {
-        "http" if url.cannot_be_a_base() => Err(refuse("it names no host".into())),
-        "http" => format!("{}/v1/events", base.trim_end_matches('/'))
+        .map_err(|error| refuse(format!("{error}; {wanted}")))?;
+    match url.scheme_str() {
+        Some("http" | "https") => format!("{}/v1/events", base.trim_end_matches('/'))
             .parse()
             .map_err(|error| refuse(format!("{error}"))),
-        other => Err(refuse(format!("`{other}` is not spoken here, only `http`"))),
+        Some(other) => Err(refuse(format!(
+            "`{other}` is not spoken here, only `http` and `https`"
+        ))),
+        None => Err(refuse(wanted.to_owned())),
     }
 }
 
@@ -366,16 +361,18 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_http_with_a_host_and_may_end_in_a_slash() {
+    fn an_address_is_http_or_https_with_a_host_and_may_end_in_a_slash() {
         assert_eq!(
-            events_url("http://127.0.0.1:3000").unwrap().as_str(),
+            events_url("http://127.0.0.1:3000").unwrap().to_string(),
             "http://127.0.0.1:3000/v1/events"
         );
         assert_eq!(
-            events_url("http://ingest.example/edge/").unwrap().as_str(),
-            "http://ingest.example/edge/v1/events"
+            events_url("https://ingest.example/edge/")
+                .unwrap()
+                .to_string(),
+            "https://ingest.example/edge/v1/events"
         );
-        for wrong in ["127.0.0.1:3000", "https://x", "ftp://x", "", "http://"] {
+        for wrong in ["127.0.0.1:3000", "/x", "ftp://x", "", "http://"] {
             assert!(events_url(wrong).is_err(), "{wrong}");
         }
     }

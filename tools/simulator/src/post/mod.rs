@@ -5,10 +5,12 @@
 mod answer;
 mod client;
 mod compress;
+mod http;
 mod retry;
 mod send;
 mod summary;
 
+pub use self::http::{HttpAnswer, HttpClient, HttpError};
 pub use answer::{Answer, PostError, Rejected};
 pub use client::{Client, ClientConfig, ClientCounts, ClientError};
 pub use compress::Compression;

@@ -12,11 +12,15 @@ const LINE: &str = r#"{"kind":"vehicle","event_id":"a-1","ingest_received_at":"2
 const STATION: &str =
     r#"{"at":"2025-10-04T12:34:56Z","id":"x y","note":"abba","values":{"t":1.5}}"#;
 
-/// The built-in kinds, and one that is closed and has other patterns.
+const LENIENT: &str = r#"{"when":1759581296123,"who":"x","what":{"T.x":1.5,"A.bC":3,"n":0}}"#;
+
+/// The built-in kinds, one that takes what senders have, and one that is closed and has other patterns.
 fn kinds() -> Kinds {
     let folder = tempfile::tempdir().unwrap();
     let station = "kind = \"station\"\nversion = 1\nentity = { field = \"id\", pattern = 'x', max_length = 5 }\ntime = { field = \"at\" }\n[fields.note]\ntype = \"string\"\npattern = '^[ab]*$'\n[signals]\nfield = \"values\"\nopen = false\nmax = 2\n[signals.known]\nt = { type = \"number\" }\nu = { type = \"integer\", one_of = [1, 2] }\nv = { type = \"boolean\" }\n";
     std::fs::write(folder.path().join("station.toml"), station).unwrap();
+    let lenient = "kind = \"lenient\"\nversion = 1\nentity = { field = \"who\" }\ntime = { field = \"when\", format = \"epoch_ms\" }\n[signals]\nfield = \"what\"\nnames = \"snake_case\"\nnulls = \"omit\"\nout_of_range = \"omit\"\n[signals.known]\nt = { type = \"number\", max = 2, from = \"T.x\" }\n";
+    std::fs::write(folder.path().join("lenient.toml"), lenient).unwrap();
     Kinds::load(Some(folder.path())).unwrap()
 }
 
@@ -42,12 +46,13 @@ fn shown(event: &Event<'_>) -> String {
         .map(|(name, value)| (name, scalar(value)))
         .collect();
     format!(
-        "{} {:?} {:?} {:?} {:?} {fields:?} {signals:?} {}",
+        "{} {:?} {:?} {:?} {:?} {fields:?} {signals:?} {:?} {}",
         event.kind.name,
         event.event_id,
         event.entity,
         event.time,
         event.received_at,
+        event.omitted,
         event.names_kind
     )
 }
@@ -74,7 +79,7 @@ fn taken(kinds: &Kinds, text: &str) -> Result<usize, TestCaseError> {
 #[test]
 fn usual_events_are_taken() {
     let kinds = kinds();
-    for text in [VEHICLE, CELL, LINE, STATION] {
+    for text in [VEHICLE, CELL, LINE, STATION, LENIENT] {
         assert_eq!(taken(&kinds, text).unwrap(), 1, "{text}");
         let spaced = format!(
             " {}\r\n",
@@ -132,7 +137,7 @@ proptest! {
 
     #[test]
     fn changed_events_are_read_alike(
-        text in prop::sample::select(vec![VEHICLE, CELL, LINE, STATION]),
+        text in prop::sample::select(vec![VEHICLE, CELL, LINE, STATION, LENIENT]),
         changes in prop::collection::vec((0_usize..400, 0_usize..4, piece()), 0..4),
     ) {
         thread_local!(static KINDS: Kinds = kinds());

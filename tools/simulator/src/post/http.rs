@@ -1,0 +1,118 @@
+//! Requests over HTTP/1.1, with TLS where the address begins with `https`. No proxy is asked.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+
+/// How long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// A client that keeps its connections; clones share them.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    timeout: Duration,
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct HttpAnswer {
+    /// The status; any, an error is not told from others.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, with U+FFFD where it is not UTF-8.
+    pub text: String,
+}
+
+/// No whole answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The time for one attempt was over.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// There was no connection, or the request could not be sent on it; the cause is the source.
+    #[error("the request failed")]
+    Request(#[source] hyper_util::client::legacy::Error),
+    /// The answer broke off.
+    #[error("the answer broke off")]
+    Body(#[source] hyper::Error),
+}
+
+impl HttpError {
+    /// Whether there was no connection at all.
+    pub fn is_connect(&self) -> bool {
+        matches!(self, HttpError::Request(error) if error.is_connect())
+    }
+}
+
+impl HttpClient {
+    /// A client whose requests take at most `timeout` each. `tls` says whether there are https addresses among those that
+    /// it asks: it then trusts the certificates of the system, or of the file that `SSL_CERT_FILE` names.
+    ///
+    /// # Errors
+    ///
+    /// If `tls` is wanted and no certificate can be read.
+    pub fn new(timeout: Duration, tls: bool) -> std::io::Result<HttpClient> {
+        let provider = rustls::crypto::ring::default_provider();
+        let connector = HttpsConnectorBuilder::new();
+        let connector = if tls {
+            connector.with_provider_and_native_roots(provider)?
+        } else {
+            let config = ClientConfig::builder_with_provider(provider.into())
+                .with_safe_default_protocol_versions()
+                .map_err(std::io::Error::other)?
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth();
+            connector.with_tls_config(config)
+        };
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
+        Ok(HttpClient { client, timeout })
+    }
+
+    /// Sends the request and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError`] where no whole answer came in time.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<HttpAnswer, HttpError> {
+        let answer = async {
+            let answer = self.client.request(request).await;
+            let (head, body) = answer.map_err(HttpError::Request)?.into_parts();
+            let body = body.collect().await.map_err(HttpError::Body)?.to_bytes();
+            Ok(HttpAnswer {
+                status: head.status,
+                headers: head.headers,
+                text: String::from_utf8_lossy(&body).into_owned(),
+            })
+        };
+        tokio::time::timeout(self.timeout, answer)
+            .await
+            .unwrap_or(Err(HttpError::Timeout(self.timeout)))
+    }
+
+    /// Asks for an address.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](HttpClient::send).
+    pub async fn get(&self, uri: Uri) -> Result<HttpAnswer, HttpError> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = uri;
+        self.send(request).await
+    }
+}
