@@ -10,6 +10,9 @@ pub(crate) const ENTITY_ID: &str = "entity_id";
 pub(crate) const EVENT_TIME: &str = "event_time";
 pub(crate) const RECEIVED_AT: &str = "ingest_received_at";
 
+/// The column that holds, as a JSON object, the values of signals without a column of their own.
+pub(crate) const MORE: &str = "_more";
+
 /// What a column's name ends in when it holds the values of a signal that have another type than
 /// the signal's own column.
 const TYPE_SUFFIXES: [&str; 4] = ["__number", "__integer", "__bool", "__text"];

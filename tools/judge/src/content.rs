@@ -1,9 +1,12 @@
 //! What an event says, as one number: the same for every spelling, in `raw/` and in `curated/`.
 
+use std::collections::BTreeMap;
+
 use contract::{Event, Scalar};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::columns::without_type;
+use crate::columns::{MORE, without_type};
 
 /// Names that no field or signal can have.
 const ENTITY: &str = "\u{1}entity";
@@ -72,6 +75,21 @@ impl ContentHasher {
         self.add(name, b'b', &[u8::from(value)]);
     }
 
+    /// The values in a text of the column [`MORE`]; a text of another form counts as a value of its own.
+    pub(crate) fn more(&mut self, text: &str) {
+        let Ok(values) = serde_json::from_str::<BTreeMap<String, Value>>(text) else {
+            return self.text(MORE, text);
+        };
+        for (name, value) in values {
+            match value {
+                Value::Bool(value) => self.boolean(&name, value),
+                Value::String(text) => self.text(&name, &text),
+                Value::Number(number) => self.number(&name, number.as_f64().unwrap_or(f64::NAN)),
+                other => self.text(&name, &other.to_string()),
+            }
+        }
+    }
+
     fn scalar(&mut self, name: &str, value: &Scalar<'_>) {
         match value {
             Scalar::Bool(value) => self.boolean(name, *value),
@@ -118,6 +136,23 @@ mod tests {
     }
 
     const TIME: &str = "2025-10-04T12:34:56.123456Z";
+
+    #[test]
+    fn values_without_a_column_count_as_those_with_one() {
+        let event = content(r#"{"a":1,"b":true,"C":"x"}"#, TIME);
+        let mut row = ContentHasher::default();
+        row.entity("v");
+        row.time(
+            "2025-10-04T12:34:56.123456Z"
+                .parse::<chrono::DateTime<chrono::Utc>>()
+                .unwrap()
+                .timestamp_micros(),
+        );
+        row.text("can_id", "0x1");
+        row.number("a", 1.0);
+        row.more(r#"{"C":"x","b":true}"#);
+        assert!(event.is_in_row(&row.finish()));
+    }
 
     #[test]
     fn spelling_does_not_count_and_values_do() {

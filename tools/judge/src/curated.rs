@@ -12,7 +12,8 @@ use contract::{CURATED, Hour, Kinds, format_millis};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::columns::{
-    ENTITY_ID, EVENT_ID, EVENT_TIME, RECEIVED_AT, converted, full_column, is_built_in, is_text, utc,
+    ENTITY_ID, EVENT_ID, EVENT_TIME, MORE, RECEIVED_AT, converted, full_column, is_built_in,
+    is_text, utc,
 };
 use crate::content::{ContentHash, ContentHasher};
 use crate::error::JudgeError;
@@ -172,6 +173,9 @@ impl PartColumns {
         sum.time(self.times.value(row));
         for (name, values) in &self.others {
             match values {
+                ColumnValues::Text(values) if values.is_valid(row) && name == MORE => {
+                    sum.more(values.value(row));
+                }
                 ColumnValues::Text(values) if values.is_valid(row) => {
                     sum.text(name, values.value(row))
                 }

@@ -7,7 +7,7 @@ use contract::{CURATED, Hour, Kind, Kinds};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::columns::{ENTITY_ID, converted, full_column, is_built_in, is_text, without_type};
+use crate::columns::{ENTITY_ID, MORE, converted, full_column, is_built_in, is_text, without_type};
 use crate::error::JudgeError;
 
 /// Name of the metadata of a column that names its signal.
@@ -101,8 +101,9 @@ impl PartSignals {
 fn batches(kind: &Kind, file: Bytes) -> Result<Vec<SignalRows>, String> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
-    let is_signal =
-        |name: &str| !is_built_in(name) && !kind.fields.iter().any(|rule| rule.name == name);
+    let is_signal = |name: &str| {
+        !is_built_in(name) && name != MORE && !kind.fields.iter().any(|rule| rule.name == name)
+    };
     let wanted = builder.schema().fields().iter().enumerate();
     let wanted = wanted.filter(|(_, field)| field.name() == ENTITY_ID || is_signal(field.name()));
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(at, _)| at));
