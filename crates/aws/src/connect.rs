@@ -1,9 +1,6 @@
 //! The clients of SQS and S3: their endpoint, credentials, timeouts and retries.
 
-use std::time::Duration;
-
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -18,13 +15,7 @@ use crate::explain::Explained;
 use crate::lake::Lake;
 use crate::meter::Meter;
 use crate::queue::Queue;
-
-/// Longest time of one attempt at a call: a long poll lasts up to 20 s.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Slowest upload that is waited for. One that stands still ends sooner: the SDK ends an attempt whose body nobody takes
-/// for some 20 s.
-const MIN_BYTES_PER_SECOND: usize = 1024 * 1024;
+use crate::timeouts::timeouts;
 
 /// The clients of one service, the meter that counts what they send, and the clock of the service. Clones share the
 /// meter.
@@ -173,16 +164,6 @@ impl Aws {
         let private = self.endpoint().is_none_or(is_private);
         Lake::new(self.s3.clone(), self.meter.clone(), bucket, private)
     }
-}
-
-/// The timeouts of a call that sends a body of so many bytes. What comes back is not bounded by them: the answer to a
-/// GET is there once its head is.
-pub(crate) fn timeouts(body_bytes: usize) -> TimeoutConfig {
-    let seconds = body_bytes.div_ceil(MIN_BYTES_PER_SECOND) as u64;
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT.max(Duration::from_secs(seconds)))
-        .build()
 }
 
 fn test_credentials() -> Credentials {

@@ -10,6 +10,7 @@ mod meter;
 mod queue;
 mod settings;
 pub mod setup;
+mod timeouts;
 
 pub use clock::Clock;
 pub use connect::Aws;

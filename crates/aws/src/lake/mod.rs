@@ -11,10 +11,10 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
 
-use crate::connect::timeouts;
 use crate::error::{CallError, sort, status, unbuilt};
 use crate::lake::object::{ByteRange, Condition, Fetched, Head, Object, ObjectInfo, PutOutcome};
 use crate::meter::Meter;
+use crate::timeouts::timeouts;
 
 const PUT: &str = "s3:PutObject";
 const GET: &str = "s3:GetObject";

@@ -6,10 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::filter::Filter;
 use super::sweep::{Looked, Sweep};
-use crate::receive::dead_letter::{
-    ATTRIBUTE_DETAIL, ATTRIBUTE_RECEIVED_AT, ATTRIBUTE_SOURCE, ATTRIBUTE_WHOLE,
-};
-use crate::receive::receipt::received_at;
+use crate::receive::dead_letter::{ATTRIBUTE_DETAIL, ATTRIBUTE_SOURCE, ATTRIBUTE_WHOLE};
+use crate::receive::receipt::{ATTRIBUTE_RECEIVED_AT, received_at};
 
 /// How a replay went.
 #[derive(Debug, Default)]

@@ -7,15 +7,12 @@ use contract::{ATTRIBUTE_REASON, Envelope, Pack, Rejection};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::receive::receipt::received_at;
+use crate::receive::receipt::{ATTRIBUTE_RECEIVED_AT, received_at};
 
 /// Attribute with the reason in words, at most 1 KiB.
 pub(crate) const ATTRIBUTE_DETAIL: &str = "detail";
 /// Attribute with the id of the message that the letter was made of.
 pub(crate) const ATTRIBUTE_SOURCE: &str = "source_message_id";
-/// Attribute that says when Headwater first received the events, so that a replay does not change
-/// their time of receipt: RFC 3339, UTC, milliseconds.
-pub(crate) const ATTRIBUTE_RECEIVED_AT: &str = "received_at";
 
 /// Attribute of a letter that holds only the beginning of a body: the key of the object with the whole of it.
 pub(crate) const ATTRIBUTE_WHOLE: &str = "whole_body";

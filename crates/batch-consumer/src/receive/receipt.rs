@@ -4,7 +4,9 @@
 use aws::Message;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::receive::dead_letter::ATTRIBUTE_RECEIVED_AT;
+/// Attribute that says when Headwater first received the events, so that a replay does not change their time of
+/// receipt: RFC 3339, UTC, milliseconds.
+pub(crate) const ATTRIBUTE_RECEIVED_AT: &str = "received_at";
 
 /// 2000-01-01: no event was received before it, and a clock that was never set stands before it.
 const EARLIEST_MS: i64 = 946_684_800_000;
