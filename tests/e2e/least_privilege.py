@@ -29,6 +29,8 @@ LOCAL_AWS, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN = 24001, 24002, 24003, 240
 NAMES = {"QUEUE_NAME": "privilege", "DLQ_NAME": "privilege-dlq", "LAKE_BUCKET": "privilege"}
 # Whose calls are none of the services': who makes queues and bucket, and this check itself.
 OUTSIDE = "test"
+# Bytes (SQS developer guide, "Message quotas").
+LARGEST = 1_048_576
 UNREADABLE = "no pack and no JSON"
 
 
@@ -170,6 +172,12 @@ def operated(run):
     require(run.dlq.counts() == (1, 0), "the replayed letter is back")
     print(dlq("purge", "--yes"), end="")
     require(run.dlq.depth() == 0, "the letter is purged")
+
+    # The largest message that SQS takes fits into no letter together with the reason: the lake keeps it whole.
+    run.sqs.send_message(QueueUrl=run.queue.url, MessageBody="x" * LARGEST)
+    run.queue.drained()
+    require(run.dlq.depth() == 1 and run.keys("_letters/"), "a letter with the beginning, and the lake has the whole")
+    print(dlq("purge", "--yes"), end="")
 
 
 def stopped(run):
