@@ -46,7 +46,7 @@ impl Aws {
             aws_config::defaults(BehaviorVersion::latest())
                 .http_client(http.clone())
                 .retry_config(RetryConfig::standard().with_max_attempts(4))
-                .timeout_config(timeouts(0))
+                .timeout_config(timeouts())
         };
         // The environment's region and credentials are looked for without the roles behind them.
         let endpoint_only = chain()
@@ -86,7 +86,7 @@ impl Aws {
             .region(Region::from_static("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(test_credentials()))
             .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .timeout_config(timeouts(0))
+            .timeout_config(timeouts())
             .time_source(clock)
             .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
                 aws_smithy_async::rt::sleep::TokioSleep::new(),

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::error::{CallError, sort, status, unbuilt};
 use crate::lake::object::{ByteRange, Condition, Fetched, Head, Object, ObjectInfo, PutOutcome};
 use crate::meter::Meter;
-use crate::timeouts::timeouts;
+use crate::timeouts::longer_timeouts;
 
 const PUT: &str = "s3:PutObject";
 const GET: &str = "s3:GetObject";
@@ -86,7 +86,7 @@ impl Lake {
         metadata: HashMap<String, String>,
         condition: Condition,
     ) -> Result<PutOutcome, CallError> {
-        let timeouts = timeouts(body.len());
+        let timeouts = longer_timeouts(body.len());
         let put = self
             .s3
             .put_object()
@@ -100,10 +100,10 @@ impl Lake {
             Condition::IfAbsent => put.if_none_match("*"),
             Condition::IfMatch(etag) => put.if_match(etag),
         };
-        let mut put = put
-            .customize()
-            .interceptor(self.meter.attempts(PUT, 0))
-            .config_override(aws_sdk_s3::Config::builder().timeout_config(timeouts));
+        let mut put = put.customize().interceptor(self.meter.attempts(PUT, 0));
+        if let Some(timeouts) = timeouts {
+            put = put.config_override(aws_sdk_s3::Config::builder().timeout_config(timeouts));
+        }
         if self.private {
             // The signature holds the body's CRC32 all the same. The body's SHA-256 costs more CPU than anything else
             // of a put, and says nothing more where nobody is in between.
