@@ -80,8 +80,8 @@ impl Commit<'_> {
         Ok((summary, written.hours))
     }
 
-    /// Writes the parts of the commit's hours, those of [`Mode::Rebuild`] or all. In [`Mode::Finish`] the parts of an hour are counted in its aggregates as soon as
-    /// they are written.
+    /// Writes the parts of the commit's hours, those of [`Mode::Rebuild`] or all. In [`Mode::Finish`] the parts of an
+    /// hour are counted in its aggregates as soon as they are written.
     pub(crate) async fn write_parts(
         &self,
         summary: &mut Summary,

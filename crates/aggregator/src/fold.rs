@@ -65,7 +65,11 @@ impl Fold<'_> {
                 }
                 sum = Arc::new(stored);
             } else if !is_first {
-                tracing::warn!(event = "aggregates_missing", object.key = %key, "the aggregates of an hour with parts are gone: they are counted from all parts");
+                tracing::warn!(
+                    event = "aggregates_missing",
+                    object.key = %key,
+                    "the aggregates of an hour with parts are gone: they are counted from all parts"
+                );
                 let parts = recount(self.lake, self.kind, self.hour, commit).await?;
                 sum = Arc::new(parts);
             }

@@ -112,7 +112,11 @@ impl<'a> Aside<'a> {
             let (start, end) = span.unwrap_or_default();
             let text = self.read(key, start, end).await?;
             if text.is_none() {
-                tracing::warn!(event = "raw_missing", object.key = %key, "the object was deleted while it was taken in: lines that conflict are kept without their text");
+                tracing::warn!(
+                    event = "raw_missing",
+                    object.key = %key,
+                    "the object was deleted while it was taken in: lines that conflict are kept without their text"
+                );
             }
             for Conflict { id, stays, goes } in conflicts {
                 let at = (goes.start - start) as usize..(goes.end - start) as usize;

@@ -172,7 +172,11 @@ impl Gather<'_> {
             // The object was there a moment ago: without it the parts would lose its events.
             None if self.all_must_exist => bail!("`{key}` was deleted meanwhile: run it again"),
             None => {
-                tracing::warn!(event = "raw_missing", object.key = %key, "the object was deleted before it was taken in");
+                tracing::warn!(
+                    event = "raw_missing",
+                    object.key = %key,
+                    "the object was deleted before it was taken in"
+                );
                 return Ok(None);
             }
         };
@@ -229,7 +233,8 @@ impl Gather<'_> {
         let add = move || at_work.add(input, offset, &lines);
         self.workers.run(add).await?.map_err(|error| {
             anyhow!(
-                "`{key}` holds an event of a kind that is not declared here: {error}; set CONTRACTS to the folder that ingest has, and run again"
+                "`{key}` holds an event of a kind that is not declared here: {error}; \
+                 set CONTRACTS to the folder that ingest has, and run again"
             )
         })
     }

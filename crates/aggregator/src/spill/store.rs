@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -252,13 +251,9 @@ impl Place {
                 length,
             } => {
                 let mut stream = vec![0; *length];
-                read_exact_at(file, &mut stream, *offset)?;
+                file.read_exact_at(&mut stream, *offset)?;
                 Ok(Block::read(&stream)?)
             }
         }
     }
-}
-
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    file.read_exact_at(buffer, offset)
 }
