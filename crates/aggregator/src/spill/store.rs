@@ -10,6 +10,9 @@ use anyhow::Context;
 use contract::Kinds;
 use lake::rows::{Admission, Block, Buckets, ColumnType, KindHour};
 
+/// Bytes for what a stream holds beside the columns, about; more of them cost a move of the stream.
+const STREAM_BYTES: usize = 16 * 1024;
+
 /// The blocks of all hours of a commit.
 pub(crate) struct Store {
     kinds: Arc<Kinds>,
@@ -77,7 +80,7 @@ impl Sealed {
 }
 
 fn stream(block: &Block) -> anyhow::Result<Vec<u8>> {
-    let mut stream = Vec::new();
+    let mut stream = Vec::with_capacity(block.bytes() + STREAM_BYTES);
     block.write(&mut stream)?;
     Ok(stream)
 }
@@ -252,7 +255,7 @@ impl Place {
             } => {
                 let mut stream = vec![0; *length];
                 file.read_exact_at(&mut stream, *offset)?;
-                Ok(Block::read(&stream)?)
+                Ok(Block::read(stream)?)
             }
         }
     }

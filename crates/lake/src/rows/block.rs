@@ -2,16 +2,16 @@
 //! Arrow batch, in memory or as Arrow's IPC stream in a file.
 
 use std::borrow::Cow;
-use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray,
 };
+use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, UInt16Type, UInt32Type};
 use arrow::error::ArrowError;
 use arrow::ipc::MetadataVersion;
-use arrow::ipc::reader::StreamReader;
+use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use contract::{Kind, Scalar};
 
@@ -109,18 +109,15 @@ impl Block {
         writer.finish()
     }
 
-    /// Reads back what [`write`](Self::write) wrote.
+    /// Reads back what [`write`](Self::write) wrote. The block keeps the bytes, rather than a copy of them.
     ///
     /// # Errors
     ///
     /// If the bytes are something else.
-    pub fn read(bytes: &[u8]) -> Result<Block, ArrowError> {
-        let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-        let batch = reader.next().unwrap_or_else(|| {
-            let empty = "a spilled block holds no rows";
-            Err(ArrowError::IpcError(empty.to_owned()))
-        })?;
-        Ok(Block { batch })
+    pub fn read(bytes: Vec<u8>) -> Result<Block, ArrowError> {
+        let batch = StreamDecoder::new().decode(&mut Buffer::from_vec(bytes))?;
+        let empty = || ArrowError::IpcError("a spilled block holds no rows".to_owned());
+        batch.map(Block::new).ok_or_else(empty)
     }
 
     pub(crate) fn column(&self, at: usize) -> &ArrayRef {
@@ -216,8 +213,7 @@ impl Block {
 }
 
 /// Text of every row's entity, as a dictionary.
-pub(crate) fn dictionary(keys: Vec<u32>, names: Vec<String>) -> Result<ArrayRef, ArrowError> {
-    let names = StringArray::from_iter_values(names);
+pub(crate) fn dictionary(keys: Vec<u32>, names: StringArray) -> Result<ArrayRef, ArrowError> {
     let column = DictionaryArray::<UInt32Type>::try_new(keys.into(), Arc::new(names))?;
     Ok(Arc::new(column))
 }

@@ -2,66 +2,98 @@
 
 use std::hash::BuildHasher;
 
+use arrow::array::StringArray;
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 /// Entities by row, numbered in the order in which they came.
 #[derive(Default)]
 pub(crate) struct Entities {
-    names: Vec<String>,
-    numbers: HashTable<u32>,
+    /// The names, one behind the other.
+    names: String,
+    /// Where in `names` each one ends.
+    ends: Vec<usize>,
+    numbers: HashTable<Known>,
     key: RandomState,
-    /// For each row its entity's index in `names`.
+    /// For each row its entity's number.
     rows: Vec<u32>,
+}
+
+/// A name that has a number. The half of its hash that stands here tells most names apart, so that they are not read.
+struct Known {
+    hash: u32,
+    number: u32,
+}
+
+impl Known {
+    /// The hash for the table, which looks at the lowest and at the highest bits.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
 }
 
 impl Entities {
     /// Gives the entity to the next row.
     pub(crate) fn push(&mut self, name: &str) {
-        let same = self.rows.last().copied();
-        if let Some(last) = same.filter(|last| self.names[*last as usize] == name) {
-            return self.rows.push(last);
-        }
-        let names = &mut self.names;
-        let entry = self.numbers.entry(
-            self.key.hash_one(name),
-            |at| names[*at as usize] == name,
-            |at| self.key.hash_one(names[*at as usize].as_str()),
-        );
-        let at = match entry {
-            Entry::Occupied(there) => *there.get(),
-            Entry::Vacant(free) => {
-                let at = *free.insert(names.len() as u32).get();
-                names.push(name.to_owned());
-                at
-            }
+        let last = self.rows.last().copied();
+        let number = match last.filter(|last| self.name_of(*last) == name) {
+            Some(last) => last,
+            None => self.number(name),
         };
-        self.rows.push(at);
+        self.rows.push(number);
     }
 
-    /// The names, and for each row the place of its entity among them.
-    pub(crate) fn into_parts(self) -> (Vec<String>, Vec<u32>) {
-        (self.names, self.rows)
+    /// Gives the entity of this number to the next row.
+    pub(crate) fn push_number(&mut self, number: u32) {
+        self.rows.push(number);
+    }
+
+    /// The number of an entity, which is a new one if the name is new.
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        let hash = self.key.hash_one(name) as u32;
+        let is_it = |known: &Known| known.hash == hash && self.name_of(known.number) == name;
+        if let Some(known) = self.numbers.find(Known::spread(hash), is_it) {
+            return known.number;
+        }
+        let number = self.ends.len() as u32;
+        self.names.push_str(name);
+        self.ends.push(self.names.len());
+        let spread = |known: &Known| Known::spread(known.hash);
+        let known = Known { hash, number };
+        self.numbers
+            .insert_unique(Known::spread(hash), known, spread);
+        number
+    }
+
+    fn name_of(&self, number: u32) -> &str {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.names[start..self.ends[number]]
+    }
+
+    /// The names by number, and for each row the number of its entity.
+    pub(crate) fn into_parts(self) -> (StringArray, Vec<u32>) {
+        let names = (0..self.ends.len() as u32).map(|number| self.name_of(number));
+        (StringArray::from_iter_values(names), self.rows)
     }
 
     pub(crate) fn name(&self, row: u32) -> &str {
-        &self.names[self.rows[row as usize] as usize]
+        self.name_of(self.rows[row as usize])
     }
 
     /// The wanted rows, ordered by entity in byte order and within an entity as they came; and for each entity the
     /// index at which its rows end.
     pub(crate) fn grouped(&self, wanted: impl Fn(u32) -> bool) -> (Vec<u32>, Vec<usize>) {
-        let mut order: Vec<usize> = (0..self.names.len()).collect();
-        order.sort_unstable_by(|a, b| self.names[*a].cmp(&self.names[*b]));
-        let mut counts = vec![0; self.names.len()];
+        let mut order: Vec<u32> = (0..self.ends.len() as u32).collect();
+        order.sort_unstable_by(|a, b| self.name_of(*a).cmp(self.name_of(*b)));
+        let mut counts = vec![0; self.ends.len()];
         let rows = || (0..self.rows.len() as u32).filter(|row| wanted(*row));
         rows().for_each(|row| counts[self.rows[row as usize] as usize] += 1);
         // For each entity the index for its next row: a counting sort.
-        let mut next = vec![0; self.names.len()];
-        let mut ends = Vec::with_capacity(self.names.len());
+        let mut next = vec![0; self.ends.len()];
+        let mut ends = Vec::with_capacity(self.ends.len());
         let mut end = 0;
-        for at in order {
+        for at in order.into_iter().map(|number| number as usize) {
             next[at] = end;
             end += counts[at];
             ends.push(end);

@@ -392,9 +392,11 @@ fn order(
             continue;
         };
         let (keys, names) = (block.entities().keys(), block.entities().values());
-        let (names, micros) = (names.as_string::<i32>(), block.micros());
+        let names = names.as_string::<i32>().iter().flatten();
+        let numbers: Vec<u32> = names.map(|name| entities.number(name)).collect();
+        let micros = block.micros();
         for (_, row) in of_block {
-            entities.push(names.value(keys.value(*row as usize) as usize));
+            entities.push_number(numbers[keys.value(*row as usize) as usize]);
             times.push(micros.value(*row as usize));
         }
     }
