@@ -6,9 +6,14 @@ die() {
   exit 1
 }
 
-# Tries the command three times: a download can break off.
-thrice() {
-  "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }
+# Tries the command six times within some four minutes: a download can break off, and an index can be away.
+persistently() {
+  local pause
+  for pause in 5 15 30 60 90; do
+    "$@" && return
+    sleep "$pause"
+  done
+  "$@"
 }
 
 # need_python WHO OLDEST: ends with a message that begins with WHO (`the checks need`), unless PYTHON (python3) is at least OLDEST, such as 3.11,
@@ -26,5 +31,5 @@ need_python() {
 make_venv() {
   rm -rf "$1"
   "${PYTHON:-python3}" -m venv "$1" &&
-    thrice "$1/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps -r "$2"
+    persistently "$1/bin/python" -m pip install --disable-pip-version-check --no-input --no-deps -r "$2"
 }
