@@ -85,7 +85,7 @@ fn seconds_to_commit(config: &CostConfig, raw_bytes: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::tests::config;
+    use super::super::settings::config;
     use super::*;
 
     #[test]

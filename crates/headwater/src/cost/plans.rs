@@ -244,7 +244,7 @@ impl Use {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::tests::config;
+    use super::super::settings::config;
     use super::*;
 
     /// Counted on the embedded emulation with 12 ms on the way to it, 256 connections, 12 s each; 2026-11-21.

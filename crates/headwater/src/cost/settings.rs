@@ -114,23 +114,24 @@ pub(super) fn days(time: Duration) -> f64 {
     time.as_secs_f64() / 86_400.0
 }
 
+/// Settings as a command line gives them.
 #[cfg(test)]
-pub(super) mod tests {
+pub(super) fn config(arguments: &[&str]) -> CostConfig {
+    let config = <tests::Cli as clap::Parser>::parse_from([&["cost"], arguments].concat()).cost;
+    config.check().unwrap();
+    config
+}
+
+#[cfg(test)]
+mod tests {
     use clap::Parser;
 
     use super::*;
 
     #[derive(Parser)]
-    struct Cli {
+    pub(super) struct Cli {
         #[command(flatten)]
-        cost: CostConfig,
-    }
-
-    /// Settings as a command line gives them.
-    pub(in super::super) fn config(arguments: &[&str]) -> CostConfig {
-        let config = Cli::parse_from([&["cost"], arguments].concat()).cost;
-        config.check().unwrap();
-        config
+        pub(super) cost: CostConfig,
     }
 
     #[test]
