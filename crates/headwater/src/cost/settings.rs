@@ -135,6 +135,13 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_are_those_of_the_aggregator() {
+        let (ours, theirs) = (config(&[]), aggregator::Config::default());
+        assert_eq!(ours.commit_min_bytes, theirs.commit_min_bytes);
+        assert_eq!(ours.commit_max_age, theirs.commit_max_age);
+    }
+
+    #[test]
     fn an_interval_that_no_run_can_keep_is_refused() {
         for interval in ["50ms", "2h"] {
             let config = Cli::parse_from(["cost", "--interval", interval]).cost;
