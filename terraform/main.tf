@@ -36,6 +36,7 @@ module "lake" {
   source                  = "./modules/lake"
   bucket_name             = local.lake_bucket
   raw_retention_days      = var.lake.raw_retention_days
+  letters_retention_days  = var.lake.letters_retention_days
   curated_infrequent_days = var.lake.curated_infrequent_days
   curated_archive_days    = var.lake.curated_archive_days
   force_destroy           = var.lake.force_destroy

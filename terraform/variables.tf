@@ -100,10 +100,11 @@ variable "contracts" {
 }
 
 variable "lake" {
-  description = "The bucket: its name (made from name, account and region unless given), how long raw/ is kept, when curated/ grows cold, and whether `terraform destroy` deletes it with all its events."
+  description = "The bucket: its name (made from name, account and region unless given), how long raw/ and the whole of dead letters (_letters/) are kept, when curated/ grows cold, and whether `terraform destroy` deletes it with all its events."
   type = object({
     bucket_name             = optional(string)
     raw_retention_days      = optional(number, 7)
+    letters_retention_days  = optional(number, 90)
     curated_infrequent_days = optional(number, 30)
     curated_archive_days    = optional(number, 180)
     force_destroy           = optional(bool, false)

@@ -325,8 +325,9 @@ def prefixes(repo):
     key, lake = "crates/contract/src", "crates/lake/src"
     code = {repo.code(key, f'const {name}: &str = "…"') for name in ("RAW", "CURATED", "AGGREGATES")}
     code |= {repo.code(lake, f'const {name}: &str = "…"') for name in ("COMMITS", "SCHEMA", "ASIDE")}
+    letters = repo.code("crates/batch-consumer/src", 'const WHOLE_FOLDER: &str = "…"') + "/"
     policies = "terraform/policies.tf"
-    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", "_letters/"})):
+    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", letters})):
         body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
         allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/(\w+)/\*", body)}
         for listed in re.findall(r"for prefix in \[(.*?)\]", body):
@@ -334,8 +335,8 @@ def prefixes(repo):
         if allowed != expected:
             yield f"{policies}: {service} reaches {sorted(allowed)}, the code uses {sorted(expected)}"
     lifecycle = set(re.findall(r'prefix = "([^"]+)"', repo.text("terraform/modules/lake/main.tf")))
-    if lifecycle != {"raw/", "curated/"} or not lifecycle <= code:
-        yield f"terraform/modules/lake: rules for {sorted(lifecycle)}, wanted for raw/ and curated/ alone"
+    if lifecycle != {"raw/", "curated/", letters}:
+        yield f"terraform/modules/lake: rules for {sorted(lifecycle)}, wanted for raw/, curated/ and {letters} alone"
 
     catalog = "terraform/modules/catalog/main.tf"
     parts = re.findall(r"(\w+)=\{:0(\d)\}", repo.block(key, r"^impl fmt::Display for Hour \{"))
