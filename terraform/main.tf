@@ -208,16 +208,6 @@ module "alarms" {
   services               = [module.ingest.name, module.batch_consumer.name]
   metrics_namespace      = var.name
   monthly_budget_usd     = var.monthly_budget_usd
+  alarms                 = var.alarms
   tags                   = local.tags
-
-  max_queue_age_seconds        = var.alarms.max_queue_age_seconds
-  max_queue_latency_seconds    = var.alarms.max_queue_latency_seconds
-  max_server_errors_per_minute = var.alarms.max_server_errors_per_minute
-  dead_letter_flood            = var.alarms.dead_letter_flood
-  max_hours_without_run        = var.alarms.max_hours_without_run
-  max_aggregator_lag_seconds   = var.alarms.max_aggregator_lag_seconds
-  max_commit_hours             = var.alarms.max_commit_hours
-  max_undeclared_names         = var.alarms.max_undeclared_names
-  expect_events                = var.alarms.expect_events
-  runbook                      = var.alarms.runbook
 }

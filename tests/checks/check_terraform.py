@@ -466,14 +466,14 @@ def runbook(repo):
     for resource in re.findall(r'^resource "aws_cloudwatch_metric_alarm" "(\w+)"', repo.text(path), re.M):
         block = repo.block(path, rf'^resource "aws_cloudwatch_metric_alarm" "{resource}" \{{')
         name = part(block, named.format("alarm_name"), path)
-        if not part(block, r"^  alarm_description\s*= \"([^\n]*)\"$", path).endswith(f" ${{var.runbook}}#{name}"):
+        if not part(block, r"^  alarm_description\s*= \"([^\n]*)\"$", path).endswith(f" ${{var.alarms.runbook}}#{name}"):
             yield f"{path}: the description of {name} does not end with its heading in the runbook"
         # The resource of the list has its keys for names.
         if name != "${each.key}":
             alarms.add(name)
     budget = repo.block(path, r'^resource "aws_budgets_budget" "\w+" \{')
     alarms.add(part(budget, named.format("name"), path))
-    guide = repo.default("terraform/modules/alarms/variables.tf", "runbook")
+    guide = repo.found("terraform/variables.tf", r'^\s*runbook\s*= optional\(string, "([^"]+)"\)')
     headings = set(re.findall(r"^### (.+)$", part(repo.text(guide) + "\n## ", r"^## Alarms\n(.*?)^## ", guide), re.M))
     for name in sorted(alarms - headings):
         yield f"{guide} has no heading for the alarm {name}"

@@ -397,7 +397,7 @@ SPOILT = (
     (
         "a description that does not say where the runbook is",
         "terraform/modules/alarms/main.tf",
-        " ${var.runbook}#${each.key}",
+        " ${var.alarms.runbook}#${each.key}",
         "",
         "the description of ${each.key}",
     ),
