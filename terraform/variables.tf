@@ -36,6 +36,11 @@ variable "network" {
     assign_public_ip         = optional(bool, false)
   })
   nullable = false
+
+  validation {
+    condition     = length(var.network.task_subnet_ids) >= 2
+    error_message = "Two subnets for the tasks at least, in different availability zones."
+  }
 }
 
 variable "api_keys_secret_arn" {

@@ -111,7 +111,7 @@ def given(repo, service):
     secrets = ""
     if service != "aggregator":
         secrets = "".join(
-            re.findall(r"^\s*secrets\s*= \{(.*)\}", repo.block("terraform/main.tf", rf'^module "{module}" \{{'), re.M)
+            re.findall(r"^\s*secrets\s*= \{(.*)\}", repo.block("terraform/main.tf", rf'^module "{module}_task" \{{'), re.M)
         )
     return set(variable.findall(text)) | set(variable.findall(secrets))
 
@@ -197,15 +197,16 @@ def commands(repo):
             yield f"compose.yaml does not ask `{program} health` whether {service} is ready"
         # The scheduled aggregator ends by itself; the one that watches is asked.
         module = "aggregator_watch" if service == "aggregator" else service.replace("-", "_")
-        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        body = repo.block("terraform/main.tf", rf'^module "{module}_task" \{{')
         asked = [program, "health"] + ["--live"]
         if f"health_command     = {json.dumps(asked)}" not in body:
             yield f"terraform/main.tf does not ask `{' '.join(asked)}` whether {service} is well"
     known = repo.block("crates/aggregator/src", r"^pub enum Command \{")
-    for path in ("terraform/modules/schedule/main.tf", "terraform/main.tf"):
-        command = repo.found(path, r'^  command\s*= \["(\w+)"\]')
+    for module in ("aggregator_task", "aggregator_watch_task"):
+        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        command = part(body, r'^  command\s*= \["(\w+)"\]', f"terraform/main.tf: {module}")
         if not re.search(rf"^    {command.capitalize()},", known, re.M):
-            yield f"{path} runs `aggregator {command}`, which there is not"
+            yield f"terraform/main.tf: {module} runs `aggregator {command}`, which there is not"
 
 
 def health(repo):
@@ -274,7 +275,7 @@ def disk(repo):
     gib = part(variables, r"spill_gib\s*= optional\(number, (\d+)\)", "terraform/variables.tf")
     known = repo.settings("aggregator")["SPILL_LIMIT"]
     yield from same("limits of the disk", {"crates/aggregator": known, "terraform/variables.tf": f"{gib}GiB"})
-    for module in ("aggregator", "aggregator_watch"):
+    for module in ("aggregator_task", "aggregator_watch_task"):
         body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
         for line in (r"writable_folder\s*= local\.spill_dir", r"disk_gib\s*= local\.aggregator_disk_gib"):
             if not re.search(line, body):
@@ -305,7 +306,7 @@ def timeouts(repo):
     idle = int(repo.found(front, r"idle_timeout\s*= (\d+)"))
     head = int(repo.code("crates/ingest/src", "HEAD_TIMEOUT: Duration = Duration::from_secs(…)"))
     drain = int(repo.found(front, r"deregistration_delay\s*= (\d+)"))
-    stop = int(repo.default("terraform/modules/service/variables.tf", "stop_timeout_seconds"))
+    stop = int(repo.default("terraform/modules/task/variables.tf", "stop_timeout_seconds"))
     compose = seconds(repo.found("localstack/compose.yaml", r"stop_grace_period: (\w+)"))
     send, body = seconds(ingest["SEND_TIMEOUT"]), seconds(ingest["BODY_TIMEOUT"])
     if not send < idle < head:
@@ -316,7 +317,7 @@ def timeouts(repo):
         yield f"{front}: deregistration_delay ({drain} s) must not be shorter than {longest}"
     for service, settings in (("ingest", ingest), ("batch-consumer", consumer)):
         grace = seconds(settings["SHUTDOWN_GRACE"])
-        for place, time in (("terraform/modules/service", stop), ("compose.yaml", compose)):
+        for place, time in (("terraform/modules/task", stop), ("compose.yaml", compose)):
             if time <= grace:
                 yield f"{place}: {service} is killed after {time} s, within its SHUTDOWN_GRACE ({grace} s)"
 
@@ -424,7 +425,7 @@ def permissions(repo):
         yield f"crates/aws needs {permission}, which {policies.POLICIES} allows nobody"
     for service in SERVICES:
         module = service.replace("-", "_")
-        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        body = repo.block("terraform/main.tf", rf'^module "{module}_task" \{{')
         document = part(body, r"^\s*policy_json\s*= data\.aws_iam_policy_document\.(\w+)\.json$", "terraform/main.tf")
         if document != module:
             yield f"terraform/main.tf gives {service} the policy of {document}"
