@@ -16,6 +16,8 @@ locals {
   # Beside what the aggregator spills, the image and the system of the task take some.
   aggregator_disk_gib = var.aggregator.spill_gib + 4 > 20 ? var.aggregator.spill_gib + 4 : null
 
+  aggregator_watches = var.aggregator.watch != null && var.aggregator.enabled
+
   tags = merge({ Application = var.name }, var.tags)
 
   # Through the capacity providers, so that no service is made before the cluster has them.
@@ -36,6 +38,7 @@ module "lake" {
   source                  = "./modules/lake"
   bucket_name             = local.lake_bucket
   raw_retention_days      = var.lake.raw_retention_days
+  letters_retention_days  = var.lake.letters_retention_days
   curated_infrequent_days = var.lake.curated_infrequent_days
   curated_archive_days    = var.lake.curated_archive_days
   force_destroy           = var.lake.force_destroy
@@ -74,26 +77,31 @@ module "front" {
   tags                = local.tags
 }
 
-module "ingest" {
-  source = "./modules/service"
+module "ingest_task" {
+  source = "./modules/task"
   name   = local.names.ingest
   image  = var.images.ingest
   # Not whether it is ready: while SQS is down a new task would be no better, and would not even start.
   health_command     = ["/usr/local/bin/ingest", "health", "--live"]
+  port               = local.ports.ingest
   cpu                = var.ingest.cpu
   memory             = var.ingest.memory
   cpu_architecture   = var.cpu_architecture
   environment        = local.environment.ingest
   secrets            = { API_KEYS = var.api_keys_secret_arn }
   policy_json        = data.aws_iam_policy_document.ingest.json
-  cluster            = local.cluster
-  vpc_id             = var.network.vpc_id
-  subnet_ids         = var.network.task_subnet_ids
-  assign_public_ip   = var.network.assign_public_ip
-  tasks              = { min = var.ingest.min_tasks, max = var.ingest.max_tasks }
-  spot               = var.ingest.spot
   log_retention_days = var.log_retention_days
   tags               = local.tags
+}
+
+module "ingest" {
+  source  = "./modules/service"
+  task    = module.ingest_task
+  cluster = local.cluster
+  network = var.network
+  tasks   = { min = var.ingest.min_tasks, max = var.ingest.max_tasks }
+  spot    = var.ingest.spot
+  tags    = local.tags
 
   load_balancer = {
     target_group_arn  = module.front.target_group_arn
@@ -109,8 +117,8 @@ module "ingest" {
   }
 }
 
-module "batch_consumer" {
-  source             = "./modules/service"
+module "batch_consumer_task" {
+  source             = "./modules/task"
   name               = local.names.batch_consumer
   image              = var.images.batch_consumer
   health_command     = ["/usr/local/bin/batch-consumer", "health", "--live"]
@@ -119,14 +127,18 @@ module "batch_consumer" {
   cpu_architecture   = var.cpu_architecture
   environment        = local.environment.batch_consumer
   policy_json        = data.aws_iam_policy_document.batch_consumer.json
-  cluster            = local.cluster
-  vpc_id             = var.network.vpc_id
-  subnet_ids         = var.network.task_subnet_ids
-  assign_public_ip   = var.network.assign_public_ip
-  tasks              = { min = var.batch_consumer.min_tasks, max = var.batch_consumer.max_tasks }
-  spot               = var.batch_consumer.spot
   log_retention_days = var.log_retention_days
   tags               = local.tags
+}
+
+module "batch_consumer" {
+  source  = "./modules/service"
+  task    = module.batch_consumer_task
+  cluster = local.cluster
+  network = var.network
+  tasks   = { min = var.batch_consumer.min_tasks, max = var.batch_consumer.max_tasks }
+  spot    = var.batch_consumer.spot
+  tags    = local.tags
 
   scaling = {
     backlog = {
@@ -136,32 +148,39 @@ module "batch_consumer" {
   }
 }
 
+module "aggregator_task" {
+  source             = "./modules/task"
+  name               = local.names.aggregator
+  image              = var.images.aggregator
+  command            = ["once"]
+  cpu                = var.aggregator.cpu
+  memory             = var.aggregator.memory
+  writable_folder    = local.spill_dir
+  disk_gib           = local.aggregator_disk_gib
+  cpu_architecture   = var.cpu_architecture
+  environment        = local.environment.aggregator
+  policy_json        = data.aws_iam_policy_document.aggregator.json
+  log_retention_days = var.log_retention_days
+  # A run that is told to stop finishes the object it writes; all else the next run does.
+  stop_timeout_seconds = 120
+  tags                 = local.tags
+}
+
 module "aggregator" {
   source              = "./modules/schedule"
-  name                = local.names.aggregator
-  image               = var.images.aggregator
+  task                = module.aggregator_task
   schedule_expression = var.aggregator.schedule_expression
   enabled             = var.aggregator.enabled && var.aggregator.watch == null
-  cpu                 = var.aggregator.cpu
-  memory              = var.aggregator.memory
-  writable_folder     = local.spill_dir
-  disk_gib            = local.aggregator_disk_gib
-  cpu_architecture    = var.cpu_architecture
-  environment         = local.environment.aggregator
-  policy_json         = data.aws_iam_policy_document.aggregator.json
   cluster             = local.cluster
-  vpc_id              = var.network.vpc_id
-  subnet_ids          = var.network.task_subnet_ids
-  assign_public_ip    = var.network.assign_public_ip
-  log_retention_days  = var.log_retention_days
+  network             = var.network
   tags                = local.tags
 }
 
 # In place of the schedule where events are to stand in curated/ sooner than an hour after they arrive. One task: the
 # aggregator is one writer, and a second would do the same work again. The schedule's task stays for runs by hand.
-module "aggregator_watch" {
-  count              = var.aggregator.watch != null && var.aggregator.enabled ? 1 : 0
-  source             = "./modules/service"
+module "aggregator_watch_task" {
+  count              = local.aggregator_watches ? 1 : 0
+  source             = "./modules/task"
   name               = "${local.names.aggregator}-watch"
   image              = var.images.aggregator
   command            = ["watch"]
@@ -173,14 +192,19 @@ module "aggregator_watch" {
   cpu_architecture   = var.cpu_architecture
   environment        = merge(local.environment.aggregator, local.environment.aggregator_watch)
   policy_json        = data.aws_iam_policy_document.aggregator.json
-  cluster            = local.cluster
-  vpc_id             = var.network.vpc_id
-  subnet_ids         = var.network.task_subnet_ids
-  assign_public_ip   = var.network.assign_public_ip
-  tasks              = { min = 1, max = 1 }
-  scaling            = {}
   log_retention_days = var.log_retention_days
   tags               = local.tags
+}
+
+module "aggregator_watch" {
+  count   = local.aggregator_watches ? 1 : 0
+  source  = "./modules/service"
+  task    = module.aggregator_watch_task[0]
+  cluster = local.cluster
+  network = var.network
+  tasks   = { min = 1, max = 1 }
+  scaling = {}
+  tags    = local.tags
 }
 
 module "catalog" {
@@ -207,16 +231,6 @@ module "alarms" {
   services               = [module.ingest.name, module.batch_consumer.name]
   metrics_namespace      = var.name
   monthly_budget_usd     = var.monthly_budget_usd
+  alarms                 = var.alarms
   tags                   = local.tags
-
-  max_queue_age_seconds        = var.alarms.max_queue_age_seconds
-  max_queue_latency_seconds    = var.alarms.max_queue_latency_seconds
-  max_server_errors_per_minute = var.alarms.max_server_errors_per_minute
-  dead_letter_flood            = var.alarms.dead_letter_flood
-  max_hours_without_run        = var.alarms.max_hours_without_run
-  max_aggregator_lag_seconds   = var.alarms.max_aggregator_lag_seconds
-  max_commit_hours             = var.alarms.max_commit_hours
-  max_undeclared_names         = var.alarms.max_undeclared_names
-  expect_events                = var.alarms.expect_events
-  runbook                      = var.alarms.runbook
 }

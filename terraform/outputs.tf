@@ -52,7 +52,7 @@ output "aggregator_run" {
   description = "What `aws ecs run-task` needs to start the aggregator by hand."
   value = {
     cluster         = local.cluster.name
-    task_definition = module.aggregator.family
+    task_definition = module.aggregator_task.family
     network_configuration = jsonencode({
       awsvpcConfiguration = {
         subnets        = var.network.task_subnet_ids
@@ -91,8 +91,8 @@ output "dashboard" {
 output "log_groups" {
   description = "Log group of each service."
   value = {
-    ingest         = module.ingest.log_group_name
-    batch_consumer = module.batch_consumer.log_group_name
-    aggregator     = module.aggregator.log_group_name
+    ingest         = module.ingest_task.log_group_name
+    batch_consumer = module.batch_consumer_task.log_group_name
+    aggregator     = module.aggregator_task.log_group_name
   }
 }

@@ -36,6 +36,11 @@ variable "network" {
     assign_public_ip         = optional(bool, false)
   })
   nullable = false
+
+  validation {
+    condition     = length(var.network.task_subnet_ids) >= 2
+    error_message = "Two subnets for the tasks at least, in different availability zones."
+  }
 }
 
 variable "api_keys_secret_arn" {
@@ -100,10 +105,11 @@ variable "contracts" {
 }
 
 variable "lake" {
-  description = "The bucket: its name (made from name, account and region unless given), how long raw/ is kept, when curated/ grows cold, and whether `terraform destroy` deletes it with all its events."
+  description = "The bucket: its name (made from name, account and region unless given), how long raw/ and the whole of dead letters (_letters/) are kept, when curated/ grows cold, and whether `terraform destroy` deletes it with all its events."
   type = object({
     bucket_name             = optional(string)
     raw_retention_days      = optional(number, 7)
+    letters_retention_days  = optional(number, 90)
     curated_infrequent_days = optional(number, 30)
     curated_archive_days    = optional(number, 180)
     force_destroy           = optional(bool, false)

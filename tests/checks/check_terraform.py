@@ -111,7 +111,7 @@ def given(repo, service):
     secrets = ""
     if service != "aggregator":
         secrets = "".join(
-            re.findall(r"^\s*secrets\s*= \{(.*)\}", repo.block("terraform/main.tf", rf'^module "{module}" \{{'), re.M)
+            re.findall(r"^\s*secrets\s*= \{(.*)\}", repo.block("terraform/main.tf", rf'^module "{module}_task" \{{'), re.M)
         )
     return set(variable.findall(text)) | set(variable.findall(secrets))
 
@@ -197,15 +197,16 @@ def commands(repo):
             yield f"compose.yaml does not ask `{program} health` whether {service} is ready"
         # The scheduled aggregator ends by itself; the one that watches is asked.
         module = "aggregator_watch" if service == "aggregator" else service.replace("-", "_")
-        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        body = repo.block("terraform/main.tf", rf'^module "{module}_task" \{{')
         asked = [program, "health"] + ["--live"]
         if f"health_command     = {json.dumps(asked)}" not in body:
             yield f"terraform/main.tf does not ask `{' '.join(asked)}` whether {service} is well"
     known = repo.block("crates/aggregator/src", r"^pub enum Command \{")
-    for path in ("terraform/modules/schedule/main.tf", "terraform/main.tf"):
-        command = repo.found(path, r'^  command\s*= \["(\w+)"\]')
+    for module in ("aggregator_task", "aggregator_watch_task"):
+        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        command = part(body, r'^  command\s*= \["(\w+)"\]', f"terraform/main.tf: {module}")
         if not re.search(rf"^    {command.capitalize()},", known, re.M):
-            yield f"{path} runs `aggregator {command}`, which there is not"
+            yield f"terraform/main.tf: {module} runs `aggregator {command}`, which there is not"
 
 
 def health(repo):
@@ -274,7 +275,7 @@ def disk(repo):
     gib = part(variables, r"spill_gib\s*= optional\(number, (\d+)\)", "terraform/variables.tf")
     known = repo.settings("aggregator")["SPILL_LIMIT"]
     yield from same("limits of the disk", {"crates/aggregator": known, "terraform/variables.tf": f"{gib}GiB"})
-    for module in ("aggregator", "aggregator_watch"):
+    for module in ("aggregator_task", "aggregator_watch_task"):
         body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
         for line in (r"writable_folder\s*= local\.spill_dir", r"disk_gib\s*= local\.aggregator_disk_gib"):
             if not re.search(line, body):
@@ -305,7 +306,7 @@ def timeouts(repo):
     idle = int(repo.found(front, r"idle_timeout\s*= (\d+)"))
     head = int(repo.code("crates/ingest/src", "HEAD_TIMEOUT: Duration = Duration::from_secs(…)"))
     drain = int(repo.found(front, r"deregistration_delay\s*= (\d+)"))
-    stop = int(repo.default("terraform/modules/service/variables.tf", "stop_timeout_seconds"))
+    stop = int(repo.default("terraform/modules/task/variables.tf", "stop_timeout_seconds"))
     compose = seconds(repo.found("localstack/compose.yaml", r"stop_grace_period: (\w+)"))
     send, body = seconds(ingest["SEND_TIMEOUT"]), seconds(ingest["BODY_TIMEOUT"])
     if not send < idle < head:
@@ -316,7 +317,7 @@ def timeouts(repo):
         yield f"{front}: deregistration_delay ({drain} s) must not be shorter than {longest}"
     for service, settings in (("ingest", ingest), ("batch-consumer", consumer)):
         grace = seconds(settings["SHUTDOWN_GRACE"])
-        for place, time in (("terraform/modules/service", stop), ("compose.yaml", compose)):
+        for place, time in (("terraform/modules/task", stop), ("compose.yaml", compose)):
             if time <= grace:
                 yield f"{place}: {service} is killed after {time} s, within its SHUTDOWN_GRACE ({grace} s)"
 
@@ -325,8 +326,9 @@ def prefixes(repo):
     key, lake = "crates/contract/src", "crates/lake/src"
     code = {repo.code(key, f'const {name}: &str = "…"') for name in ("RAW", "CURATED", "AGGREGATES")}
     code |= {repo.code(lake, f'const {name}: &str = "…"') for name in ("COMMITS", "SCHEMA", "ASIDE")}
+    letters = repo.code("crates/batch-consumer/src", 'const WHOLE_FOLDER: &str = "…"') + "/"
     policies = "terraform/policies.tf"
-    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", "_letters/"})):
+    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", letters})):
         body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
         allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/(\w+)/\*", body)}
         for listed in re.findall(r"for prefix in \[(.*?)\]", body):
@@ -334,8 +336,8 @@ def prefixes(repo):
         if allowed != expected:
             yield f"{policies}: {service} reaches {sorted(allowed)}, the code uses {sorted(expected)}"
     lifecycle = set(re.findall(r'prefix = "([^"]+)"', repo.text("terraform/modules/lake/main.tf")))
-    if lifecycle != {"raw/", "curated/"} or not lifecycle <= code:
-        yield f"terraform/modules/lake: rules for {sorted(lifecycle)}, wanted for raw/ and curated/ alone"
+    if lifecycle != {"raw/", "curated/", letters}:
+        yield f"terraform/modules/lake: rules for {sorted(lifecycle)}, wanted for raw/, curated/ and {letters} alone"
 
     catalog = "terraform/modules/catalog/main.tf"
     parts = re.findall(r"(\w+)=\{:0(\d)\}", repo.block(key, r"^impl fmt::Display for Hour \{"))
@@ -423,7 +425,7 @@ def permissions(repo):
         yield f"crates/aws needs {permission}, which {policies.POLICIES} allows nobody"
     for service in SERVICES:
         module = service.replace("-", "_")
-        body = repo.block("terraform/main.tf", rf'^module "{module}" \{{')
+        body = repo.block("terraform/main.tf", rf'^module "{module}_task" \{{')
         document = part(body, r"^\s*policy_json\s*= data\.aws_iam_policy_document\.(\w+)\.json$", "terraform/main.tf")
         if document != module:
             yield f"terraform/main.tf gives {service} the policy of {document}"
@@ -465,14 +467,14 @@ def runbook(repo):
     for resource in re.findall(r'^resource "aws_cloudwatch_metric_alarm" "(\w+)"', repo.text(path), re.M):
         block = repo.block(path, rf'^resource "aws_cloudwatch_metric_alarm" "{resource}" \{{')
         name = part(block, named.format("alarm_name"), path)
-        if not part(block, r"^  alarm_description\s*= \"([^\n]*)\"$", path).endswith(f" ${{var.runbook}}#{name}"):
+        if not part(block, r"^  alarm_description\s*= \"([^\n]*)\"$", path).endswith(f" ${{var.alarms.runbook}}#{name}"):
             yield f"{path}: the description of {name} does not end with its heading in the runbook"
         # The resource of the list has its keys for names.
         if name != "${each.key}":
             alarms.add(name)
     budget = repo.block(path, r'^resource "aws_budgets_budget" "\w+" \{')
     alarms.add(part(budget, named.format("name"), path))
-    guide = repo.default("terraform/modules/alarms/variables.tf", "runbook")
+    guide = repo.found("terraform/variables.tf", r'^\s*runbook\s*= optional\(string, "([^"]+)"\)')
     headings = set(re.findall(r"^### (.+)$", part(repo.text(guide) + "\n## ", r"^## Alarms\n(.*?)^## ", guide), re.M))
     for name in sorted(alarms - headings):
         yield f"{guide} has no heading for the alarm {name}"

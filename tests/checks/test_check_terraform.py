@@ -210,9 +210,9 @@ SPOILT = (
     (
         "a task without the disk",
         "terraform/main.tf",
-        "  disk_gib            = local.aggregator_disk_gib\n",
+        "  disk_gib           = local.aggregator_disk_gib\n",
         "",
-        "aggregator has nothing like `disk_gib",
+        "aggregator_task has nothing like `disk_gib",
     ),
     (
         "the health command of an aggregator that watches",
@@ -230,7 +230,7 @@ SPOILT = (
     ),
     (
         "the schedule's command",
-        "terraform/modules/schedule/main.tf",
+        "terraform/main.tf",
         '["once"]',
         '["run"]',
         "`aggregator run`, which there is not",
@@ -261,7 +261,7 @@ SPOILT = (
     ),
     (
         "the grace of a stop",
-        "terraform/modules/service/variables.tf",
+        "terraform/modules/task/variables.tf",
         "default     = 30\n",
         "default     = 20\n",
         "within its SHUTDOWN_GRACE",
@@ -397,7 +397,7 @@ SPOILT = (
     (
         "a description that does not say where the runbook is",
         "terraform/modules/alarms/main.tf",
-        " ${var.runbook}#${each.key}",
+        " ${var.alarms.runbook}#${each.key}",
         "",
         "the description of ${each.key}",
     ),

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use aws::{CreateSettings, LakeSettings};
 use bytesize::ByteSize;
 use chrono::{DateTime, NaiveDate};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use contract::{Hour, Kinds};
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
@@ -153,10 +153,19 @@ impl Cli {
     }
 }
 
+impl Default for Config {
+    /// The defaults of the flags, whatever the environment says.
+    fn default() -> Config {
+        let flags = Cli::command().mut_args(|flag| flag.env(None::<&'static str>));
+        let defaults = flags.get_matches_from(["aggregator"]);
+        Config::from_arg_matches(&defaults).expect("each flag has a default or may be missing")
+    }
+}
+
 impl Config {
-    /// The default settings, for a lake in this bucket.
+    /// The default settings, whatever the environment says, for a lake in this bucket.
     pub fn for_bucket(bucket: &str) -> Config {
-        let mut config = Cli::parse_from(["aggregator"]).config;
+        let mut config = Config::default();
         config.lake.lake_bucket = bucket.to_owned();
         config
     }

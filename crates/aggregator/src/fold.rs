@@ -58,6 +58,10 @@ impl Fold<'_> {
                     format!("cannot read `{key}`; `aggregator rebuild` writes it from the parts")
                 };
                 counted = counted_through(&object.metadata);
+                if counted >= commit && !replaced && self.jsonl_counts(counted).await? {
+                    // Another run has counted the commit, in both objects.
+                    return Ok(());
+                }
                 etag = Some(object.etag);
                 let mut stored = from_parquet(object.body).with_context(unreadable)?;
                 if counted < commit {
@@ -73,8 +77,8 @@ impl Fold<'_> {
                 let parts = recount(self.lake, self.kind, self.hour, commit).await?;
                 sum = Arc::new(parts);
             }
-            let files = self.files(sum, counted.max(commit)).await?;
-            if counted < commit {
+            let jsonl = if counted < commit {
+                let files = self.files(sum, commit).await?;
                 let unchanged = etag.map_or(Condition::IfAbsent, Condition::IfMatch);
                 let condition = planted_defects::replace_if(unchanged);
                 let note = Some((COMMIT, commit));
@@ -85,8 +89,11 @@ impl Fold<'_> {
                         continue;
                     }
                 }
-            }
-            self.put_jsonl(counted.max(commit), files.jsonl, replaced, is_new)
+                files.jsonl
+            } else {
+                self.write(sum, |file| Ok(file.to_jsonl()?)).await?
+            };
+            self.put_jsonl(counted.max(commit), jsonl, replaced, is_new)
                 .await?;
             // A rebuild may have replaced both objects meanwhile, with lines equal to those that were there before
             // ours: the ETag of the JSONL does not show then that ours are out of date. The ETag of the Parquet does.
@@ -120,16 +127,34 @@ impl Fold<'_> {
     }
 
     async fn files(&self, aggregates: Arc<Aggregates>, commit: u64) -> anyhow::Result<Files> {
-        let (kinds, name, hour) = (self.kinds.clone(), self.kind.name.clone(), self.hour);
-        let write = move || {
-            let kind = kinds.get(&name).context("the kind is declared")?;
-            let file = AggregateFile::of(&aggregates, kind, hour);
+        let write = move |file: AggregateFile<'_>| {
             Ok(Files {
                 parquet: file.to_parquet(commit)?,
                 jsonl: file.to_jsonl()?,
             })
         };
+        self.write(aggregates, write).await
+    }
+
+    /// Lets `write` make something of the hour's rows, on a worker.
+    async fn write<T: Send + 'static>(
+        &self,
+        aggregates: Arc<Aggregates>,
+        write: impl FnOnce(AggregateFile<'_>) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let (kinds, name, hour) = (self.kinds.clone(), self.kind.name.clone(), self.hour);
+        let write = move || {
+            let kind = kinds.get(&name).context("the kind is declared")?;
+            write(AggregateFile::of(&aggregates, kind, hour))
+        };
         self.workers.run(write).await
+    }
+
+    /// Whether the JSONL counts that commit, or a later one.
+    async fn jsonl_counts(&self, commit: u64) -> anyhow::Result<bool> {
+        let key = aggregate_key(self.hour, &self.kind.name, "jsonl");
+        let there = self.lake.head(&key).await?;
+        Ok(there.is_some_and(|head| counted_through(&head.metadata) >= commit))
     }
 
     /// Writes the JSONL of the aggregates through `commit`, unless a newer one is there. One of the same commit is

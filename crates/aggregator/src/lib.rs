@@ -20,6 +20,7 @@ mod workers;
 pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config, NamesAction};
 pub use lake::log::Summary;
+pub use log::discover::LOOK_BACK;
 pub use names::names;
 pub use rebuild::rebuild;
-pub use run::{once, watch};
+pub use run::{RAW_PER_PART, once, watch};

@@ -33,7 +33,7 @@ pub(crate) const COMMIT_HOURS: &str = "headwater_aggregator_commit_hours";
 pub(crate) const LAG: &str = "headwater_aggregator_lag_seconds";
 
 /// Bytes of raw objects for each byte of the parts that they become, about: 12.4 for vehicles, measured.
-const RAW_PER_PART: u64 = 12;
+pub const RAW_PER_PART: u64 = 12;
 
 /// Most raw objects of a commit, whose intent names them all.
 const MAX_INPUTS: usize = 100_000;

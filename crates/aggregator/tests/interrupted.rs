@@ -213,3 +213,25 @@ async fn what_a_looser_release_began_a_stricter_one_finishes_and_counts() {
     }
     assert!(held > 10, "{held}");
 }
+
+#[tokio::test]
+async fn aggregates_that_count_a_commit_are_left_alone_by_whoever_takes_it_over() {
+    let mut lake = TestLake::new().await;
+    for id in ["a", "b"] {
+        let event = vehicle(id, "2026-11-20T12:10:00Z", r#"{"engine_rpm":900}"#);
+        lake.land("2026-11-20T12:30:00Z", &[event]).await;
+        lake.once().await;
+    }
+    let expected = seen(&lake).await;
+    // As if the second run had died before it marked its commit as done.
+    let marks = ["_commits/0000000002.done.json", "_commits/checkpoint.json"];
+    let bucket = lake.aws.lake(common::BUCKET);
+    bucket.delete(&marks.map(str::to_owned)).await.unwrap();
+    let aws = lake.aws.with_own_meter();
+    assert_eq!(once(&lake.config, &aws).await.unwrap().commits, 1);
+    assert_eq!(seen(&lake).await, expected);
+    let used = aws.meter().usage();
+    // The part, which is there, and both marks; the JSONL is asked what it counts.
+    let requests = ["s3:PutObject", "s3:HeadObject"].map(|operation| used[operation].requests);
+    assert_eq!(requests, [3, 1]);
+}

@@ -49,6 +49,8 @@ pub(crate) fn is_loopback(endpoint: &str) -> bool {
         None => host.split(':').next().unwrap_or_default(),
     };
     host == "localhost"
+        // Names below `localhost` are this machine too: RFC 6761, section 6.3.
+        || host.ends_with(".localhost")
         || host
             .parse()
             .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
@@ -62,6 +64,7 @@ mod tests {
     fn only_this_machine_is_loopback() {
         for local in [
             "http://localhost:4566",
+            "http://in-process.localhost",
             "http://127.0.0.1:4566/",
             "http://[::1]:4566",
             "http://127.9.9.9",

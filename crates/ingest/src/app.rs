@@ -15,7 +15,6 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::http::answer::LISTS_BYTES;
 use crate::http::auth::Keys;
-use crate::http::operations;
 use crate::http::probe::Probe;
 use crate::memory::budget::Budget;
 use crate::queue::group_commit::GroupCommit;
@@ -87,11 +86,6 @@ impl App {
             max_body_events: config.max_body_events as usize,
             body_timeout: config.body_timeout,
         }))
-    }
-
-    /// The routes of the admin port: `/livez`, `/readyz`, `/metrics` and `/health`.
-    pub fn admin_routes(self: &Arc<App>) -> axum::Router {
-        operations::admin_routes(self.clone())
     }
 
     /// Why the service should be sent no events, as a code; `None` if it should. A failure of the last send comes

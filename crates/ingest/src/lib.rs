@@ -15,6 +15,7 @@ pub use app::App;
 pub use config::{Command, Config, METRICS_LISTEN, Packing};
 pub use http::accept::Accept;
 pub use http::answer::{Accepted, MAX_LISTED, RejectedEvent};
+pub use http::operations::admin_routes;
 pub use http::refusal::{ErrorBody, ErrorDetail};
 pub use http::server::serve;
 pub use run::run;

@@ -11,6 +11,7 @@ use tracing::info;
 use crate::app::App;
 use crate::cloudwatch;
 use crate::config::Config;
+use crate::http::operations::admin_routes;
 use crate::http::server::serve;
 use crate::open_files;
 
@@ -58,7 +59,9 @@ pub async fn run(
     let serve_admin = async {
         match admin {
             // Until the drain has ended, so that a probe sees it.
-            Some(admin) => serve_routes(admin, app.admin_routes(), CancellationToken::new()).await,
+            Some(admin) => {
+                serve_routes(admin, admin_routes(app.clone()), CancellationToken::new()).await
+            }
             None => std::future::pending().await,
         }
     };

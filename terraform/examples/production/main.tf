@@ -61,7 +61,7 @@ module "headwater" {
   lake           = { raw_retention_days = 30 }
   ingest         = { cpu = 1024, memory = 2048, min_tasks = 3, max_tasks = 20 }
   batch_consumer = { cpu = 1024, memory = 2048, min_tasks = 2, max_tasks = 20 }
-  # It runs on one thread.
+  # It uses all its vCPUs.
   aggregator = { cpu = 2048, memory = 4096 }
   catalog    = { kinds = var.kinds }
 }

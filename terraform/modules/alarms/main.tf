@@ -41,6 +41,16 @@ data "aws_iam_policy_document" "topic" {
 }
 
 locals {
+  # What an alarm has that says nothing else.
+  usual = {
+    dimensions = {}
+    period     = 3600
+    periods    = 1
+    comparison = "GreaterThanThreshold"
+    threshold  = 0
+    silence    = "notBreaching"
+  }
+
   # Each alarm: what is measured, past which bound for how many periods, what silence means, and what to do.
   alarms = {
     queue-age = {
@@ -51,9 +61,7 @@ locals {
       statistic   = "Maximum"
       period      = 60
       periods     = 5
-      comparison  = "GreaterThanThreshold"
-      threshold   = var.max_queue_age_seconds
-      silence     = "notBreaching"
+      threshold   = var.alarms.max_queue_age_seconds
     }
     dead-letters = {
       description = "Dead letters wait. `batch-consumer dlq list` says why; mend the cause, then `dlq replay`."
@@ -62,28 +70,19 @@ locals {
       dimensions  = { QueueName = var.dlq_name }
       statistic   = "Maximum"
       period      = 60
-      periods     = 1
-      comparison  = "GreaterThanThreshold"
-      threshold   = 0
-      silence     = "notBreaching"
     }
     dead-letter-flood = {
       description = "Dead letters come fast: a producer or a declaration has changed. Compare CONTRACTS of ingest and consumer."
       namespace   = var.metrics_namespace
       metric      = "DeadLetters"
-      dimensions  = {}
       statistic   = "Sum"
       period      = 300
-      periods     = 1
-      comparison  = "GreaterThanThreshold"
-      threshold   = var.dead_letter_flood
-      silence     = "notBreaching"
+      threshold   = var.alarms.dead_letter_flood
     }
     no-events = {
       description = "No event was accepted for ten minutes. Do clients reach ingest, and are their keys still good?"
       namespace   = var.metrics_namespace
       metric      = "EventsAccepted"
-      dimensions  = {}
       statistic   = "Sum"
       period      = 300
       periods     = 2
@@ -95,35 +94,24 @@ locals {
       description = "Events take long from ingest to the lake. Does the number of consumers grow, and does S3 answer?"
       namespace   = var.metrics_namespace
       metric      = "QueueLatencySeconds"
-      dimensions  = {}
       statistic   = "p95"
       period      = 300
       periods     = 3
-      comparison  = "GreaterThanThreshold"
-      threshold   = var.max_queue_latency_seconds
-      silence     = "notBreaching"
+      threshold   = var.alarms.max_queue_latency_seconds
     }
     aggregator-failed = {
       description = "A run of the aggregator failed. Its log says why; the next run goes on where it stopped."
       namespace   = var.metrics_namespace
       metric      = "AggregatorFailedRuns"
-      dimensions  = {}
       statistic   = "Sum"
-      period      = 3600
-      periods     = 1
-      comparison  = "GreaterThanThreshold"
-      threshold   = 0
-      silence     = "notBreaching"
     }
     # A run counts 0 where it succeeds and 1 where it fails, so that no sample at all is no run at all.
     aggregator-late = {
-      description = "No run of the aggregator has ended for ${var.max_hours_without_run} hours. Does the schedule start it, and does its task stay alive?"
+      description = "No run of the aggregator has ended for ${var.alarms.max_hours_without_run} hours. Does the schedule start it, and does its task stay alive?"
       namespace   = var.metrics_namespace
       metric      = "AggregatorFailedRuns"
-      dimensions  = {}
       statistic   = "SampleCount"
-      period      = 3600
-      periods     = var.max_hours_without_run
+      periods     = var.alarms.max_hours_without_run
       comparison  = "LessThanThreshold"
       threshold   = 1
       silence     = "breaching"
@@ -135,48 +123,28 @@ locals {
       dimensions  = { QueueName = var.missed_runs_queue_name }
       statistic   = "Maximum"
       period      = 300
-      periods     = 1
-      comparison  = "GreaterThanThreshold"
-      threshold   = 0
-      silence     = "notBreaching"
     }
     # After each run the aggregator tells the age of the oldest raw object that it left waiting; a run that took all
     # tells 0. The least of an hour, so that one run that is ahead of a wave of objects does not count.
     aggregator-lag = {
-      description = "Events have waited for the aggregator for longer than ${var.max_aggregator_lag_seconds} s. Do its runs end, and do they keep up? Nothing is lost while raw/ is kept."
+      description = "Events have waited for the aggregator for longer than ${var.alarms.max_aggregator_lag_seconds} s. Do its runs end, and do they keep up? Nothing is lost while raw/ is kept."
       namespace   = var.metrics_namespace
       metric      = "AggregatorLag"
-      dimensions  = {}
       statistic   = "Minimum"
-      period      = 3600
-      periods     = 1
-      comparison  = "GreaterThanThreshold"
-      threshold   = var.max_aggregator_lag_seconds
-      silence     = "notBreaching"
+      threshold   = var.alarms.max_aggregator_lag_seconds
     }
     commit-hours = {
-      description = "A commit of the aggregator wrote more than ${var.max_commit_hours} event hours: a fleet came back, or a device's clock is wrong. Each hour costs three objects."
+      description = "A commit of the aggregator wrote more than ${var.alarms.max_commit_hours} event hours: a fleet came back, or a device's clock is wrong. Each hour costs three objects."
       namespace   = var.metrics_namespace
       metric      = "CommitHours"
-      dimensions  = {}
       statistic   = "Maximum"
-      period      = 3600
-      periods     = 1
-      comparison  = "GreaterThanThreshold"
-      threshold   = var.max_commit_hours
-      silence     = "notBreaching"
+      threshold   = var.alarms.max_commit_hours
     }
     more-values = {
       description = "A kind has all its undeclared names: values of further names went to the column _more. `aggregator names list` shows the names."
       namespace   = var.metrics_namespace
       metric      = "ValuesWithoutColumn"
-      dimensions  = {}
       statistic   = "Sum"
-      period      = 3600
-      periods     = 1
-      comparison  = "GreaterThanThreshold"
-      threshold   = 0
-      silence     = "notBreaching"
     }
     no-healthy-task = {
       description = "No task of ingest is healthy. Its log says why; a release that never became healthy is rolled back by itself."
@@ -194,9 +162,9 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarm" {
-  for_each            = { for name, alarm in local.alarms : name => alarm if name != "no-events" || var.expect_events }
+  for_each            = { for name, alarm in local.alarms : name => merge(local.usual, alarm) if name != "no-events" || var.alarms.expect_events }
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "${each.value.description} ${var.runbook}#${each.key}"
+  alarm_description   = "${each.value.description} ${var.alarms.runbook}#${each.key}"
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
@@ -215,10 +183,10 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
 # Of the kind that has most: the kinds are declared, so their names are not known here.
 resource "aws_cloudwatch_metric_alarm" "undeclared_names" {
   alarm_name          = "${var.name}-undeclared-names"
-  alarm_description   = "A kind has more than ${var.max_undeclared_names} undeclared names, of max_undeclared that may have a column. `aggregator names list` shows them. ${var.runbook}#undeclared-names"
+  alarm_description   = "A kind has more than ${var.alarms.max_undeclared_names} undeclared names, of max_undeclared that may have a column. `aggregator names list` shows them. ${var.alarms.runbook}#undeclared-names"
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.max_undeclared_names
+  threshold           = var.alarms.max_undeclared_names
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
@@ -236,11 +204,11 @@ resource "aws_cloudwatch_metric_alarm" "undeclared_names" {
 # 5xx of ingest (503 is SQS, 500 its own) and of the load balancer before it, together.
 resource "aws_cloudwatch_metric_alarm" "server_errors" {
   alarm_name          = "${var.name}-server-errors"
-  alarm_description   = "Clients are answered 5xx. 503 means SQS; 502 and 504 come from the load balancer, when tasks die or do not answer. ${var.runbook}#server-errors"
+  alarm_description   = "Clients are answered 5xx. 503 means SQS; 502 and 504 come from the load balancer, when tasks die or do not answer. ${var.alarms.runbook}#server-errors"
   evaluation_periods  = 5
   datapoints_to_alarm = 3
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.max_server_errors_per_minute
+  threshold           = var.alarms.max_server_errors_per_minute
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]

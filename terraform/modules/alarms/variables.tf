@@ -64,79 +64,38 @@ variable "metrics_namespace" {
   nullable    = false
 }
 
-variable "max_queue_age_seconds" {
-  description = "Age of the oldest message past which the alarm goes off, in seconds."
-  type        = number
-  default     = 300
-  nullable    = false
-}
-
-variable "max_queue_latency_seconds" {
-  description = "95th percentile of the time from ingest to the lake past which the alarm goes off, in seconds."
-  type        = number
-  default     = 60
-  nullable    = false
-}
-
-variable "max_server_errors_per_minute" {
-  description = "5xx answers a minute past which the alarm goes off, where three minutes of five have more."
-  type        = number
-  default     = 5
-  nullable    = false
-}
-
-variable "dead_letter_flood" {
-  description = "Dead letters in five minutes past which the second alarm goes off."
-  type        = number
-  default     = 100
-  nullable    = false
-}
-
-variable "max_hours_without_run" {
-  description = "Hours without an ended run of the aggregator after which it counts as late."
-  type        = number
-  default     = 2
-  nullable    = false
+variable "alarms" {
+  description = <<-EOT
+    When alarms go off:
+    - max_queue_age_seconds: age of the oldest message, in seconds;
+    - max_queue_latency_seconds: 95th percentile of the time from ingest to the lake, in seconds;
+    - max_server_errors_per_minute: 5xx answers a minute, where three minutes of five have more;
+    - dead_letter_flood: dead letters in five minutes;
+    - max_hours_without_run: hours without an ended run of the aggregator;
+    - max_aggregator_lag_seconds: age of the oldest raw object that no commit has taken in; more than the time between two runs;
+    - max_commit_hours: event hours of one commit of the aggregator, kind by kind;
+    - max_undeclared_names: undeclared names of a kind; less than the `signals.max_undeclared` (512) of your declarations;
+    - expect_events: whether events come day and night, so that ten minutes without any are an alarm;
+    - runbook: where the runbook is, for the alarms' descriptions: a path in this repository, or the address at which you show it.
+  EOT
+  type = object({
+    max_queue_age_seconds        = number
+    max_queue_latency_seconds    = number
+    max_server_errors_per_minute = number
+    dead_letter_flood            = number
+    max_hours_without_run        = number
+    max_aggregator_lag_seconds   = number
+    max_commit_hours             = number
+    max_undeclared_names         = number
+    expect_events                = bool
+    runbook                      = string
+  })
+  nullable = false
 
   validation {
-    condition     = var.max_hours_without_run >= 1 && var.max_hours_without_run <= 24 && floor(var.max_hours_without_run) == var.max_hours_without_run
-    error_message = "1 to 24 whole hours: CloudWatch looks back a day."
+    condition     = var.alarms.max_hours_without_run >= 1 && var.alarms.max_hours_without_run <= 24 && floor(var.alarms.max_hours_without_run) == var.alarms.max_hours_without_run
+    error_message = "max_hours_without_run is 1 to 24 whole hours: CloudWatch looks back a day."
   }
-}
-
-variable "max_aggregator_lag_seconds" {
-  description = "Age of the oldest raw object that no commit has taken in past which the alarm goes off, in seconds; more than the time between two runs."
-  type        = number
-  default     = 10800
-  nullable    = false
-}
-
-variable "max_commit_hours" {
-  description = "Event hours of one commit of the aggregator, kind by kind, past which the alarm goes off."
-  type        = number
-  default     = 500
-  nullable    = false
-}
-
-variable "max_undeclared_names" {
-  description = "Undeclared names of a kind past which the alarm goes off; less than the `signals.max_undeclared` (512) of your declarations."
-  type        = number
-  default     = 400
-  nullable    = false
-}
-
-variable "expect_events" {
-  description = "Whether events come day and night, so that ten minutes without any are an alarm."
-  type        = bool
-  default     = true
-  nullable    = false
-}
-
-variable "runbook" {
-  description = "Where the runbook is, for the alarms' descriptions: a path in this repository, or the address at which you show it."
-  type        = string
-  default     = "docs/runbook.md"
-  nullable    = false
 }
 
 variable "monthly_budget_usd" {

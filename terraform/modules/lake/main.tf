@@ -1,4 +1,5 @@
-# The bucket of the lake: raw/, curated/, aggregates/ and the aggregator's own _commits/, _schema/ and _aside/.
+# The bucket of the lake: raw/, curated/, aggregates/, the aggregator's own _commits/, _schema/ and _aside/, and the
+# consumer's _letters/.
 
 resource "aws_s3_bucket" "lake" {
   # checkov:skip=CKV_AWS_18:Server access logs cost a bucket and a delivery of their own; who needs an audit trail turns on CloudTrail data events for this bucket
@@ -91,6 +92,19 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 
     noncurrent_version_expiration {
       noncurrent_days = 1
+    }
+  }
+
+  rule {
+    id     = "letters-expire"
+    status = "Enabled"
+
+    filter {
+      prefix = "_letters/"
+    }
+
+    expiration {
+      days = var.letters_retention_days
     }
   }
 

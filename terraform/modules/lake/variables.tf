@@ -57,6 +57,18 @@ variable "noncurrent_days" {
   }
 }
 
+variable "letters_retention_days" {
+  description = "Days after which _letters/ objects expire: the whole of messages whose dead letter, which SQS keeps for 14 days, holds the beginning alone."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.letters_retention_days >= 14 && floor(var.letters_retention_days) == var.letters_retention_days
+    error_message = "At least 14 whole days: so long may a dead letter wait to be looked at."
+  }
+}
+
 variable "force_destroy" {
   description = "Whether `terraform destroy` deletes the bucket with all events in it. Set it, apply, and then destroy."
   type        = bool

@@ -1,32 +1,14 @@
-# `aggregator once`, a task started by EventBridge Scheduler. A run that cannot be started is tried again, and then told
+# A task started by EventBridge Scheduler: `aggregator once`. A run that cannot be started is tried again, and then told
 # of in a queue of its own; one that fails is made good by the next, which goes on where it stopped.
 
 data "aws_caller_identity" "current" {}
 
-module "task" {
-  source             = "../task"
-  name               = var.name
-  image              = var.image
-  command            = ["once"]
-  cpu                = var.cpu
-  memory             = var.memory
-  writable_folder    = var.writable_folder
-  disk_gib           = var.disk_gib
-  cpu_architecture   = var.cpu_architecture
-  environment        = var.environment
-  policy_json        = var.policy_json
-  log_retention_days = var.log_retention_days
-  # A run that is told to stop finishes the object it writes; all else the next run does.
-  stop_timeout_seconds = 120
-  tags                 = var.tags
-}
-
 resource "aws_security_group" "task" {
   # checkov:skip=CKV2_AWS_5:It is attached to the tasks that the schedule below starts
-  name        = var.name
-  description = "Tasks of ${var.name}"
-  vpc_id      = var.vpc_id
-  tags        = merge(var.tags, { Name = var.name })
+  name        = var.task.name
+  description = "Tasks of ${var.task.name}"
+  vpc_id      = var.network.vpc_id
+  tags        = merge(var.tags, { Name = var.task.name })
 }
 
 resource "aws_vpc_security_group_egress_rule" "aws" {
@@ -39,14 +21,14 @@ resource "aws_vpc_security_group_egress_rule" "aws" {
 }
 
 resource "aws_sqs_queue" "missed" {
-  name                      = "${var.name}-missed"
+  name                      = "${var.task.name}-missed"
   message_retention_seconds = 1209600
   sqs_managed_sse_enabled   = true
   tags                      = var.tags
 }
 
 resource "aws_scheduler_schedule_group" "runs" {
-  name = var.name
+  name = var.task.name
   tags = var.tags
 }
 
@@ -68,16 +50,16 @@ resource "aws_scheduler_schedule" "runs" {
     role_arn = aws_iam_role.schedule.arn
 
     ecs_parameters {
-      task_definition_arn     = module.task.task_definition_arn
+      task_definition_arn     = var.task.task_definition_arn
       launch_type             = "FARGATE"
       platform_version        = "LATEST"
       task_count              = 1
       enable_ecs_managed_tags = true
 
       network_configuration {
-        subnets          = var.subnet_ids
+        subnets          = var.network.task_subnet_ids
         security_groups  = [aws_security_group.task.id]
-        assign_public_ip = var.assign_public_ip
+        assign_public_ip = var.network.assign_public_ip
       }
     }
 
@@ -119,8 +101,8 @@ data "aws_iam_policy_document" "assume" {
 }
 
 resource "aws_iam_role" "schedule" {
-  name               = "${var.name}-schedule"
-  description        = "Starts ${var.name}."
+  name               = "${var.task.name}-schedule"
+  description        = "Starts ${var.task.name}."
   assume_role_policy = data.aws_iam_policy_document.assume.json
   tags               = var.tags
 }
@@ -135,7 +117,7 @@ data "aws_iam_policy_document" "schedule" {
   statement {
     sid       = "Start"
     actions   = ["ecs:RunTask"]
-    resources = [module.task.task_definition_arn]
+    resources = [var.task.task_definition_arn]
 
     condition {
       test     = "ArnEquals"
@@ -147,7 +129,7 @@ data "aws_iam_policy_document" "schedule" {
   statement {
     sid       = "PassItsRoles"
     actions   = ["iam:PassRole"]
-    resources = module.task.role_arns
+    resources = var.task.role_arns
 
     condition {
       test     = "StringEquals"

@@ -1,30 +1,10 @@
 # A service of Fargate tasks that replaces, rolls back and scales itself.
 
-module "task" {
-  source               = "../task"
-  name                 = var.name
-  image                = var.image
-  command              = var.command
-  health_command       = var.health_command
-  port                 = var.load_balancer == null ? null : var.load_balancer.port
-  cpu                  = var.cpu
-  memory               = var.memory
-  writable_folder      = var.writable_folder
-  disk_gib             = var.disk_gib
-  cpu_architecture     = var.cpu_architecture
-  environment          = var.environment
-  secrets              = var.secrets
-  policy_json          = var.policy_json
-  stop_timeout_seconds = var.stop_timeout_seconds
-  log_retention_days   = var.log_retention_days
-  tags                 = var.tags
-}
-
 resource "aws_security_group" "service" {
-  name        = var.name
-  description = "Tasks of ${var.name}"
-  vpc_id      = var.vpc_id
-  tags        = merge(var.tags, { Name = var.name })
+  name        = var.task.name
+  description = "Tasks of ${var.task.name}"
+  vpc_id      = var.network.vpc_id
+  tags        = merge(var.tags, { Name = var.task.name })
 }
 
 # AWS itself, over TLS. Names are asked of the VPC's own resolver, which no security group stands before.
@@ -59,7 +39,7 @@ resource "aws_vpc_security_group_ingress_rule" "load_balancer" {
 resource "aws_vpc_security_group_egress_rule" "load_balancer" {
   for_each                     = local.load_balancer_ports
   security_group_id            = var.load_balancer.security_group_id
-  description                  = "To ${var.name}: ${each.key}"
+  description                  = "To ${var.task.name}: ${each.key}"
   referenced_security_group_id = aws_security_group.service.id
   ip_protocol                  = "tcp"
   from_port                    = each.value
@@ -68,9 +48,9 @@ resource "aws_vpc_security_group_egress_rule" "load_balancer" {
 
 resource "aws_ecs_service" "service" {
   # checkov:skip=CKV_AWS_333:Public addresses only where the caller says so, for subnets without a NAT gateway; the security group lets nobody in but the load balancer
-  name                              = var.name
+  name                              = var.task.name
   cluster                           = var.cluster.arn
-  task_definition                   = module.task.task_definition_arn
+  task_definition                   = var.task.task_definition_arn
   desired_count                     = var.tasks.min
   platform_version                  = "LATEST"
   propagate_tags                    = "SERVICE"
@@ -93,16 +73,16 @@ resource "aws_ecs_service" "service" {
   }
 
   network_configuration {
-    subnets          = var.subnet_ids
+    subnets          = var.network.task_subnet_ids
     security_groups  = [aws_security_group.service.id]
-    assign_public_ip = var.assign_public_ip
+    assign_public_ip = var.network.assign_public_ip
   }
 
   dynamic "load_balancer" {
     for_each = var.load_balancer == null ? [] : [var.load_balancer]
     content {
       target_group_arn = load_balancer.value.target_group_arn
-      container_name   = var.name
+      container_name   = var.task.name
       container_port   = load_balancer.value.port
     }
   }

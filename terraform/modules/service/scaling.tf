@@ -11,7 +11,7 @@ resource "aws_appautoscaling_target" "tasks" {
 
 resource "aws_appautoscaling_policy" "cpu" {
   count              = var.scaling.cpu_percent == null ? 0 : 1
-  name               = "${var.name}-cpu"
+  name               = "${var.task.name}-cpu"
   policy_type        = "TargetTrackingScaling"
   service_namespace  = aws_appautoscaling_target.tasks.service_namespace
   scalable_dimension = aws_appautoscaling_target.tasks.scalable_dimension
@@ -30,7 +30,7 @@ resource "aws_appautoscaling_policy" "cpu" {
 
 resource "aws_appautoscaling_policy" "requests" {
   count              = var.scaling.requests_per_minute == null ? 0 : 1
-  name               = "${var.name}-requests"
+  name               = "${var.task.name}-requests"
   policy_type        = "TargetTrackingScaling"
   service_namespace  = aws_appautoscaling_target.tasks.service_namespace
   scalable_dimension = aws_appautoscaling_target.tasks.scalable_dimension
@@ -52,7 +52,7 @@ resource "aws_appautoscaling_policy" "requests" {
 # there is none to be had, one is assumed.
 resource "aws_appautoscaling_policy" "backlog" {
   count              = var.scaling.backlog == null ? 0 : 1
-  name               = "${var.name}-backlog"
+  name               = "${var.task.name}-backlog"
   policy_type        = "TargetTrackingScaling"
   service_namespace  = aws_appautoscaling_target.tasks.service_namespace
   scalable_dimension = aws_appautoscaling_target.tasks.scalable_dimension

@@ -1,82 +1,16 @@
-variable "name" {
-  description = "Name of the service, its tasks, roles, security group and log group."
-  type        = string
-  nullable    = false
-}
-
-variable "image" {
-  description = "The image, with a tag or digest."
-  type        = string
-  nullable    = false
-}
-
-variable "command" {
-  description = "Arguments of the image's program; none runs it bare."
-  type        = list(string)
-  default     = []
-  nullable    = false
-}
-
-variable "health_command" {
-  description = "Command in the container that exits 0 while the service is ready."
-  type        = list(string)
-  nullable    = false
+variable "task" {
+  description = "What the module `task` gives: the task that is kept running."
+  type = object({
+    name                = string
+    task_definition_arn = string
+    has_health_check    = bool
+  })
+  nullable = false
 
   validation {
-    condition     = length(var.health_command) > 0
+    condition     = var.task.has_health_check
     error_message = "A service needs a health check, or ECS takes a task that hangs for a healthy one."
   }
-}
-
-variable "cpu" {
-  description = "CPU units of a task; 1024 are a vCPU."
-  type        = number
-  nullable    = false
-}
-
-variable "memory" {
-  description = "Memory of a task in MiB."
-  type        = number
-  nullable    = false
-}
-
-variable "writable_folder" {
-  description = "Folder in the container that the program may write to, on the task's own disk; null for none. The image names it as a VOLUME that its user owns."
-  type        = string
-  default     = null
-}
-
-variable "disk_gib" {
-  description = "Disk of the task in GiB, of which the image takes some; null for Fargate's own 20."
-  type        = number
-  default     = null
-}
-
-variable "cpu_architecture" {
-  description = "What the image was built for: ARM64 or X86_64."
-  type        = string
-  default     = "ARM64"
-  nullable    = false
-}
-
-variable "environment" {
-  description = "Settings, by the name of their environment variable."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
-variable "secrets" {
-  description = "ARNs of Secrets Manager secrets, by the name of the environment variable that gets the value when a task starts."
-  type        = map(string)
-  default     = {}
-  nullable    = false
-}
-
-variable "policy_json" {
-  description = "Policy of what the service may do."
-  type        = string
-  nullable    = false
 }
 
 variable "cluster" {
@@ -85,28 +19,14 @@ variable "cluster" {
   nullable    = false
 }
 
-variable "vpc_id" {
-  description = "The VPC of the subnets."
-  type        = string
-  nullable    = false
-}
-
-variable "subnet_ids" {
-  description = "Subnets of the tasks, in two availability zones or more."
-  type        = list(string)
-  nullable    = false
-
-  validation {
-    condition     = length(var.subnet_ids) >= 2
-    error_message = "Two subnets at least, in different availability zones."
-  }
-}
-
-variable "assign_public_ip" {
-  description = "Whether tasks get public addresses: needed in subnets that reach AWS through an internet gateway alone."
-  type        = bool
-  default     = false
-  nullable    = false
+variable "network" {
+  description = "Where tasks run, as the deployment is told."
+  type = object({
+    vpc_id           = string
+    task_subnet_ids  = list(string)
+    assign_public_ip = bool
+  })
+  nullable = false
 }
 
 variable "load_balancer" {
@@ -124,7 +44,6 @@ variable "load_balancer" {
 variable "tasks" {
   description = "Fewest and most tasks."
   type        = object({ min = number, max = number })
-  default     = { min = 1, max = 4 }
   nullable    = false
 
   validation {
@@ -163,20 +82,6 @@ variable "scaling" {
     condition     = var.scaling.backlog == null ? true : var.scaling.backlog.messages_per_task >= 1
     error_message = "A backlog of 1 message for each task or more."
   }
-}
-
-variable "stop_timeout_seconds" {
-  description = "Time between SIGTERM and SIGKILL, in seconds; longer than the service's SHUTDOWN_GRACE."
-  type        = number
-  default     = 30
-  nullable    = false
-}
-
-variable "log_retention_days" {
-  description = "Days for which CloudWatch keeps the log."
-  type        = number
-  default     = 30
-  nullable    = false
 }
 
 variable "tags" {

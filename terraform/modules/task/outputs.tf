@@ -1,3 +1,13 @@
+output "name" {
+  description = "Name of the task, its container, roles and log group."
+  value       = var.name
+}
+
+output "has_health_check" {
+  description = "Whether ECS asks the container for its health."
+  value       = length(var.health_command) > 0
+}
+
 output "task_definition_arn" {
   description = "ARN of the task definition, with its revision."
   value       = aws_ecs_task_definition.task.arn

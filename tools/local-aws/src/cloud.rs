@@ -15,8 +15,8 @@ use crate::s3::{self, S3};
 use crate::sqs::{QueueCounts, QueuedMessage, Sqs};
 use crate::wall_clock::WallClock;
 
-/// The endpoint of clients in process. The port is LocalStack's; nothing connects to it.
-pub(crate) const ENDPOINT: &str = "http://127.0.0.1:4566";
+/// The endpoint of clients in process: a name of this machine that says in log lines that nothing listens.
+pub(crate) const ENDPOINT: &str = "http://in-process.localhost";
 
 /// An emulated SQS and S3. Clones are the same cloud, and cheap.
 #[derive(Debug, Clone)]

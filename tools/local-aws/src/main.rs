@@ -1,5 +1,6 @@
 //! The embedded SQS and S3 as a server of its own, for development and tests.
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser};
 use local_aws::{Faults, LocalAws};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,9 +37,26 @@ struct Config {
     latency: Duration,
 }
 
+impl Config {
+    /// Reads the command line and the environment. A variable that holds nothing counts as not set: Compose files write
+    /// `DATA_DIR=` for a setting that is left out.
+    fn read() -> Config {
+        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        let unset = |arg: Arg| {
+            if arg.get_env().is_some_and(is_empty) {
+                arg.env(None::<&'static str>)
+            } else {
+                arg
+            }
+        };
+        let matches = Config::command().mut_args(unset).get_matches();
+        Config::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Config::parse()).await {
+    match run(Config::read()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("local-aws: {error:#}");

@@ -166,6 +166,14 @@ async fn sigterm_ends_the_program_with_success() {
 }
 
 #[test]
+fn a_variable_that_holds_nothing_counts_as_not_set() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local-aws"));
+    command.env("LATENCY", "").env("DATA_DIR", "");
+    let program = start_command(&mut command);
+    assert!(program.printed.contains("memory"), "{}", program.printed);
+}
+
+#[test]
 fn a_port_in_use_is_named_and_exits_with_one() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

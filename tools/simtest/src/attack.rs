@@ -230,6 +230,8 @@ pub enum Attack {
     ChangedType,
     /// An event breaks its contract: ingest must refuse it.
     BrokenEvent,
+    /// Events of a kind have more undeclared signals than it may have columns.
+    NewNames,
     /// A message that nobody can read stands in the queue.
     UndecodableMessage,
     /// A message in the queue holds a broken event beside sound ones.
@@ -266,6 +268,7 @@ impl Attack {
             Attack::Stop(Role::Replay),
             Attack::Stop(Role::Tail),
             Attack::LittleMemory,
+            Attack::NewNames,
             Attack::OldNames,
             Attack::LatePart,
             Attack::SlowRequest,
@@ -314,6 +317,7 @@ impl fmt::Display for Attack {
             Attack::ConflictingId => "conflicting_id",
             Attack::ChangedType => "changed_type",
             Attack::BrokenEvent => "broken_event",
+            Attack::NewNames => "new_names",
             Attack::UndecodableMessage => "undecodable_message",
             Attack::PoisonedMessage => "poisoned_message",
             Attack::PlainMessage => "plain_message",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use contract::Kinds;
+use contract::{Kinds, MAX_SIGNALS};
 use futures::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
@@ -78,15 +78,43 @@ struct Client {
 }
 
 impl Clients {
-    /// One client: posts until no posts are left.
-    pub async fn post_all(self, number: usize) {
-        let name = format!("client-{number}");
-        let mut client = Client {
+    fn client(self, name: String) -> Client {
+        Client {
             chance: Chance::new(self.world.plan.seed, &name),
             clients: self,
             name,
             connection: None,
-        };
+        }
+    }
+
+    /// One client that posts vehicles' events with ever new signals, until these are more than the kind may have
+    /// columns.
+    pub async fn post_new_names(self) {
+        let mut client = self.clone().client("newcomer".to_owned());
+        let seed = Chance::new(self.world.plan.seed, "new names");
+        let mut events = Events::new(seed, 0.0, "new");
+        let bound = self
+            .kinds
+            .get("vehicle")
+            .map_or(0, |kind| kind.max_undeclared);
+        let mut accepted = 0;
+        // Most of the names in a post, and some in later ones, which another commit may take in.
+        for count in [bound / MAX_SIGNALS, 1, 2] {
+            let now = self.world.clock.now();
+            let events: Vec<_> = (0..count).map(|_| events.with_new_names(now)).collect();
+            if client.post(&events).await {
+                accepted += count;
+            }
+            sleep(client.chance.time(Duration::ZERO..Duration::from_secs(5))).await;
+        }
+        if accepted * MAX_SIGNALS > bound {
+            self.world.fire(Attack::NewNames);
+        }
+    }
+
+    /// One client: posts until no posts are left.
+    pub async fn post_all(self, number: usize) {
+        let mut client = self.client(format!("client-{number}"));
         loop {
             let pause = client.clients.world.plan.pause;
             sleep(client.chance.time(Duration::ZERO..pause)).await;
@@ -152,8 +180,8 @@ impl Clients {
 }
 
 impl Client {
-    /// Posts the events until there is an answer, or no more hope of one.
-    async fn post(&mut self, events: &[SimulatedEvent]) {
+    /// Posts the events until there is an answer, or no more hope of one; says whether ingest took them.
+    async fn post(&mut self, events: &[SimulatedEvent]) -> bool {
         let (body, content_type) = body(&mut self.chance, events);
         let (clients, name) = (self.clients.clone(), self.name.clone());
         let world = &clients.world;
@@ -170,7 +198,8 @@ impl Client {
                     world.tell(&name, format_args!("{} events: {status}", events.len()));
                     match status {
                         StatusCode::ACCEPTED | StatusCode::UNPROCESSABLE_ENTITY => {
-                            return clients.enter(&name, events, &text);
+                            clients.enter(&name, events, &text);
+                            return true;
                         }
                         StatusCode::SERVICE_UNAVAILABLE => unknown = true,
                         // Nothing was accepted. A body is too slow (408) also where its connection is asked to
@@ -178,7 +207,8 @@ impl Client {
                         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {}
                         _ => {
                             let text = String::from_utf8_lossy(&text).into_owned();
-                            return world.fail(format!("{name} was told {status}: {text}"));
+                            world.fail(format!("{name} was told {status}: {text}"));
+                            return false;
                         }
                     }
                 }
@@ -190,6 +220,7 @@ impl Client {
                 clients.record(&event.text, Certainty::Maybe);
             }
         }
+        false
     }
 
     async fn attempt(&mut self, body: &str, content_type: &'static str) -> Answer {

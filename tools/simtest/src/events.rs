@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use contract::MAX_SIGNALS;
+
 use crate::attack::{Attack, ODDITIES};
 use crate::chance::Chance;
 
@@ -89,6 +91,25 @@ impl Events {
             self.recent.push(event.clone());
         }
         event
+    }
+
+    /// A vehicle's event, sent at `now`, with as many undeclared signals as an event may have, whose names no other
+    /// event has.
+    pub fn with_new_names(&mut self, now: DateTime<Utc>) -> SimulatedEvent {
+        self.made += 1;
+        let names =
+            (0..MAX_SIGNALS).map(|name| format!("\"{}_{}_{name}\":{name}", self.sender, self.made));
+        let text = format!(
+            "{{\"timestamp\":\"{}\",\"vehicle_id\":\"{}\",\"can_id\":\"0x1F0\",\"payload\":{{{}}}}}",
+            contract::format_millis(now),
+            self.sender,
+            names.collect::<Vec<_>>().join(","),
+        );
+        SimulatedEvent {
+            text,
+            sound: true,
+            oddity: None,
+        }
     }
 
     fn earlier(&mut self) -> Option<&SimulatedEvent> {

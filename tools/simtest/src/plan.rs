@@ -65,6 +65,8 @@ pub struct RunPlan {
     pub looks: u64,
     /// Number of parts that land long after the time in their names.
     pub late_parts: u64,
+    /// Whether events have more undeclared signals than their kind may have columns.
+    pub new_names: bool,
     /// Whether the first consumer is of a release whose names of parts tell no time.
     pub old_names: bool,
     /// Time from the end of the load to the last run of the aggregator: long enough for it to list the last two days,
@@ -122,6 +124,7 @@ impl RunPlan {
             late_parts: chance.one_of(&[0, 0, 1, 4]),
             old_names: chance.hits(0.25),
             rest: Duration::from_secs(chance.one_of(&[61, 25 * 60]) * 60),
+            new_names: chance.hits(0.06),
         }
     }
 

@@ -139,6 +139,9 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     for number in 0..plan.clients {
         load.spawn(clients.clone().post_all(number));
     }
+    if plan.new_names {
+        load.spawn(clients.clone().post_new_names());
+    }
     for number in 0..plan.looks {
         let clients = clients.clone();
         let mut chance = Chance::new(plan.seed, &format!("look {number}"));

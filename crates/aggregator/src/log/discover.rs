@@ -19,7 +19,8 @@ use crate::put::put;
 /// seconds after its first event arrived, or, if its write fails, once its messages reappear.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 
-const WINDOW: TimeDelta = TimeDelta::hours(48);
+/// How far back from now the hourly listing of `raw/` reaches, which finds the objects that came out of order.
+pub const LOOK_BACK: TimeDelta = TimeDelta::hours(48);
 
 const LOOK_BACK_EVERY: TimeDelta = TimeDelta::hours(1);
 
@@ -81,7 +82,7 @@ pub(crate) async fn discover(
             let start = newest - OVERLAP;
             Some(raw_key(Hour::of(start), raw_part_name(start, 0)))
         }
-        Look::Back => Some(format!("{RAW}{}", Hour::of(now - WINDOW))),
+        Look::Back => Some(format!("{RAW}{}", Hour::of(now - LOOK_BACK))),
         Look::All => None,
     };
     let older = match look {

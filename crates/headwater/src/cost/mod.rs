@@ -10,6 +10,9 @@
 
 mod aggregator;
 mod bill;
+#[cfg(test)]
+mod counted_lake;
+mod defaults;
 mod measured;
 mod plans;
 mod prices;

@@ -4,6 +4,7 @@ use aws::price_per_request;
 
 use super::aggregator::{self, AggregatorRequests};
 use super::bill::Bill;
+use super::defaults::DEFAULTS;
 use super::measured;
 use super::prices::{
     FARGATE_GB_HOUR, FARGATE_VCPU_HOUR, FIREHOSE_GB, FIREHOSE_PARQUET_GB, FIREHOSE_ROUNDS_TO, GB,
@@ -77,7 +78,7 @@ fn requests(config: &CostConfig) -> Requests {
     // A receive that is not full is followed by a pause; ten full packs are billed as ten requests.
     let receives = packs
         .max(sends / 10.0)
-        .max(lanes / measured::RECEIVE_ROUND_SECONDS);
+        .max(lanes / (DEFAULTS.receive_pace + measured::RECEIVE_SECONDS));
     let raw = rate * measured::line_bytes(config.bytes);
     let puts = (lanes * objects(sends / lanes, raw / lanes)).min(rate);
     let deletes = (sends / 10.0).max(puts);
@@ -114,7 +115,7 @@ fn plain(config: &CostConfig) -> Bill {
     let line = measured::line_bytes(config.bytes);
     // Each call carries ten events, or what ten events have in units of 64 KiB.
     let calls = (rate / PLAIN_CALL).max(rate * line / 65_536.0);
-    let objects = (rate / PLAIN_OBJECT).max(rate.min(1.0 / measured::BATCH_SECONDS));
+    let objects = (rate / PLAIN_OBJECT).max(rate.min(1.0 / DEFAULTS.batch_seconds));
     Use {
         transport: sqs_dollars(2.0 * calls + rate / PLAIN_CALL),
         puts: objects,
@@ -171,11 +172,11 @@ fn consumers(cpu: f64, rate: f64) -> f64 {
     lanes * vcpus(cpu * rate / lanes)
 }
 
-/// Objects a second of the consumer: one at 100 messages, 5 MB or 2 s.
+/// Objects a second of the consumer: one at BATCH_MAX_MESSAGES, BATCH_MAX_BYTES or BATCH_MAX_WAIT.
 fn objects(messages: f64, raw_bytes: f64) -> f64 {
-    (messages / PLAIN_OBJECT)
-        .max(raw_bytes / measured::OBJECT_BYTES)
-        .max(1.0 / measured::BATCH_SECONDS)
+    (messages / DEFAULTS.batch_messages)
+        .max(raw_bytes / DEFAULTS.batch_bytes)
+        .max(1.0 / DEFAULTS.batch_seconds)
 }
 
 /// Dollars a second for that many billed requests a second.
@@ -244,7 +245,7 @@ impl Use {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::tests::config;
+    use super::super::settings::config;
     use super::*;
 
     /// Counted on the embedded emulation with 12 ms on the way to it, 256 connections, 12 s each; 2026-11-21.

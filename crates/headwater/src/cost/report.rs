@@ -66,7 +66,7 @@ fn bulk(config: &CostConfig, ours: &Bill) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::tests::config;
+    use super::super::settings::config;
     use super::*;
 
     #[test]

@@ -114,23 +114,31 @@ pub(super) fn days(time: Duration) -> f64 {
     time.as_secs_f64() / 86_400.0
 }
 
+/// Settings as a command line gives them.
 #[cfg(test)]
-pub(super) mod tests {
+pub(super) fn config(arguments: &[&str]) -> CostConfig {
+    let config = <tests::Cli as clap::Parser>::parse_from([&["cost"], arguments].concat()).cost;
+    config.check().unwrap();
+    config
+}
+
+#[cfg(test)]
+mod tests {
     use clap::Parser;
 
     use super::*;
 
     #[derive(Parser)]
-    struct Cli {
+    pub(super) struct Cli {
         #[command(flatten)]
-        cost: CostConfig,
+        pub(super) cost: CostConfig,
     }
 
-    /// Settings as a command line gives them.
-    pub(in super::super) fn config(arguments: &[&str]) -> CostConfig {
-        let config = Cli::parse_from([&["cost"], arguments].concat()).cost;
-        config.check().unwrap();
-        config
+    #[test]
+    fn the_defaults_are_those_of_the_aggregator() {
+        let (ours, theirs) = (config(&[]), aggregator::Config::default());
+        assert_eq!(ours.commit_min_bytes, theirs.commit_min_bytes);
+        assert_eq!(ours.commit_max_age, theirs.commit_max_age);
     }
 
     #[test]

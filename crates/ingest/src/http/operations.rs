@@ -53,8 +53,8 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Hea
     (status, Json(health))
 }
 
-/// The routes of the admin port.
-pub(crate) fn admin_routes(app: Arc<App>) -> Router {
+/// The routes of the admin port: `/livez`, `/readyz`, `/metrics` and `/health`.
+pub fn admin_routes(app: Arc<App>) -> Router {
     let update = {
         let app = app.clone();
         move || app.publish()

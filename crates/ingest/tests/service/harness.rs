@@ -173,7 +173,7 @@ impl Service {
 
     /// Gets a path of the admin port.
     pub(crate) async fn admin(&self, path: &str) -> Answer {
-        let routes = TowerToHyperService::new(self.app.admin_routes());
+        let routes = TowerToHyperService::new(ingest::admin_routes(self.app.clone()));
         let request = Request::get(path).body(Body::empty()).unwrap();
         Answer::read(routes.call(request).await.unwrap()).await
     }

@@ -1,5 +1,6 @@
 //! The log's objects, and the state that they add up to.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
@@ -68,7 +69,7 @@ pub struct Done {
 
 /// The log up to a commit: the object [`CHECKPOINT`].
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Checkpoint {
+pub struct Checkpoint<'l> {
     /// The last commit that the checkpoint counts.
     pub through: u64,
     /// See [`Log::swept_at`].
@@ -76,8 +77,8 @@ pub struct Checkpoint {
     /// See [`Log::looked_back_at`].
     #[serde(default)]
     pub looked_back_at: Option<DateTime<Utc>>,
-    /// Names of committed raw objects.
-    pub committed: Names,
+    /// Names of committed raw objects: hundreds of thousands, so that a checkpoint that is written borrows them.
+    pub committed: Cow<'l, Names>,
 }
 
 /// What the log says.
@@ -150,12 +151,12 @@ impl Log {
         Ok(log)
     }
 
-    fn load(&mut self, checkpoint: Checkpoint) {
+    fn load(&mut self, checkpoint: Checkpoint<'_>) {
         self.done = checkpoint.through;
         self.swept_at = checkpoint.swept_at;
         self.looked_back_at = checkpoint.looked_back_at;
         self.checkpoint = self.state();
-        self.committed = checkpoint.committed;
+        self.committed = checkpoint.committed.into_owned();
         self.newest = self.committed.newest_arrival();
     }
 
@@ -169,12 +170,12 @@ impl Log {
     }
 
     /// The checkpoint of this state.
-    pub fn to_checkpoint(&self) -> Checkpoint {
+    pub fn to_checkpoint(&self) -> Checkpoint<'_> {
         Checkpoint {
             through: self.done,
             swept_at: self.swept_at,
             looked_back_at: self.looked_back_at,
-            committed: self.committed.clone(),
+            committed: Cow::Borrowed(&self.committed),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Names of raw objects, kept small: 16 bytes for a part, 8 for an old object of which only a hash is kept.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
@@ -29,14 +30,18 @@ struct Partition {
 /// How a partition stands in the checkpoint. Older releases wrote a list of names.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Stored {
+enum Stored<'p> {
     Names(Vec<String>),
     Packed {
         /// Base64 of the UUIDs, 16 bytes each.
         parts: String,
-        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-        others: BTreeSet<String>,
+        #[serde(default, skip_serializing_if = "is_empty")]
+        others: Cow<'p, BTreeSet<String>>,
     },
+}
+
+fn is_empty(others: &BTreeSet<String>) -> bool {
+    others.is_empty()
 }
 
 impl Names {
@@ -152,7 +157,7 @@ impl Serialize for Partition {
         let parts: Vec<u8> = self.parts.iter().flat_map(|p| p.to_be_bytes()).collect();
         let stored = Stored::Packed {
             parts: BASE64.encode(parts),
-            others: self.others.clone(),
+            others: Cow::Borrowed(&self.others),
         };
         stored.serialize(to)
     }
@@ -170,7 +175,7 @@ impl<'de> Deserialize<'de> for Partition {
                     return Err(D::Error::custom("a UUID has 16 bytes"));
                 }
                 partition.parts = parts.iter().map(|p| u128::from_be_bytes(*p)).collect();
-                partition.others = others;
+                partition.others = others.into_owned();
             }
         }
         partition.sort();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aws::{CallError, Clock, Lake, ObjectInfo};
+use aws::{CallError, Clock, Fetched, Lake, ObjectInfo};
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Kinds, RAW};
 use futures::{StreamExt, stream};
@@ -116,9 +116,9 @@ impl Tail {
         let (new, rest) = self.list(start.max(self.floor.clone())).await?;
         let mut objects = 0;
         let reads = new.into_iter().map(|(info, arrival)| {
-            let lake = self.lake.clone();
+            let (lake, most) = (self.lake.clone(), self.settings.max_object_bytes);
             async move {
-                let read = lake.get(&info.key).await;
+                let read = lake.get_within(&info.key, most).await;
                 (info, arrival, read)
             }
         });
@@ -126,7 +126,7 @@ impl Tail {
         let mut reads = stream::iter(reads).buffered(self.settings.in_flight.max(1));
         while let Some((info, arrival, read)) = reads.next().await {
             match read? {
-                Some(object) => {
+                Some(Fetched::Whole(object)) => {
                     self.seen.begin_object(arrival.latest());
                     self.counts.objects += 1;
                     objects += 1;
@@ -144,6 +144,17 @@ impl Tail {
                             &mut self.counts,
                         ),
                     });
+                }
+                Some(Fetched::TooLarge { size }) => {
+                    self.counts.too_large += 1;
+                    tracing::warn!(
+                        event = "object_too_large",
+                        object.key = %info.key,
+                        size,
+                        "the tail passes over `{}`, which has {size} bytes: it reads {} at most",
+                        info.key,
+                        self.settings.max_object_bytes
+                    );
                 }
                 None => self.counts.vanished += 1,
             }

@@ -24,8 +24,11 @@ pub struct TailSettings {
     /// forgotten: an event that comes again after that is given again ([`TailCounts::forgotten_ids`]).
     pub max_ids: usize,
     /// Bytes of objects after which a poll ends and leaves the rest to the next one; 64 MiB by default. One object is
-    /// taken at least, of whatever size.
+    /// taken at least.
     pub max_bytes: u64,
+    /// Bytes of the largest object that is read; 128 MiB by default. Each is read whole into memory. A larger one is
+    /// passed over with a warning ([`TailCounts::too_large`]): the consumer's BATCH_MAX_BYTES should be lower.
+    pub max_object_bytes: u64,
     /// Objects after which a poll ends, 1,000 by default.
     pub max_objects: usize,
     /// Objects that are fetched at a time, 8 by default.
@@ -42,6 +45,7 @@ impl Default for TailSettings {
             max_keys: 200_000,
             max_ids: 4_000_000,
             max_bytes: 64 << 20,
+            max_object_bytes: 128 << 20,
             max_objects: 1_000,
             in_flight: 8,
         }
@@ -63,6 +67,8 @@ pub struct TailCounts {
     pub refused: u64,
     /// Objects that were deleted between the listing and the read.
     pub vanished: u64,
+    /// Objects passed over because they are larger than [`TailSettings::max_object_bytes`].
+    pub too_large: u64,
     /// Keys forgotten because of [`TailSettings::max_keys`].
     pub forgotten_keys: u64,
     /// Ids forgotten because of [`TailSettings::max_ids`].

@@ -106,6 +106,33 @@ async fn events_that_a_reader_does_not_take_count_as_taken() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_past_the_bound_is_passed_over_once_and_counted() {
+    let stage = Stage::new().await;
+    let most = line("a", 1).len() as u64;
+    let mut tail = stage.tail(TailSettings {
+        max_object_bytes: most,
+        ..TailSettings::default()
+    });
+    stage.put(-3, &["a"]).await;
+    stage.put(-2, &["b", "c"]).await;
+    stage.put(-1, &["d"]).await;
+    let (keys, given, progress) = polled(&mut tail).await;
+    assert_eq!(
+        (keys.len(), given),
+        (2, ["a", "d"].map(String::from).to_vec())
+    );
+    assert!(progress.reached_end);
+    assert!(ids(&mut tail).await.is_empty());
+    let expected = TailCounts {
+        objects: 2,
+        events: 2,
+        too_large: 1,
+        ..TailCounts::default()
+    };
+    assert_eq!(tail.counts(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_restart_a_tail_gives_what_arrived_from_the_time_asked_for() {
     let stage = Stage::new().await;
     for (seconds, id) in [(-7200, "a"), (-1800, "b"), (-600, "c"), (-599, "d")] {

@@ -1,48 +1,13 @@
-//! Both ways in, over all that can be wrong with an event.
+//! What is wrong with an event, as its sender reads it.
 
 use chrono::{DateTime, Utc};
-use proptest::prelude::*;
 
-use crate::{
-    Code, Kinds, Rejection, Scalar, SentReader, derive_event_id, parse_line, parse_sent, write_line,
-};
-
-const VEHICLE: &str = r#"{"timestamp":"2025-10-04T12:34:56.123Z","vehicle_id":"veh-00123","can_id":"0x1F0","payload":{"engine_rpm":2150,"brake_status":false}}"#;
-const CELL: &str = r#"{"event_id":"6f0e1b6e-0d0c-4a3e-8a59-2f9a3c1d7e11","schema_version":1,"source":"pmgen","event_time":"2025-12-29T20:45:12Z","entity_type":"cell","entity_id":"CELL-000123","metrics":{"dl_prb_util_pct":73.2,"ul_prb_util_pct":41.8,"rrc_conn_avg":18,"drop_rate_pct":0.7}}"#;
-
-fn now() -> DateTime<Utc> {
-    "2026-01-01T00:00:00Z".parse().unwrap()
-}
+use super::{CELL, VEHICLE, now};
+use crate::{Code, Kinds, Rejection, parse_line, parse_sent, write_line};
 
 fn refusal(text: &str) -> Rejection {
     let kinds = Kinds::builtin();
     parse_sent(&kinds, None, text, now()).unwrap_err()
-}
-
-#[test]
-fn the_designs_examples_are_valid_and_told_apart() {
-    let kinds = Kinds::builtin();
-    let mut reader = SentReader::new(&kinds, None);
-    for _ in 0..2 {
-        let vehicle = reader.read(VEHICLE, now()).unwrap();
-        assert_eq!(
-            (vehicle.kind.name.as_str(), &*vehicle.entity),
-            ("vehicle", "veh-00123")
-        );
-        assert_eq!(
-            vehicle.signals[0],
-            ("engine_rpm".into(), Scalar::Number(2150.0))
-        );
-        let cell = reader.read(CELL, now()).unwrap();
-        assert_eq!(
-            (cell.kind.name.as_str(), &*cell.entity),
-            ("cell", "CELL-000123")
-        );
-        assert_eq!(
-            cell.event_id.as_deref(),
-            Some("6f0e1b6e-0d0c-4a3e-8a59-2f9a3c1d7e11")
-        );
-    }
 }
 
 #[test]
@@ -281,10 +246,18 @@ fn each_fault_has_its_own_code_and_names_its_field() {
 }
 
 #[test]
+fn a_message_names_every_missing_field() {
+    assert_eq!(
+        refusal(r#"{"can_id":"0x1F0"}"#).message,
+        "kind `vehicle` needs `vehicle_id`, `timestamp`, `payload`"
+    );
+}
+
+#[test]
 fn an_age_is_asked_of_events_as_sent_and_never_of_stored_lines() {
     let folder = tempfile::tempdir().unwrap();
     let mine =
-        include_str!("../../kinds/vehicle.toml").replace("[time]", "[time]\nmax_age_days = 3");
+        include_str!("../../../kinds/vehicle.toml").replace("[time]", "[time]\nmax_age_days = 3");
     std::fs::write(folder.path().join("vehicle.toml"), mine).unwrap();
     let kinds = Kinds::load(Some(folder.path())).unwrap();
     let within: DateTime<Utc> = "2025-10-07T12:34:56.123Z".parse().unwrap();
@@ -303,154 +276,4 @@ fn an_age_is_asked_of_events_as_sent_and_never_of_stored_lines() {
     write_line(&mut line, &event, "2026-01-01T00:00:00.000Z", VEHICLE);
     let line = String::from_utf8(line).unwrap();
     assert_eq!(parse_line(&kinds, &line).unwrap().time, event.time);
-}
-
-#[test]
-fn a_message_names_every_missing_field() {
-    assert_eq!(
-        refusal(r#"{"can_id":"0x1F0"}"#).message,
-        "kind `vehicle` needs `vehicle_id`, `timestamp`, `payload`"
-    );
-}
-
-#[test]
-fn the_routes_kind_is_held_against() {
-    let kinds = Kinds::builtin();
-    let cell = kinds.get("cell");
-    assert_eq!(
-        parse_sent(&kinds, cell, VEHICLE, now()).unwrap_err().code,
-        Code::UnknownField
-    );
-    let named = CELL.replacen('{', "{\"kind\":\"vehicle\",", 1);
-    assert_eq!(
-        parse_sent(&kinds, cell, &named, now()).unwrap_err().code,
-        Code::KindMismatch
-    );
-    assert!(parse_sent(&kinds, cell, CELL, now()).is_ok());
-}
-
-#[test]
-fn kinds_that_overlap_must_be_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let declaration = "kind = \"a\"\nversion = 1\nentity = { field = \"id\" }\ntime = { field = \"at\" }\nsignals = { field = \"values\" }\n";
-    std::fs::write(folder.path().join("a.toml"), declaration).unwrap();
-    std::fs::write(
-        folder.path().join("b.toml"),
-        declaration.replace("\"a\"", "\"b\""),
-    )
-    .unwrap();
-    let kinds = Kinds::load(Some(folder.path())).unwrap();
-    let text = r#"{"id":"x","at":"2025-10-04T12:34:56Z","values":{"v":1}}"#;
-    let mut reader = SentReader::new(&kinds, None);
-    let named = text.replacen('{', r#"{"kind":"b","#, 1);
-    assert_eq!(reader.read(&named, now()).unwrap().kind.name, "b");
-    assert_eq!(
-        reader.read(text, now()).unwrap_err().code,
-        Code::AmbiguousKind
-    );
-}
-
-#[test]
-fn lines_need_the_servers_fields() {
-    let kinds = Kinds::builtin();
-    assert_eq!(
-        parse_line(&kinds, VEHICLE).unwrap_err().code,
-        Code::MissingField
-    );
-    assert_eq!(
-        parse_line(&kinds, "{\"kind\":\"boat\"}").unwrap_err().code,
-        Code::UnknownKind
-    );
-}
-
-#[test]
-fn an_offline_vehicles_old_event_is_taken_back_by_its_time_of_receipt() {
-    let kinds = Kinds::builtin();
-    let event = parse_sent(&kinds, None, VEHICLE, now()).unwrap();
-    let mut line = Vec::new();
-    write_line(&mut line, &event, "2025-10-04T12:34:57.000Z", VEHICLE);
-    let line = String::from_utf8(line).unwrap();
-    let stored = parse_line(&kinds, &line).unwrap();
-    assert_eq!(stored.received_at.unwrap().timestamp(), 1_759_581_297);
-    assert_eq!(
-        stored.event_id.as_deref().unwrap(),
-        derive_event_id(&event).to_string()
-    );
-    assert_eq!((stored.time, &stored.signals), (event.time, &event.signals));
-}
-
-fn number() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        any::<i32>().prop_map(f64::from),
-        -1e12..1e12_f64,
-        prop::num::f64::NORMAL
-    ]
-}
-
-fn vehicle(signals: &[(String, f64)], reversed: bool, spaced: bool) -> String {
-    let mut payload: Vec<String> = signals
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":{value:?}"))
-        .collect();
-    let mut fields = vec![
-        "\"timestamp\":\"2025-10-04T12:34:56.123Z\"".to_owned(),
-        "\"vehicle_id\":\"veh-1\"".to_owned(),
-        "\"can_id\":\"0x1F0\"".to_owned(),
-    ];
-    if reversed {
-        payload.reverse();
-    }
-    fields.push(format!("\"payload\":{{{}}}", payload.join(",")));
-    if reversed {
-        fields.reverse();
-    }
-    let text = format!("{{{}}}", fields.join(","));
-    if spaced {
-        text.replace("\":", "\" :\n\t").replace(',', " ,\r\n")
-    } else {
-        text
-    }
-}
-
-proptest! {
-    #[test]
-    fn ids_do_not_depend_on_spelling_and_lines_read_back_the_same(
-        values in prop::collection::btree_map("x_[a-z]{1,8}", number(), 1..8),
-    ) {
-        let kinds = Kinds::builtin();
-        let signals: Vec<_> = values.into_iter().collect();
-        let plain = vehicle(&signals, false, false);
-        let event = parse_sent(&kinds, None, &plain, now()).unwrap();
-        for (reversed, spaced) in [(true, false), (false, true), (true, true)] {
-            let text = vehicle(&signals, reversed, spaced);
-            let other = parse_sent(&kinds, None, &text, now()).unwrap();
-            prop_assert_eq!(derive_event_id(&event), derive_event_id(&other));
-            let mut line = Vec::new();
-            write_line(&mut line, &other, "2026-01-01T00:00:00.000Z", &text);
-            let line = String::from_utf8(line).unwrap();
-            prop_assert_eq!(line.matches('\n').count(), 1);
-            let stored = parse_line(&kinds, &line).unwrap();
-            prop_assert_eq!(&stored.signals, &other.signals);
-            prop_assert_eq!(derive_event_id(&stored), derive_event_id(&event));
-        }
-    }
-
-    #[test]
-    fn other_content_has_another_id(a in number(), b in number()) {
-        prop_assume!(a != b);
-        let kinds = Kinds::builtin();
-        let texts = [a, b].map(|value| vehicle(&[("x_a".into(), value)], false, false));
-        let ids = texts.each_ref().map(|text| derive_event_id(&parse_sent(&kinds, None, text, now()).unwrap()));
-        prop_assert_ne!(ids[0], ids[1]);
-    }
-
-    #[test]
-    fn no_text_makes_the_reader_panic(text in ".{0,200}", at in 0_usize..130, with in ".{0,3}") {
-        let kinds = Kinds::builtin();
-        let _ = parse_sent(&kinds, None, &text, now());
-        let mut broken = VEHICLE.to_owned();
-        broken.replace_range(at..at + 1, &with);
-        let _ = parse_sent(&kinds, None, &broken, now());
-        let _ = parse_line(&kinds, &broken);
-    }
 }
