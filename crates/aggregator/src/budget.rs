@@ -10,12 +10,15 @@ use crate::spill::Limits;
 /// A share of the limit for rows that wait in memory.
 const WAITING: u64 = 4;
 
-/// A share of the limit for the rows of one part.
-const PART: u64 = 8;
+/// A share of the limit for the rows of one row group.
+const ROW_GROUP: u64 = 8;
 
-/// Bytes that a part takes while it is written, for each byte of its rows: the rows, the index of their ids, the sorted
-/// batch, the file.
+/// Bytes that a row group takes while it is written, for each byte of its rows: the rows, the index of their ids, the
+/// sorted batch, its columns in the file.
 const WRITING: u64 = 3;
+
+/// Bytes of rows for each byte of a part's file, about: 9 for vehicles, measured.
+const ROWS_PER_FILE: u64 = 8;
 
 /// Bytes of rows for each byte of raw objects, at most.
 const ROWS_PER_RAW: (u64, u64) = (3, 5);
@@ -62,19 +65,25 @@ impl Budget {
         if rows <= self.limit / WAITING {
             1
         } else {
-            self.parts(rows)
+            self.row_groups(rows)
         }
+    }
+
+    /// Into how many row groups an hour with so many bytes of rows is divided.
+    pub(crate) fn row_groups(&self, bytes: u64) -> u64 {
+        bytes.div_ceil((self.limit / ROW_GROUP).max(1))
     }
 
     /// Into how many parts an hour with so many bytes of rows is divided.
     pub(crate) fn parts(&self, bytes: u64) -> u64 {
-        bytes.div_ceil((self.limit / PART).max(1))
+        bytes.div_ceil(self.limit.max(1))
     }
 
-    /// Waits until a part with so many bytes of rows may be written. The memory is free again when the permit is
-    /// dropped.
-    pub(crate) async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let units = (bytes.max(SMALLEST / WRITING) * WRITING).div_ceil(UNIT);
+    /// Waits until a part with so many bytes of rows may be written, `row_groups` of them one after the other. The
+    /// memory is free again when the permit is dropped.
+    pub(crate) async fn take(&self, bytes: u64, row_groups: u64) -> Option<OwnedSemaphorePermit> {
+        let writing = (bytes / row_groups.max(1)).max(SMALLEST / WRITING) * WRITING;
+        let units = (writing + bytes / ROWS_PER_FILE).div_ceil(UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
         self.writing.clone().acquire_many_owned(units).await.ok()
     }
@@ -88,17 +97,24 @@ mod tests {
     fn what_fits_is_not_divided() {
         let mib = |n: u64| n << 20;
         let budget = Budget::new(mib(256), PathBuf::new());
-        assert_eq!((budget.buckets(mib(100)), budget.parts(mib(32))), (1, 1));
-        assert_eq!((budget.buckets(mib(600)), budget.parts(mib(33))), (12, 2));
+        assert_eq!(
+            (budget.buckets(mib(100)), budget.buckets(mib(600))),
+            (1, 12)
+        );
+        assert_eq!(
+            (budget.row_groups(mib(32)), budget.row_groups(mib(33))),
+            (1, 2)
+        );
+        assert_eq!((budget.parts(mib(256)), budget.parts(mib(257))), (1, 2));
     }
 
     #[tokio::test]
     async fn a_part_larger_than_the_limit_waits_for_all_of_it() {
         let budget = Budget::new(1 << 20, PathBuf::new());
-        let all = budget.take(u64::MAX / 8).await;
+        let all = budget.take(u64::MAX / 8, 1).await;
         assert!(all.is_some() && budget.writing.available_permits() == 0);
         drop(all);
-        let small = budget.take(1).await;
+        let small = budget.take(1, 1).await;
         assert!(small.is_some() && budget.writing.available_permits() > 0);
     }
 }

@@ -221,6 +221,7 @@ impl Commit<'_> {
             let found = parts::before(self.lake, name, hours, self.intent.commit).await?;
             earlier.extend(found.into_iter().map(|(hour, parts)| ((kind, hour), parts)));
         }
+        let seed = self.intent.writer.as_u64_pair().1;
         let writer = |at: KindHour, parts: u64, earlier| {
             anyhow::Ok(HourWriter {
                 lake: self.lake,
@@ -230,7 +231,8 @@ impl Commit<'_> {
                 hour: at.1,
                 commit: self.intent.commit,
                 inputs: &self.intent.inputs,
-                parts: Buckets::new(self.intent.writer.as_u64_pair().1, parts),
+                seed,
+                parts: Buckets::new(seed, parts),
                 buckets,
                 earlier,
                 store,

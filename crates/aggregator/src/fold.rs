@@ -197,8 +197,13 @@ async fn recount(lake: &Lake, kind: &Kind, hour: Hour, upto: u64) -> anyhow::Res
     let mut reads = Vec::new();
     for part in found.remove(&hour).unwrap_or_default() {
         reads.push(async move {
-            let rows = parts::read(lake, &part.key).await?;
-            anyhow::Ok(Aggregates::of(&rows, kind)?)
+            let mut of_part = Aggregates::default();
+            parts::each_row_group(lake, &part.key, |rows| {
+                of_part.merge(&Aggregates::of(rows, kind)?);
+                Ok(())
+            })
+            .await?;
+            anyhow::Ok(of_part)
         });
     }
     let mut reads = stream::iter(reads).buffered(4);

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use crate::budget::Budget;
 use crate::fold::Fold;
 use crate::parts::aside::{Aside, Conflict};
-use crate::parts::part_store::{FinishedPart, PartStore};
+use crate::parts::part_store::{PartStore, UnfinishedPart};
 use crate::spill::HourBlocks;
 use crate::workers::Workers;
 
@@ -35,6 +35,8 @@ pub(crate) struct HourWriter<'a, 'l> {
     pub(crate) commit: u64,
     /// Keys of the commit's raw objects.
     pub(crate) inputs: &'a [String],
+    /// Of every division of the commit's ids.
+    pub(crate) seed: u64,
     /// How ids are divided into parts.
     pub(crate) parts: Buckets,
     /// How the rows were divided on disk.
@@ -131,7 +133,8 @@ impl HourWriter<'_, '_> {
         fold.apply(self.commit, sum, self.earlier.is_empty()).await
     }
 
-    /// Writes one part, unless no row is left for it.
+    /// Writes one part, unless no row is left for it. Its ids are divided into row groups, of which one at a time is in
+    /// memory.
     async fn write_part(
         &self,
         blocks: &HourBlocks,
@@ -139,29 +142,47 @@ impl HourWriter<'_, '_> {
         columns: Arc<Columns>,
     ) -> anyhow::Result<(HourDone, Option<Aggregates>)> {
         let parts = self.parts.count();
-        let _room = self.budget.take(blocks.bytes() / parts).await;
-        let (rows, left_out) = self.rows(blocks, part).await?;
-        let (rows, left_out) = self.drop_earlier(rows, left_out).await?;
-        let mut done = HourDone {
-            duplicates: left_out.duplicates,
-            conflicts: left_out.conflicts.len() as u64,
-            ..HourDone::default()
-        };
-        if !left_out.conflicts.is_empty() {
-            let mut aside = self.aside.lock().await;
-            aside.keep_conflicts(left_out.conflicts).await?;
+        let wanted = self.budget.row_groups(blocks.bytes());
+        let row_groups = Buckets::new(self.seed, wanted.max(parts));
+        let in_part = row_groups.count() / parts;
+        let _room = self.budget.take(blocks.bytes() / parts, in_part).await;
+        let mut done = HourDone::default();
+        let mut written = None;
+        for row_group in part * in_part..(part + 1) * in_part {
+            let (rows, left_out) = self.rows(blocks, row_groups, row_group).await?;
+            let (rows, left_out) = self.drop_earlier(rows, left_out).await?;
+            done.duplicates += left_out.duplicates;
+            done.conflicts += left_out.conflicts.len() as u64;
+            if !left_out.conflicts.is_empty() {
+                let mut aside = self.aside.lock().await;
+                aside.keep_conflicts(left_out.conflicts).await?;
+            }
+            if rows.is_empty() {
+                continue;
+            }
+            let (kinds, kind, columns) = (self.kinds.clone(), self.kind, columns.clone());
+            let signals = (in_part > 1).then(|| blocks.signals());
+            let write = move || {
+                let (batch, more_values) = match signals {
+                    Some(all) => rows.into_row_group(&columns, &all)?,
+                    None => rows.into_batch(&columns)?,
+                };
+                let kind = kinds.iter().nth(kind).context("the kind is declared")?;
+                let mut part = match written {
+                    Some(part) => part,
+                    None => UnfinishedPart::new(&batch)?,
+                };
+                part.write(&batch, kind)?;
+                anyhow::Ok((part, more_values))
+            };
+            let (part, more_values) = self.workers.run(write).await?;
+            written = Some(part);
+            done.more_values += more_values;
         }
-        if rows.is_empty() {
+        let Some(written) = written else {
             return Ok((done, None));
-        }
-        let (kinds, kind) = (self.kinds.clone(), self.kind);
-        let finish = move || {
-            let (batch, more_values) = rows.into_batch(&columns)?;
-            let kind = kinds.iter().nth(kind).context("the kind is declared")?;
-            anyhow::Ok((FinishedPart::of(&batch, kind)?, more_values))
         };
-        let (finished, more_values) = self.workers.run(finish).await?;
-        done.more_values = more_values;
+        let finished = self.workers.run(|| written.finish()).await?;
         let key = part_key(&self.declared.name, self.hour, self.commit, part, parts);
         let (events, aggregates) = self.store.put(&key, self.declared, finished).await?;
         done.events = events;
@@ -169,13 +190,19 @@ impl HourWriter<'_, '_> {
         Ok((done, Some(aggregates)))
     }
 
-    async fn rows(&self, blocks: &HourBlocks, part: u64) -> anyhow::Result<(HourRows, Repeats)> {
+    /// The rows whose ids are in a bucket of `division`.
+    async fn rows(
+        &self,
+        blocks: &HourBlocks,
+        division: Buckets,
+        bucket: u64,
+    ) -> anyhow::Result<(HourRows, Repeats)> {
         let (kinds, kind, blocks) = (self.kinds.clone(), self.kind, blocks.clone());
-        let (buckets, parts) = (self.buckets, self.parts);
+        let buckets = self.buckets;
         let read = move || {
-            let blocks = blocks.read(buckets, parts, part)?;
+            let blocks = blocks.read(buckets, division, bucket)?;
             let (mut duplicates, mut conflicts) = (0, Vec::new());
-            let bucket = (parts.count() > 1).then_some((parts, part));
+            let bucket = (division.count() > 1).then_some((division, bucket));
             let rows = HourRows::of(kinds, kind, blocks, bucket, |row| match row {
                 LeftOut::Duplicate => duplicates += 1,
                 LeftOut::Conflict { id, stays, goes } => {

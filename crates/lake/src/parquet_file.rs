@@ -2,10 +2,10 @@
 
 use arrow::array::{Array, RecordBatch, RecordBatchReader};
 use arrow::compute::concat_batches;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -14,28 +14,30 @@ use parquet::file::metadata::{KeyValue, PageIndexPolicy, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::parts::digest;
-
-/// How a batch becomes a file.
+/// How rows become a file.
 #[derive(Default)]
 pub(crate) struct Layout<'a> {
-    /// Indexes of the columns that the rows are sorted by.
+    /// Indexes of the columns that the rows of a row group are sorted by.
     pub(crate) sorted_by: &'a [i32],
     /// Columns that hardly repeat a value: a dictionary of them would be built and thrown away.
     pub(crate) distinct: &'a [&'a str],
     /// Go into the file's own metadata.
     pub(crate) notes: Vec<KeyValue>,
-    /// A digest of the rows' ids, and the number of bits that it keeps of each.
-    pub(crate) ids: Option<(Vec<u8>, u32)>,
 }
 
 /// The batch as a Parquet file.
 pub(crate) fn to_parquet(batch: &RecordBatch, layout: Layout<'_>) -> Result<Bytes> {
+    let mut writer = writer(batch.schema(), layout)?;
+    writer.write(batch)?;
+    Ok(writer.into_inner()?.into())
+}
+
+/// A writer of a Parquet file, for rows of that schema.
+pub(crate) fn writer(schema: SchemaRef, layout: Layout<'_>) -> Result<ArrowWriter<Vec<u8>>> {
     let Layout {
         sorted_by,
         distinct,
         notes,
-        ids,
     } = layout;
     let sorting = sorted_by
         .iter()
@@ -50,7 +52,7 @@ pub(crate) fn to_parquet(batch: &RecordBatch, layout: Layout<'_>) -> Result<Byte
         .set_sorting_columns(Some(sorting))
         .set_key_value_metadata(Some(notes))
         .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned());
-    for field in batch.schema().fields() {
+    for field in schema.fields() {
         let path = ColumnPath::from(field.name().as_str());
         match field.data_type() {
             // Times of sorted rows differ little from one to the next.
@@ -70,15 +72,25 @@ pub(crate) fn to_parquet(batch: &RecordBatch, layout: Layout<'_>) -> Result<Byte
             _ => {}
         }
     }
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()))?;
-    writer.write(batch)?;
-    if let Some((digest, bits)) = ids {
-        writer.flush()?;
-        let entry = digest::entry(writer.bytes_written(), &digest, bits);
-        writer.write_all(&digest)?;
-        writer.append_key_value_metadata(entry);
-    }
-    Ok(writer.into_inner()?.into())
+    ArrowWriter::try_new(Vec::new(), schema, Some(properties.build()))
+}
+
+/// The columns of a Parquet file.
+pub(crate) fn schema(file: Bytes) -> Result<SchemaRef> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    Ok(builder.schema().clone())
+}
+
+/// The rows of each row group of a Parquet file, in order.
+pub(crate) fn row_groups(file: Bytes) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let groups = 0..metadata.metadata().num_row_groups();
+    Ok(groups.map(move |group| {
+        let (file, metadata) = (file.clone(), metadata.clone());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let rows = builder.metadata().row_group(group).num_rows() as usize;
+        read(builder.with_row_groups(vec![group]).with_batch_size(rows))
+    }))
 }
 
 /// All rows of a Parquet file, in order; `columns` names the only ones to read.

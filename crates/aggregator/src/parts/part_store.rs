@@ -7,7 +7,7 @@ use bytes::Bytes;
 use contract::Kind;
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::aggregates::Aggregates;
-use lake::parts::{self, DIGEST_ROWS, IdHashes, Meeting};
+use lake::parts::{self, DIGEST_ROWS, IdHashes, Meeting, PartWriter};
 
 use crate::planted_defects;
 use crate::put::put;
@@ -28,12 +28,36 @@ pub(crate) struct FinishedPart {
     pub(crate) aggregates: Aggregates,
 }
 
-impl FinishedPart {
-    pub(crate) fn of(rows: &RecordBatch, kind: &Kind) -> anyhow::Result<FinishedPart> {
+/// A part that grows by row groups.
+pub(crate) struct UnfinishedPart {
+    file: PartWriter,
+    events: u64,
+    aggregates: Aggregates,
+}
+
+impl UnfinishedPart {
+    /// A part with the columns of these rows, and without rows.
+    pub(crate) fn new(rows: &RecordBatch) -> anyhow::Result<UnfinishedPart> {
+        Ok(UnfinishedPart {
+            file: PartWriter::new(rows.schema())?,
+            events: 0,
+            aggregates: Aggregates::default(),
+        })
+    }
+
+    /// Appends the rows as a row group.
+    pub(crate) fn write(&mut self, rows: &RecordBatch, kind: &Kind) -> anyhow::Result<()> {
+        self.file.write(rows)?;
+        add(&mut self.aggregates, Aggregates::of(rows, kind)?);
+        self.events += rows.num_rows() as u64;
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> anyhow::Result<FinishedPart> {
         Ok(FinishedPart {
-            file: parts::to_parquet(rows)?,
-            events: rows.num_rows() as u64,
-            aggregates: Aggregates::of(rows, kind)?,
+            file: self.file.finish()?,
+            events: self.events,
+            aggregates: self.aggregates,
         })
     }
 }
@@ -110,15 +134,19 @@ impl PartStore<'_> {
         key: &str,
         kind: &Kind,
     ) -> anyhow::Result<(u64, Aggregates)> {
-        let rows = parts::read(self.lake, key).await?;
-        let aggregates = Aggregates::of(&rows, kind)?;
-        Ok((rows.num_rows() as u64, aggregates))
+        let (mut events, mut aggregates) = (0, Aggregates::default());
+        parts::each_row_group(self.lake, key, |rows| {
+            events += rows.num_rows() as u64;
+            add(&mut aggregates, Aggregates::of(rows, kind)?);
+            Ok(())
+        })
+        .await?;
+        Ok((events, aggregates))
     }
 
     /// Overwrites a part of this commit by one without rows: its events stand in other parts now.
     pub(crate) async fn empty(&self, key: &str) -> anyhow::Result<()> {
-        let rows = parts::read(self.lake, key).await?;
-        let file = parts::to_parquet(&rows.slice(0, 0))?;
+        let file = parts::emptied(self.lake, key).await?;
         self.put_file(key, file, 0).await?;
         Ok(())
     }
@@ -131,5 +159,14 @@ impl PartStore<'_> {
         };
         let events = Some(("events", events));
         Ok(put(self.lake, key, file, events, condition).await?)
+    }
+}
+
+/// Adds the statistics of further rows; the first ones are not copied.
+fn add(sum: &mut Aggregates, further: Aggregates) {
+    if sum.entities.is_empty() {
+        *sum = further;
+    } else {
+        sum.merge(&further);
     }
 }

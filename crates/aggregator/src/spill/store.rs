@@ -27,6 +27,29 @@ pub(crate) struct Store {
     hours: BTreeMap<KindHour, HourBlocks>,
     /// Signals, by kind and by name in lower case, that have no stored type yet: as many as the kind may have.
     new_signals: HashMap<usize, BTreeMap<String, (String, ColumnType)>>,
+    /// The signals of each kind's blocks.
+    signals: HashMap<usize, Signals>,
+}
+
+/// Signals by name in lower case and type, each with a number.
+#[derive(Default)]
+struct Signals {
+    numbers: HashMap<(String, ColumnType), usize>,
+}
+
+impl Signals {
+    fn number(&mut self, name: &str, r#type: ColumnType) -> usize {
+        let next = self.numbers.len();
+        let signal = (name.to_ascii_lowercase(), r#type);
+        *self.numbers.entry(signal).or_insert(next)
+    }
+
+    /// The signals in the order of their numbers.
+    fn into_list(self) -> Arc<[(String, ColumnType)]> {
+        let mut signals: Vec<_> = self.numbers.into_iter().collect();
+        signals.sort_unstable_by_key(|(_, number)| *number);
+        signals.into_iter().map(|(signal, _)| signal).collect()
+    }
 }
 
 /// The blocks of one kind and event hour.
@@ -39,6 +62,10 @@ pub(crate) struct HourBlocks {
     bytes: u64,
     /// Most columns of a block.
     columns: u64,
+    /// A bit for each number of a signal, set if a block has the signal.
+    has: Vec<u64>,
+    /// The signals of the kind, by their numbers.
+    signals: Arc<[(String, ColumnType)]>,
 }
 
 #[derive(Clone)]
@@ -102,6 +129,7 @@ impl Store {
             written: 0,
             hours: BTreeMap::new(),
             new_signals: HashMap::new(),
+            signals: HashMap::new(),
         }
     }
 
@@ -144,7 +172,14 @@ impl Store {
         else {
             return;
         };
+        let signals = self.signals.entry(kind).or_default();
         for (name, r#type) in block.signal_types(declared) {
+            let number = signals.number(name, r#type);
+            let word = number / 64;
+            if hour.has.len() <= word {
+                hour.has.resize(word + 1, 0);
+            }
+            hour.has[word] |= 1 << (number % 64);
             if new.len() < admission.most_new() && !admission.has(name) {
                 let lower = name.to_ascii_lowercase();
                 new.entry(lower).or_insert((name.to_owned(), r#type));
@@ -194,7 +229,13 @@ impl Store {
 
     /// The blocks by kind and hour.
     pub(crate) fn into_hours(self) -> BTreeMap<KindHour, HourBlocks> {
-        self.hours
+        let mut hours = self.hours;
+        let signals = self.signals.into_iter();
+        let lists: HashMap<_, _> = signals.map(|(kind, of)| (kind, of.into_list())).collect();
+        for ((kind, _), blocks) in &mut hours {
+            blocks.signals = lists.get(kind).cloned().unwrap_or_default();
+        }
+        hours
     }
 }
 
@@ -227,16 +268,27 @@ impl HourBlocks {
         self.bytes.max(filled)
     }
 
-    /// The blocks that may have ids of bucket `bucket` of `parts`; `buckets` divided the blocks.
+    /// The signals of all blocks, with their names in lower case.
+    pub(crate) fn signals(&self) -> Vec<(String, ColumnType)> {
+        let is_there = |number: usize| {
+            let word = self.has.get(number / 64);
+            word.is_some_and(|word| word >> (number % 64) & 1 == 1)
+        };
+        let signals = self.signals.iter().enumerate();
+        let there = signals.filter(|(number, _)| is_there(*number));
+        there.map(|(_, signal)| signal.clone()).collect()
+    }
+
+    /// The blocks that may have ids of bucket `bucket` of `division`; `buckets` divided the blocks.
     pub(crate) fn read(
         &self,
         buckets: Buckets,
-        parts: Buckets,
+        division: Buckets,
         bucket: u64,
     ) -> anyhow::Result<Vec<Block>> {
         let mut blocks = Vec::new();
         for (at, place) in &self.blocks {
-            if parts.meets(bucket, buckets, *at) {
+            if division.meets(bucket, buckets, *at) {
                 blocks.push(place.read().context("cannot read back spilled events")?);
             }
         }

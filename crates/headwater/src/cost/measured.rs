@@ -50,7 +50,7 @@ pub(super) const DIGEST_BYTES: f64 = 4.0;
 pub(super) const AGGREGATE_BYTES: f64 = 2_080.0;
 
 /// Events of an hour whose rows are one part at the default of MEMORY_LIMIT: measured by the test of this module.
-pub(super) const PART_EVENTS: f64 = 140_000.0;
+pub(super) const PART_EVENTS: f64 = 1_120_000.0;
 
 /// A send to SQS and its answer, within a region. Assumed: 12 ms on the way, as in the counts to which `plans` is
 /// held, and some for the service.
@@ -126,12 +126,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_hour_that_needs_more_memory_has_more_parts() {
-        // A 64th of the default: an hour of few events will do.
-        let memory = aggregator::Config::default().memory_limit.as_u64() / 64;
+        // A 512th of the default: an hour of few events will do.
+        let memory = aggregator::Config::default().memory_limit.as_u64() / 512;
         for (share, parts) in [(0.7, 1), (1.5, 2)] {
             let mut lake = CountedLake::new(end_of_hour()).await;
             lake.settings.memory_limit = ByteSize::b(memory);
-            let events = events((share * PART_EVENTS / 64.0) as u64);
+            let events = events((share * PART_EVENTS / 512.0) as u64);
             lake.land(end_of_hour(), &events).await;
             lake.run(end_of_hour()).await;
             assert_eq!(lake.sizes("curated/").await.len(), parts, "{share}");

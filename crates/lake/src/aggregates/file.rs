@@ -170,7 +170,6 @@ impl<'a> AggregateFile<'a> {
             sorted_by: &[1, 3],
             distinct: &["mean", "stddev"],
             notes,
-            ids: None,
         };
         parquet_file::to_parquet(&batch, layout)
     }

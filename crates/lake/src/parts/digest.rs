@@ -25,7 +25,10 @@ pub struct IdHashes(Vec<u64>);
 impl IdHashes {
     /// The hashes of these ids.
     pub fn of<'i>(ids: impl Iterator<Item = &'i str>) -> IdHashes {
-        let mut hashes: Vec<u64> = ids.map(stable_hash).collect();
+        IdHashes::of_hashes(ids.map(stable_hash).collect())
+    }
+
+    pub(crate) fn of_hashes(mut hashes: Vec<u64>) -> IdHashes {
         hashes.sort_unstable();
         IdHashes(hashes)
     }

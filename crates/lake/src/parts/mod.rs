@@ -1,5 +1,6 @@
-//! The parts of `curated/`: a batch of rows becomes one Parquet object of a commit, kind and event hour, and comes back
-//! whole, by some of its rows, or as ids alone. An id stands in one part of its hour only.
+//! The parts of `curated/`: rows of one kind and event hour become a Parquet object of a commit, and come back whole, by
+//! row groups, by some rows, or as ids alone. An id stands in one part of its hour only. The rows of a row group are
+//! sorted by entity and time; a part whose rows were too many for memory has several, each with all sorts of entities.
 
 mod content;
 pub(crate) mod digest;
@@ -8,4 +9,6 @@ mod part_file;
 pub use crate::parquet_file::some_rows;
 pub use content::content;
 pub use digest::{IdHashes, Meeting, meeting};
-pub use part_file::{DIGEST_ROWS, before, ids, read, to_parquet};
+pub use part_file::{
+    DIGEST_ROWS, PartWriter, before, each_row_group, emptied, ids, read, to_parquet,
+};

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
 use aws::{Lake, ObjectInfo};
 use bytes::Bytes;
 use contract::{CURATED, Hour, curated_prefix};
+use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 
 use crate::error::ReadError;
 use crate::key::{commit_of, curated_hour_of};
 use crate::parquet_file::{self, Layout};
-use crate::parts::digest::IdHashes;
+use crate::parts::digest::{self, IdHashes};
+use crate::rows::stable_hash;
 
 /// Rows from which on a part has a digest of its ids: a smaller part is as quickly read whole.
 pub const DIGEST_ROWS: usize = 10_000;
@@ -19,23 +22,70 @@ pub const DIGEST_ROWS: usize = 10_000;
 /// Keys that are asked for in one listing, for each hour that is looked for.
 const KEYS_PER_HOUR: usize = 16;
 
-/// The batch of [`HourRows::into_batch`](crate::rows::HourRows::into_batch) as a Parquet file.
+/// Writes a part, row group by row group, so that its rows need not be in memory at the same time. The file itself
+/// is.
+pub struct PartWriter {
+    file: ArrowWriter<Vec<u8>>,
+    /// The hash of each id.
+    ids: Vec<u64>,
+}
+
+impl PartWriter {
+    /// A part without rows; all that come have this schema.
+    ///
+    /// # Errors
+    ///
+    /// None that could be caused by data: Parquet's own.
+    pub fn new(schema: SchemaRef) -> Result<PartWriter, ParquetError> {
+        let layout = Layout {
+            // Entity and time: the second and third column.
+            sorted_by: &[1, 2],
+            distinct: &["event_id"],
+            notes: Vec::new(),
+        };
+        Ok(PartWriter {
+            file: parquet_file::writer(schema, layout)?,
+            ids: Vec::new(),
+        })
+    }
+
+    /// Appends the batch of an [`HourRows`](crate::rows::HourRows) as a row group.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let ids: &StringArray = parquet_file::column(rows, "event_id")?;
+        self.ids.extend(ids.iter().flatten().map(stable_hash));
+        self.file.write(rows)?;
+        self.file.flush()
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn finish(mut self) -> Result<Bytes, ParquetError> {
+        if self.ids.len() >= DIGEST_ROWS {
+            let (digest, bits) = IdHashes::of_hashes(self.ids).digest();
+            let entry = digest::entry(self.file.bytes_written(), &digest, bits);
+            self.file.write_all(&digest)?;
+            self.file.append_key_value_metadata(entry);
+        }
+        Ok(self.file.into_inner()?.into())
+    }
+}
+
+/// The batch of [`HourRows::into_batch`](crate::rows::HourRows::into_batch) as a part of one row group.
 ///
 /// # Errors
 ///
 /// None that could be caused by data: Parquet's own.
 pub fn to_parquet(rows: &RecordBatch) -> Result<Bytes, ParquetError> {
-    let ids: &StringArray = parquet_file::column(rows, "event_id")?;
-    let ids = ids.iter().flatten();
-    let hashes = (rows.num_rows() >= DIGEST_ROWS).then(|| IdHashes::of(ids));
-    let layout = Layout {
-        // Entity and time: the second and third column.
-        sorted_by: &[1, 2],
-        distinct: &["event_id"],
-        notes: Vec::new(),
-        ids: hashes.as_ref().map(IdHashes::digest),
-    };
-    parquet_file::to_parquet(rows, layout)
+    let mut part = PartWriter::new(rows.schema())?;
+    part.write(rows)?;
+    part.finish()
 }
 
 /// The ids of a part, in the order of its rows.
@@ -54,11 +104,45 @@ pub fn ids(file: Bytes) -> Result<StringArray, ParquetError> {
 ///
 /// [`ReadError::Missing`] if it does not.
 pub async fn read(lake: &Lake, key: &str) -> Result<RecordBatch, ReadError> {
+    let file = get(lake, key).await?;
+    parquet_file::from_parquet(file, None).map_err(|error| broken(key, error))
+}
+
+/// Gives the rows of each row group of the part of this key, which must exist, to `take`, so that beside the file the
+/// rows of one row group are in memory.
+///
+/// # Errors
+///
+/// [`ReadError::Missing`] if the part does not exist; [`ReadError::Content`] for an error of `take` too.
+pub async fn each_row_group(
+    lake: &Lake,
+    key: &str,
+    mut take: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
+) -> Result<(), ReadError> {
+    let groups = parquet_file::row_groups(get(lake, key).await?);
+    let taken = groups.and_then(|mut groups| groups.try_for_each(|rows| take(&rows?)));
+    taken.map_err(|error| broken(key, error))
+}
+
+/// A part without rows, in the columns of the part of this key, which must exist.
+///
+/// # Errors
+///
+/// [`ReadError::Missing`] if it does not.
+pub async fn emptied(lake: &Lake, key: &str) -> Result<Bytes, ReadError> {
+    let schema = parquet_file::schema(get(lake, key).await?);
+    let empty = schema.and_then(|schema| to_parquet(&RecordBatch::new_empty(schema)));
+    empty.map_err(|error| broken(key, error))
+}
+
+async fn get(lake: &Lake, key: &str) -> Result<Bytes, ReadError> {
     let object = lake.get(key).await?;
     let missing = || ReadError::Missing(format!("`{key}` is there and cannot be read"));
-    let body = object.ok_or_else(missing)?.body;
-    parquet_file::from_parquet(body, None)
-        .map_err(|error| ReadError::Content(format!("`{key}`"), error.into()))
+    Ok(object.ok_or_else(missing)?.body)
+}
+
+fn broken(key: &str, error: ParquetError) -> ReadError {
+    ReadError::Content(format!("`{key}`"), error.into())
 }
 
 /// The parts of these hours of a kind by commits before `commit`, in the order of commits; hours without one are left

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
-    TimestampMillisecondArray, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, new_null_array,
 };
-use arrow::compute::{interleave, take};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use contract::{Kind, Kinds};
@@ -19,8 +18,8 @@ use crate::rows::buckets::Buckets;
 use crate::rows::columns::{ColumnType, Columns};
 use crate::rows::entities::Entities;
 use crate::rows::ids::id_hash;
-use crate::rows::more::{MORE, More};
-use crate::rows::values::value_at;
+use crate::rows::more::MORE;
+use crate::rows::pick::Pick;
 
 /// A row that is left out because another row has the same id.
 #[derive(Debug, PartialEq)]
@@ -190,6 +189,28 @@ impl HourRows {
     ///
     /// If the texts of a column take more than the 2 GiB that Arrow's offsets reach.
     pub fn into_batch(self, columns: &Columns) -> Result<(RecordBatch, u64), ArrowError> {
+        self.batch(columns, None)
+    }
+
+    /// [`into_batch`](Self::into_batch) with columns for these signals, of which `all` rows of an hour have some:
+    /// the rows of the hour, in whatever groups, then have the same columns. [`MORE`] is among them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`into_batch`](Self::into_batch).
+    pub fn into_row_group(
+        self,
+        columns: &Columns,
+        all: &[(String, ColumnType)],
+    ) -> Result<(RecordBatch, u64), ArrowError> {
+        self.batch(columns, Some(all))
+    }
+
+    fn batch(
+        self,
+        columns: &Columns,
+        all: Option<&[(String, ColumnType)]>,
+    ) -> Result<(RecordBatch, u64), ArrowError> {
         let HourRows {
             kinds,
             kind,
@@ -253,9 +274,12 @@ impl HourRows {
             }
         }
         // Every part has the columns of all declared signals, also of those that no event here has.
-        for rule in kind.known.values() {
-            let r#type = ColumnType::of_signal(rule.scalar);
-            let Some(field) = columns.field(&rule.name, r#type) else {
+        let declared = kind.known.values();
+        let declared = declared.map(|rule| (&rule.name, ColumnType::of_signal(rule.scalar)));
+        let others = all.into_iter().flatten();
+        let others = others.map(|(name, r#type)| (name, *r#type));
+        for (name, r#type) in declared.chain(others) {
+            let Some(field) = columns.field(name, r#type) else {
                 continue;
             };
             let is_it = |(other, _): &(Arc<Field>, _)| other.name() == field.name();
@@ -270,7 +294,8 @@ impl HourRows {
             arrays.push(values);
         }
         let (texts, values) = pick.more(more);
-        if let Some(texts) = texts {
+        let nulls = || all.map(|_| StringArray::new_null(order.len()));
+        if let Some(texts) = texts.or_else(nulls) {
             schema.push(Arc::new(Field::new(MORE, DataType::Utf8, true)));
             arrays.push(Arc::new(texts));
         }
@@ -297,85 +322,6 @@ fn signals_of<'b>(
     }
     let signals = signals.into_iter();
     signals.map(|((_, r#type), (name, by_block))| ((name, r#type), by_block))
-}
-
-/// Picks the values of a column, in the order of the rows, out of all blocks.
-struct Pick<'b> {
-    blocks: &'b [Block],
-    /// Block and row.
-    order: &'b [(usize, usize)],
-}
-
-impl<'b> Pick<'b> {
-    fn column(
-        &self,
-        of: impl Fn(&'b Block) -> Option<&'b ArrayRef>,
-        r#type: &DataType,
-    ) -> Result<ArrayRef, ArrowError> {
-        self.column_of(|at| of(&self.blocks[at]), r#type)
-    }
-
-    /// `of` gives the column of a block; a block without it has nulls.
-    fn column_of(
-        &self,
-        of: impl Fn(usize) -> Option<&'b ArrayRef>,
-        r#type: &DataType,
-    ) -> Result<ArrayRef, ArrowError> {
-        if let ([_], Some(column)) = (self.blocks, of(0)) {
-            let rows = self.order.iter().map(|(_, row)| *row as u32);
-            return take(column, &UInt32Array::from_iter_values(rows), None);
-        }
-        let nulls: Vec<Option<ArrayRef>> = self
-            .blocks
-            .iter()
-            .enumerate()
-            .map(|(at, block)| {
-                of(at)
-                    .is_none()
-                    .then(|| new_null_array(r#type, block.rows()))
-            })
-            .collect();
-        let columns = nulls.iter().enumerate();
-        let columns = columns.filter_map(|(at, nulls)| nulls.as_ref().or_else(|| of(at)));
-        let columns: Vec<&dyn Array> = columns.map(|column| column.as_ref()).collect();
-        interleave(&columns, self.order)
-    }
-
-    /// Adds the values of a signal without a column to those of its rows; a row is its place in the order.
-    fn add_more(
-        &self,
-        by_block: &HashMap<usize, &ArrayRef>,
-        name: &str,
-        more: &mut HashMap<usize, More>,
-    ) {
-        for (at, (block, row)) in self.order.iter().enumerate() {
-            let column = by_block.get(block);
-            if let Some(value) = column.and_then(|column| value_at(column, *row)) {
-                more.entry(at).or_default().add(name, &value);
-            }
-        }
-    }
-
-    /// The column [`MORE`], if any row has a value there, and how many values there are.
-    fn more(&self, mut more: HashMap<usize, More>) -> (Option<StringArray>, u64) {
-        for (at, (block, row)) in self.order.iter().enumerate() {
-            if let Some(text) = self.blocks[*block].more(*row) {
-                let here = more.entry(at).or_default();
-                for (name, value) in More::of_text(text).into_values() {
-                    here.add(&name, &value);
-                }
-            }
-        }
-        if more.is_empty() {
-            return (None, 0);
-        }
-        let mut texts = StringBuilder::new();
-        for at in 0..self.order.len() {
-            texts.append_option(more.get(&at).map(More::to_text));
-        }
-        let values = more.into_values().map(|more| more.into_values().count());
-        (Some(texts.finish()), values.sum::<usize>() as u64)
-    }
 }
 
 /// The rows that are left, by entity, time and id; and the entity of each.

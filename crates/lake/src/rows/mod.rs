@@ -12,6 +12,7 @@ pub(crate) mod hour_rows;
 mod ids;
 pub(crate) mod lines;
 mod more;
+mod pick;
 mod values;
 
 pub use block::{Block, Content, Span};
