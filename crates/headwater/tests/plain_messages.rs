@@ -40,6 +40,7 @@ async fn each_event_is_a_plain_message_and_stands_in_raw() {
         aws.clone(),
         listener,
         None,
+        Default::default(),
         stop.clone(),
     ));
 

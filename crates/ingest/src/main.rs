@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use axum::Router;
 use ingest::{Command, Config};
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
@@ -50,5 +51,5 @@ async fn run(config: Config) -> anyhow::Result<()> {
     })?;
     let admin = service::metrics::bind(config.metrics_listen).await?;
     let aws = aws::Aws::connect().await?;
-    ingest::run(config, aws, listener, Some(admin), stop).await
+    ingest::run(config, aws, listener, Some(admin), Router::new(), stop).await
 }

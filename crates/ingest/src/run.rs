@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use aws::Aws;
+use axum::Router;
 use service::emf::Emf;
 use service::metrics::serve_routes;
 use tokio::net::TcpListener;
@@ -16,7 +17,7 @@ use crate::http::server::serve;
 use crate::open_files;
 
 /// Serves on `listener` until `stop`; then finishes what is in flight, for at most `SHUTDOWN_GRACE`. Probes and metrics
-/// are served on `admin` until the end, if it is given.
+/// are served on `admin` until the end, if it is given. Routes that are none of ingest's are answered by `others`.
 ///
 /// # Errors
 ///
@@ -26,6 +27,7 @@ pub async fn run(
     aws: Aws,
     listener: TcpListener,
     admin: Option<TcpListener>,
+    others: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let listen = listener
@@ -66,7 +68,7 @@ pub async fn run(
         }
     };
     let result = tokio::select! {
-        result = serve(&config, app.clone(), listener, &stop) => result,
+        result = serve(&config, app.clone(), listener, others, &stop) => result,
         result = serve_admin => result,
         () = emf.each_minute() => Ok(()),
         () = app.counts.log_each_minute() => Ok(()),

@@ -224,7 +224,7 @@ async fn ingest(
     lock(&fronts)[number] = Some(front);
     // Until its process ends, which also ends this future.
     let _down = Down { fronts, number };
-    ingest::serve(&config, app, connections, &stop).await
+    ingest::serve(&config, app, connections, Default::default(), &stop).await
 }
 
 /// Takes an ingest from its place when its process ends.

@@ -30,8 +30,8 @@ pub(crate) struct FastPath {
 }
 
 impl FastPath {
-    pub(crate) fn new(app: Arc<App>) -> FastPath {
-        let router = router(app.clone());
+    pub(crate) fn new(app: Arc<App>, others: Router) -> FastPath {
+        let router = router(app.clone(), others);
         FastPath { app, router }
     }
 

@@ -13,8 +13,9 @@ use crate::app::App;
 use crate::http::refusal::Refusal;
 use crate::http::{events, openapi, operations};
 
-/// All routes of the service.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// All routes of the service; what is none of them is answered by `others`, if that has the route.
+pub(crate) fn router(app: Arc<App>, others: Router) -> Router {
+    let others = others.fallback(async || Refusal::UnknownRoute);
     let (router, declared) = OpenApiRouter::with_openapi(openapi::outline())
         .routes(routes!(events::post_events))
         .routes(routes!(events::post_events_of_kind))
@@ -27,7 +28,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/openapi.json",
             get(async move || ([(header::CONTENT_TYPE, "application/json")], document)),
         )
-        .fallback(async || Refusal::UnknownRoute)
+        .fallback_service(others)
         .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))
         .with_state(app)
 }

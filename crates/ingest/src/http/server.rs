@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use bytes::Bytes;
 use service::supervise;
 use tokio::sync::Semaphore;
@@ -25,7 +26,7 @@ const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the connections that `source` gives until `stop`; then finishes what is in flight, for at most
 /// `SHUTDOWN_GRACE`. This is the one way in: the process, the tests and the simulation all come by it. Dropping the
-/// future closes every connection at once.
+/// future closes every connection at once. Routes that are none of ingest's are answered by `others`.
 ///
 /// # Errors
 ///
@@ -34,10 +35,12 @@ pub async fn serve(
     config: &Config,
     app: Arc<App>,
     mut source: impl Accept,
+    others: Router,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let seats = Seats::new(config.max_connections as usize);
     let mut connections = JoinSet::new();
+    let fast_path = Arc::new(FastPath::new(app.clone(), others));
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
@@ -45,7 +48,7 @@ pub async fn serve(
             app.ready.set(false);
             return Err(reason);
         }
-        () = accept_all(&mut source, &seats, &app, &mut connections) => {}
+        () = accept_all(&mut source, &seats, &fast_path, &mut connections) => {}
         () = seats.end_idle() => {}
     }
     drop(source);
@@ -86,10 +89,9 @@ pub async fn serve(
 async fn accept_all(
     source: &mut impl Accept,
     seats: &Seats,
-    app: &Arc<App>,
+    fast_path: &Arc<FastPath>,
     connections: &mut JoinSet<()>,
 ) {
-    let fast_path = Arc::new(FastPath::new(app.clone()));
     let door = Arc::new(Semaphore::new(DOOR_PLACES));
     loop {
         // Boxed, so that both ways below serve the same type.

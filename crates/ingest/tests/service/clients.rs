@@ -40,6 +40,7 @@ impl Server {
             clients(&cloud),
             listener,
             Some(admin_listener),
+            Default::default(),
             stop.clone(),
         );
         Server {

@@ -24,6 +24,7 @@ async fn at_the_stop_signal_what_is_in_flight_is_finished_and_the_port_is_closed
         clients(&cloud),
         listener,
         None,
+        Default::default(),
         stop.clone(),
     ));
     let posts: Vec<_> = (0..16)
@@ -92,6 +93,7 @@ async fn a_request_that_does_not_end_holds_the_stop_up_for_the_grace_period_alon
         clients(&cloud),
         listener,
         None,
+        Default::default(),
         stop.clone(),
     ));
     let body = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
@@ -127,6 +129,7 @@ async fn a_queue_that_hangs_holds_the_stop_up_no_longer_than_its_clients_wait() 
         clients(&cloud),
         listener,
         None,
+        Default::default(),
         stop.clone(),
     ));
     let posts = (0..10).map(|n| async move {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use clap::Parser;
@@ -133,6 +134,11 @@ impl Service {
     }
 
     pub(crate) async fn over(cloud: LocalAws, flags: &[&str]) -> Service {
+        Service::beside(Router::new(), cloud, flags).await
+    }
+
+    /// One that has `others` answer what is none of its routes.
+    pub(crate) async fn beside(others: Router, cloud: LocalAws, flags: &[&str]) -> Service {
         let (aws, config) = (clients(&cloud), config(flags));
         let app = App::start(&config, &aws, service::metrics::install().unwrap())
             .await
@@ -141,7 +147,7 @@ impl Service {
         let served = app.clone();
         tokio::spawn(async move {
             let never = CancellationToken::new();
-            ingest::serve(&config, served, source, &never)
+            ingest::serve(&config, served, source, others, &never)
                 .await
                 .unwrap();
         });

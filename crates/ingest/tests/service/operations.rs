@@ -234,3 +234,18 @@ async fn a_start_that_fails_says_what_to_do() {
         "{unreachable}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn routes_of_others_are_answered_and_unknown_ones_refused() {
+    let others = axum::Router::new()
+        .route("/query", axum::routing::get(async || "points"))
+        .route("/health", axum::routing::get(async || "of another service"));
+    let service = Service::beside(others, LocalAws::in_process(), &[]).await;
+    let points = service.get("/query").await;
+    assert_eq!((points.status.as_u16(), &*points.text), (200, "points"));
+    assert_eq!(service.get("/health").await.json()["status"], "healthy");
+    assert_eq!(
+        service.get("/v1/nothing").await.error_code(),
+        "unknown_route"
+    );
+}

@@ -21,6 +21,7 @@ async fn sixteen_connections_share_sends_and_packs_are_well_filled() {
         aws.clone(),
         listener,
         None,
+        Default::default(),
         stop.clone(),
     ));
     let connections: Vec<_> = (0..CONNECTIONS)
