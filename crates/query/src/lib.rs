@@ -1,5 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod app;
+mod cloudwatch;
+mod config;
+mod connections;
 mod metrics;
 mod planted_defects;
+mod run;
 pub mod snapshot;
+
+pub use app::App;
+pub use config::{Command, Config, METRICS_LISTEN};
+pub use run::run;
