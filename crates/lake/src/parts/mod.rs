@@ -8,4 +8,4 @@ mod part_file;
 pub use crate::parquet_file::some_rows;
 pub use content::content;
 pub use digest::{IdHashes, Meeting, meeting};
-pub use part_file::{DIGEST_ROWS, before, ids, read, to_parquet};
+pub use part_file::{DIGEST_ROWS, before, between, first_after, ids, read, to_parquet};
