@@ -25,8 +25,10 @@ pub struct App {
     pub read_keys: Arc<[SecretString]>,
     /// Whether the service is ready, and why not.
     pub ready: Ready,
-    pub(crate) newest: watch::Receiver<Snapshot>,
-    pub(crate) meter: Meter,
+    /// The newest snapshot, also before all that is in the lake has been read.
+    pub newest: watch::Receiver<Snapshot>,
+    /// Counts the requests to AWS.
+    pub meter: Meter,
 }
 
 impl App {

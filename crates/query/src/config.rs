@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
+use crate::http::QuerySettings;
 use crate::snapshot::SnapshotSettings;
 
 /// Shortest read key: fewer characters can be guessed.
@@ -72,6 +73,10 @@ pub struct Config {
     #[arg(long, env, default_value = "256MiB", help_heading = "Snapshot")]
     pub hot_limit: ByteSize,
 
+    /// Bounds of queries.
+    #[command(flatten, next_help_heading = "Limits")]
+    pub queries: QuerySettings,
+
     /// Most connections at a time; past it a new one waits until another ends.
     #[arg(long, env, default_value = "1000", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
     pub max_connections: u32,
@@ -110,6 +115,7 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         self.check_keys()?;
         self.kinds()?;
+        self.queries.check()?;
         ensure!(
             POLL.contains(&self.poll),
             "POLL is {}: set it to 100ms at least and 1m at most",

@@ -4,6 +4,7 @@ mod app;
 mod cloudwatch;
 mod config;
 mod connections;
+pub mod http;
 pub mod kernels;
 mod metrics;
 mod planted_defects;

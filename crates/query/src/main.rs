@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use axum::Router;
 use query::{Command, Config};
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
@@ -39,8 +38,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     })?;
     let admin = service::metrics::bind(config.metrics_listen).await?;
     let aws = aws::Aws::connect().await?;
-    query::run(config, aws, listener, Some(admin), stop, |_app| {
-        Router::new()
-    })
-    .await
+    let queries = config.queries.clone();
+    let router = |app| query::http::router(app, queries);
+    query::run(config, aws, listener, Some(admin), stop, router).await
 }

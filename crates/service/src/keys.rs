@@ -26,7 +26,10 @@ impl Keys {
     /// Accepts these keys.
     pub fn new(keys: &[SecretString]) -> Keys {
         let keys = keys.iter();
-        Keys(keys.map(|key| digest(key.expose_secret().as_bytes())).collect())
+        Keys(
+            keys.map(|key| digest(key.expose_secret().as_bytes()))
+                .collect(),
+        )
     }
 
     /// Checks that the request carries exactly one key in [`HEADER`], and that it is accepted.
@@ -46,10 +49,15 @@ impl Keys {
     /// [`KeyError`]; another scheme of `Authorization` carries no key.
     pub fn check_with_bearer(&self, headers: &HeaderMap) -> Result<(), KeyError> {
         let sent = headers.get_all(HEADER).iter().map(|key| key.as_bytes());
-        let bearer = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| {
-            let (scheme, key) = value.as_bytes().split_at_checked(7)?;
-            scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
-        });
+        let bearer = headers
+            .get_all(header::AUTHORIZATION)
+            .iter()
+            .filter_map(|value| {
+                let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+                scheme
+                    .eq_ignore_ascii_case(b"bearer ")
+                    .then(|| key.trim_ascii())
+            });
         self.check_one(sent.chain(bearer))
     }
 
@@ -62,7 +70,11 @@ impl Keys {
         };
         let known = self.0.iter();
         let known = known.fold(Choice::from(0), |found, known| found | known.ct_eq(&key));
-        if known.into() { Ok(()) } else { Err(KeyError::Wrong) }
+        if known.into() {
+            Ok(())
+        } else {
+            Err(KeyError::Wrong)
+        }
     }
 }
 
@@ -102,14 +114,27 @@ mod tests {
 
     #[test]
     fn a_bearer_is_taken_where_that_is_wanted() {
-        let check = |sent: &[(&'static str, &'static str)]| keys().check_with_bearer(&headers(sent));
+        let check =
+            |sent: &[(&'static str, &'static str)]| keys().check_with_bearer(&headers(sent));
         assert_eq!(check(&[("authorization", "Bearer the-old-key")]), Ok(()));
         assert_eq!(check(&[("authorization", "bearer  the-new-key")]), Ok(()));
         assert_eq!(check(&[(HEADER, "the-new-key")]), Ok(()));
-        assert_eq!(check(&[("authorization", "Bearer no-key")]), Err(KeyError::Wrong));
-        assert_eq!(check(&[("authorization", "Basic the-old-key")]), Err(KeyError::Missing));
-        assert_eq!(check(&[("authorization", "Bearer")]), Err(KeyError::Missing));
-        let both = [("authorization", "Bearer the-old-key"), (HEADER, "the-old-key")];
+        assert_eq!(
+            check(&[("authorization", "Bearer no-key")]),
+            Err(KeyError::Wrong)
+        );
+        assert_eq!(
+            check(&[("authorization", "Basic the-old-key")]),
+            Err(KeyError::Missing)
+        );
+        assert_eq!(
+            check(&[("authorization", "Bearer")]),
+            Err(KeyError::Missing)
+        );
+        let both = [
+            ("authorization", "Bearer the-old-key"),
+            (HEADER, "the-old-key"),
+        ];
         assert_eq!(check(&both), Err(KeyError::Several));
     }
 }

@@ -1,8 +1,8 @@
 //! The OpenAPI document: what the handlers declare, and the schemas of the declared kinds.
 
 use contract::Kinds;
-use service::keys;
 use serde_json::{Value, json};
+use service::keys;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Info, OpenApiBuilder};

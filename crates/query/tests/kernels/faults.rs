@@ -41,7 +41,11 @@ fn a_part_that_was_replaced_or_deleted_is_named_as_gone() {
             count(&stage, vec![kept.clone(), smaller]).await.unwrap(),
             15
         );
-        stage.lake.delete(&[replaced.key.clone()]).await.unwrap();
+        stage
+            .lake
+            .delete(std::slice::from_ref(&replaced.key))
+            .await
+            .unwrap();
         let failed = count(&stage, vec![kept, replaced.clone()]).await;
         assert!(matches!(failed, Err(ScanError::Part(PartError::Gone(part))) if part == replaced));
     });
