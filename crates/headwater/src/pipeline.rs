@@ -99,7 +99,14 @@ impl Pipeline {
         };
         let meter = for_ingest.meter().clone();
         let ingest = RunningService::spawn("ingest", meter, |stop| {
-            ingest::run(configs.ingest, for_ingest, listener, admin, Default::default(), stop)
+            ingest::run(
+                configs.ingest,
+                for_ingest,
+                listener,
+                admin,
+                Default::default(),
+                stop,
+            )
         });
         let meter = for_consumer.meter().clone();
         let consumer = RunningService::spawn("batch-consumer", meter, |stop| {

@@ -8,13 +8,13 @@ use aws::{Aws, Clock, Meter, Queue};
 use contract::{Kind, Kinds};
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
+use service::keys::Keys;
 use service::metrics::Ready;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::http::answer::LISTS_BYTES;
-use crate::http::auth::Keys;
 use crate::http::probe::Probe;
 use crate::memory::budget::Budget;
 use crate::queue::group_commit::GroupCommit;

@@ -7,6 +7,7 @@ pub mod log;
 mod parquet_file;
 pub mod parts;
 pub mod rows;
+pub mod schema;
 pub mod tail;
 
 pub use error::ReadError;

@@ -3,6 +3,7 @@
 pub mod emf;
 pub mod errors;
 pub mod health;
+pub mod keys;
 pub mod logging;
 pub mod metrics;
 pub mod prometheus;

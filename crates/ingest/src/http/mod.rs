@@ -3,7 +3,6 @@
 
 pub(crate) mod accept;
 pub(crate) mod answer;
-pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod connection;
 pub(crate) mod door;

@@ -2,12 +2,12 @@
 
 use contract::Kinds;
 use serde_json::{Value, json};
+use service::keys;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Info, OpenApiBuilder};
 
 use crate::http::answer::{Accepted, RejectedEvent};
-use crate::http::auth;
 use crate::http::refusal::{ErrorBody, ErrorDetail};
 
 #[derive(OpenApi)]
@@ -25,7 +25,7 @@ pub(crate) fn outline() -> utoipa::openapi::OpenApi {
     let mut components = Schemas::openapi().components.unwrap_or_default();
     components.add_security_scheme(
         "api_key",
-        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(auth::HEADER))),
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(keys::HEADER))),
     );
     OpenApiBuilder::new()
         .info(info)

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::BodyError;
 use serde::{Deserialize, Serialize};
+use service::keys::KeyError;
 use utoipa::ToSchema;
 
 use crate::memory::budget::Exhausted;
@@ -113,6 +114,16 @@ pub(crate) enum Refusal {
     Interrupted,
     #[error("a fault of ingest: its log has more; the same events would meet it again")]
     Fault,
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Refusal {
+        match error {
+            KeyError::Missing => Refusal::NoKey,
+            KeyError::Several => Refusal::SeveralKeys,
+            KeyError::Wrong => Refusal::WrongKey,
+        }
+    }
 }
 
 impl From<CommitError> for Refusal {

@@ -48,6 +48,15 @@ impl Sketch {
         }
     }
 
+    /// Bytes of memory that the values or bins take.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Exact(values) => size_of_val(&values[..]),
+            Form::Bins(bins) => size_of_val(&bins.negative[..]) + size_of_val(&bins.positive[..]),
+            Form::None => 0,
+        }
+    }
+
     /// Adds all values of `other`.
     pub fn merge(&mut self, other: &Sketch) {
         match (&mut self.0, &other.0) {

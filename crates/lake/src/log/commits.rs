@@ -67,6 +67,15 @@ pub struct Done {
     pub hours: Option<ByHour>,
 }
 
+/// A commit that is done, as [`Log::done_since`] finds it.
+#[derive(Debug)]
+pub struct DoneCommit {
+    /// What it took in.
+    pub intent: Intent,
+    /// See [`Done::hours`].
+    pub hours: Option<ByHour>,
+}
+
 /// The log up to a commit: the object [`CHECKPOINT`].
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Checkpoint<'l> {
@@ -183,6 +192,39 @@ impl Log {
     pub fn has(&self, key: &str) -> bool {
         key.strip_prefix(RAW)
             .is_some_and(|name| self.committed.contains(name))
+    }
+
+    /// The commits that were done after [`done`](Log::done), in order; one listing if there is none. They are not
+    /// counted yet: whoever has taken notice of one gives its intent to [`advance`](Log::advance).
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Missing`] if an object of a commit was deleted: the log must then be read from its start.
+    pub async fn done_since(&self, lake: &Lake) -> Result<Vec<DoneCommit>, ReadError> {
+        let after = format!("{COMMITS}{:010}.~", self.done);
+        let mut commits = Vec::new();
+        for object in lake.list(COMMITS, Some(&after)).await? {
+            let name = object.key.strip_prefix(COMMITS).unwrap_or_default();
+            let number = name.strip_suffix(".done.json");
+            commits.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        }
+        let reads = (self.done + 1..).zip(commits).map(async |(next, commit)| {
+            let missing = || {
+                ReadError::Missing(format!(
+                    "commit {next} is missing from `{COMMITS}`: {RESTORE}"
+                ))
+            };
+            if commit != next {
+                return Err(missing());
+            }
+            let intent = read_intent(lake, commit).await?.ok_or_else(missing)?;
+            let done = read_done(lake, commit).await?.ok_or_else(missing)?;
+            Ok(DoneCommit {
+                intent,
+                hours: done.hours,
+            })
+        });
+        stream::iter(reads).buffered(8).try_collect().await
     }
 
     /// Counts the commit, which is the one after [`done`](Log::done), as done.

@@ -10,5 +10,6 @@ pub use crate::parquet_file::some_rows;
 pub use content::content;
 pub use digest::{IdHashes, Meeting, meeting};
 pub use part_file::{
-    DIGEST_ROWS, PartWriter, before, each_row_group, emptied, ids, read, to_parquet,
+    DIGEST_ROWS, PartWriter, before, between, each_row_group, emptied, first_after, ids, read,
+    to_parquet,
 };

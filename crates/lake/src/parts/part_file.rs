@@ -195,3 +195,70 @@ pub async fn before(
     }
     Ok(found)
 }
+
+/// The parts of a kind's hours from `first` to `last`, this one included, by whatever commit, in the order of commits;
+/// hours without one are left out. One request for each thousand keys that lie there.
+///
+/// # Errors
+///
+/// If the lake cannot be listed.
+pub async fn between(
+    lake: &Lake,
+    kind: &str,
+    first: Hour,
+    last: Hour,
+) -> Result<BTreeMap<Hour, Vec<ObjectInfo>>, ReadError> {
+    let mut found: BTreeMap<Hour, Vec<ObjectInfo>> = BTreeMap::new();
+    let prefix = format!("{CURATED}kind={kind}/");
+    // `/` ends the prefix of the hour, and every key of the hour sorts after it.
+    let mut after = curated_prefix(kind, first);
+    let hours = (last.start() - first.start()).num_hours() + 1;
+    let most = usize::try_from(hours).map_or(1, |hours| hours.saturating_mul(KEYS_PER_HOUR));
+    loop {
+        let (listed, more) = lake.list_some(&prefix, Some(&after), most).await?;
+        let end = listed.last().map(|object| object.key.clone());
+        for object in listed {
+            let Some((_, hour)) = curated_hour_of(&object.key) else {
+                continue;
+            };
+            if hour > last {
+                return Ok(found);
+            }
+            if commit_of(&object.key).is_some() {
+                found.entry(hour).or_default().push(object);
+            }
+        }
+        match end {
+            Some(end) if more => after = end,
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// The first hour after `hour` of which the kind has a part, by whatever commit; without `hour`, the first of all. One
+/// request.
+///
+/// # Errors
+///
+/// If the lake cannot be listed.
+pub async fn first_after(
+    lake: &Lake,
+    kind: &str,
+    hour: Option<Hour>,
+) -> Result<Option<Hour>, ReadError> {
+    let prefix = format!("{CURATED}kind={kind}/");
+    // `0` sorts after `/`: the keys of the hour itself are passed over.
+    let mut after = hour.map(|hour| format!("{prefix}{hour}0"));
+    loop {
+        let (listed, more) = lake.list_some(&prefix, after.as_deref(), 1).await?;
+        let Some(object) = listed.into_iter().next() else {
+            return Ok(None);
+        };
+        let part = curated_hour_of(&object.key).filter(|_| commit_of(&object.key).is_some());
+        match part {
+            Some((_, hour)) => return Ok(Some(hour)),
+            None if more => after = Some(object.key),
+            None => return Ok(None),
+        }
+    }
+}

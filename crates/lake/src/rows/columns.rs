@@ -10,7 +10,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
 use contract::{Kind, Scalar, ScalarType};
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +74,16 @@ impl ColumnType {
         }
     }
 
+    fn of_arrow(r#type: &DataType) -> Option<ColumnType> {
+        Some(match r#type {
+            DataType::Float64 => ColumnType::Number,
+            DataType::Int64 => ColumnType::Integer,
+            DataType::Boolean => ColumnType::Boolean,
+            DataType::Utf8 => ColumnType::Text,
+            _ => return None,
+        })
+    }
+
     fn suffix(self) -> &'static str {
         match self {
             ColumnType::Number => "number",
@@ -85,6 +97,12 @@ impl ColumnType {
 /// The signal whose values the column holds; none for the columns of ids, times and contract fields.
 pub fn signal_of(field: &Field) -> Option<&str> {
     field.metadata().get(SIGNAL).map(String::as_str)
+}
+
+/// Name and type of each signal that has a column in these rows.
+pub fn signals_in(rows: &RecordBatch) -> impl Iterator<Item = (&str, ColumnType)> {
+    let fields = rows.schema_ref().fields().iter();
+    fields.filter_map(|field| Some((signal_of(field)?, ColumnType::of_arrow(field.data_type())?)))
 }
 
 /// Types of one kind's undeclared signals; serialises as the object [`schema_key`](crate::key::schema_key). The type of
@@ -241,6 +259,22 @@ impl Columns {
             Field::new(name, r#type.arrow(), true).with_metadata(metadata),
         ))
     }
+
+    /// The rows with the names that these columns have, for rows that were made with other types of undeclared
+    /// signals. The column of a signal that has none here keeps its name.
+    ///
+    /// # Errors
+    ///
+    /// None that could be caused by data: Arrow's own.
+    pub fn rename(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let fields = rows.schema_ref().fields().iter().map(|field| {
+            let r#type = ColumnType::of_arrow(field.data_type());
+            let renamed = signal_of(field).and_then(|signal| self.field(signal, r#type?));
+            renamed.unwrap_or_else(|| field.clone())
+        });
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        RecordBatch::try_new(Arc::new(schema), rows.columns().to_vec())
+    }
 }
 
 /// Whether a name in lower case could be the column of a signal's second type.
@@ -298,6 +332,25 @@ mod tests {
         assert_eq!(of("a").unwrap().name(), "a__text", "the type of a stays");
         assert_eq!(of("c").unwrap().name(), "c");
         assert!(of("b").is_none() && of("_more").is_none());
+    }
+
+    #[test]
+    fn rows_that_were_made_before_a_type_was_stored_get_the_names_of_the_stored_one() {
+        use ColumnType::{Number, Text};
+        let before = columns(&[("x", Number)], &[("declared", Number)]);
+        let fields = [before.field("X", Number), before.field("declared", Number)];
+        let fields = fields.map(Option::unwrap).to_vec();
+        let values: arrow::array::ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![1.5]));
+        let schema = Arc::new(Schema::new(fields));
+        let rows = RecordBatch::try_new(schema, vec![values.clone(), values]).unwrap();
+        let stored = columns(&[("X", Text)], &[("declared", Number)]);
+        let renamed = stored.rename(&rows).unwrap();
+        let names: Vec<_> = renamed.schema_ref().fields().iter().collect();
+        assert_eq!(names[0].name(), "X__number");
+        assert_eq!(names[1].name(), "declared");
+        assert_eq!(renamed.columns(), rows.columns());
+        let signals: Vec<_> = signals_in(&renamed).collect();
+        assert_eq!(signals, [("X", Number), ("declared", Number)]);
     }
 
     #[test]

@@ -89,7 +89,33 @@ impl Gathering {
         offset: u64,
         body: &[u8],
         wanted: impl Fn(Hour) -> bool,
+        refused: impl FnMut(Refused<'_>),
+    ) -> Result<(), Rejection> {
+        let is_final = |rejection: &Rejection| !names_unknown_kind(rejection);
+        self.add_lines((input, offset), body, wanted, refused, is_final)
+    }
+
+    /// [`add`](Gathering::add) for a reader that does without events of undeclared kinds: their lines are told to
+    /// `refused` with the reason `unknown_kind`.
+    pub fn add_declared(
+        &mut self,
+        input: u32,
+        offset: u64,
+        body: &[u8],
+        refused: impl FnMut(Refused<'_>),
+    ) {
+        // No rejection ends it.
+        let _ = self.add_lines((input, offset), body, |_| true, refused, |_| true);
+    }
+
+    /// The first rejection for which `is_final` does not hold ends it.
+    fn add_lines(
+        &mut self,
+        (input, offset): (u32, u64),
+        body: &[u8],
+        wanted: impl Fn(Hour) -> bool,
         mut refused: impl FnMut(Refused<'_>),
+        is_final: impl Fn(&Rejection) -> bool,
     ) -> Result<(), Rejection> {
         let kinds = self.kinds.clone();
         for at in lines(body) {
@@ -101,12 +127,7 @@ impl Gathering {
             }
             match read_line(&kinds, line) {
                 Ok(event) => self.push(&event, span, &wanted),
-                // A line that names no kind can never be read; one that does waits for its declaration.
-                Err(rejection)
-                    if rejection.code == Code::UnknownKind && rejection.field.is_some() =>
-                {
-                    return Err(rejection);
-                }
+                Err(rejection) if !is_final(&rejection) => return Err(rejection),
                 Err(rejection) => refused(Refused {
                     reason: rejection.code.as_str(),
                     detail: &rejection.message,
@@ -167,6 +188,12 @@ impl Gathering {
         }
         Ok(blocks)
     }
+}
+
+/// Whether a line is refused because its kind is not declared. A line that names no kind can never be read; one that
+/// does waits for its declaration.
+fn names_unknown_kind(rejection: &Rejection) -> bool {
+    rejection.code == Code::UnknownKind && rejection.field.is_some()
 }
 
 /// Whether the kind is that of this number: events refer to the kinds that they were read with.

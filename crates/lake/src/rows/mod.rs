@@ -17,7 +17,7 @@ mod values;
 
 pub use block::{Block, Content, Span};
 pub use buckets::{Buckets, MAX_BUCKETS};
-pub use columns::{Admission, ColumnType, Columns, SignalTypes, signal_of};
+pub use columns::{Admission, ColumnType, Columns, SignalTypes, signal_of, signals_in};
 pub use gather::{Gathering, KindHour, MAX_LINE_BYTES, Refused, admissions, too_long};
 pub use hour_rows::{HourRows, LeftOut};
 pub use ids::{id_hash, stable_hash};

@@ -22,11 +22,13 @@ pub enum Defect {
     /// The aggregator finds new parts by the order of names alone: it never lists the last days or all of `raw/`, so a
     /// part that lands long after the time in its name is not found.
     TrustNameOrder,
+    /// A reader's snapshot keeps the rows of raw objects that a commit has taken in.
+    KeepCommittedRows,
 }
 
 impl Defect {
     /// Every defect.
-    pub const ALL: [Defect; 9] = [
+    pub const ALL: [Defect; 10] = [
         Defect::DeleteBeforePut,
         Defect::ForgetLetters,
         Defect::IgnoreFailedEntries,
@@ -36,6 +38,7 @@ impl Defect {
         Defect::ReplaceBlindly,
         Defect::LoseLastSpillBlock,
         Defect::TrustNameOrder,
+        Defect::KeepCommittedRows,
     ];
 }
 

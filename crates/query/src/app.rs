@@ -1,0 +1,49 @@
+//! What the handlers of one query service share.
+
+use std::sync::Arc;
+
+use aws::{Clock, Lake, Meter};
+use chrono::TimeDelta;
+use contract::Kinds;
+use secrecy::SecretString;
+use service::ready::Ready;
+use tokio::sync::watch;
+
+use crate::metrics;
+use crate::snapshot::Snapshot;
+
+/// The state of one query service.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The bucket that snapshots are of.
+    pub lake: Lake,
+    /// The declared kinds.
+    pub kinds: Arc<Kinds>,
+    /// The time of day.
+    pub clock: Clock,
+    /// The keys that readers may send.
+    pub read_keys: Arc<[SecretString]>,
+    /// Whether the service is ready, and why not.
+    pub ready: Ready,
+    /// The newest snapshot, also before all that is in the lake has been read.
+    pub newest: watch::Receiver<Snapshot>,
+    /// Counts the requests to AWS.
+    pub meter: Meter,
+}
+
+impl App {
+    /// The newest snapshot; none until all that is in the lake has been read for the first time.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let newest = self.newest.borrow().clone();
+        newest.fresh_until().is_some().then_some(newest)
+    }
+
+    /// Updates the metrics that are counted elsewhere.
+    pub(crate) fn publish(&self) {
+        if let Some(fresh_until) = self.newest.borrow().fresh_until() {
+            let age = (self.clock.now() - fresh_until).max(TimeDelta::zero());
+            metrics::age(age.as_seconds_f64());
+        }
+        self.meter.publish();
+    }
+}

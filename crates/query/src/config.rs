@@ -1,0 +1,203 @@
+//! Settings: read once, checked at start.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use aws::LakeSettings;
+use bytesize::ByteSize;
+use clap::{Parser, Subcommand};
+use contract::Kinds;
+use secrecy::{ExposeSecret, SecretString};
+use service::emf::EmfSettings;
+use service::logging::LogFormat;
+
+use crate::http::QuerySettings;
+use crate::snapshot::SnapshotSettings;
+
+/// Shortest read key: fewer characters can be guessed.
+const MIN_KEY_LENGTH: usize = 8;
+
+/// Least HOT_LIMIT: an object of the consumer has 5 MB of lines.
+const LEAST_HOT: ByteSize = ByteSize::mib(16);
+
+/// What POLL may be: more often brings nothing, as objects come each second or two.
+const POLL: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(60);
+
+/// Default of METRICS_LISTEN.
+pub const METRICS_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9103);
+
+const KEY_HELP: &str = "set READ_KEYS, for example READ_KEYS=$(openssl rand -hex 16)";
+
+/// Answers questions about the lake, with events that arrived seconds ago.
+///
+/// Each flag can be given as an environment variable. AWS is reached by the SDK's own variables,
+/// such as AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "query", version)]
+pub struct Config {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Address to listen on.
+    #[arg(long, env, default_value = "127.0.0.1:3002")]
+    pub listen: SocketAddr,
+
+    /// Address that serves `/metrics`, `/livez` and `/readyz`.
+    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true)]
+    pub metrics_listen: SocketAddr,
+
+    /// Keys that readers send, separated by commas; several, so that they can be rotated. Each has at
+    /// least 8 characters.
+    #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_parser = secret)]
+    pub read_keys: Vec<SecretString>,
+
+    /// The bucket of the lake.
+    #[command(flatten)]
+    pub lake: LakeSettings,
+
+    /// Folder of further kinds of events, one TOML declaration each.
+    #[arg(long, env)]
+    pub contracts: Option<PathBuf>,
+
+    /// Time between two looks at what has arrived; each is a listing, which is billed.
+    #[arg(long, env, default_value = "1s", value_parser = humantime::parse_duration, help_heading = "Snapshot")]
+    pub poll: Duration,
+
+    /// Most memory for events that are not committed yet, about. Past it newer ones are not seen until
+    /// the aggregator has committed some.
+    #[arg(long, env, default_value = "256MiB", help_heading = "Snapshot")]
+    pub hot_limit: ByteSize,
+
+    /// Bounds of queries.
+    #[command(flatten, next_help_heading = "Limits")]
+    pub queries: QuerySettings,
+
+    /// Most connections at a time; past it a new one waits until another ends.
+    #[arg(long, env, default_value = "1000", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    pub max_connections: u32,
+
+    /// Longest time to finish the answers under way after SIGTERM.
+    #[arg(long, env, default_value = "20s", value_parser = humantime::parse_duration, help_heading = "Limits")]
+    pub shutdown_grace: Duration,
+
+    /// How log lines are written.
+    #[arg(long, env, value_enum, default_value_t, help_heading = "Observation")]
+    pub log_format: LogFormat,
+
+    /// Metrics for CloudWatch.
+    #[command(flatten, next_help_heading = "Observation")]
+    pub emf: EmfSettings,
+}
+
+/// What `query` can do beside serving.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Command {
+    /// Ask the query service that serves METRICS_LISTEN whether it is ready, for container health checks.
+    Health {
+        /// Ask only whether it answers, whatever S3 does: for orchestrators that replace what is
+        /// unhealthy, because a new process would find S3 no better.
+        #[arg(long)]
+        live: bool,
+    },
+}
+
+impl Config {
+    /// Checks what clap cannot: the keys, the declarations, and the bounds of settings.
+    ///
+    /// # Errors
+    ///
+    /// Says which setting is wrong and what to do.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.check_keys()?;
+        self.kinds()?;
+        self.queries.check()?;
+        ensure!(
+            POLL.contains(&self.poll),
+            "POLL is {}: set it to 100ms at least and 1m at most",
+            humantime::format_duration(self.poll)
+        );
+        ensure!(
+            self.hot_limit >= LEAST_HOT,
+            "HOT_LIMIT is {}: set it to {LEAST_HOT} at least",
+            self.hot_limit
+        );
+        Ok(())
+    }
+
+    fn check_keys(&self) -> anyhow::Result<()> {
+        ensure!(!self.read_keys.is_empty(), "no read key: {KEY_HELP}");
+        for (key, place) in self.read_keys.iter().zip(1..) {
+            let key = key.expose_secret();
+            ensure!(
+                key.len() >= MIN_KEY_LENGTH,
+                "read key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
+                key.len()
+            );
+            ensure!(
+                key.bytes().all(|byte| byte.is_ascii_graphic()),
+                "read key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
+            );
+        }
+        Ok(())
+    }
+
+    pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {
+        Kinds::load(self.contracts.as_deref()).context("cannot use CONTRACTS")
+    }
+
+    pub(crate) fn snapshot(&self) -> SnapshotSettings {
+        SnapshotSettings {
+            poll: self.poll,
+            hot_limit: self.hot_limit.as_u64(),
+            ..SnapshotSettings::default()
+        }
+    }
+}
+
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(text.trim().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Config {
+        Config::try_parse_from([&["query"], arguments].concat()).unwrap()
+    }
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        for (arguments, named) in [
+            (&[][..], "no read key"),
+            (&["--read-keys=short"], "read key 1 has 5 characters"),
+            (&["--read-keys=long-enough,"], "read key 2 has 0 characters"),
+            (&["--read-keys=with space in"], "visible ASCII"),
+            (&["--read-keys=long-enough", "--poll=1ms"], "POLL"),
+            (
+                &["--read-keys=long-enough", "--hot-limit=1MiB"],
+                "HOT_LIMIT",
+            ),
+            (
+                &["--read-keys=long-enough", "--contracts=/no/such"],
+                "/no/such",
+            ),
+        ] {
+            let complaint = format!("{:#}", parse(arguments).check().unwrap_err());
+            assert!(complaint.contains(named), "{complaint}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_sound_and_keys_stay_out_of_debug() {
+        let config = parse(&["--read-keys=first-key,second-key"]);
+        config.check().unwrap();
+        assert_eq!(config.read_keys.len(), 2);
+        assert!(!format!("{config:?}").contains("first-key"));
+    }
+}

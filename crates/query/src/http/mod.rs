@@ -1,0 +1,24 @@
+//! The HTTP side: requests come in, each with a key, and wait for their turn; answers go out as JSON, within bounds of
+//! time, groups and rows. What is read is the newest snapshot, and the answer says how fresh that is.
+
+mod answer;
+mod cursor;
+mod engine;
+mod entities;
+mod health;
+mod kinds;
+mod latest;
+mod names;
+mod openapi;
+mod parameters;
+mod points;
+mod query;
+mod refusal;
+mod router;
+mod settings;
+mod top;
+mod turns;
+
+pub use refusal::{ErrorBody, ErrorDetail};
+pub use router::router;
+pub use settings::QuerySettings;

@@ -1,0 +1,185 @@
+//! Requests without an answer; the one place that turns errors into HTTP.
+
+use std::time::Duration;
+
+use aws::CallError;
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use lake::ReadError;
+use serde::{Deserialize, Serialize};
+use service::errors::chain;
+use service::keys::KeyError;
+use tracing::error;
+use utoipa::ToSchema;
+
+use crate::kernels::ScanError;
+use crate::read::PartError;
+use crate::snapshot::Part;
+
+/// When to come back after a `429` or `503`, in seconds: by then a query or two have ended.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// The answer to a request that has no other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// What is wrong.
+    pub error: ErrorDetail,
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorDetail {
+    /// A stable code.
+    #[schema(example = "unknown_signal")]
+    pub code: String,
+    /// The reason, for a reader.
+    pub message: String,
+}
+
+/// Why a request has no other answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(
+        "no key: send one of READ_KEYS in the header `x-api-key`, or as `Authorization: Bearer`"
+    )]
+    NoKey,
+    #[error("the key is not known")]
+    WrongKey,
+    #[error("more than one key: send exactly one")]
+    SeveralKeys,
+    #[error("no such route: GET / lists the routes")]
+    UnknownRoute,
+    #[error("{0} is not allowed here: every route is read by GET")]
+    MethodNotAllowed(Method),
+    #[error("{0}")]
+    InvalidParameter(String),
+    #[error("no kind `{name}`: {nearest}")]
+    UnknownKind { name: String, nearest: String },
+    #[error("no signal `{name}`{of}: {nearest}")]
+    UnknownSignal {
+        name: String,
+        of: String,
+        nearest: String,
+    },
+    #[error("the query took longer than {}: ask for less time, or fewer signals or entities (the most is QUERY_TIMEOUT)", humantime::format_duration(*.0))]
+    TimedOut(Duration),
+    #[error("{0} queries wait already (MAX_WAITING_QUERIES): ask again")]
+    TooManyQueries(u32),
+    #[error(
+        "the answer has more than {most} groups (MAX_GROUPS): ask for a longer step, less time, or fewer signals or entities"
+    )]
+    TooManyGroups { most: usize },
+    #[error("the lake has been read in part only: ask again")]
+    Starting,
+    #[error("`{}` is gone or was replaced twice while it was read: ask again", .0.key)]
+    PartGone(Part),
+    #[error("{0}: query's log has more; the rest of the lake can be asked for")]
+    PartBroken(String),
+    #[error("S3 does not answer: ask again")]
+    LakeUnavailable,
+    #[error("S3 refuses to be read: query's log says why")]
+    LakeRefused,
+    #[error("a fault of query: its log has more")]
+    Fault,
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Refusal {
+        match error {
+            KeyError::Missing => Refusal::NoKey,
+            KeyError::Several => Refusal::SeveralKeys,
+            KeyError::Wrong => Refusal::WrongKey,
+        }
+    }
+}
+
+impl From<ScanError> for Refusal {
+    fn from(error: ScanError) -> Refusal {
+        let error = match error {
+            ScanError::TooManyGroups { most } => return Refusal::TooManyGroups { most },
+            ScanError::Part(PartError::Gone(part)) => return Refusal::PartGone(part),
+            other => other,
+        };
+        let reason = chain(&error);
+        error!(event = "query_failed", %reason, "a query has no answer: {reason}");
+        match error {
+            ScanError::Part(PartError::Call { source, .. }) => of_call(&source),
+            ScanError::Part(part) => Refusal::PartBroken(part.to_string()),
+            _ => Refusal::Fault,
+        }
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Refusal {
+        let reason = chain(&error);
+        error!(event = "query_failed", %reason, "a query has no answer: {reason}");
+        match error {
+            ReadError::Call(call) => of_call(&call),
+            _ => Refusal::LakeUnavailable,
+        }
+    }
+}
+
+fn of_call(call: &CallError) -> Refusal {
+    if call.is_transient() {
+        Refusal::LakeUnavailable
+    } else {
+        Refusal::LakeRefused
+    }
+}
+
+impl Refusal {
+    pub(crate) fn parameter(name: &str, value: &str, wanted: &str) -> Refusal {
+        Refusal::InvalidParameter(format!("`{name}` is `{value}`: {wanted}"))
+    }
+
+    /// The status, and the stable code.
+    pub(crate) fn status(&self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Refusal::NoKey => (S::UNAUTHORIZED, "missing_api_key"),
+            Refusal::WrongKey => (S::UNAUTHORIZED, "wrong_api_key"),
+            Refusal::SeveralKeys => (S::UNAUTHORIZED, "several_api_keys"),
+            Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),
+            Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Refusal::InvalidParameter(_) => (S::BAD_REQUEST, "invalid_parameter"),
+            Refusal::UnknownKind { .. } => (S::BAD_REQUEST, "unknown_kind"),
+            Refusal::UnknownSignal { .. } => (S::BAD_REQUEST, "unknown_signal"),
+            Refusal::TimedOut(_) => (S::REQUEST_TIMEOUT, "timeout"),
+            Refusal::TooManyQueries(_) => (S::TOO_MANY_REQUESTS, "too_many_queries"),
+            Refusal::TooManyGroups { .. } => (S::PAYLOAD_TOO_LARGE, "too_many_groups"),
+            Refusal::Starting => (S::SERVICE_UNAVAILABLE, "starting"),
+            Refusal::PartGone(_) => (S::SERVICE_UNAVAILABLE, "part_gone"),
+            Refusal::PartBroken(_) => (S::INTERNAL_SERVER_ERROR, "part_broken"),
+            Refusal::LakeUnavailable => (S::SERVICE_UNAVAILABLE, "lake_unavailable"),
+            Refusal::LakeRefused => (S::INTERNAL_SERVER_ERROR, "lake_refused"),
+            Refusal::Fault => (S::INTERNAL_SERVER_ERROR, "internal_fault"),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status();
+        metrics::counter!("headwater_query_refusals_total", "code" => code).increment(1);
+        let error = ErrorDetail {
+            code: code.to_owned(),
+            message: self.to_string(),
+        };
+        let mut response = (status, Json(ErrorBody { error })).into_response();
+        let headers = response.headers_mut();
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                let schemes = HeaderValue::from_static("ApiKey header=\"x-api-key\", Bearer");
+                headers.insert(header::WWW_AUTHENTICATE, schemes);
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,73 @@
+//! The router: routes and their OpenAPI document, from the same declarations.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use metrics::{counter, histogram};
+use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::http::engine::Engine;
+use crate::http::refusal::Refusal;
+use crate::http::settings::QuerySettings;
+use crate::http::{entities, health, kinds, latest, openapi, query, top};
+
+/// All routes of the service, which answers by the newest snapshot of `app`.
+pub fn router(app: App, settings: QuerySettings) -> Router {
+    let engine = Arc::new(Engine::new(app, settings));
+    let with_key = OpenApiRouter::new()
+        .routes(routes!(query::query))
+        .routes(routes!(kinds::kinds))
+        .routes(routes!(entities::entities))
+        .routes(routes!(latest::latest))
+        .routes(routes!(top::top))
+        .route_layer(from_fn_with_state(engine.clone(), check_key));
+    let (router, document) = OpenApiRouter::with_openapi(openapi::outline())
+        .merge(with_key)
+        .routes(routes!(health::health))
+        .split_for_parts();
+    // None that data could cause: the document is made of the declarations above.
+    let document = Bytes::from(document.to_json().unwrap_or_default());
+    router
+        .route("/", get(health::index))
+        .route(
+            "/openapi.json",
+            get(async move || ([(header::CONTENT_TYPE, "application/json")], document)),
+        )
+        .route_layer(from_fn(count))
+        .fallback(async || Refusal::UnknownRoute)
+        .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))
+        .with_state(engine)
+}
+
+async fn check_key(
+    State(engine): State<Arc<Engine>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    engine.keys.check_with_bearer(request.headers())?;
+    Ok(next.run(request).await)
+}
+
+/// Counts and times requests by route.
+async fn count(path: MatchedPath, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let (route, status) = (
+        path.as_str().to_owned(),
+        response.status().as_u16().to_string(),
+    );
+    counter!("headwater_query_requests_total", "route" => route.clone(), "status" => status)
+        .increment(1);
+    histogram!("headwater_query_request_seconds", "route" => route)
+        .record(started.elapsed().as_secs_f64());
+    response
+}

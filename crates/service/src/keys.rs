@@ -1,0 +1,140 @@
+//! API keys, as clients send them with a request.
+
+use axum::http::{HeaderMap, header};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+/// The header that holds a key.
+pub const HEADER: &str = "x-api-key";
+
+/// The accepted keys, as digests: comparing digests tells nothing of a key, not even its length.
+pub struct Keys(Vec<[u8; 32]>);
+
+/// Why the key of a request is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyError {
+    /// The request carries no key.
+    Missing,
+    /// The request carries more than one.
+    Several,
+    /// The key is not known.
+    Wrong,
+}
+
+impl Keys {
+    /// Accepts these keys.
+    pub fn new(keys: &[SecretString]) -> Keys {
+        let keys = keys.iter();
+        Keys(
+            keys.map(|key| digest(key.expose_secret().as_bytes()))
+                .collect(),
+        )
+    }
+
+    /// Checks that the request carries exactly one key in [`HEADER`], and that it is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] otherwise.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), KeyError> {
+        let sent = headers.get_all(HEADER).iter();
+        self.check_one(sent.map(|key| key.as_bytes()))
+    }
+
+    /// As [`check`](Keys::check), and takes a key in `Authorization: Bearer` too.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`]; another scheme of `Authorization` carries no key.
+    pub fn check_with_bearer(&self, headers: &HeaderMap) -> Result<(), KeyError> {
+        let sent = headers.get_all(HEADER).iter().map(|key| key.as_bytes());
+        let bearer = headers
+            .get_all(header::AUTHORIZATION)
+            .iter()
+            .filter_map(|value| {
+                let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+                scheme
+                    .eq_ignore_ascii_case(b"bearer ")
+                    .then(|| key.trim_ascii())
+            });
+        self.check_one(sent.chain(bearer))
+    }
+
+    /// Takes the same time whichever key matches, or if none does.
+    fn check_one<'k>(&self, mut sent: impl Iterator<Item = &'k [u8]>) -> Result<(), KeyError> {
+        let key = match (sent.next(), sent.next()) {
+            (None, _) => return Err(KeyError::Missing),
+            (Some(_), Some(_)) => return Err(KeyError::Several),
+            (Some(key), None) => digest(key),
+        };
+        let known = self.0.iter();
+        let known = known.fold(Choice::from(0), |found, known| found | known.ct_eq(&key));
+        if known.into() {
+            Ok(())
+        } else {
+            Err(KeyError::Wrong)
+        }
+    }
+}
+
+fn digest(key: &[u8]) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in all {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn keys() -> Keys {
+        Keys::new(&["the-old-key".into(), "the-new-key".into()])
+    }
+
+    #[test]
+    fn any_of_the_keys_is_taken_and_nothing_else() {
+        let check = |sent: &[(&'static str, &'static str)]| keys().check(&headers(sent));
+        assert_eq!(check(&[(HEADER, "the-old-key")]), Ok(()));
+        assert_eq!(check(&[(HEADER, "the-new-key")]), Ok(()));
+        assert_eq!(check(&[(HEADER, "the-new-ke")]), Err(KeyError::Wrong));
+        assert_eq!(check(&[(HEADER, "")]), Err(KeyError::Wrong));
+        assert_eq!(check(&[]), Err(KeyError::Missing));
+        let two = [(HEADER, "the-old-key"), (HEADER, "the-new-key")];
+        assert_eq!(check(&two), Err(KeyError::Several));
+        let bearer = [("authorization", "Bearer the-old-key")];
+        assert_eq!(check(&bearer), Err(KeyError::Missing));
+    }
+
+    #[test]
+    fn a_bearer_is_taken_where_that_is_wanted() {
+        let check =
+            |sent: &[(&'static str, &'static str)]| keys().check_with_bearer(&headers(sent));
+        assert_eq!(check(&[("authorization", "Bearer the-old-key")]), Ok(()));
+        assert_eq!(check(&[("authorization", "bearer  the-new-key")]), Ok(()));
+        assert_eq!(check(&[(HEADER, "the-new-key")]), Ok(()));
+        assert_eq!(
+            check(&[("authorization", "Bearer no-key")]),
+            Err(KeyError::Wrong)
+        );
+        assert_eq!(
+            check(&[("authorization", "Basic the-old-key")]),
+            Err(KeyError::Missing)
+        );
+        assert_eq!(
+            check(&[("authorization", "Bearer")]),
+            Err(KeyError::Missing)
+        );
+        let both = [
+            ("authorization", "Bearer the-old-key"),
+            (HEADER, "the-old-key"),
+        ];
+        assert_eq!(check(&both), Err(KeyError::Several));
+    }
+}
