@@ -19,8 +19,8 @@ use crate::config::Config;
 use crate::connections::Bounded;
 use crate::snapshot::Snapshots;
 
-/// Serves what `router` makes of the state on `listener` until `stop`; then finishes the answers under way, for at most
-/// `SHUTDOWN_GRACE`. Probes and metrics are served on `admin` until the end, if it is given.
+/// Serves what `router` makes of the state on `listener` until `stop`; then finishes the answers under way, for at
+/// most `SHUTDOWN_GRACE`. Probes and metrics are served on `admin` until the end, if it is given.
 ///
 /// # Errors
 ///

@@ -63,8 +63,8 @@ struct Place {
     row: u32,
 }
 
-/// Rows of one object in one hour. A row that is hidden stays hidden: its event is in a part, or in another object, from
-/// where a commit brings it into a part.
+/// Rows of one object in one hour. A row that is hidden stays hidden: its event is in a part, or in another object,
+/// from where a commit brings it into a part.
 struct RowsOfHour {
     key: Arc<str>,
     all: RecordBatch,
@@ -106,8 +106,8 @@ impl Hot {
         places.collect()
     }
 
-    /// Takes in an object. Of events with the same id in several objects the one received first is visible, as a commit
-    /// of all of them would have it; none is if `in_parts` holds for the [`id_hash`] of its id.
+    /// Takes in an object. Of events with the same id in several objects the one received first is visible, as a
+    /// commit of all of them would have it; none is if `in_parts` holds for the [`id_hash`] of its id.
     pub(super) fn add(&mut self, object: ObjectRows, in_parts: impl Fn(KindHour, u64) -> bool) {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
@@ -181,8 +181,8 @@ impl Hot {
         }
     }
 
-    /// Names the columns of a kind's rows as `types` say, the stored ones, to which the signals of these rows are added
-    /// as the next commit would do. `kind` is its place in [`Kinds::iter`].
+    /// Names the columns of a kind's rows as `types` say, the stored ones, to which the signals of these rows are
+    /// added as the next commit would do. `kind` is its place in [`Kinds::iter`].
     ///
     /// # Errors
     ///
@@ -289,8 +289,8 @@ impl RowsOfHour {
         ids.map_or("", |ids| ids.value(row as usize))
     }
 
-    /// When the row's event was received, and the key of its object: of two rows with one id, a commit of both keeps the
-    /// one for which this is less.
+    /// When the row's event was received, and the key of its object: of two rows with one id, a commit of both keeps
+    /// the one for which this is less.
     fn arrival(&self, row: u32) -> (i64, &str) {
         let times: Option<&TimestampMillisecondArray> = self.all.column(3).as_any().downcast_ref();
         let received = times.map_or(0, |times| times.value(row as usize));
