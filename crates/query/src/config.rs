@@ -73,7 +73,7 @@ pub struct Config {
     #[arg(long, env, default_value = "256MiB", help_heading = "Snapshot")]
     pub hot_limit: ByteSize,
 
-    /// Most connections at a time; past it a new one waits until another ends.
+    /// Most connections at a time; past it a new one is answered 503.
     #[arg(long, env, default_value = "1000", help_heading = "Limits")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,

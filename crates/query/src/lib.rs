@@ -3,10 +3,10 @@
 mod app;
 mod cloudwatch;
 mod config;
-mod connections;
 mod metrics;
 mod planted_defects;
 mod run;
+mod server;
 pub mod snapshot;
 
 pub use app::App;

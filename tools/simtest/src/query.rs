@@ -44,7 +44,7 @@ pub async fn run(process: Process, stop: CancellationToken) -> anyhow::Result<()
     let mut older: Option<Given> = None;
     while !stop.is_cancelled() {
         let refreshed = reader.refresh(&process.world).await;
-        let looks = process.draw(|chance| chance.hits(0.25));
+        let looks = process.draw(|chance| chance.hits(0.4));
         let looked = match refreshed {
             Ok(()) if looks => {
                 let given = reader.given();

@@ -99,11 +99,14 @@ impl Hot {
         let Some(hour) = self.hours.get(&at) else {
             return Vec::new();
         };
-        let places = hour.ids.iter().filter_map(|place| {
-            let rows = hour.objects.get(&place.object)?;
-            (!gone.contains(&*rows.key)).then(|| rows.id(place.row))
+        let objects = hour.objects.values();
+        let left = objects.filter(|rows| !gone.contains(&*rows.key));
+        let ids = left.flat_map(|rows| {
+            let all = 0..rows.all.num_rows() as u32;
+            let visible = all.filter(|row| !rows.hidden.contains(row));
+            visible.map(|row| rows.id(row))
         });
-        places.collect()
+        ids.collect()
     }
 
     /// Takes in an object. Of events with the same id in several objects the one received first is visible, as a
@@ -127,6 +130,7 @@ impl Hot {
                     hour.add(&mut new, number, row, hash);
                 }
             }
+            new.let_go();
             hour.view = None;
             self.bytes += new.bytes();
             hour.objects.insert(number, new);
@@ -176,6 +180,9 @@ impl Hot {
             hour.forget(place.hash, place.object, place.row);
             if let Some(rows) = hour.objects.get_mut(&place.object) {
                 rows.hidden.insert(place.row);
+                let before = rows.bytes();
+                rows.let_go();
+                self.bytes -= before - rows.bytes();
             }
             hour.view = None;
         }
@@ -297,7 +304,15 @@ impl RowsOfHour {
         (received, &self.key)
     }
 
-    /// Bytes of memory, about; they do not change.
+    /// Lets the rows go if all are hidden, as when SQS has delivered a whole batch again.
+    fn let_go(&mut self) {
+        if self.hidden.len() == self.all.num_rows() {
+            self.all = RecordBatch::new_empty(self.all.schema());
+            self.hidden.clear();
+        }
+    }
+
+    /// Bytes of memory, about.
     fn bytes(&self) -> usize {
         bytes(&self.all)
     }
@@ -307,9 +322,6 @@ impl RowsOfHour {
         let rows = self.all.num_rows();
         if self.hidden.is_empty() {
             return Ok((rows > 0).then(|| Arc::new(self.all.clone())));
-        }
-        if self.hidden.len() == rows {
-            return Ok(None);
         }
         let mask = (0..rows as u32).map(|row| Some(!self.hidden.contains(&row)));
         let mask: BooleanArray = mask.collect();
