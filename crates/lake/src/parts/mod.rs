@@ -1,5 +1,5 @@
-//! The parts of `curated/`: rows of one kind and event hour become a Parquet object of a commit, and come back whole, by
-//! row groups, by some rows, or as ids alone. An id stands in one part of its hour only. The rows of a row group are
+//! The parts of `curated/`: rows of one kind and event hour become a Parquet object of a commit, and come back whole,
+//! by row groups, by some rows, or as ids alone. An id stands in one part of its hour only. The rows of a row group are
 //! sorted by entity and time; a part whose rows were too many for memory has several, each with all sorts of entities.
 
 mod content;
