@@ -14,4 +14,4 @@ pub mod snapshot;
 
 pub use app::App;
 pub use config::{Command, Config, METRICS_LISTEN};
-pub use run::run;
+pub use run::{Started, run, start};

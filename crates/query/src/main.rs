@@ -38,7 +38,5 @@ async fn run(config: Config) -> anyhow::Result<()> {
     })?;
     let admin = service::metrics::bind(config.metrics_listen).await?;
     let aws = aws::Aws::connect().await?;
-    let queries = config.queries.clone();
-    let router = |app| query::http::router(app, queries);
-    query::run(config, aws, listener, Some(admin), stop, router).await
+    query::run(config, aws, listener, Some(admin), stop).await
 }

@@ -7,41 +7,56 @@ use aws::Aws;
 use axum::Router;
 use service::emf::Emf;
 use service::metrics::{Ready, routes, serve_routes};
-use service::supervise;
+use service::supervise::{self, Supervised};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info};
 
 use crate::app::App;
 use crate::cloudwatch;
 use crate::config::Config;
+use crate::http::router;
 use crate::server;
 use crate::snapshot::Snapshots;
 
-/// Serves what `router` makes of the state on `listener` until `stop`; then finishes the answers under way, for at
-/// most `SHUTDOWN_GRACE`. Probes and metrics are served on `admin` until the end, if it is given.
+/// A query service without a port of its own: its snapshot is kept up to date for as long as this lives.
+#[derive(Debug)]
+pub struct Started {
+    /// What [`router`](crate::http::router) answers from.
+    pub app: App,
+    following: Supervised,
+    end: DropGuard,
+}
+
+impl Started {
+    /// Waits until the task that keeps the snapshot up to date ends, which it should not, and gives the reason.
+    pub async fn broken(&self) -> anyhow::Error {
+        self.following.broken().await
+    }
+
+    /// Ends the task that keeps the snapshot up to date, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// If the task had failed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        drop(self.end);
+        self.following.end().await
+    }
+}
+
+/// Looks at the lake, and begins to keep a snapshot of it up to date.
 ///
 /// # Errors
 ///
-/// If a setting is wrong, S3 cannot be reached or the bucket is missing; later, if a task of the service breaks.
-pub async fn run(
-    config: Config,
-    aws: Aws,
-    listener: TcpListener,
-    admin: Option<TcpListener>,
-    stop: CancellationToken,
-    router: impl FnOnce(App) -> Router,
-) -> anyhow::Result<()> {
+/// If a setting is wrong, S3 cannot be reached or the bucket is missing.
+pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
     config.check()?;
     let bucket = &config.lake.lake_bucket;
     let lake = aws.lake(bucket);
-    let Some(probed) = stop.run_until_cancelled(lake.probe()).await else {
-        return Ok(());
-    };
-    probed
-        .map_err(|error| aws.explain(error))
-        .with_context(|| format!("cannot read the lake `{bucket}`"))?;
+    let probed = lake.probe().await.map_err(|error| aws.explain(error));
+    probed.with_context(|| format!("cannot read the lake `{bucket}`"))?;
     let (kinds, clock) = (Arc::new(config.kinds()?), aws.clock());
     let snapshots = Snapshots::new(lake.clone(), kinds.clone(), clock, config.snapshot());
     let app = App {
@@ -53,6 +68,40 @@ pub async fn run(
         newest: snapshots.watch(),
         meter: aws.meter().clone(),
     };
+    let end = CancellationToken::new();
+    let following = supervise::spawn("snapshot", {
+        let (ready, end) = (app.ready.clone(), end.clone());
+        async move {
+            snapshots.follow(&end, &ready).await;
+            Ok(())
+        }
+    });
+    Ok(Started {
+        app,
+        following,
+        end: end.drop_guard(),
+    })
+}
+
+/// Serves on `listener` until `stop`; then finishes the answers under way, for at most `SHUTDOWN_GRACE`. Probes and
+/// metrics are served on `admin` until the end, if it is given.
+///
+/// # Errors
+///
+/// As for [`start`]; later, if a task of the service breaks.
+pub async fn run(
+    config: Config,
+    aws: Aws,
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(started) = stop.run_until_cancelled(start(&config, &aws)).await else {
+        return Ok(());
+    };
+    // The snapshot is followed until the last answer is given.
+    let started = started?;
+    let app = &started.app;
     let listen = listener
         .local_addr()
         .context("the listener has no address")?;
@@ -61,7 +110,7 @@ pub async fn run(
         %listen,
         metrics_listen = admin.as_ref().and_then(|admin| admin.local_addr().ok()).map(tracing::field::display),
         endpoint = aws.endpoint().unwrap_or("AWS"),
-        bucket,
+        bucket = config.lake.lake_bucket,
         kinds = app.kinds.names(),
         poll = %humantime::format_duration(config.poll),
         hot_limit = %config.hot_limit,
@@ -83,21 +132,11 @@ pub async fn run(
         // Until the drain has ended, so that a probe sees it.
         serve_routes(admin, routes, CancellationToken::new()).await
     };
-    // The snapshot is followed until the last answer is given.
-    let end = CancellationToken::new();
-    let _end = end.clone().drop_guard();
-    let following = supervise::spawn("snapshot", {
-        let (ready, end) = (app.ready.clone(), end.clone());
-        async move {
-            snapshots.follow(&end, &ready).await;
-            Ok(())
-        }
-    });
-    let routes = router(app.clone());
+    let routes = router(app.clone(), config.queries.clone());
     let result = tokio::select! {
-        () = serve(&config, &app, listener, routes, &stop) => Ok(()),
+        () = serve(&config, app, listener, routes, &stop) => Ok(()),
         result = serve_admin => result,
-        reason = following.broken() => Err(reason),
+        reason = started.broken() => Err(reason),
         () = emf.each_minute() => Ok(()),
     };
     app.ready.set(false);

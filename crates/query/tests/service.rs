@@ -6,11 +6,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use aws::Aws;
-use axum::Router;
-use axum::routing::get;
 use clap::Parser;
 use local_aws::LocalAws;
-use query::{App, Config};
+use query::Config;
 use service::health;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -25,14 +23,6 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn router(app: App) -> Router {
-    let commit = async move || match app.snapshot() {
-        Some(snapshot) => Ok(snapshot.commit().to_string()),
-        None => Err(axum::http::StatusCode::SERVICE_UNAVAILABLE),
-    };
-    Router::new().route("/commit", get(commit))
-}
-
 #[tokio::test]
 async fn it_is_ready_once_the_lake_is_read_and_ends_when_told_to() {
     let cloud = LocalAws::in_process();
@@ -40,16 +30,16 @@ async fn it_is_ready_once_the_lake_is_read_and_ends_when_told_to() {
     aws::setup::create_bucket(&aws, "lake").await.unwrap();
     let ((listener, listen), (admin, admin_listen)) = (listener().await, listener().await);
     let stop = CancellationToken::new();
-    let running = query::run(config(), aws, listener, Some(admin), stop.clone(), router);
+    let running = query::run(config(), aws, listener, Some(admin), stop.clone());
     let running = tokio::spawn(running);
     while health::check(admin_listen, "/readyz").await.is_err() {
         assert!(!running.is_finished(), "{:?}", running.await);
         tokio::task::yield_now().await;
     }
-    health::check(listen, "/commit").await.unwrap();
+    health::check(listen, "/health").await.unwrap();
     stop.cancel();
     running.await.unwrap().unwrap();
-    assert!(health::check(listen, "/commit").await.is_err());
+    assert!(health::check(listen, "/health").await.is_err());
 }
 
 #[tokio::test]
@@ -57,14 +47,7 @@ async fn a_bucket_that_is_missing_is_named() {
     let cloud = LocalAws::in_process();
     let aws = Aws::emulated(cloud.http_client(), cloud.endpoint());
     let (listener, _) = listener().await;
-    let run = query::run(
-        config(),
-        aws,
-        listener,
-        None,
-        CancellationToken::new(),
-        router,
-    );
+    let run = query::run(config(), aws, listener, None, CancellationToken::new());
     let error = format!("{:#}", run.await.unwrap_err());
     assert!(error.contains("cannot read the lake `lake`"), "{error}");
 }
