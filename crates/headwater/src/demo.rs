@@ -1,5 +1,6 @@
 //! The demo: events from HTTP to hourly aggregates, and the judge's verdict.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use judge::{
     Arrivals, Cost, Drained, EventsWithIds, Ledger, Question, Scope, SendOptions, Sender, Sent,
     Verdict,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use service::terminal;
 use simulator::{Client, ClientConfig, Generator, Plan};
 use tokio::net::TcpListener;
@@ -35,6 +36,9 @@ const SPAN: Duration = Duration::from_secs(3_600);
 /// Interval at which to look for new objects, and thus the resolution of the latencies.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// What is asked in the end: the speeds of the last hour.
+const QUESTION: &str = "/query?name=vehicle_speed_kmh&step=15m&agg=count,avg,max";
+
 /// Longest wait for the queue to drain.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -49,6 +53,8 @@ pub struct Report {
     pub second: aggregator::Summary,
     /// The judge's comparison of the lake with the accepted events.
     pub verdict: Verdict,
+    /// What the query service answered to a question about the events, as JSON.
+    pub answer: String,
 }
 
 impl Report {
@@ -102,7 +108,9 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     };
     pipeline.ingest.stop().await?;
     pipeline.consumer.stop().await?;
+    pipeline.query.stop().await.context("query failed")?;
     stage.samples().await?.print(&config.data);
+    println!("\nGET {}{QUESTION}\n{}", pipeline.ingest_url, report.answer);
     println!(
         "\nKeep it running and post your own events: cargo run --release -p headwater -- serve\n\
          done in {:.1} s; the verdict:\n\n{}",
@@ -118,6 +126,7 @@ struct Stage {
     queue: aws::Queue,
     meters: [aws::Meter; 3],
     aggregator: Aggregator,
+    address: SocketAddr,
     ingest_url: String,
 }
 
@@ -128,6 +137,7 @@ impl Stage {
             queue: pipeline.queue().await?,
             meters: pipeline.meters().map(Clone::clone),
             aggregator: pipeline.aggregator.clone(),
+            address: pipeline.address,
             ingest_url: pipeline.ingest_url.clone(),
         })
     }
@@ -173,7 +183,10 @@ impl Show<'_> {
         bar.finish_and_clear();
         verdict.cost = Some(cost);
         verdict.aggregates = Some(recount(&stage.lake, &self.kinds, &Extent::complete()).await?);
+        let key = format!("x-api-key: {}\r\n", api_key.expose_secret());
+        let answer = service::health::get(stage.address, QUESTION, &key).await?;
         Ok(Report {
+            answer,
             sent,
             first,
             second,

@@ -1,4 +1,4 @@
-//! Ingest, consumer and aggregator in one process, on the embedded emulation.
+//! Ingest, consumer, aggregator and query in one process, on the embedded emulation.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) contracts: Option<PathBuf>,
 }
 
-/// The emulation with ingest and consumer running on it, and the aggregator to run.
+/// The emulation with ingest, consumer and query running on it, and the aggregator to run.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) cloud: LocalAws,
@@ -42,7 +42,11 @@ pub(crate) struct Pipeline {
     pub(crate) ingest: RunningService,
     pub(crate) consumer: RunningService,
     pub(crate) aggregator: Aggregator,
-    /// URL of ingest, such as `http://127.0.0.1:3000`.
+    /// Answered on ingest's port.
+    pub(crate) query: query::Started,
+    /// Where ingest listens.
+    pub(crate) address: SocketAddr,
+    /// URL of ingest and query, such as `http://127.0.0.1:3000`.
     pub(crate) ingest_url: String,
 }
 
@@ -63,7 +67,7 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts ingest on `listener` and the consumer. Probes and the metrics of all services
+    /// Makes queues and bucket, and starts the consumer, and ingest and query on `listener`. Probes and the metrics of all services
     /// are served on `admin`, if it is given.
     ///
     /// # Errors
@@ -97,16 +101,13 @@ impl Pipeline {
             config: configs.aggregator,
             aws: aws.with_own_meter(),
         };
+        let for_query = aws.with_own_meter();
+        let query = query::start(&configs.query, &for_query);
+        let query = query.await.context("query failed")?;
+        let others = query::http::router(query.app.clone(), configs.query.queries);
         let meter = for_ingest.meter().clone();
         let ingest = RunningService::spawn("ingest", meter, |stop| {
-            ingest::run(
-                configs.ingest,
-                for_ingest,
-                listener,
-                admin,
-                Default::default(),
-                stop,
-            )
+            ingest::run(configs.ingest, for_ingest, listener, admin, others, stop)
         });
         let meter = for_consumer.meter().clone();
         let consumer = RunningService::spawn("batch-consumer", meter, |stop| {
@@ -118,6 +119,8 @@ impl Pipeline {
             ingest,
             consumer,
             aggregator,
+            query,
+            address,
             ingest_url: format!("http://{address}"),
         })
     }
@@ -139,7 +142,7 @@ impl Pipeline {
         ]
     }
 
-    /// Waits until ingest or consumer ends, which they should not before they are stopped.
+    /// Waits until ingest, consumer or query ends, which they should not before they are stopped.
     ///
     /// # Errors
     ///
@@ -148,6 +151,7 @@ impl Pipeline {
         tokio::select! {
             ended = &mut self.ingest.task => self.ingest.explain(ended),
             ended = &mut self.consumer.task => self.consumer.explain(ended),
+            reason = self.query.broken() => Err(reason.context("query failed")),
         }
     }
 }
@@ -210,6 +214,7 @@ struct Configs {
     ingest: ingest::Config,
     consumer: batch_consumer::Config,
     aggregator: aggregator::Config,
+    query: query::Config,
 }
 
 impl Configs {
@@ -231,6 +236,10 @@ impl Configs {
             .context("settings of the aggregator")?
             .config;
         aggregator.contracts = settings.contracts.clone();
+        let keys = format!("--read-keys={}", settings.api_key.expose_secret());
+        let query = [&["query", &keys][..], &bucket].concat();
+        let mut query = try_parse_from::<query::Config>(query).context("settings of query")?;
+        query.contracts = settings.contracts.clone();
         ingest.check().context("settings of ingest")?;
         consumer.check().context("settings of batch-consumer")?;
         aggregator.check().context("settings of the aggregator")?;
@@ -238,6 +247,7 @@ impl Configs {
             ingest,
             consumer,
             aggregator,
+            query,
         })
     }
 }

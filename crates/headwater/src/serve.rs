@@ -82,6 +82,7 @@ pub async fn serve(
     pipeline.ingest.stop().await?;
     drain(&queue).await;
     pipeline.consumer.stop().await?;
+    pipeline.query.stop().await.context("query failed")?;
     stop_aggregator.cancel();
     aggregator.await.context("the aggregator broke off")?;
     let last = &pipeline.aggregator;
@@ -190,7 +191,7 @@ fn print_where_to_look(config: &ServeConfig, ingest_url: &str, metrics_url: &str
     };
     let now = contract::format_millis(Utc::now());
     println!(
-        r#"ingest       {ingest_url}   x-api-key: {key}
+        r#"ingest       {ingest_url}   x-api-key: {key}; query answers there too
 SQS and S3   http://{aws}   an emulation, for development only
 files        {lake}
 simulator    {rate} events/s; Ctrl-C stops all
@@ -198,7 +199,12 @@ simulator    {rate} events/s; Ctrl-C stops all
 Post an event:
   curl -sS {ingest_url}/v1/events -H 'x-api-key: {key}' -H 'content-type: application/json' \
     -d '{{"timestamp":"{now}","vehicle_id":"veh-mine","can_id":"0x1F0","payload":{{"engine_rpm":2150}}}}'
-and see it in raw/ two seconds later, in curated/ and aggregates/ after at most {interval}:
+and ask for it three seconds later:
+  curl -sS '{ingest_url}/query?name=engine_rpm&entity=veh-mine' -H 'x-api-key: {key}'
+or for the fleet: speeds by minute, and the busiest cells of the last 15 minutes:
+  curl -sS '{ingest_url}/query?name=vehicle_speed_kmh&step=1m' -H 'x-api-key: {key}'
+  curl -sS '{ingest_url}/v1/top?kind=cell&signal=dl_prb_util_pct&window=15m&n=5' -H 'x-api-key: {key}'
+The event is in raw/ after two seconds, in curated/ and aggregates/ after at most {interval}:
   ls -R {lake}/raw {lake}/aggregates
   curl -sS {ingest_url}/health
   curl -sS {metrics_url}
