@@ -133,6 +133,17 @@ impl Deployment {
         self.service("ingest", &settings, Some(address)).await
     }
 
+    /// Starts query and waits until it is ready.
+    pub(crate) async fn query(
+        &mut self,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<RunningService> {
+        let address = local(free_port()?);
+        let listen = address.to_string();
+        let settings = [settings, &[("LISTEN", &*listen)]].concat();
+        self.service("query", &settings, Some(address)).await
+    }
+
     /// Starts a batch consumer and waits until it is ready.
     pub(crate) async fn consumer(
         &mut self,

@@ -13,6 +13,7 @@ mod deployment;
 mod footprint;
 mod hosted_lake;
 mod latency;
+mod made_lake;
 mod pipeline;
 mod processes;
 mod procfs;

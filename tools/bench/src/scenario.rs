@@ -51,6 +51,8 @@ pub(crate) enum Scenario {
     Adaptive,
     /// memory under full load for 20 minutes (not in all)
     Memory,
+    /// questions to query, against DuckDB on the same files (needs Python; not in all)
+    Query,
 }
 
 impl Scenario {
@@ -68,7 +70,11 @@ impl Scenario {
     /// Whether `all` has the scenario.
     fn is_in_all(self, args: &RunArgs) -> bool {
         match self {
-            Scenario::All | Scenario::Growth | Scenario::Adaptive | Scenario::Memory => false,
+            Scenario::All
+            | Scenario::Growth
+            | Scenario::Adaptive
+            | Scenario::Memory
+            | Scenario::Query => false,
             Scenario::Aggregator20m
             | Scenario::AggregatorHour
             | Scenario::AggregatorMinutes

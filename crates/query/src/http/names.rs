@@ -53,9 +53,16 @@ impl StoredNames {
         {
             return Ok(names.clone());
         }
-        let names = Arc::new(lake::schema::signal_types(&self.lake, kinds).await?);
-        *read = Some((Instant::now(), names.clone()));
-        Ok(names)
+        match (lake::schema::signal_types(&self.lake, kinds).await, &*read) {
+            (Ok(names), _) => {
+                let names = Arc::new(names);
+                *read = Some((Instant::now(), names.clone()));
+                Ok(names)
+            }
+            // What is in memory may still be answered from.
+            (Err(error), Some((_, names))) if is_transient(&error) => Ok(names.clone()),
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// The signals of a kind that have a name: declared ones, stored ones, and those of hot rows of these times. In
@@ -165,6 +172,10 @@ impl StoredNames {
             && !name.is_empty()
             && types.is_some_and(|types| types.room(kind) == 0))
     }
+}
+
+fn is_transient(error: &ReadError) -> bool {
+    matches!(error, ReadError::Call(call) if call.is_transient())
 }
 
 /// Words that offer the names nearest to one that is not known.

@@ -117,7 +117,7 @@ impl From<ReadError> for Refusal {
         error!(event = "query_failed", %reason, "a query has no answer: {reason}");
         match error {
             ReadError::Call(call) => of_call(&call),
-            _ => Refusal::LakeUnavailable,
+            ReadError::Content(..) | ReadError::Missing(_) => Refusal::Fault,
         }
     }
 }

@@ -10,6 +10,7 @@ mod idle;
 mod ingest;
 mod localstack;
 mod memory;
+mod query;
 mod requests;
 mod stray;
 
@@ -54,6 +55,7 @@ pub(crate) async fn run(scenario: Scenario, bench: &Bench) -> anyhow::Result<Mea
         Scenario::Growth => growth::run(bench).await?,
         Scenario::Adaptive => adaptive::run(bench).await?,
         Scenario::Memory => memory::run(bench).await?,
+        Scenario::Query => query::run(bench).await?,
     };
     Ok(Measured::Rows(rows))
 }
