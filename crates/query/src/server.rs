@@ -36,8 +36,8 @@ const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnec
     content-type: application/json\r\ncontent-length: 102\r\n\r\n\
     {\"error\":{\"code\":\"too_many_connections\",\"message\":\"all connections are taken: see MAX_CONNECTIONS\"}}\r\n";
 
-/// Serves HTTP/1.1 on the connections of `listener`, `most` at a time, until `stop`; returns when the last answer under
-/// way is given. Dropping it closes all connections.
+/// Serves HTTP/1.1 on the connections of `listener`, `most` at a time, until `stop`; returns when the last answer
+/// under way is given. Dropping it closes all connections.
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
@@ -110,8 +110,8 @@ async fn connection(
     }
 }
 
-/// Answers 503, and lets the client read it: a connection that is closed before it was read to its end is reset, answer
-/// and all.
+/// Answers 503, and lets the client read it: a connection that is closed before it was read to its end is reset,
+/// answer and all.
 async fn tell_full(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
     let tell = async {
         stream.write_all(FULL.as_bytes()).await?;

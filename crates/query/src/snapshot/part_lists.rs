@@ -109,7 +109,8 @@ impl PartLists {
         let mut state = self.state();
         let of_kind = state.kinds.get_mut(kind);
         if let Some(of_hour) = of_kind.and_then(|of_kind| of_kind.hours.get_mut(&hour)) {
-            of_hour.listed = None;
+            let before = of_hour.listed.take();
+            state.kept -= before.map_or(0, |before| 1 + before.parts.len());
         }
     }
 
@@ -204,7 +205,8 @@ impl State {
         let of_kind = self.kinds.entry(kind.to_owned()).or_default();
         let of_hour = of_kind.hours.entry(hour).or_default();
         self.kept += 1 + listed.parts.len();
-        of_hour.listed = Some(listed);
+        let before = of_hour.listed.replace(listed);
+        self.kept -= before.map_or(0, |before| 1 + before.parts.len());
     }
 }
 
