@@ -21,9 +21,9 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --profile dist --locked \
-        -p ingest -p batch-consumer -p aggregator -p simulator -p judge -p local-aws \
+        -p ingest -p batch-consumer -p aggregator -p query -p simulator -p judge -p local-aws \
     && mkdir out out/spill \
-    && cp target/dist/ingest target/dist/batch-consumer target/dist/aggregator \
+    && cp target/dist/ingest target/dist/batch-consumer target/dist/aggregator target/dist/query \
         target/dist/simulator target/dist/judge target/dist/local-aws out/ \
     && cp "$(gcc -print-file-name=libgcc_s.so.1)" out/libgcc_s.so.1 \
     && cp /usr/share/doc/gcc-12-base/copyright out/libgcc.copyright
@@ -70,6 +70,15 @@ EXPOSE 9102
 # `once` or `rebuild`. Whoever starts `watch` gives it the check `aggregator health`, as compose does.
 HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/aggregator"]
+
+FROM runtime AS query
+COPY --from=builder /src/out/query /usr/local/bin/query
+ENV LISTEN=0.0.0.0:3002
+ENV METRICS_LISTEN=0.0.0.0:9103
+EXPOSE 3002
+EXPOSE 9103
+HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/query", "health"]
+ENTRYPOINT ["/usr/local/bin/query"]
 
 FROM runtime AS simulator
 COPY --from=builder /src/out/simulator /usr/local/bin/simulator
