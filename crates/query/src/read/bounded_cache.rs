@@ -1,8 +1,15 @@
-//! Values in memory up to a number of bytes; the one that was used longest ago goes first.
+//! Values in memory up to a number of bytes. The one that was used longest ago goes first, but none that was used a
+//! moment ago: a question that is asked again and again, and reads a little more than fits, would else find nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a value is kept after its last use, whatever else comes.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// A cache that threads share.
 pub(crate) struct BoundedCache<K, V> {
@@ -24,6 +31,7 @@ struct Entry<V> {
     value: V,
     bytes: usize,
     last_use: u64,
+    used_at: Instant,
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
@@ -57,12 +65,13 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
             by_use.insert(*next_use, key);
         }
         entry.last_use = *next_use;
+        entry.used_at = Instant::now();
         *next_use += 1;
         Some(entry.value.clone())
     }
 
-    /// Keeps the value, which takes so many bytes, and lets go of others until all fit. A value that alone is too large
-    /// is not kept.
+    /// Keeps the value, which takes so many bytes, and lets go of others until all fit. It is not kept if others would
+    /// have to go that were used less than [`KEPT`] ago.
     pub(crate) fn put(&self, key: K, value: V, bytes: usize) {
         if bytes > self.most_bytes {
             return;
@@ -70,8 +79,9 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
         let mut entries = self.entries();
         entries.remove(&key);
         while entries.bytes + bytes > self.most_bytes {
-            let Some(oldest) = entries.by_use.values().next().cloned() else {
-                break;
+            let oldest = entries.by_use.values().next().cloned();
+            let Some(oldest) = oldest.filter(|oldest| !entries.is_kept(oldest)) else {
+                return;
             };
             entries.remove(&oldest);
         }
@@ -83,6 +93,7 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
             value,
             bytes,
             last_use,
+            used_at: Instant::now(),
         };
         entries.by_key.insert(key, entry);
         metrics::gauge!("headwater_query_cache_bytes", "cache" => self.name)
@@ -96,6 +107,11 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
 }
 
 impl<K: Hash + Eq, V> Entries<K, V> {
+    fn is_kept(&self, key: &K) -> bool {
+        let entry = self.by_key.get(key);
+        entry.is_some_and(|entry| entry.used_at.elapsed() < KEPT)
+    }
+
     fn remove(&mut self, key: &K) {
         if let Some(entry) = self.by_key.remove(key) {
             self.by_use.remove(&entry.last_use);
@@ -106,23 +122,36 @@ impl<K: Hash + Eq, V> Entries<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
-    #[test]
-    fn what_was_used_longest_ago_makes_room() {
+    #[tokio::test(start_paused = true)]
+    async fn what_was_used_longest_ago_makes_room() {
         let cache = BoundedCache::new("test", 10);
         cache.put("a", 1, 4);
         cache.put("b", 2, 4);
+        advance(KEPT).await;
         assert_eq!(cache.get(&"a"), Some(1));
         cache.put("c", 3, 4);
-        assert_eq!(
-            (cache.get(&"a"), cache.get(&"b"), cache.get(&"c")),
-            (Some(1), None, Some(3))
-        );
+        let found = ["a", "b", "c"].map(|key| cache.get(&key));
+        assert_eq!(found, [Some(1), None, Some(3)]);
         cache.put("d", 4, 11);
         assert_eq!((cache.get(&"d"), cache.get(&"c")), (None, Some(3)));
+        advance(KEPT).await;
         cache.put("c", 5, 9);
         assert_eq!((cache.get(&"a"), cache.get(&"c")), (None, Some(5)));
         assert_eq!(cache.entries().bytes, 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_used_in_turn_and_does_not_fit_is_kept_in_part() {
+        let cache = BoundedCache::new("test", 10);
+        for turn in 0..3 {
+            let found = (0..6).filter(|key| cache.get(key).is_some()).count();
+            assert_eq!(found, if turn == 0 { 0 } else { 5 });
+            (0..6).for_each(|key| cache.put(key, key, 2));
+            advance(KEPT / 2).await;
+        }
     }
 }
