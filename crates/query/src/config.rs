@@ -65,7 +65,8 @@ pub struct Config {
     pub contracts: Option<PathBuf>,
 
     /// Time between two looks at what has arrived; each is a listing, which is billed.
-    #[arg(long, env, default_value = "1s", value_parser = humantime::parse_duration, help_heading = "Snapshot")]
+    #[arg(long, env, default_value = "1s", help_heading = "Snapshot")]
+    #[arg(value_parser = humantime::parse_duration)]
     pub poll: Duration,
 
     /// Most memory for events that are not committed yet, about. Past it newer ones are not seen until
@@ -77,12 +78,14 @@ pub struct Config {
     #[command(flatten, next_help_heading = "Limits")]
     pub queries: QuerySettings,
 
-    /// Most connections at a time; past it a new one waits until another ends.
-    #[arg(long, env, default_value = "1000", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    /// Most connections at a time; past it a new one is answered 503.
+    #[arg(long, env, default_value = "1000", help_heading = "Limits")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 
     /// Longest time to finish the answers under way after SIGTERM.
-    #[arg(long, env, default_value = "20s", value_parser = humantime::parse_duration, help_heading = "Limits")]
+    #[arg(long, env, default_value = "20s", help_heading = "Limits")]
+    #[arg(value_parser = humantime::parse_duration)]
     pub shutdown_grace: Duration,
 
     /// How log lines are written.

@@ -3,13 +3,13 @@
 mod app;
 mod cloudwatch;
 mod config;
-mod connections;
 pub mod http;
 pub mod kernels;
 mod metrics;
 mod planted_defects;
 pub mod read;
 mod run;
+mod server;
 pub mod snapshot;
 
 pub use app::App;

@@ -16,11 +16,11 @@ use tracing::{error, info};
 use crate::app::App;
 use crate::cloudwatch;
 use crate::config::Config;
-use crate::connections::Bounded;
+use crate::server;
 use crate::snapshot::Snapshots;
 
-/// Serves what `router` makes of the state on `listener` until `stop`; then finishes the answers under way, for at most
-/// `SHUTDOWN_GRACE`. Probes and metrics are served on `admin` until the end, if it is given.
+/// Serves what `router` makes of the state on `listener` until `stop`; then finishes the answers under way, for at
+/// most `SHUTDOWN_GRACE`. Probes and metrics are served on `admin` until the end, if it is given.
 ///
 /// # Errors
 ///
@@ -95,7 +95,7 @@ pub async fn run(
     });
     let routes = router(app.clone());
     let result = tokio::select! {
-        result = serve(&config, &app, listener, routes, &stop) => result,
+        () = serve(&config, &app, listener, routes, &stop) => Ok(()),
         result = serve_admin => result,
         reason = following.broken() => Err(reason),
         () = emf.each_minute() => Ok(()),
@@ -111,10 +111,9 @@ async fn serve(
     listener: TcpListener,
     routes: Router,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let listener = Bounded::new(listener, config.max_connections as usize);
-    let serving =
-        axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
+) {
+    let most = config.max_connections as usize;
+    let serving = server::serve(listener, routes, most, stop);
     let overdue = async {
         stop.cancelled().await;
         app.ready.set(false);
@@ -126,9 +125,8 @@ async fn serve(
     };
     tokio::select! {
         biased;
-        served = async { serving.await } => {
+        () = serving => {
             info!(event = "stopped", "all requests under way were answered");
-            served.context("cannot serve")
         }
         () = overdue => {
             error!(
@@ -136,7 +134,6 @@ async fn serve(
                 "SHUTDOWN_GRACE ({}) ended before all was answered",
                 humantime::format_duration(config.shutdown_grace)
             );
-            Ok(())
         }
     }
 }

@@ -71,18 +71,21 @@ pub enum Role {
     Replay,
     /// Follows the new events of `raw/`.
     Tail,
+    /// Answers queries from snapshots of the lake.
+    Query,
     /// Reads the lake, and is never struck.
     Reader,
 }
 
 impl Role {
     /// The roles that are struck, which is all but the reader.
-    pub const ALL: [Role; 5] = [
+    pub const ALL: [Role; 6] = [
         Role::Ingest,
         Role::Consumer,
         Role::Aggregator,
         Role::Replay,
         Role::Tail,
+        Role::Query,
     ];
 
     /// Name in traces and in the names of attacks, such as `consumer`.
@@ -93,6 +96,7 @@ impl Role {
             Role::Aggregator => "aggregator",
             Role::Replay => "replay",
             Role::Tail => "tail",
+            Role::Query => "query",
             Role::Reader => "reader",
         }
     }
@@ -238,6 +242,10 @@ pub enum Attack {
     PlainMessage,
     /// A reader checks the lake during the run.
     Look,
+    /// A query reads all events of a snapshot.
+    Query,
+    /// All hours are rebuilt while the aggregators go on.
+    Rebuild,
 }
 
 impl Attack {
@@ -265,6 +273,7 @@ impl Attack {
             Attack::Stop(Role::Aggregator),
             Attack::Stop(Role::Replay),
             Attack::Stop(Role::Tail),
+            Attack::Stop(Role::Query),
             Attack::LittleMemory,
             Attack::OldNames,
             Attack::LatePart,
@@ -278,7 +287,7 @@ impl Attack {
         all.extend(TROUBLES);
         all.extend(ODDITIES);
         all.extend(STRANGE_MESSAGES);
-        all.push(Attack::Look);
+        all.extend([Attack::Look, Attack::Query, Attack::Rebuild]);
         all
     }
 }
@@ -318,6 +327,8 @@ impl fmt::Display for Attack {
             Attack::PoisonedMessage => "poisoned_message",
             Attack::PlainMessage => "plain_message",
             Attack::Look => "look",
+            Attack::Query => "query",
+            Attack::Rebuild => "rebuild",
         };
         out.write_str(name)
     }

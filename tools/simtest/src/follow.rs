@@ -17,7 +17,7 @@ use crate::world::{BUCKET, World, lock};
 const SWEEP: TimeDelta = TimeDelta::hours(6);
 
 /// Kind, event hour and id of an event.
-type Identity = (String, Hour, String);
+pub type Identity = (String, Hour, String);
 
 /// How often the tail gave each event since its process started.
 pub type Followed = Arc<Mutex<BTreeMap<Identity, u32>>>;
@@ -102,7 +102,8 @@ async fn poll(process: &Process, tail: &mut Tail, followed: &Followed) -> bool {
     }
 }
 
-fn identity(event: &Event<'_>) -> Identity {
+/// The identity of an event.
+pub fn identity(event: &Event<'_>) -> Identity {
     let id = event.event_id.as_deref().unwrap_or_default();
     (event.kind.name.clone(), Hour::of(event.time), id.to_owned())
 }

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod follow;
 pub mod life;
 pub mod processes;
+pub mod query;
 pub mod socket;
 pub mod trace;
 pub mod wire;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attack::{Attack, Role};
 use crate::chance::Chance;
 use crate::follow::{self, Followed};
+use crate::query;
 use crate::socket::Front;
 use crate::wire::Process;
 use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World, lock};
@@ -71,6 +72,7 @@ impl Processes {
         let follows = followed.clone();
         let follow = move |process, stop| follow::run(process, stop, follows.clone());
         keepers.push(keep(world, &stops, Role::Tail, 0, follow));
+        keepers.push(keep(world, &stops, Role::Query, 0, query::run));
         let replay = keep(world, &stops, Role::Replay, 0, replayer);
         Processes {
             fronts,

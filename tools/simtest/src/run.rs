@@ -20,6 +20,7 @@ use crate::follow;
 use crate::laws;
 use crate::plan::RunPlan;
 use crate::processes::Processes;
+use crate::query;
 use crate::strange;
 use crate::trace::Keep;
 use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World, lock};
@@ -156,6 +157,10 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
         let clients = clients.clone();
         tokio::spawn(async move { strange::put_late_parts(&clients).await })
     };
+    let rebuilt = {
+        let world = world.clone();
+        tokio::spawn(async move { query::rebuild(&world).await })
+    };
     let unrest = async {
         let loaded = async { while load.join_next().await.is_some() {} };
         tokio::join!(loaded, sleep(plan.unrest));
@@ -169,10 +174,12 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     world.tell("world", format_args!("is calm"));
     let doomed = strangers.await?;
     late.await?;
+    rebuilt.await?;
     let followed = processes.followed.clone();
     processes.end(world, drain(world)).await?;
     follow::hold(world, &followed);
     laws::hold(world, &clients, &doomed).await;
+    query::hold_at_end(world).await;
     Ok(())
 }
 

@@ -84,6 +84,12 @@ fn an_aggregator_that_trusts_the_order_of_names_is_found() {
 }
 
 #[test]
+fn a_snapshot_that_keeps_rows_of_committed_objects_is_found() {
+    let found = found_by(Defect::KeepCommittedRows);
+    assert!(words(&found).contains("times"), "{}", words(&found));
+}
+
+#[test]
 fn every_defect_has_a_test() {
     let tests = include_str!("defects.rs");
     for defect in Defect::ALL {

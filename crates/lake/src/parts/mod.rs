@@ -1,5 +1,5 @@
-//! The parts of `curated/`: a batch of rows becomes one Parquet object of a commit, kind and event hour, and comes back
-//! whole, by some of its rows, or as ids alone. An id stands in one part of its hour only.
+//! The parts of `curated/`: a batch of rows becomes one Parquet object of a commit, kind and event hour, and comes
+//! back whole, by some of its rows, or as ids alone. An id stands in one part of its hour only.
 
 mod content;
 pub(crate) mod digest;

@@ -105,8 +105,8 @@ pub fn signals_in(rows: &RecordBatch) -> impl Iterator<Item = (&str, ColumnType)
     fields.filter_map(|field| Some((signal_of(field)?, ColumnType::of_arrow(field.data_type())?)))
 }
 
-/// Types of one kind's undeclared signals; serialises as the object [`schema_key`](crate::key::schema_key). The type of
-/// an entry never changes, so writers that add entries at the same time agree, also after a name was taken out.
+/// Types of one kind's undeclared signals; serialises as the object [`schema_key`](crate::key::schema_key). The type
+/// of an entry never changes, so writers that add entries at the same time agree, also after a name was taken out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SignalTypes {
     signals: BTreeMap<String, Column>,

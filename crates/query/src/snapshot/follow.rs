@@ -17,7 +17,8 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 impl Snapshots {
     /// Refreshes each [`poll`](crate::snapshot::SnapshotSettings::poll), or at once while there is more to read, until
-    /// `stop`. `ready` serves once all that is in the lake has been read; it is told whether the last refresh succeeded.
+    /// `stop`. `ready` serves once all that is in the lake has been read; it is told whether the last refresh
+    /// succeeded.
     pub async fn follow(mut self, stop: &CancellationToken, ready: &Ready) {
         let mut pace = interval(self.settings().poll.max(Duration::from_millis(10)));
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -50,8 +51,8 @@ impl Snapshots {
                         told_full = Some(Instant::now());
                         tracing::warn!(
                             event = "hot_full",
-                            "events that are not committed take HOT_LIMIT: newer ones are not seen until the aggregator \
-                             has committed some, or the limit is raised"
+                            "events that are not committed take HOT_LIMIT: newer ones are not seen until the \
+                             aggregator has committed some, or the limit is raised"
                         );
                     }
                 }

@@ -63,8 +63,8 @@ struct Place {
     row: u32,
 }
 
-/// Rows of one object in one hour. A row that is hidden stays hidden: its event is in a part, or in another object, from
-/// where a commit brings it into a part.
+/// Rows of one object in one hour. A row that is hidden stays hidden: its event is in a part, or in another object,
+/// from where a commit brings it into a part.
 struct RowsOfHour {
     key: Arc<str>,
     all: RecordBatch,
@@ -99,15 +99,18 @@ impl Hot {
         let Some(hour) = self.hours.get(&at) else {
             return Vec::new();
         };
-        let places = hour.ids.iter().filter_map(|place| {
-            let rows = hour.objects.get(&place.object)?;
-            (!gone.contains(&*rows.key)).then(|| rows.id(place.row))
+        let objects = hour.objects.values();
+        let left = objects.filter(|rows| !gone.contains(&*rows.key));
+        let ids = left.flat_map(|rows| {
+            let all = 0..rows.all.num_rows() as u32;
+            let visible = all.filter(|row| !rows.hidden.contains(row));
+            visible.map(|row| rows.id(row))
         });
-        places.collect()
+        ids.collect()
     }
 
-    /// Takes in an object. Of events with the same id in several objects the one received first is visible, as a commit
-    /// of all of them would have it; none is if `in_parts` holds for the [`id_hash`] of its id.
+    /// Takes in an object. Of events with the same id in several objects the one received first is visible, as a
+    /// commit of all of them would have it; none is if `in_parts` holds for the [`id_hash`] of its id.
     pub(super) fn add(&mut self, object: ObjectRows, in_parts: impl Fn(KindHour, u64) -> bool) {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
@@ -127,6 +130,7 @@ impl Hot {
                     hour.add(&mut new, number, row, hash);
                 }
             }
+            new.let_go();
             hour.view = None;
             self.bytes += new.bytes();
             hour.objects.insert(number, new);
@@ -176,13 +180,16 @@ impl Hot {
             hour.forget(place.hash, place.object, place.row);
             if let Some(rows) = hour.objects.get_mut(&place.object) {
                 rows.hidden.insert(place.row);
+                let before = rows.bytes();
+                rows.let_go();
+                self.bytes -= before - rows.bytes();
             }
             hour.view = None;
         }
     }
 
-    /// Names the columns of a kind's rows as `types` say, the stored ones, to which the signals of these rows are added
-    /// as the next commit would do. `kind` is its place in [`Kinds::iter`].
+    /// Names the columns of a kind's rows as `types` say, the stored ones, to which the signals of these rows are
+    /// added as the next commit would do. `kind` is its place in [`Kinds::iter`].
     ///
     /// # Errors
     ///
@@ -289,15 +296,23 @@ impl RowsOfHour {
         ids.map_or("", |ids| ids.value(row as usize))
     }
 
-    /// When the row's event was received, and the key of its object: of two rows with one id, a commit of both keeps the
-    /// one for which this is less.
+    /// When the row's event was received, and the key of its object: of two rows with one id, a commit of both keeps
+    /// the one for which this is less.
     fn arrival(&self, row: u32) -> (i64, &str) {
         let times: Option<&TimestampMillisecondArray> = self.all.column(3).as_any().downcast_ref();
         let received = times.map_or(0, |times| times.value(row as usize));
         (received, &self.key)
     }
 
-    /// Bytes of memory, about; they do not change.
+    /// Lets the rows go if all are hidden, as when SQS has delivered a whole batch again.
+    fn let_go(&mut self) {
+        if self.hidden.len() == self.all.num_rows() {
+            self.all = RecordBatch::new_empty(self.all.schema());
+            self.hidden.clear();
+        }
+    }
+
+    /// Bytes of memory, about.
     fn bytes(&self) -> usize {
         bytes(&self.all)
     }
@@ -307,9 +322,6 @@ impl RowsOfHour {
         let rows = self.all.num_rows();
         if self.hidden.is_empty() {
             return Ok((rows > 0).then(|| Arc::new(self.all.clone())));
-        }
-        if self.hidden.len() == rows {
-            return Ok(None);
         }
         let mask = (0..rows as u32).map(|row| Some(!self.hidden.contains(&row)));
         let mask: BooleanArray = mask.collect();

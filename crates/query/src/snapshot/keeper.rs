@@ -42,10 +42,11 @@ type Met = BTreeMap<KindHour, Vec<PartHashes>>;
 
 /// Keeps the newest [`Snapshot`] of a lake: [`refresh`](Snapshots::refresh) looks at what is new.
 ///
-/// An event is in the snapshot once at any moment. Its row is hot from when its object has landed until the commit that
-/// takes the object in is done; in the same step its part counts. Of events that come in several objects one row is
-/// visible, and none once the event stands in a part. So ids are compared when an object comes, with the parts of its
-/// hours and the other hot rows; and when a commit is done, the hot rows that are left with the parts that are new.
+/// An event is in the snapshot once at any moment. Its row is hot from when its object has landed until the commit
+/// that takes the object in is done; in the same step its part counts. Of events that come in several objects one row
+/// is visible, and none once the event stands in a part. So ids are compared when an object comes, with the parts of
+/// its hours and the other hot rows; and when a commit is done, the hot rows that are left with the parts that are
+/// new.
 pub struct Snapshots {
     sources: Sources,
     /// None until the log has been read.
@@ -131,8 +132,8 @@ impl Snapshots {
         &self.sources.settings
     }
 
-    /// Looks at the log, if that is due, and then at `raw/`, and gives out a snapshot of what it found. It may be dropped
-    /// at any point: the next one goes on from there.
+    /// Looks at the log, if that is due, and then at `raw/`, and gives out a snapshot of what it found. It may be
+    /// dropped at any point: the next one goes on from there.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
 //! The parts of each kind and hour, listed when somebody asks and kept until a commit touches the hour.
 //!
 //! Parts of commits past a snapshot are left out by their names, so what a listing shows is right for each snapshot
-//! whose commits were done before the listing began. What must not happen is that a listing serves a later snapshot too,
-//! in whose commits the hour got a part: so a list is kept with the commit that was the last one known when its listing
-//! began.
+//! whose commits were done before the listing began. What must not happen is that a listing serves a later snapshot
+//! too, in whose commits the hour got a part: so a list is kept with the commit that was the last one known when its
+//! listing began.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,8 +76,8 @@ impl PartLists {
         }
     }
 
-    /// The commit is done; `hours` are those that it has touched, if its mark names them. To be called before a snapshot
-    /// of the commit is given out.
+    /// The commit is done; `hours` are those that it has touched, if its mark names them. To be called before a
+    /// snapshot of the commit is given out.
     pub(super) fn advance(&self, commit: u64, hours: Option<&ByHour>) {
         let mut state = self.state();
         state.commit = commit;
@@ -109,12 +109,14 @@ impl PartLists {
         let mut state = self.state();
         let of_kind = state.kinds.get_mut(kind);
         if let Some(of_hour) = of_kind.and_then(|of_kind| of_kind.hours.get_mut(&hour)) {
-            of_hour.listed = None;
+            let before = of_hour.listed.take();
+            state.kept -= before.map_or(0, |before| 1 + before.parts.len());
         }
     }
 
-    /// The parts of the kind's hours from `first` to `last`, this one included, by commits up to `commit`; hours without
-    /// one are left out. At most one request for each thousand parts from the first hour that is not kept to the last.
+    /// The parts of the kind's hours from `first` to `last`, this one included, by commits up to `commit`; hours
+    /// without one are left out. At most one request for each thousand parts from the first hour that is not kept to
+    /// the last.
     pub(super) async fn between(
         &self,
         kind: &str,
@@ -203,7 +205,8 @@ impl State {
         let of_kind = self.kinds.entry(kind.to_owned()).or_default();
         let of_hour = of_kind.hours.entry(hour).or_default();
         self.kept += 1 + listed.parts.len();
-        of_hour.listed = Some(listed);
+        let before = of_hour.listed.replace(listed);
+        self.kept -= before.map_or(0, |before| 1 + before.parts.len());
     }
 }
 

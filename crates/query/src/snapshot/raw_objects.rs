@@ -134,8 +134,8 @@ impl RawObjects {
         }
     }
 
-    /// The first objects that wait, in the order of their keys, whose bytes fit into `room`; at most `max_bytes`, but one
-    /// at least if it fits.
+    /// The first objects that wait, in the order of their keys, whose bytes fit into `room`; at most `max_bytes`, but
+    /// one at least if it fits.
     pub(super) fn next(&self, room: u64, max_bytes: u64) -> Vec<ObjectInfo> {
         let mut next: Vec<ObjectInfo> = Vec::new();
         let mut bytes = 0;

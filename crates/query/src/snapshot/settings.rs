@@ -9,11 +9,11 @@ use chrono::TimeDelta;
 pub struct SnapshotSettings {
     /// Time between two looks at `raw/`; 1 s by default. It is one listing, so 2.6 million listings a month.
     pub poll: Duration,
-    /// Time between two looks at the log of commits; 5 s by default. The rows of a commit stand in the snapshot all the
-    /// same, as hot rows, so a longer time costs memory and no freshness.
+    /// Time between two looks at the log of commits; 5 s by default. The rows of a commit stand in the snapshot all
+    /// the same, as hot rows, so a longer time costs memory and no freshness.
     pub log_every: Duration,
-    /// Most bytes of hot rows in memory; 256 MiB by default. Past it no further object of `raw/` is read until a commit
-    /// makes room: [`Snapshot::fresh_until`](crate::snapshot::Snapshot::fresh_until) then stands still.
+    /// Most bytes of hot rows in memory; 256 MiB by default. Past it no further object of `raw/` is read until a
+    /// commit makes room: [`Snapshot::fresh_until`](crate::snapshot::Snapshot::fresh_until) then stands still.
     pub hot_limit: u64,
     /// How far before the newest name each look lists; 5 minutes by default.
     pub overlap: TimeDelta,
@@ -26,8 +26,8 @@ pub struct SnapshotSettings {
     pub look_back: TimeDelta,
     /// Time between two wide sweeps; 1 hour by default.
     pub look_back_every: TimeDelta,
-    /// Time after which the parts of an hour are listed again though no commit has touched the hour: a rebuild may have
-    /// brought back a part that was lost. 5 minutes by default.
+    /// Time after which the parts of an hour are listed again though no commit has touched the hour: a rebuild may
+    /// have brought back a part that was lost. 5 minutes by default.
     pub list_again: Duration,
     /// Bytes of raw objects that one refresh reads before it gives what it has; 64 MiB by default.
     pub max_bytes: u64,

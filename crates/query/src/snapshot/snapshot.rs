@@ -10,8 +10,8 @@ use crate::snapshot::hot::HotRows;
 use crate::snapshot::hour_data::HourData;
 use crate::snapshot::part_lists::{PartLists, Span, union};
 
-/// The lake at one moment: the parts of all commits up to one, and the rows of the raw objects that had landed and that
-/// none of these commits names, each event once. It stays as it is while newer ones come. Clones share it.
+/// The lake at one moment: the parts of all commits up to one, and the rows of the raw objects that had landed and
+/// that none of these commits names, each event once. It stays as it is while newer ones come. Clones share it.
 ///
 /// Hot rows are in memory. Parts are listed when [`hours`](Snapshot::hours) asks for them, and not read: whoever reads
 /// one asks for the ETag that its [`Part`](crate::snapshot::Part) has.
@@ -50,9 +50,9 @@ impl Snapshot {
     }
 
     /// All that landed in `raw/` before this time, by this machine's clock, is in the snapshot. An object that landed
-    /// more than 5 minutes after the time in its name is an exception: it comes within a minute, or within an hour if it
-    /// landed more than 2 hours after that time, and past 48 hours once a commit has taken it in. None before all that is
-    /// in the lake has been read; it stands still while hot rows have no room, and while S3 does not answer.
+    /// more than 5 minutes after the time in its name is an exception: it comes within a minute, or within an hour if
+    /// it landed more than 2 hours after that time, and past 48 hours once a commit has taken it in. None before all
+    /// that is in the lake has been read; it stands still while hot rows have no room, and while S3 does not answer.
     pub fn fresh_until(&self) -> Option<DateTime<Utc>> {
         self.0.fresh_until
     }
@@ -62,8 +62,8 @@ impl Snapshot {
         &self.0.kinds
     }
 
-    /// The hours of a kind that have events with `from <= event_time < until`, ascending: whole hours, so the first and
-    /// the last one may have other events too. None for a kind that is not declared.
+    /// The hours of a kind that have events with `from <= event_time < until`, ascending: whole hours, so the first
+    /// and the last one may have other events too. None for a kind that is not declared.
     ///
     /// Where a list is not known it takes a listing request for each thousand parts of these hours.
     ///
@@ -102,9 +102,9 @@ impl Snapshot {
         Ok(hours)
     }
 
-    /// The first and the last hour of which the kind has events; none if it has no event. A part of a commit that is not
-    /// done counts too, so no event of the snapshot lies outside, and the outermost hours may have none. Only the first
-    /// call for a kind sends requests, some twenty.
+    /// The first and the last hour of which the kind has events; none if it has no event. A part of a commit that is
+    /// not done counts too, so no event of the snapshot lies outside, and the outermost hours may have none. Only the
+    /// first call for a kind sends requests, some twenty.
     ///
     /// # Errors
     ///
@@ -125,8 +125,8 @@ impl Snapshot {
     }
 
     /// Says that a part of the hour is gone or has another ETag: a rebuild has replaced it. The hour is then listed
-    /// anew, so the reader calls [`hours`](Snapshot::hours) again, of this snapshot or of a newer one. The hot rows stay
-    /// right: a rebuild moves no event into or out of `curated/`.
+    /// anew, so the reader calls [`hours`](Snapshot::hours) again, of this snapshot or of a newer one. The hot rows
+    /// stay right: a rebuild moves no event into or out of `curated/`.
     pub fn forget(&self, kind: &str, hour: Hour) {
         self.0.lists.forget(kind, hour);
     }

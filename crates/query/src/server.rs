@@ -1,0 +1,186 @@
+//! Serves connections until the service stops, then lets their answers end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use service::supervise;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+/// Longest time for the head of a request to arrive, and for a connection to be without one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest time in which a client may take nothing of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pause after an accept that failed, as when the process is out of file descriptors.
+const SHORT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Most connections past the bound that are told so at a time; others wait.
+const TOLD_AT_ONCE: usize = 16;
+
+/// Longest time to tell a connection that there is no place for it.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
+
+/// What is told to a connection past the bound, whatever it asks.
+const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-type: application/json\r\ncontent-length: 102\r\n\r\n\
+    {\"error\":{\"code\":\"too_many_connections\",\"message\":\"all connections are taken: see MAX_CONNECTIONS\"}}\r\n";
+
+/// Serves HTTP/1.1 on the connections of `listener`, `most` at a time, until `stop`; returns when the last answer
+/// under way is given. Dropping it closes all connections.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    most: usize,
+    stop: &CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(most));
+    let door = Arc::new(Semaphore::new(TOLD_AT_ONCE));
+    let mut connections = JoinSet::new();
+    loop {
+        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else {
+            break;
+        };
+        while let Some(ended) = connections.try_join_next() {
+            tell_panic(ended);
+        }
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(
+                    event = "accept_failed",
+                    %error,
+                    "cannot accept a connection: lower MAX_CONNECTIONS or raise the limit of open files"
+                );
+                sleep(SHORT_PAUSE).await;
+                continue;
+            }
+        };
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            connections.spawn(connection(stream, place, routes.clone(), stop.clone()));
+        } else if let Ok(place) = door.clone().acquire_owned().await {
+            // The semaphore never closes.
+            connections.spawn(tell_full(stream, place));
+        }
+    }
+    drop(listener);
+    while let Some(ended) = connections.join_next().await {
+        tell_panic(ended);
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+    routes: Router,
+    stop: CancellationToken,
+) {
+    // Small answers must not wait for the acknowledgement of those before; without it they are only slower.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(
+            TokioIo::new(Box::pin(stream)),
+            TowerToHyperService::new(routes),
+        )
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(event = "connection_failed", %error, "a connection broke off");
+    }
+}
+
+/// Answers 503, and lets the client read it: a connection that is closed before it was read to its end is reset,
+/// answer and all.
+async fn tell_full(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
+    let tell = async {
+        stream.write_all(FULL.as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut unread = [0; 1024];
+        while stream.read(&mut unread).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whoever does not listen is not told.
+    let _ = timeout(TELL_WITHIN, tell).await;
+}
+
+/// A panic ends its own connection only.
+fn tell_panic(ended: Result<(), JoinError>) {
+    if let Err(reason) = supervise::joined("connection", ended) {
+        tracing::error!(event = "request_broken", %reason, "a connection was closed without an answer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_connection_too_many_is_as_long_as_it_says() {
+        let (head, body) = FULL.split_once("\r\n\r\n").unwrap();
+        let length = head.split_once("content-length: ").unwrap().1;
+        assert_eq!(length.parse(), Ok(body.len()));
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_is_told_so_and_a_stop_lets_answers_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, answer) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let routes = Router::new().route("/", {
+            let (asked, answer) = (asked.clone(), answer.clone());
+            get(async move || {
+                asked.add_permits(1);
+                answer.acquire().await.map(drop).unwrap();
+                "done"
+            })
+        });
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn({
+            let stop = stop.clone();
+            async move { serve(listener, routes, 1, &stop).await }
+        });
+        let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        let read = async |mut stream: TcpStream| {
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(request).await.unwrap();
+        asked.acquire().await.unwrap().forget();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(request).await.unwrap();
+        let told = read(second).await;
+        assert!(
+            told.starts_with("HTTP/1.1 503") && told.contains("MAX_CONNECTIONS"),
+            "{told}"
+        );
+        stop.cancel();
+        answer.add_permits(1);
+        assert!(read(first).await.ends_with("done"));
+        serving.await.unwrap();
+    }
+}
