@@ -1,15 +1,13 @@
-//! Values in memory up to a number of bytes. The one that was used longest ago goes first, but none that was used a
-//! moment ago: a question that is asked again and again, and reads a little more than fits, would else find nothing.
+//! Values in memory up to a number of bytes. The one that was used longest ago goes first, and only for a value that
+//! was looked for twice since: a question that is asked again and again, and reads a little more than fits, finds most
+//! of it, where the plain rule would let each value go just before it is needed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::time::Instant;
-
-/// How long a value is kept after its last use, whatever else comes.
-const KEPT: Duration = Duration::from_secs(60);
+/// The most keys of values that are not there, of which it is known when they were looked for.
+const MOST_MISSED: usize = 64 * 1024;
 
 /// A cache that threads share.
 pub(crate) struct BoundedCache<K, V> {
@@ -25,13 +23,14 @@ struct Entries<K, V> {
     by_use: BTreeMap<u64, K>,
     next_use: u64,
     bytes: usize,
+    /// When a value that is not there was looked for the last time and the time before, on the count of `next_use`.
+    missed: HashMap<K, (u64, Option<u64>)>,
 }
 
 struct Entry<V> {
     value: V,
     bytes: usize,
     last_use: u64,
-    used_at: Instant,
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
@@ -44,6 +43,7 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
                 by_use: BTreeMap::new(),
                 next_use: 0,
                 bytes: 0,
+                missed: HashMap::new(),
             }),
         }
     }
@@ -55,23 +55,31 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
             by_key,
             by_use,
             next_use,
+            missed,
             ..
         } = &mut *entries;
         let found = by_key.get_mut(key);
         let (name, outcome) = (self.name, if found.is_some() { "hit" } else { "miss" });
         metrics::counter!("headwater_query_cache_lookups_total", "cache" => name, "outcome" => outcome).increment(1);
-        let entry = found?;
+        let Some(entry) = found else {
+            if missed.len() >= MOST_MISSED {
+                missed.clear();
+            }
+            let before = missed.get(key).map(|(last, _)| *last);
+            missed.insert(key.clone(), (*next_use, before));
+            *next_use += 1;
+            return None;
+        };
         if let Some(key) = by_use.remove(&entry.last_use) {
             by_use.insert(*next_use, key);
         }
         entry.last_use = *next_use;
-        entry.used_at = Instant::now();
         *next_use += 1;
         Some(entry.value.clone())
     }
 
     /// Keeps the value, which takes so many bytes, and lets go of others until all fit. It is not kept if others would
-    /// have to go that were used less than [`KEPT`] ago.
+    /// have to go that were used since it was looked for the time before last.
     pub(crate) fn put(&self, key: K, value: V, bytes: usize) {
         if bytes > self.most_bytes {
             return;
@@ -80,7 +88,7 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
         entries.remove(&key);
         while entries.bytes + bytes > self.most_bytes {
             let oldest = entries.by_use.values().next().cloned();
-            let Some(oldest) = oldest.filter(|oldest| !entries.is_kept(oldest)) else {
+            let Some(oldest) = oldest.filter(|oldest| entries.may_replace(oldest, &key)) else {
                 return;
             };
             entries.remove(&oldest);
@@ -93,8 +101,8 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
             value,
             bytes,
             last_use,
-            used_at: Instant::now(),
         };
+        entries.missed.remove(&key);
         entries.by_key.insert(key, entry);
         metrics::gauge!("headwater_query_cache_bytes", "cache" => self.name)
             .set(entries.bytes as f64);
@@ -107,9 +115,11 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
 }
 
 impl<K: Hash + Eq, V> Entries<K, V> {
-    fn is_kept(&self, key: &K) -> bool {
-        let entry = self.by_key.get(key);
-        entry.is_some_and(|entry| entry.used_at.elapsed() < KEPT)
+    /// Whether the value of `key` was looked for twice since `other` was used.
+    fn may_replace(&self, other: &K, key: &K) -> bool {
+        let last_use = self.by_key.get(other).map(|entry| entry.last_use);
+        let before = self.missed.get(key).and_then(|(_, before)| *before);
+        last_use < before
     }
 
     fn remove(&mut self, key: &K) {
@@ -122,36 +132,54 @@ impl<K: Hash + Eq, V> Entries<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn what_was_used_longest_ago_makes_room() {
+    #[test]
+    fn what_was_used_longest_ago_makes_room_for_what_is_looked_for_twice() {
         let cache = BoundedCache::new("test", 10);
         cache.put("a", 1, 4);
         cache.put("b", 2, 4);
-        advance(KEPT).await;
         assert_eq!(cache.get(&"a"), Some(1));
+        assert_eq!(cache.get(&"c"), None);
+        cache.put("c", 3, 4);
+        assert_eq!(cache.get(&"c"), None);
         cache.put("c", 3, 4);
         let found = ["a", "b", "c"].map(|key| cache.get(&key));
         assert_eq!(found, [Some(1), None, Some(3)]);
-        cache.put("d", 4, 11);
-        assert_eq!((cache.get(&"d"), cache.get(&"c")), (None, Some(3)));
-        advance(KEPT).await;
-        cache.put("c", 5, 9);
-        assert_eq!((cache.get(&"a"), cache.get(&"c")), (None, Some(5)));
-        assert_eq!(cache.entries().bytes, 9);
+        for _ in 0..3 {
+            assert_eq!(cache.get(&"d"), None);
+            cache.put("d", 4, 11);
+        }
+        assert_eq!(cache.get(&"c"), Some(3));
+        cache.put("c", 5, 6);
+        assert_eq!((cache.get(&"a"), cache.get(&"c")), (Some(1), Some(5)));
+        assert_eq!(cache.entries().bytes, 10);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_used_in_turn_and_does_not_fit_is_kept_in_part() {
+    #[test]
+    fn what_is_used_in_turn_and_does_not_fit_is_kept_in_part() {
         let cache = BoundedCache::new("test", 10);
-        for turn in 0..3 {
-            let found = (0..6).filter(|key| cache.get(key).is_some()).count();
+        for turn in 0..4 {
+            let mut found = 0;
+            for key in 0..6 {
+                if cache.get(&key).is_some() {
+                    found += 1;
+                } else {
+                    cache.put(key, key, 2);
+                }
+            }
             assert_eq!(found, if turn == 0 { 0 } else { 5 });
-            (0..6).for_each(|key| cache.put(key, key, 2));
-            advance(KEPT / 2).await;
         }
+        // Other values than before, which fit.
+        let found = |key| {
+            cache.get(&key).is_some() || {
+                cache.put(key, key, 2);
+                false
+            }
+        };
+        let turns: Vec<usize> = (0..3)
+            .map(|_| (10..14).filter(|key| found(*key)).count())
+            .collect();
+        assert_eq!(turns, [0, 0, 4]);
     }
 }
