@@ -57,6 +57,23 @@ impl Sketch {
         }
     }
 
+    /// Adds finite values, in any order, which may change.
+    pub fn add(&mut self, values: &mut [f64]) {
+        match &mut self.0 {
+            Form::None => {}
+            Form::Exact(mine) if mine.len() + values.len() <= EXACT => {
+                values.sort_unstable_by(f64::total_cmp);
+                self.merge(&Sketch::of_sorted(values));
+            }
+            Form::Exact(mine) => {
+                let mut bins = Bins::of_sorted(mine);
+                bins.add(values);
+                self.0 = Form::Bins(bins);
+            }
+            Form::Bins(bins) => bins.add(values),
+        }
+    }
+
     /// Adds all values of `other`.
     pub fn merge(&mut self, other: &Sketch) {
         match (&mut self.0, &other.0) {
@@ -144,6 +161,15 @@ mod tests {
             other.merge(&of(left));
             prop_assert_eq!(one.quantiles(QS), whole.quantiles(QS));
             prop_assert_eq!(other.quantiles(QS), whole.quantiles(QS));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn adding_values_as_they_come_gives_the_sketch_of_all(values in values(), some in 1..300_usize) {
+            let mut added = Sketch::default();
+            values.clone().chunks_mut(some).for_each(|values| added.add(values));
+            prop_assert_eq!(added, of(&values));
         }
     }
 

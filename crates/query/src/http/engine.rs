@@ -46,8 +46,8 @@ impl Engine {
         }
     }
 
-    /// Answers by the newest snapshot when it is the request's turn; where a part turns out to be gone, once more after
-    /// its hour is listed again. `timeout` is what the request says of its time.
+    /// Answers by the newest snapshot when it is the request's turn; where a part turns out to be gone, once more
+    /// after its hour is listed again. `timeout` is what the request says of its time.
     pub(crate) async fn answer<T, F>(
         &self,
         timeout: Option<&str>,
@@ -91,7 +91,7 @@ pub(crate) fn kind<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s Kind, R
         })
 }
 
-/// The hours of `[start, end)` that events can lie in, whatever the range says.
+/// The hours from the last to the first of `span`.
 pub(crate) fn newest_first(span: (Hour, Hour)) -> impl Iterator<Item = Hour> {
     let mut hour = Some(span.1);
     std::iter::from_fn(move || {

@@ -133,8 +133,8 @@ impl Question<'_> {
         self.page(points, false)
     }
 
-    /// The aggregates of groups: of each bucket of `grouping.step`, and of each entity if it is by entity. `most` bounds
-    /// the groups of a kind.
+    /// The aggregates of groups: of each bucket of `grouping.step`, and of each entity if it is by entity. `most`
+    /// bounds the groups of a kind.
     pub(crate) async fn groups(
         &self,
         grouping: Grouping,

@@ -39,8 +39,8 @@ pub(crate) struct QueryParameters {
     /// Length of a time bucket, such as `5m`. Buckets begin at multiples of it since 1970.
     #[param(example = "5m")]
     step: Option<String>,
-    /// `avg`, `min`, `max`, `sum`, `count`, `first`, `last`, `stddev`, `p50`, `p95` or `p99`; several with commas between
-    /// them. `avg` if absent and `step` or `by` is there; with none of the three each event is a point.
+    /// `avg`, `min`, `max`, `sum`, `count`, `first`, `last`, `stddev`, `p50`, `p95` or `p99`; several with commas
+    /// between them. `avg` if absent and `step` or `by` is there; with none of the three each event is a point.
     agg: Option<String>,
     /// `entity` gives each entity its own points.
     by: Option<String>,
@@ -68,7 +68,7 @@ pub(crate) struct QueryAnswer {
 /// A point.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PointBody {
-    /// Event time, or start of the bucket, in milliseconds since 1970; the start of the range where there is no bucket.
+    /// Event time, or start of the bucket, in milliseconds since 1970; without buckets the start of the range.
     timestamp: i64,
     /// The signal, where several were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

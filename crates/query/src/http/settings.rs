@@ -9,8 +9,8 @@ use clap::Args;
 /// Bounds of queries; each flag can be given as an environment variable.
 #[derive(Debug, Clone, Args)]
 pub struct QuerySettings {
-    /// Longest time that a query may take, its wait for others included; past it the answer is 408. A request may ask for
-    /// less.
+    /// Longest time that a query may take, its wait for others included; past it the answer is 408. A request may ask
+    /// for less.
     #[arg(long, env, default_value = "30s", value_parser = humantime::parse_duration)]
     pub query_timeout: Duration,
 

@@ -27,8 +27,8 @@ pub(crate) struct RunFinder {
 }
 
 impl RunFinder {
-    /// Calls `each` with the runs of the rows that `ask` looks at, in the order of the rows. Rows without times all lie
-    /// in one bucket, `bucket`, and in the times asked for.
+    /// Calls `each` with the runs of the rows that `ask` looks at, in the order of the rows. Rows without times all
+    /// lie in one bucket, `bucket`, and in the times asked for.
     pub(crate) fn each_run<E>(
         &mut self,
         rows: &Rows,

@@ -10,7 +10,7 @@ use lake::aggregates::{EXACT, Sketch};
 use crate::kernels::ask::Wanted;
 use crate::kernels::values::Values;
 
-/// Values that are gathered before they are sorted into a sketch.
+/// Values that are gathered before they go into a sketch.
 const GATHERED: usize = 512;
 
 /// A value of a signal.
@@ -289,8 +289,7 @@ impl Stat {
 impl Quantiles {
     fn settle(&mut self) {
         if !self.gathered.is_empty() {
-            self.gathered.sort_unstable_by(f64::total_cmp);
-            self.sketch.merge(&Sketch::of_sorted(&self.gathered));
+            self.sketch.add(&mut self.gathered);
             self.gathered.clear();
         }
     }

@@ -26,7 +26,7 @@ const SMALL_PART_BYTES: u64 = 128 * 1024;
 const GAP_BYTES: u64 = 64 * 1024;
 
 /// Bytes of chunks that may be on their way or wait to be decoded, for all queries together.
-const UNDECODED_BYTES: u64 = 64 * 1024 * 1024;
+const UNDECODED_BYTES: u64 = 32 * 1024 * 1024;
 
 /// What a [`PartReader`] may hold in memory.
 #[derive(Debug, Clone, Copy)]
