@@ -20,6 +20,10 @@ use crate::workers::Workers;
 /// this size.
 const PIECE_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Bytes of lines that are added before the memory of the rows is looked at: events each in an hour of its own take some
+/// fifty times as much memory as their lines.
+const STEP_BYTES: usize = 256 * 1024;
+
 /// Objects that are read ahead, beside one for each thread.
 const READ_AHEAD: usize = 2;
 
@@ -253,10 +257,15 @@ impl Shared {
         let new = || Gathering::new(self.kinds.clone(), self.admissions.clone(), self.buckets);
         let mut gathering = idle.unwrap_or_else(new);
         let mut refused = Vec::new();
-        let tell = |line: Refused<'_>| refused.push(RefusedLine::new(input, &line));
-        let added = gathering.add(input, offset, lines, &*self.wanted, tell);
-        if gathering.bytes() >= self.seal_at {
-            self.seal(&mut gathering)?;
+        let (mut start, mut added) = (0, Ok(()));
+        while start < lines.len() && added.is_ok() {
+            let some = first_lines(&lines[start..], STEP_BYTES);
+            let tell = |line: Refused<'_>| refused.push(RefusedLine::new(input, &line));
+            added = gathering.add(input, offset + start as u64, some, &*self.wanted, tell);
+            start += some.len();
+            if gathering.bytes() >= self.seal_at {
+                self.seal(&mut gathering)?;
+            }
         }
         lock(&self.idle).push(gathering);
         Ok(added.map(|()| refused))
@@ -280,6 +289,34 @@ impl RefusedLine {
     }
 }
 
+/// The first whole lines, of at most so many bytes; one line if that is longer.
+fn first_lines(lines: &[u8], most: usize) -> &[u8] {
+    if lines.len() <= most {
+        return lines;
+    }
+    let end = memchr::memrchr(b'\n', &lines[..most]).or_else(|| memchr::memchr(b'\n', lines));
+    &lines[..end.map_or(lines.len(), |end| end + 1)]
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_taken_whole_and_none_is_left_out() {
+        for (lines, most, first) in [
+            ("a\nb\n", 10, "a\nb\n"),
+            ("a\nbc\nd\n", 6, "a\nbc\n"),
+            ("abc\nd\n", 2, "abc\n"),
+            ("abcdef", 2, "abcdef"),
+            ("a\nbcdef", 4, "a\n"),
+        ] {
+            let taken = first_lines(lines.as_bytes(), most);
+            assert_eq!(std::str::from_utf8(taken), Ok(first));
+        }
+    }
 }

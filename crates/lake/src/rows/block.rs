@@ -25,6 +25,9 @@ pub(crate) const COLUMN_NAMES: [&str; COLUMNS] = [
 ];
 pub(crate) const COLUMNS: usize = 9;
 
+/// Bytes that the name and type of a column take, about.
+const FIELD_BYTES: usize = 200;
+
 /// Place of an event's line: the object by the number its reader gave it, and the bytes `start..end` in the object;
 /// both are the largest number if the line lies past 4 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,9 +93,9 @@ impl Block {
         self.batch.num_columns() - COLUMNS
     }
 
-    /// Bytes of memory that the block takes.
+    /// Bytes of memory that the block takes, about.
     pub fn bytes(&self) -> usize {
-        self.batch.get_array_memory_size()
+        self.batch.get_array_memory_size() + self.batch.num_columns() * FIELD_BYTES
     }
 
     /// Appends the block to `out` as an Arrow IPC stream.
