@@ -18,7 +18,7 @@ const INGEST_EVENT_CPU: f64 = 1.9e-6;
 /// CPU of the consumer for an event in packs: measured by `bench consumer`.
 pub(super) const CONSUMER_CPU: f64 = 0.97e-6;
 /// CPU of the aggregator for an event: measured by `bench aggregator`.
-pub(super) const AGGREGATOR_CPU: f64 = 1.96e-6;
+pub(super) const AGGREGATOR_CPU: f64 = 4.0e-6;
 /// CPU of ingest on top for an event, if each event is a message of its own. An estimate: `bench plain-plan`, which
 /// runs ingest so, measures events a second.
 pub(super) const PLAIN_MORE_CPU: f64 = 18e-6;
