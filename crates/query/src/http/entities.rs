@@ -77,6 +77,7 @@ async fn answer(
     let (start, end) = (asked.start.as_deref(), asked.end.as_deref());
     let times = range(start, end, engine.app.clock.now(), TimeDelta::days(1))?;
     let limit = limit(
+        "limit",
         asked.limit.as_deref(),
         DEFAULT_LIMIT,
         engine.settings.max_rows,

@@ -101,6 +101,7 @@ async fn answer(
         .and_then(|back| TimeDelta::from_std(back).ok())
         .unwrap_or(LOOK_BACK);
     let limit = limit(
+        "limit",
         asked.limit.as_deref(),
         DEFAULT_LIMIT,
         engine.settings.max_rows,

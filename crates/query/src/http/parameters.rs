@@ -97,8 +97,13 @@ pub(crate) fn range(
     Ok(start..end)
 }
 
-/// The bound on an answer's points or entities.
-pub(crate) fn limit(text: Option<&str>, default: usize, most: u32) -> Result<usize, Refusal> {
+/// The bound on an answer's points or entities, which the parameter `name` gives.
+pub(crate) fn limit(
+    name: &str,
+    text: Option<&str>,
+    default: usize,
+    most: u32,
+) -> Result<usize, Refusal> {
     let Some(text) = text else {
         return Ok(default.min(most as usize));
     };
@@ -108,7 +113,7 @@ pub(crate) fn limit(text: Option<&str>, default: usize, most: u32) -> Result<usi
         .filter(|limit| (1..=most as usize).contains(limit));
     limit.ok_or_else(|| {
         Refusal::parameter(
-            "limit",
+            name,
             text,
             &format!("send a number from 1 to {most} (MAX_ROWS)"),
         )

@@ -144,6 +144,7 @@ async fn answer(
         None => Vec::new(),
     };
     let limit = limit(
+        "limit",
         asked.limit.as_deref(),
         DEFAULT_LIMIT,
         engine.settings.max_rows,

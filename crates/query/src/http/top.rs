@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::answer::Answer;
 use crate::http::engine::Engine;
-use crate::http::parameters::{Aggregate, Cell, Parameters, duration, time};
+use crate::http::parameters::{Aggregate, Cell, Parameters, duration, limit, time};
 use crate::http::refusal::{ErrorBody, Refusal};
 use crate::kernels::{Ask, EntityFilter, Grouping};
 use crate::snapshot::Snapshot;
@@ -95,20 +95,7 @@ async fn answer(
         .transpose()?;
     let end = end.unwrap_or_else(|| engine.app.clock.now());
     let start = end - TimeDelta::from_std(window).unwrap_or(TimeDelta::hours(1));
-    let n = match asked.n.as_deref() {
-        None => 10,
-        Some(text) => {
-            let n = text
-                .parse::<u32>()
-                .ok()
-                .filter(|n| (1..=engine.settings.max_rows).contains(n));
-            let wanted = format!(
-                "send a number from 1 to {} (MAX_ROWS)",
-                engine.settings.max_rows
-            );
-            n.ok_or_else(|| Refusal::parameter("n", text, &wanted))?
-        }
-    };
+    let n = limit("n", asked.n.as_deref(), 10, engine.settings.max_rows)?;
     if asked.signal.contains([',', '*']) {
         return Err(Refusal::parameter(
             "signal",
@@ -172,6 +159,6 @@ async fn answer(
         by_value.then_with(|| a.entity_id.cmp(&b.entity_id))
     };
     answer.entities.sort_unstable_by(greatest_first);
-    answer.entities.truncate(n as usize);
+    answer.entities.truncate(n);
     Ok(answer)
 }
