@@ -7,8 +7,8 @@ use aws_config::timeout::TimeoutConfig;
 /// Longest time of one attempt at a call: a long poll lasts up to 20 s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Slowest upload that is waited for. One that stands still ends sooner: the SDK ends an attempt whose body nobody takes
-/// for some 20 s.
+/// Slowest upload that is waited for. One that stands still ends sooner: the SDK ends an attempt whose body nobody
+/// takes for some 20 s.
 const MIN_BYTES_PER_SECOND: usize = 1024 * 1024;
 
 /// The timeouts of a call. What comes back is not bounded by them: the answer to a GET is there once its head is.

@@ -1,4 +1,5 @@
-//! Messages by other hands: too large for a letter, with a time that cannot be true, in the envelope of another service.
+//! Messages by other hands: too large for a letter, with a time that cannot be true, in the envelope of another
+//! service.
 
 mod support;
 

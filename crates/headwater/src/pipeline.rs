@@ -67,8 +67,8 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts the consumer, and ingest and query on `listener`. Probes and the metrics of all services
-    /// are served on `admin`, if it is given.
+    /// Makes queues and bucket, and starts the consumer, and ingest and query on `listener`. Probes and the metrics of
+    /// all services are served on `admin`, if it is given.
     ///
     /// # Errors
     ///

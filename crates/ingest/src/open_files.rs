@@ -4,8 +4,8 @@ use tracing::warn;
 
 use crate::http::door::DOOR_PLACES;
 
-/// Files beside clients' connections with a seat: listeners, log, runtime, connections to SQS, clients that are answered
-/// that there is no seat, and a few to spare.
+/// Files beside clients' connections with a seat: listeners, log, runtime, connections to SQS, clients that are
+/// answered that there is no seat, and a few to spare.
 const OTHER_FILES: u32 = 64 + DOOR_PLACES as u32;
 
 /// How many of the `wanted` connections the process may have open, at least one. Raises the soft limit of open files

@@ -60,9 +60,9 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     Ok(installed)
 }
 
-/// Serves `/metrics`, `/livez` (always 200) and `/readyz` (503 with the reason until the service is ready) until `stop`.
-/// `update` is called before the metrics are rendered, for metrics that are counted elsewhere, such as by a request
-/// meter.
+/// Serves `/metrics`, `/livez` (always 200) and `/readyz` (503 with the reason until the service is ready) until
+/// `stop`. `update` is called before the metrics are rendered, for metrics that are counted elsewhere, such as by a
+/// request meter.
 ///
 /// # Errors
 ///

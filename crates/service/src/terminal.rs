@@ -1,5 +1,5 @@
-//! Progress on stderr, in one style, and texts of others that are safe to print. No progress is drawn where stderr is no
-//! terminal.
+//! Progress on stderr, in one style, and texts of others that are safe to print. No progress is drawn where stderr is
+//! no terminal.
 
 use std::time::Duration;
 

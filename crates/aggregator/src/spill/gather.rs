@@ -20,8 +20,8 @@ use crate::workers::Workers;
 /// this size.
 const PIECE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Bytes of lines that are added before the memory of the rows is looked at: events each in an hour of its own take some
-/// fifty times as much memory as their lines.
+/// Bytes of lines that are added before the memory of the rows is looked at: events each in an hour of its own take
+/// some fifty times as much memory as their lines.
 const STEP_BYTES: usize = 256 * 1024;
 
 /// Objects that are read ahead, beside one for each thread.

@@ -68,8 +68,8 @@ impl Lake {
     }
 
     /// Writes an object whole, in one request; readers see the old one or the new one. `content_type` and `metadata`
-    /// stay with the object until it is written again. An attempt may take 30 s, or a second for each MiB of the body if
-    /// that is longer.
+    /// stay with the object until it is written again. An attempt may take 30 s, or a second for each MiB of the body
+    /// if that is longer.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Buffers for the bodies of objects, used again and again.
 //!
-//! A body of megabytes that is allocated anew has pages that the system must first find and clear, which costs more than
-//! filling them.
+//! A body of megabytes that is allocated anew has pages that the system must first find and clear, which costs more
+//! than filling them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -40,8 +40,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Serves until the client leaves, or the connection gives way or is drained. `first` is what was read of the stream
-    /// already.
+    /// Serves until the client leaves, or the connection gives way or is drained. `first` is what was read of the
+    /// stream already.
     pub(crate) async fn serve(self, stream: impl AsyncRead + AsyncWrite, first: Bytes) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));

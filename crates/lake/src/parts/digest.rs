@@ -1,5 +1,5 @@
-//! A digest of a part's ids, in the part's file between the rows and the footer, so that a later commit of the same hour
-//! can tell which of its ids the part may hold without reading the ids. Readers of Parquet pass over it.
+//! A digest of a part's ids, in the part's file between the rows and the footer, so that a later commit of the same
+//! hour can tell which of its ids the part may hold without reading the ids. Readers of Parquet pass over it.
 //!
 //! It holds the upper bits of each id's hash, ascending, as differences in LEB128. There are so many bits that an id
 //! that is not in the part is taken for one that is with a probability of 2^-26 at most.

@@ -54,8 +54,8 @@ impl HttpError {
 }
 
 impl HttpClient {
-    /// A client whose requests take at most `timeout` each. `tls` says whether there are https addresses among those that
-    /// it asks: it then trusts the certificates of the system, or of the file that `SSL_CERT_FILE` names.
+    /// A client whose requests take at most `timeout` each. `tls` says whether there are https addresses among those
+    /// that it asks: it then trusts the certificates of the system, or of the file that `SSL_CERT_FILE` names.
     ///
     /// # Errors
     ///
