@@ -8,8 +8,8 @@ use arrow::array::{AsArray, RecordBatch};
 use aws::{Clock, Lake};
 use chrono::{DateTime, TimeDelta, Utc};
 use contract::{Hour, Kinds, RAW, parse_line};
+use engine::snapshot::{Snapshot, SnapshotSettings, Snapshots};
 use lake::{ReadError, parts};
-use query::snapshot::{Snapshot, SnapshotSettings, Snapshots};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

@@ -81,8 +81,12 @@ impl Process {
         self.world.tell(&self.name, what);
     }
 
-    /// Strikes it.
+    /// Strikes the process, unless the faults have ended: a strike that is drawn when a request leaves may be due only
+    /// after the request's effect, and a slow request takes effect much later.
     pub fn strike(&self, strike: Strike, moment: Moment) {
+        if !self.world.is_disturbed() {
+            return;
+        }
         match strike {
             Strike::Kill if !self.life.is_dead() => {
                 self.world.fire(Attack::Kill(self.role, moment));
@@ -257,4 +261,44 @@ fn describe(request: &HttpRequest) -> String {
         text.push_str(more);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::RunPlan;
+    use crate::trace::Keep;
+    use crate::world::BUCKET;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_strike_that_is_due_after_the_faults_have_ended_does_not_take_place() {
+        let second = Duration::from_secs(1);
+        let plan = RunPlan {
+            struck: 1.0,
+            slow: 1.0,
+            slowness: 10 * second..20 * second,
+            cloud: Vec::new(),
+            ..RunPlan::of(1)
+        };
+        let world = World::new(plan, Keep::Hash).unwrap();
+        world.disturb();
+        let processes: Vec<_> = (0..40)
+            .map(|number| Process::start(&world, Role::Tail, number, 1))
+            .collect();
+        for process in processes.clone() {
+            tokio::spawn(async move {
+                let lake = process.aws().lake(BUCKET);
+                process.life.live(lake.list("raw/", None)).await
+            });
+        }
+        let dead = || processes.iter().filter(|one| one.life.is_dead()).count();
+        tokio::time::sleep(second).await;
+        let struck = processes.iter().filter(|one| !one.life.runs()).count();
+        let dead_in_unrest = dead();
+        assert!(0 < dead_in_unrest && dead_in_unrest < struck && struck < processes.len());
+        world.calm();
+        tokio::time::sleep(60 * second).await;
+        assert_eq!(dead(), dead_in_unrest);
+        assert!(!processes.iter().any(|one| one.life.is_frozen()));
+    }
 }

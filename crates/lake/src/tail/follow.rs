@@ -37,7 +37,10 @@ pub struct Tail {
     floor: String,
     /// The latest arrival of the objects given so far, as their names tell.
     newest: Option<DateTime<Utc>>,
+    /// When the last poll began that was a sweep and came to the end; None before the first one.
     swept: Option<DateTime<Utc>>,
+    /// When the tail was made.
+    made: DateTime<Utc>,
     /// Keys, without `raw/`, of objects that were given, from `floor` on.
     given: BTreeSet<Box<str>>,
     seen: SeenEvents,
@@ -80,6 +83,7 @@ impl Tail {
         Tail {
             lake,
             kinds,
+            made: clock.now(),
             clock,
             from,
             resume: Some(before_hour(from)),
@@ -230,8 +234,11 @@ impl Tail {
         before(earlier(newest, self.settings.overlap))
     }
 
+    /// Counted back from the last sweep rather than from now: parts that have landed since, and that would have been
+    /// found by sweeps in time, are found also if the tail could not list for hours.
     fn sweep_start(&self, now: DateTime<Utc>) -> String {
-        before_hour(earlier(now, self.settings.sweep)).min(self.usual_start(now))
+        let last = self.swept.unwrap_or(self.made).min(now);
+        before_hour(earlier(last, self.settings.sweep)).min(self.usual_start(now))
     }
 
     /// Forgets what no listing will show again, and what is past the bounds.

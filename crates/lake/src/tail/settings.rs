@@ -8,9 +8,10 @@ pub struct TailSettings {
     /// How far before the newest name each poll lists. Parts that land at most this long after the time in their
     /// names come with the next poll; 5 minutes by default.
     pub overlap: TimeDelta,
-    /// How far back from now the sweep lists, rounded down to the hour; 2 hours by default. A part that lands later
-    /// than this after the time in its name, such as a dead letter that is replayed the next day, is never given: who
-    /// needs these parts too reads the lake.
+    /// How far back from the sweep before it (from the making of the tail for the first one) a sweep lists, rounded
+    /// down to the hour; 2 hours by default. So a part that lands at most this long after the time in its name is
+    /// given, also if the tail was behind or could not list meanwhile. A part that lands later, such as a dead letter
+    /// that is replayed the next day, may never be given: who needs these parts too reads the lake.
     pub sweep: TimeDelta,
     /// Time between two sweeps, 1 minute by default. There is no sweep while the tail is behind.
     pub sweep_every: TimeDelta,

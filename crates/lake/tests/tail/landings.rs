@@ -24,8 +24,6 @@ async fn each_event_comes_once(parts: Vec<LatePart>, max_objects: usize, pause: 
     let mut landings = BTreeMap::<i64, Vec<_>>::new();
     for (named, late, events) in parts {
         let name = start + TimeDelta::seconds(named);
-        // The sweep must come within its two hours, and it comes with a poll.
-        let late = late % (7_000 - pause);
         landings
             .entry(named + late)
             .or_default()

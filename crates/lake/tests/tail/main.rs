@@ -70,6 +70,24 @@ async fn a_late_part_comes_with_the_next_poll_or_the_next_sweep_or_never() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_part_comes_also_if_the_tail_could_not_list_for_longer_than_the_sweep_reaches_back()
+{
+    let stage = Stage::new().await;
+    let mut tail = stage.tail(TailSettings::default());
+    // The first poll is no sweep, the second is one.
+    for [newest, late, after] in [["a", "b", "c"], ["d", "e", "f"]] {
+        stage.put(0, &[newest]).await;
+        polled(&mut tail).await;
+        pass(TimeDelta::seconds(10)).await;
+        stage.put(-20 * 60, &[late]).await;
+        pass(TimeDelta::hours(4)).await;
+        stage.put(0, &[after]).await;
+        assert_eq!(ids(&mut tail).await, [late, after]);
+        assert!(ids(&mut tail).await.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_comes_once_and_the_first_of_two_with_one_id_stays() {
     let stage = Stage::new().await;
     let mut tail = stage.tail(TailSettings::default());
