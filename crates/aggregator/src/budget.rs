@@ -11,11 +11,11 @@ use crate::spill::Limits;
 const WAITING: u64 = 4;
 
 /// A share of the limit for the rows of one row group.
-const ROW_GROUP: u64 = 8;
+const ROW_GROUP: u64 = 12;
 
 /// Bytes that a row group takes while it is written, for each byte of its rows: the rows, the index of their ids, the
 /// sorted batch, its columns in the file.
-const WRITING: u64 = 3;
+const WRITING: u64 = 4;
 
 /// Bytes of rows for each byte of a part's file, about: 9 for vehicles, measured.
 const ROWS_PER_FILE: u64 = 8;
@@ -99,10 +99,10 @@ mod tests {
         let budget = Budget::new(mib(256), PathBuf::new());
         assert_eq!(
             (budget.buckets(mib(100)), budget.buckets(mib(600))),
-            (1, 12)
+            (1, 17)
         );
         assert_eq!(
-            (budget.row_groups(mib(32)), budget.row_groups(mib(33))),
+            (budget.row_groups(mib(21)), budget.row_groups(mib(22))),
             (1, 2)
         );
         assert_eq!((budget.parts(mib(256)), budget.parts(mib(257))), (1, 2));

@@ -112,7 +112,7 @@ impl Commit<'_> {
             columns.push(Arc::new(of_kind));
         }
         let written = self
-            .write_hours(hours, &plan, &columns, buckets, &aside, summary)
+            .write_hours(hours, &plan, &columns, &aside, summary)
             .await?;
         aside.into_inner().finish().await?;
         Ok(written)
@@ -193,7 +193,6 @@ impl Commit<'_> {
         hours: BTreeMap<KindHour, HourBlocks>,
         plan: &Plan,
         columns: &[Arc<Columns>],
-        buckets: Buckets,
         aside: &Mutex<Aside<'_>>,
         summary: &mut Summary,
     ) -> anyhow::Result<Written> {
@@ -233,7 +232,6 @@ impl Commit<'_> {
                 inputs: &self.intent.inputs,
                 seed,
                 parts: Buckets::new(seed, parts),
-                buckets,
                 earlier,
                 store,
                 aside,

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lake::aggregates::Aggregates;
 use lake::key::part_key;
 use lake::parts::{self, IdHashes};
-use lake::rows::{Buckets, Columns, HourRows, LeftOut};
+use lake::rows::{Bucket, Buckets, Columns, HourRows, LeftOut};
 use tokio::sync::Mutex;
 
 use crate::budget::Budget;
@@ -39,8 +39,6 @@ pub(crate) struct HourWriter<'a, 'l> {
     pub(crate) seed: u64,
     /// How ids are divided into parts.
     pub(crate) parts: Buckets,
-    /// How the rows were divided on disk.
-    pub(crate) buckets: Buckets,
     /// Parts of the hour by earlier commits.
     pub(crate) earlier: Vec<ObjectInfo>,
     pub(crate) store: PartStore<'a>,
@@ -78,6 +76,7 @@ impl HourWriter<'_, '_> {
         blocks: HourBlocks,
         columns: Arc<Columns>,
     ) -> anyhow::Result<HourDone> {
+        let blocks = Arc::new(blocks);
         let mut done = HourDone::default();
         let mut sum: Option<Aggregates> = None;
         let writes = 0..self.parts.count();
@@ -137,7 +136,7 @@ impl HourWriter<'_, '_> {
     /// memory.
     async fn write_part(
         &self,
-        blocks: &HourBlocks,
+        blocks: &Arc<HourBlocks>,
         part: u64,
         columns: Arc<Columns>,
     ) -> anyhow::Result<(HourDone, Option<Aggregates>)> {
@@ -149,7 +148,8 @@ impl HourWriter<'_, '_> {
         let mut done = HourDone::default();
         let mut written = None;
         for row_group in part * in_part..(part + 1) * in_part {
-            let (rows, left_out) = self.rows(blocks, row_groups, row_group).await?;
+            let bucket = (row_groups.count() > 1).then(|| row_groups.bucket(row_group));
+            let (rows, left_out) = self.rows(blocks, bucket).await?;
             let (rows, left_out) = self.drop_earlier(rows, left_out).await?;
             done.duplicates += left_out.duplicates;
             done.conflicts += left_out.conflicts.len() as u64;
@@ -190,19 +190,16 @@ impl HourWriter<'_, '_> {
         Ok((done, Some(aggregates)))
     }
 
-    /// The rows whose ids are in a bucket of `division`.
+    /// The rows whose ids are in the bucket; all without one.
     async fn rows(
         &self,
-        blocks: &HourBlocks,
-        division: Buckets,
-        bucket: u64,
+        blocks: &Arc<HourBlocks>,
+        bucket: Option<Bucket>,
     ) -> anyhow::Result<(HourRows, Repeats)> {
         let (kinds, kind, blocks) = (self.kinds.clone(), self.kind, blocks.clone());
-        let buckets = self.buckets;
         let read = move || {
-            let blocks = blocks.read(buckets, division, bucket)?;
+            let blocks = blocks.read(bucket)?;
             let (mut duplicates, mut conflicts) = (0, Vec::new());
-            let bucket = (division.count() > 1).then_some((division, bucket));
             let rows = HourRows::of(kinds, kind, blocks, bucket, |row| match row {
                 LeftOut::Duplicate => duplicates += 1,
                 LeftOut::Conflict { id, stays, goes } => {

@@ -205,11 +205,12 @@ fn is_worthwhile(config: &Config, objects: &[Found], now: DateTime<Utc>) -> bool
     bytes / RAW_PER_PART >= config.commit_min_bytes.as_u64() || age(objects, now) >= max_age
 }
 
-/// How many of the objects one commit takes: their rows must fit on the disk, where they take less than as JSON.
+/// How many of the objects one commit takes: their rows must fit on the disk, where they take less than as JSON, or as
+/// lines a sixteenth more.
 fn fitting(config: &Config, objects: &[Found]) -> usize {
     let mut bytes = 0;
     let fits = |object: &&Found| {
-        bytes += object.size;
+        bytes += object.size + object.size / 16;
         bytes <= config.spill_limit.as_u64()
     };
     let fitting = objects.iter().take(MAX_INPUTS).take_while(fits).count();

@@ -13,7 +13,7 @@ use lake::rows::{Admission, Buckets, ColumnType, Gathering, KindHour, Refused, t
 
 use crate::parts::aside::Aside;
 use crate::planted_defects;
-use crate::spill::store::{HourBlocks, Sealed, Store};
+use crate::spill::store::{Encoded, HourBlocks, Store};
 use crate::workers::Workers;
 
 /// Largest raw object that is read in one piece; a larger one, which the consumer does not write, comes in pieces of
@@ -23,6 +23,9 @@ const PIECE_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of lines that are added before the memory of the rows is looked at: events each in an hour of its own take
 /// some fifty times as much memory as their lines.
 const STEP_BYTES: usize = 256 * 1024;
+
+/// Bytes of an hour's lines up to which they wait as lines: some hundred lines.
+const FEW_BYTES: usize = 32 * 1024;
 
 /// Objects that are read ahead, beside one for each thread.
 const READ_AHEAD: usize = 2;
@@ -254,7 +257,10 @@ impl Shared {
         lines: &[u8],
     ) -> anyhow::Result<Result<Vec<RefusedLine>, Rejection>> {
         let idle = lock(&self.idle).pop();
-        let new = || Gathering::new(self.kinds.clone(), self.admissions.clone(), self.buckets);
+        let new = || {
+            let admissions = self.admissions.clone();
+            Gathering::new(self.kinds.clone(), admissions, self.buckets).with_few_lines(FEW_BYTES)
+        };
         let mut gathering = idle.unwrap_or_else(new);
         let mut refused = Vec::new();
         let (mut start, mut added) = (0, Ok(()));
@@ -272,9 +278,27 @@ impl Shared {
     }
 
     fn seal(&self, gathering: &mut Gathering) -> anyhow::Result<()> {
-        let to_file = lock(&self.store).has_file();
-        let sealed = Sealed::all(gathering.take()?, to_file)?;
-        lock(&self.store).keep(sealed)
+        let taken = gathering.take()?;
+        let mut store = lock(&self.store);
+        store.note(&taken);
+        if !store.has_file() {
+            return store.keep(taken);
+        }
+        drop(store);
+        let mut encoded = Encoded::default();
+        for (at, bucket, block) in taken.blocks {
+            encoded.add_block(at, bucket, &block)?;
+            if encoded.is_enough() {
+                lock(&self.store).append(&mut encoded)?;
+            }
+        }
+        for (at, lines) in taken.lines {
+            encoded.add_lines(at, &lines);
+            if encoded.is_enough() {
+                lock(&self.store).append(&mut encoded)?;
+            }
+        }
+        lock(&self.store).append(&mut encoded)
     }
 }
 

@@ -1,33 +1,35 @@
-//! Blocks of rows, in memory or in a file.
+//! Rows that wait for their hour, in memory or in a file.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 use contract::Kinds;
-use lake::rows::{Admission, Block, Buckets, ColumnType, KindHour};
+use lake::rows::{
+    Admission, Block, Bucket, ColumnType, FewLines, FewRows, KindHour, SignalSet, Taken,
+};
 
-/// Bytes for what a stream holds beside the columns, about; more of them cost a move of the stream.
-const STREAM_BYTES: usize = 16 * 1024;
+use crate::spill::file::SpillFile;
 
-/// The blocks of all hours of a commit.
+/// Bytes that are written to the file at a time when what is in memory moves there.
+const WRITE_BYTES: usize = 1024 * 1024;
+
+/// The rows of all hours of a commit.
 pub(crate) struct Store {
     kinds: Arc<Kinds>,
     /// By kind.
     admissions: Arc<[Admission]>,
-    /// Where the file is made, as soon as the blocks take more than `memory_limit` bytes.
+    /// Where the file is made, as soon as the rows take more than `memory_limit` bytes.
     folder: PathBuf,
     memory_limit: usize,
     memory: usize,
-    file: Option<Arc<File>>,
-    written: u64,
-    hours: BTreeMap<KindHour, HourBlocks>,
+    file: Option<SpillFile>,
+    hours: BTreeMap<KindHour, Hour>,
     /// Signals, by kind and by name in lower case, that have no stored type yet: as many as the kind may have.
     new_signals: HashMap<usize, BTreeMap<String, (String, ColumnType)>>,
-    /// The signals of each kind's blocks.
+    /// The signals of each kind's rows.
     signals: HashMap<usize, Signals>,
 }
 
@@ -45,71 +47,66 @@ impl Signals {
     }
 
     /// The signals in the order of their numbers.
-    fn into_list(self) -> Arc<[(String, ColumnType)]> {
+    fn into_list(self) -> Vec<(String, ColumnType)> {
         let mut signals: Vec<_> = self.numbers.into_iter().collect();
         signals.sort_unstable_by_key(|(_, number)| *number);
         signals.into_iter().map(|(signal, _)| signal).collect()
     }
 }
 
-/// The blocks of one kind and event hour.
-#[derive(Clone, Default)]
-pub(crate) struct HourBlocks {
-    blocks: Vec<(u64, Place)>,
-    /// Rows, those of the same id counted each.
-    pub(crate) rows: u64,
-    /// Bytes of all blocks.
+/// The rows of one kind and event hour.
+#[derive(Default)]
+struct Hour {
+    blocks: Vec<(Bucket, Place<Block>)>,
+    lines: Vec<Place<FewLines>>,
+    rows: u64,
+    /// Bytes of all blocks and lines.
     bytes: u64,
-    /// Most columns of a block.
+    /// Most columns of fields and signals that rows were kept with.
     columns: u64,
-    /// A bit for each number of a signal, set if a block has the signal.
-    has: Vec<u64>,
-    /// The signals of the kind, by their numbers.
-    signals: Arc<[(String, ColumnType)]>,
+    /// Numbers of the signals.
+    signals: SignalSet,
 }
 
-#[derive(Clone)]
-enum Place {
-    Memory(Block),
-    File {
-        file: Arc<File>,
-        offset: u64,
-        length: usize,
-    },
+/// Where rows wait.
+enum Place<T> {
+    Memory(Box<T>),
+    /// Bytes of the file.
+    File(Range<u64>),
 }
 
-/// A block on its way into the store.
-pub(crate) struct Sealed {
-    at: KindHour,
-    bucket: u64,
-    block: Block,
-    /// The block as it goes into the file, if the store has one by now.
-    stream: Option<Vec<u8>>,
+/// Rows as they go into the file, some at a time.
+#[derive(Default)]
+pub(crate) struct Encoded {
+    bytes: Vec<u8>,
+    /// Which `bytes` are those of a block, or of lines, which are in no bucket.
+    places: Vec<(KindHour, Option<Bucket>, Range<usize>)>,
 }
 
-impl Sealed {
-    /// The blocks, with their streams if they go `to_file`.
-    pub(crate) fn all(
-        blocks: Vec<(KindHour, u64, Block)>,
-        to_file: bool,
-    ) -> anyhow::Result<Vec<Sealed>> {
-        let blocks = blocks.into_iter().map(|(at, bucket, block)| {
-            let stream = to_file.then(|| stream(&block)).transpose()?;
-            Ok(Sealed {
-                at,
-                bucket,
-                block,
-                stream,
-            })
-        });
-        blocks.collect()
+impl Encoded {
+    /// Whether the rows are enough to be appended to the file.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.bytes.len() >= WRITE_BYTES
     }
-}
 
-fn stream(block: &Block) -> anyhow::Result<Vec<u8>> {
-    let mut stream = Vec::with_capacity(block.bytes() + STREAM_BYTES);
-    block.write(&mut stream)?;
-    Ok(stream)
+    pub(crate) fn add_block(
+        &mut self,
+        at: KindHour,
+        bucket: Bucket,
+        block: &Block,
+    ) -> anyhow::Result<()> {
+        let start = self.bytes.len();
+        block.write(&mut self.bytes)?;
+        self.places
+            .push((at, Some(bucket), start..self.bytes.len()));
+        Ok(())
+    }
+
+    pub(crate) fn add_lines(&mut self, at: KindHour, lines: &FewLines) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(lines.as_bytes());
+        self.places.push((at, None, start..self.bytes.len()));
+    }
 }
 
 impl Store {
@@ -126,60 +123,52 @@ impl Store {
             memory_limit,
             memory: 0,
             file: None,
-            written: 0,
             hours: BTreeMap::new(),
             new_signals: HashMap::new(),
             signals: HashMap::new(),
         }
     }
 
-    /// Whether blocks go to the file.
+    /// Whether rows go to the file.
     pub(crate) fn has_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Keeps blocks. Once memory is short, all blocks go to the file, also those that were kept before.
-    pub(crate) fn keep(&mut self, sealed: Vec<Sealed>) -> anyhow::Result<()> {
-        for block in sealed {
-            self.note(&block);
-            let place = match &self.file {
-                Some(file) => {
-                    let stream = block.stream.map_or_else(|| stream(&block.block), Ok)?;
-                    append(&self.folder, file, &mut self.written, &stream)?
-                }
-                None => {
-                    self.memory += block.block.bytes();
-                    Place::Memory(block.block)
-                }
-            };
-            let hour = self.hours.entry(block.at).or_default();
-            hour.blocks.push((block.bucket, place));
+    /// Notes what the rows are. They are given to [`keep`](Self::keep) or [`append`](Self::append) next.
+    pub(crate) fn note(&mut self, taken: &Taken) {
+        let kinds = self.kinds.clone();
+        for (at, _, block) in &taken.blocks {
+            if let Some(kind) = kinds.iter().nth(at.0) {
+                self.count(*at, block.rows(), block.bytes(), block.columns());
+                self.note_signals(*at, block.signal_types(kind));
+            }
         }
-        if self.file.is_none() && self.memory > self.memory_limit {
-            self.spill()?;
+        for (at, lines) in &taken.lines {
+            let fields = kinds.iter().nth(at.0).map(|kind| kind.fields.len());
+            let columns = fields.unwrap_or_default() + lines.signals();
+            self.count(*at, lines.rows(), lines.as_bytes().len(), columns);
+            self.note_signals(*at, lines.signal_types());
         }
-        Ok(())
     }
 
-    fn note(&mut self, sealed: &Sealed) {
-        let (block, kind) = (&sealed.block, sealed.at.0);
-        let hour = self.hours.entry(sealed.at).or_default();
-        hour.rows += block.rows() as u64;
-        hour.bytes += block.bytes() as u64;
-        hour.columns = hour.columns.max(block.columns() as u64);
-        let new = self.new_signals.entry(kind).or_default();
-        let (Some(declared), admission) = (self.kinds.iter().nth(kind), &self.admissions[kind])
-        else {
-            return;
-        };
-        let signals = self.signals.entry(kind).or_default();
-        for (name, r#type) in block.signal_types(declared) {
-            let number = signals.number(name, r#type);
-            let word = number / 64;
-            if hour.has.len() <= word {
-                hour.has.resize(word + 1, 0);
-            }
-            hour.has[word] |= 1 << (number % 64);
+    fn count(&mut self, at: KindHour, rows: usize, bytes: usize, columns: usize) {
+        let hour = self.hours.entry(at).or_default();
+        hour.rows += rows as u64;
+        hour.bytes += bytes as u64;
+        hour.columns = hour.columns.max(columns as u64);
+    }
+
+    fn note_signals<'s>(
+        &mut self,
+        at: KindHour,
+        types: impl Iterator<Item = (&'s str, ColumnType)>,
+    ) {
+        let admission = &self.admissions[at.0];
+        let hour = self.hours.entry(at).or_default();
+        let new = self.new_signals.entry(at.0).or_default();
+        let signals = self.signals.entry(at.0).or_default();
+        for (name, r#type) in types {
+            hour.signals.insert(signals.number(name, r#type));
             if new.len() < admission.most_new() && !admission.has(name) {
                 let lower = name.to_ascii_lowercase();
                 new.entry(lower).or_insert((name.to_owned(), r#type));
@@ -187,26 +176,71 @@ impl Store {
         }
     }
 
-    /// Moves all blocks to a new file.
+    /// Keeps rows in memory. Once it is short, all rows go to the file, also those that were kept before.
+    pub(crate) fn keep(&mut self, taken: Taken) -> anyhow::Result<()> {
+        for (at, bucket, block) in taken.blocks {
+            self.memory += block.bytes();
+            let hour = self.hours.entry(at).or_default();
+            hour.blocks.push((bucket, Place::Memory(Box::new(block))));
+        }
+        for (at, lines) in taken.lines {
+            self.memory += lines.bytes();
+            let hour = self.hours.entry(at).or_default();
+            hour.lines.push(Place::Memory(Box::new(lines)));
+        }
+        if self.memory > self.memory_limit {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    /// Moves all rows to a new file.
     fn spill(&mut self) -> anyhow::Result<()> {
-        let folder = &self.folder;
-        let made = tempfile::tempfile_in(folder);
-        let made = made
-            .with_context(|| format!("cannot make a file in `{}` (SPILL_DIR)", folder.display()))?;
-        let file = Arc::new(made);
-        for (_, place) in self.hours.values_mut().flat_map(|hour| &mut hour.blocks) {
-            if let Place::Memory(block) = place {
-                *place = append(folder, &file, &mut self.written, &stream(block)?)?;
+        let mut file = SpillFile::new(self.folder.clone())?;
+        let mut buffer = Vec::with_capacity(2 * WRITE_BYTES);
+        for hour in self.hours.values_mut() {
+            for (_, place) in &mut hour.blocks {
+                let written = file.end() + buffer.len() as u64;
+                if let Place::Memory(block) = place {
+                    block.write(&mut buffer)?;
+                    *place = Place::File(written..file.end() + buffer.len() as u64);
+                }
+                file.append_from(&mut buffer, WRITE_BYTES)?;
+            }
+            for place in &mut hour.lines {
+                let written = file.end() + buffer.len() as u64;
+                if let Place::Memory(lines) = place {
+                    buffer.extend_from_slice(lines.as_bytes());
+                    *place = Place::File(written..file.end() + buffer.len() as u64);
+                }
+                file.append_from(&mut buffer, WRITE_BYTES)?;
             }
         }
+        file.append_from(&mut buffer, 0)?;
         self.file = Some(file);
         self.memory = 0;
         Ok(())
     }
 
+    /// Appends the rows to the file, which must be there, and takes them out of `encoded`.
+    pub(crate) fn append(&mut self, encoded: &mut Encoded) -> anyhow::Result<()> {
+        let file = self.file.as_mut().context("no row has been spilled yet")?;
+        let start = file.append(&encoded.bytes)?;
+        encoded.bytes.clear();
+        for (at, bucket, range) in encoded.places.drain(..) {
+            let hour = self.hours.entry(at).or_default();
+            let range = start + range.start as u64..start + range.end as u64;
+            match bucket {
+                Some(bucket) => hour.blocks.push((bucket, Place::File(range))),
+                None => hour.lines.push(Place::File(range)),
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes in the file.
     pub(crate) fn spilled(&self) -> u64 {
-        self.written
+        self.file.as_ref().map_or(0, SpillFile::end)
     }
 
     /// New signals of each kind, by their names in lower case.
@@ -216,99 +250,107 @@ impl Store {
         signals.map(|(name, r#type)| (name.as_str(), *r#type))
     }
 
-    /// Loses the block that came last to the file: a defect that a test plants.
+    /// Loses the block, or the lines, that came last to the file: a defect that a test plants.
     pub(crate) fn lose_last_block(&mut self) {
-        let written = self.written;
+        let end = self.spilled();
         for hour in self.hours.values_mut() {
-            hour.blocks.retain(|(_, place)| match place {
-                Place::File { offset, length, .. } => offset + *length as u64 != written,
-                Place::Memory(_) => true,
-            });
+            hour.blocks.retain(|(_, place)| !place.ends_at(end));
+            hour.lines.retain(|place| !place.ends_at(end));
         }
     }
 
-    /// The blocks by kind and hour.
+    /// The rows by kind and hour.
     pub(crate) fn into_hours(self) -> BTreeMap<KindHour, HourBlocks> {
-        let mut hours = self.hours;
         let signals = self.signals.into_iter();
-        let lists: HashMap<_, _> = signals.map(|(kind, of)| (kind, of.into_list())).collect();
-        for ((kind, _), blocks) in &mut hours {
-            blocks.signals = lists.get(kind).cloned().unwrap_or_default();
-        }
-        hours
+        let common = Arc::new(Common {
+            kinds: self.kinds,
+            admissions: self.admissions,
+            signals: signals.map(|(kind, of)| (kind, of.into_list())).collect(),
+            file: self.file,
+        });
+        let hours = self.hours.into_iter();
+        let hours = hours.map(|(at, hour)| {
+            let (kind, common) = (at.0, common.clone());
+            (at, HourBlocks { hour, kind, common })
+        });
+        hours.collect()
     }
 }
 
-fn append(
-    folder: &std::path::Path,
-    file: &Arc<File>,
-    written: &mut u64,
-    stream: &[u8],
-) -> anyhow::Result<Place> {
-    file.write_all_at(stream, *written).with_context(|| {
-        format!(
-            "cannot write to the file in `{}` (SPILL_DIR), which has {} MiB by now: it needs more room, or SPILL_LIMIT must be lower",
-            folder.display(),
-            *written >> 20
-        )
-    })?;
-    let place = Place::File {
-        file: file.clone(),
-        offset: *written,
-        length: stream.len(),
-    };
-    *written += stream.len() as u64;
-    Ok(place)
+/// The rows of one kind and event hour, and how to read them.
+pub(crate) struct HourBlocks {
+    hour: Hour,
+    kind: usize,
+    common: Arc<Common>,
+}
+
+/// What the hours of a commit have in common.
+struct Common {
+    kinds: Arc<Kinds>,
+    /// By kind.
+    admissions: Arc<[Admission]>,
+    /// The signals of each kind, by their numbers.
+    signals: HashMap<usize, Vec<(String, ColumnType)>>,
+    file: Option<SpillFile>,
 }
 
 impl HourBlocks {
     /// Bytes of memory that the hour's rows take when all its columns are filled.
     pub(crate) fn bytes(&self) -> u64 {
-        let filled = self.rows * (self.columns * size_of::<f64>() as u64);
-        self.bytes.max(filled)
+        let filled = self.hour.rows * (self.hour.columns * size_of::<f64>() as u64);
+        self.hour.bytes.max(filled)
     }
 
-    /// The signals of all blocks, with their names in lower case.
+    /// The signals of all rows, with their names in lower case.
     pub(crate) fn signals(&self) -> Vec<(String, ColumnType)> {
-        let is_there = |number: usize| {
-            let word = self.has.get(number / 64);
-            word.is_some_and(|word| word >> (number % 64) & 1 == 1)
-        };
-        let signals = self.signals.iter().enumerate();
-        let there = signals.filter(|(number, _)| is_there(*number));
-        there.map(|(_, signal)| signal.clone()).collect()
+        let all = self.common.signals.get(&self.kind);
+        let all = all.map_or(&[][..], Vec::as_slice);
+        self.hour.signals.pick(all).cloned().collect()
     }
 
-    /// The blocks that may have ids of bucket `bucket` of `division`; `buckets` divided the blocks.
-    pub(crate) fn read(
-        &self,
-        buckets: Buckets,
-        division: Buckets,
-        bucket: u64,
-    ) -> anyhow::Result<Vec<Block>> {
+    /// The rows in blocks that may have other ids too than those of the bucket, if one is given.
+    pub(crate) fn read(&self, bucket: Option<Bucket>) -> anyhow::Result<Vec<Block>> {
+        let blocks = self.read_blocks(bucket);
+        blocks.context("cannot read back events that wait for their hour")
+    }
+
+    fn read_blocks(&self, bucket: Option<Bucket>) -> anyhow::Result<Vec<Block>> {
         let mut blocks = Vec::new();
-        for (at, place) in &self.blocks {
-            if division.meets(bucket, buckets, *at) {
-                blocks.push(place.read().context("cannot read back spilled events")?);
+        for (at, place) in &self.hour.blocks {
+            if bucket.is_none_or(|bucket| bucket.meets(*at)) {
+                blocks.push(match place {
+                    Place::Memory(block) => (**block).clone(),
+                    Place::File(range) => Block::read(self.read_file(range)?)?,
+                });
             }
+        }
+        if !self.hour.lines.is_empty() {
+            let Common {
+                kinds, admissions, ..
+            } = &*self.common;
+            let kind = kinds.iter().nth(self.kind);
+            let kind = kind.context("rows are of a kind that is not declared")?;
+            let mut rows = FewRows::new(kinds, kind, &admissions[self.kind]);
+            for place in &self.hour.lines {
+                match place {
+                    Place::Memory(lines) => rows.add(lines.as_bytes(), bucket)?,
+                    Place::File(range) => rows.add(&self.read_file(range)?, bucket)?,
+                };
+            }
+            blocks.extend(rows.finish()?);
         }
         Ok(blocks)
     }
+
+    fn read_file(&self, range: &Range<u64>) -> anyhow::Result<Vec<u8>> {
+        let file = self.common.file.as_ref();
+        let file = file.context("no row was spilled")?;
+        file.read(range)
+    }
 }
 
-impl Place {
-    fn read(&self) -> anyhow::Result<Block> {
-        match self {
-            Place::Memory(block) => Ok(block.clone()),
-            Place::File {
-                file,
-                offset,
-                length,
-            } => {
-                let mut stream = vec![0; *length];
-                file.read_exact_at(&mut stream, *offset)?;
-                Ok(Block::read(stream)?)
-            }
-        }
+impl<T> Place<T> {
+    fn ends_at(&self, end: u64) -> bool {
+        matches!(self, Place::File(range) if range.end == end)
     }
 }

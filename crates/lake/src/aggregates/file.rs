@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BinaryBuilder, Float64Array, Int64Array, RecordBatch,
-    StringArray, TimestampMillisecondArray,
+    Array, ArrayRef, BinaryBuilder, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMillisecondArray,
 };
 use arrow::datatypes::{Field, Schema};
 use bytes::Bytes;
@@ -15,14 +15,20 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use serde::Serialize;
 
-use crate::aggregates::sketch::Sketch;
 use crate::aggregates::small_parquet;
 use crate::aggregates::state::{Aggregates, Entity};
 use crate::aggregates::stats::Stats;
+use crate::aggregates::stored::{StoredStats, is_told_by_extremes};
 use crate::parquet_file::{self, Layout, column};
 
 /// Name of the object metadata that holds the last commit counted.
 pub const COMMIT: &str = "commit";
+
+/// The last commit that aggregates with this file metadata count; none if the file does not say.
+pub fn counted_by_file(notes: Option<&Vec<KeyValue>>) -> Option<u64> {
+    let note = notes?.iter().find(|note| note.key == COMMIT)?;
+    note.value.as_deref()?.parse().ok()
+}
 
 /// The last commit that aggregates with this object metadata count; 0 if the metadata does not say.
 pub fn counted_through(metadata: &HashMap<String, String>) -> u64 {
@@ -179,60 +185,17 @@ fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
     serde_json::to_string(value)
 }
 
-/// Whether the extremes say all that the sketch would: it is left empty in the file.
-fn is_told_by_extremes(stats: &Stats) -> bool {
-    let exact = stats.sketch.exact().unwrap_or_default();
-    let is = |at: usize, value: f64| exact[at].to_bits() == value.to_bits();
-    match exact.len() {
-        0 => !stats.is_numeric(),
-        1 => is(0, stats.min) && is(0, stats.max),
-        2 => is(0, stats.min) && is(1, stats.max),
-        _ => false,
-    }
-}
-
-/// The sketch that [`is_told_by_extremes`] stands for.
-fn sketch_of_extremes(stats: &Stats, numbers: u64) -> Result<Sketch, ParquetError> {
-    match numbers {
-        1 => Ok(Sketch::of_sorted(&[stats.min])),
-        2 => Ok(Sketch::of_sorted(&[stats.min, stats.max])),
-        _ => Err(ParquetError::General(format!(
-            "a row of {numbers} numbers has no sketch"
-        ))),
-    }
-}
-
 /// Reads back what [`AggregateFile::to_parquet`] wrote.
 pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
     let batch = parquet_file::from_parquet(file, None)?;
     let text = |name: &str| column::<StringArray>(&batch, name);
     let whole = |name: &str| column::<Int64Array>(&batch, name);
-    let number = |name: &str| column::<Float64Array>(&batch, name);
     let (ids, signals) = (text("entity_id")?, text("signal")?);
-    let (messages, counts, texts) = (whole("messages")?, whole("count")?, whole("texts")?);
-    let (min, max, mean) = (number("min")?, number("max")?, number("mean")?);
-    let (stddev, sketches) = (number("stddev")?, column::<BinaryArray>(&batch, "sketch")?);
+    let (messages, stored) = (whole("messages")?, StoredStats::of(&batch)?);
     let mut names: BTreeMap<&str, Arc<str>> = BTreeMap::new();
     let mut aggregates = Aggregates::default();
     for row in 0..batch.num_rows() {
-        let (shown, texts) = (counts.value(row) as u64, texts.value(row) as u64);
-        let mut stats = Stats {
-            count: texts,
-            texts,
-            ..Stats::default()
-        };
-        if !sketches.value(row).is_empty() {
-            let sketch = Sketch::from_bytes(sketches.value(row));
-            stats.sketch = sketch.map_err(|error| ParquetError::External(error.into()))?;
-        }
-        if min.is_valid(row) {
-            stats.count += shown;
-            (stats.min, stats.max, stats.mean) = (min.value(row), max.value(row), mean.value(row));
-            if sketches.value(row).is_empty() {
-                stats.sketch = sketch_of_extremes(&stats, shown)?;
-            }
-            stats.set_stddev(stddev.is_valid(row).then(|| stddev.value(row)));
-        }
+        let stats = stored.get(row)?;
         let (id, signal) = (ids.value(row), signals.value(row));
         let signal = names.entry(signal).or_insert_with(|| signal.into()).clone();
         match aggregates.entities.last_mut() {

@@ -10,10 +10,12 @@ pub(crate) mod sketch_bytes;
 mod small_parquet;
 mod state;
 mod stats;
+mod stored;
 
 pub use bins::ACCURACY;
-pub use file::{AggregateFile, COMMIT, counted_through, from_parquet};
+pub use file::{AggregateFile, COMMIT, counted_by_file, counted_through, from_parquet};
 pub use sketch::{EXACT, Sketch};
 pub use sketch_bytes::DamagedSketch;
 pub use state::{Aggregates, Entity};
 pub use stats::Stats;
+pub use stored::StoredStats;

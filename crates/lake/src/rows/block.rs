@@ -2,12 +2,10 @@
 //! Arrow batch, in memory or as Arrow's IPC stream in a file.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::buffer::Buffer;
+use arrow::compute::take;
 use arrow::datatypes::{DataType, UInt16Type, UInt32Type};
 use arrow::error::ArrowError;
 use arrow::ipc::MetadataVersion;
@@ -15,6 +13,7 @@ use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use contract::{Kind, Scalar};
 
+use crate::rows::buckets::{Bucket, Buckets};
 use crate::rows::columns::ColumnType;
 use crate::rows::more::More;
 use crate::rows::values::value_at;
@@ -76,11 +75,59 @@ impl Content<'_> {
 #[derive(Debug, Clone)]
 pub struct Block {
     batch: RecordBatch,
+    /// Bytes of memory, about.
+    bytes: usize,
 }
 
 impl Block {
     pub(crate) fn new(batch: RecordBatch) -> Block {
-        Block { batch }
+        let bytes = batch.get_array_memory_size() + batch.num_columns() * FIELD_BYTES;
+        Block { batch, bytes }
+    }
+
+    /// The rows of each bucket that has some, in the order in which they are here.
+    ///
+    /// # Errors
+    ///
+    /// None that could be caused by data: Arrow's own.
+    pub(crate) fn divide(self, division: Buckets) -> Result<Vec<(Bucket, Block)>, ArrowError> {
+        if division.count() == 1 {
+            return Ok(vec![(division.bucket(0), self)]);
+        }
+        let numbers = self.ids().iter().flatten();
+        let numbers: Vec<usize> = numbers.map(|id| division.of(id) as usize).collect();
+        let mut ends = vec![0; division.count() as usize];
+        numbers.iter().for_each(|number| ends[*number] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            end += std::mem::replace(count, end);
+        }
+        // What were the starts become the ends.
+        let mut order = vec![0_u32; numbers.len()];
+        for (row, number) in (0..).zip(numbers) {
+            order[ends[number]] = row;
+            ends[number] += 1;
+        }
+        let order = UInt32Array::from(order);
+        let (schema, columns, rows) = self.batch.into_parts();
+        // Each column goes as soon as it is copied.
+        let columns = columns
+            .into_iter()
+            .map(|column| take(&column, &order, None));
+        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+        let sorted = Block::new(RecordBatch::try_new(schema, columns)?);
+        let mut blocks = Vec::new();
+        let mut start = 0;
+        for (number, end) in (0..).zip(ends) {
+            let length = end - start;
+            if length > 0 {
+                let batch = sorted.batch.slice(start, length);
+                let bytes = (sorted.bytes as u128 * length as u128 / rows as u128) as usize;
+                blocks.push((division.bucket(number), Block { batch, bytes }));
+            }
+            start = end;
+        }
+        Ok(blocks)
     }
 
     /// Number of rows.
@@ -95,7 +142,7 @@ impl Block {
 
     /// Bytes of memory that the block takes, about.
     pub fn bytes(&self) -> usize {
-        self.batch.get_array_memory_size() + self.batch.num_columns() * FIELD_BYTES
+        self.bytes
     }
 
     /// Appends the block to `out` as an Arrow IPC stream.
@@ -131,8 +178,8 @@ impl Block {
         self.batch.column(0).as_string()
     }
 
-    pub(crate) fn entities(&self) -> &DictionaryArray<UInt32Type> {
-        self.batch.column(1).as_dictionary()
+    pub(crate) fn entities(&self) -> &StringArray {
+        self.batch.column(1).as_string()
     }
 
     /// Event times.
@@ -192,8 +239,6 @@ impl Block {
     }
 
     pub(crate) fn content(&self, kind: &Kind, row: usize) -> Content<'_> {
-        let entities = self.entities();
-        let names = entities.values().as_string::<i32>();
         let fields = kind
             .fields
             .iter()
@@ -208,15 +253,9 @@ impl Block {
         let columns = columns.filter_map(|(name, value)| Some((name, value?)));
         let more = self.more(row).map(More::of_text).unwrap_or_default();
         Content {
-            entity: names.value(entities.keys().value(row) as usize),
+            entity: self.entities().value(row),
             micros: self.micros().value(row),
             values: columns.chain(more.into_values()).collect(),
         }
     }
-}
-
-/// Text of every row's entity, as a dictionary.
-pub(crate) fn dictionary(keys: Vec<u32>, names: StringArray) -> Result<ArrayRef, ArrowError> {
-    let column = DictionaryArray::<UInt32Type>::try_new(keys.into(), Arc::new(names))?;
-    Ok(Arc::new(column))
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use contract::{Kind, Scalar, ScalarType};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,16 @@ impl ColumnType {
             (None, Scalar::Bool(_)) => ColumnType::Boolean,
             (None, Scalar::Text(_)) => ColumnType::Text,
         }
+    }
+
+    /// Whether a column of this type can hold this sort of value.
+    pub(crate) fn takes(self, value: &Scalar<'_>) -> bool {
+        matches!(
+            (self, value),
+            (ColumnType::Number | ColumnType::Integer, Scalar::Number(_))
+                | (ColumnType::Boolean, Scalar::Bool(_))
+                | (ColumnType::Text, Scalar::Text(_))
+        )
     }
 
     pub(crate) fn arrow(self) -> DataType {
@@ -258,6 +268,35 @@ impl Columns {
         Some(Arc::new(
             Field::new(name, r#type.arrow(), true).with_metadata(metadata),
         ))
+    }
+
+    /// The columns that parts of the kind have, whatever their events: those of every event, contract fields, declared
+    /// signals and those in the types, each with the type that was met first, and [`MORE`](crate::rows::MORE).
+    pub fn schema(&self, kind: &Kind) -> Schema {
+        let micro = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let milli = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+        let mut fields = vec![
+            Arc::new(Field::new("event_id", DataType::Utf8, false)),
+            Arc::new(Field::new("entity_id", DataType::Utf8, false)),
+            Arc::new(Field::new("event_time", micro, false)),
+            Arc::new(Field::new("ingest_received_at", milli, false)),
+        ];
+        for rule in &kind.fields {
+            let r#type = ColumnType::of_field(rule.scalar).arrow();
+            fields.push(Arc::new(Field::new(&rule.name, r#type, true)));
+        }
+        let declared = self
+            .declared
+            .values()
+            .map(|column| (column.name.as_str(), column.r#type));
+        let signals = declared.chain(self.types.names());
+        let mut signals: Vec<_> = signals
+            .filter_map(|(name, r#type)| self.field(name, r#type))
+            .collect();
+        signals.sort_by(|a, b| a.name().cmp(b.name()));
+        fields.extend(signals);
+        fields.push(Arc::new(Field::new(MORE, DataType::Utf8, true)));
+        Schema::new(fields)
     }
 
     /// The rows with the names that these columns have, for rows that were made with other types of undeclared

@@ -2,7 +2,6 @@
 
 use std::hash::BuildHasher;
 
-use arrow::array::StringArray;
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
@@ -43,13 +42,8 @@ impl Entities {
         self.rows.push(number);
     }
 
-    /// Gives the entity of this number to the next row.
-    pub(crate) fn push_number(&mut self, number: u32) {
-        self.rows.push(number);
-    }
-
     /// The number of an entity, which is a new one if the name is new.
-    pub(crate) fn number(&mut self, name: &str) -> u32 {
+    fn number(&mut self, name: &str) -> u32 {
         let hash = self.key.hash_one(name) as u32;
         let is_it = |known: &Known| known.hash == hash && self.name_of(known.number) == name;
         if let Some(known) = self.numbers.find(Known::spread(hash), is_it) {
@@ -69,12 +63,6 @@ impl Entities {
         let number = number as usize;
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.names[start..self.ends[number]]
-    }
-
-    /// The names by number, and for each row the number of its entity.
-    pub(crate) fn into_parts(self) -> (StringArray, Vec<u32>) {
-        let names = (0..self.ends.len() as u32).map(|number| self.name_of(number));
-        (StringArray::from_iter_values(names), self.rows)
     }
 
     pub(crate) fn name(&self, row: u32) -> &str {

@@ -7,15 +7,23 @@ use arrow::error::ArrowError;
 use contract::{Code, Event, Hour, Kind, Kinds, MAX_EVENT_BYTES, Rejection};
 
 use crate::rows::block::{Block, Span};
-use crate::rows::buckets::Buckets;
+use crate::rows::buckets::{Bucket, Buckets};
 use crate::rows::columns::{Admission, SignalTypes};
+use crate::rows::few_lines::{FewLines, FewRows};
 use crate::rows::growing_rows::GrowingRows;
 use crate::rows::lines::{lines, read_line};
+use crate::rows::signal_set::SignalNumbers;
 
 /// Longest line that is read: an event of the greatest length, escaped, and what the server adds.
 pub const MAX_LINE_BYTES: usize = 8 * MAX_EVENT_BYTES;
 
 const LINE_TOO_LONG: &str = "line_too_long";
+
+/// Least rows of a block, on average, that are worth a block of their own when rows are divided into buckets.
+const ROWS_PER_BUCKET: u64 = 128;
+
+/// Bytes that an hour takes beside its lines, about.
+const HOUR_BYTES: usize = 256;
 
 /// A kind by its place in [`Kinds::iter`], and an event hour.
 pub type KindHour = (usize, Hour);
@@ -37,13 +45,31 @@ pub struct Gathering {
     /// By kind.
     admissions: Arc<[Admission]>,
     buckets: Buckets,
-    /// Rows of each hour, by bucket.
-    hours: Vec<(KindHour, Vec<Option<Box<GrowingRows>>>)>,
+    /// Most bytes of an hour's lines that are kept as lines.
+    few_bytes: usize,
+    hours: Vec<(KindHour, Rows)>,
     /// Index in `hours`.
     places: HashMap<KindHour, usize>,
     /// Index of the last event's hour: most events are of the kind and hour of the event before.
     last: usize,
+    /// The signals of lines, by kind.
+    signals: Vec<SignalNumbers>,
     bytes: usize,
+}
+
+/// The rows of one kind and event hour.
+enum Rows {
+    Few(FewLines),
+    Many(Box<GrowingRows>),
+}
+
+/// The rows that a [`Gathering`] had; each kind and hour is in one of the two lists.
+#[derive(Default)]
+pub struct Taken {
+    /// Blocks of hours, divided into buckets where that makes no small blocks.
+    pub blocks: Vec<(KindHour, Bucket, Block)>,
+    /// The lines of hours that have few.
+    pub lines: Vec<(KindHour, FewLines)>,
 }
 
 /// Which names get a column while rows are gathered, for each kind; `types` are the stored ones.
@@ -60,15 +86,26 @@ pub fn admissions<'t>(
 impl Gathering {
     /// A gathering without rows, for events of these kinds; rows are divided into buckets by their ids.
     pub fn new(kinds: Arc<Kinds>, admissions: Arc<[Admission]>, buckets: Buckets) -> Gathering {
+        let mut signals = Vec::new();
+        signals.resize_with(admissions.len(), SignalNumbers::default);
         Gathering {
             kinds,
             admissions,
             buckets,
+            few_bytes: 0,
             hours: Vec::new(),
             places: HashMap::new(),
             last: 0,
+            signals,
             bytes: 0,
         }
+    }
+
+    /// Keeps the lines of an hour as they are while they take so many bytes at most. Without this there are no
+    /// [lines](Taken::lines).
+    #[must_use]
+    pub fn with_few_lines(self, few_bytes: usize) -> Gathering {
+        Gathering { few_bytes, ..self }
     }
 
     /// Bytes of memory that the rows take, about.
@@ -126,7 +163,7 @@ impl Gathering {
                 continue;
             }
             match read_line(&kinds, line) {
-                Ok(event) => self.push(&event, span, &wanted),
+                Ok(event) => self.push(&event, line, span, &wanted),
                 Err(rejection) if !is_final(&rejection) => return Err(rejection),
                 Err(rejection) => refused(Refused {
                     reason: rejection.code.as_str(),
@@ -138,7 +175,7 @@ impl Gathering {
         Ok(())
     }
 
-    fn push(&mut self, event: &Event<'_>, span: Span, wanted: impl Fn(Hour) -> bool) {
+    fn push(&mut self, event: &Event<'_>, line: &[u8], span: Span, wanted: impl Fn(Hour) -> bool) {
         let hour = Hour::of(event.time);
         if !wanted(hour) {
             return;
@@ -154,40 +191,77 @@ impl Gathering {
             };
             let at = (kind, hour);
             self.last = *self.places.entry(at).or_insert_with(|| {
-                let mut rows = Vec::new();
-                rows.resize_with(self.buckets.count() as usize, || None);
-                self.hours.push((at, rows));
+                self.bytes += HOUR_BYTES;
+                self.hours.push((at, Rows::Few(FewLines::new())));
                 self.hours.len() - 1
             });
         }
-        let ((kind, _), buckets) = &mut self.hours[self.last];
-        let id = event.event_id.as_deref().unwrap_or_default();
-        let rows = &mut buckets[self.buckets.of(id) as usize];
-        let rows = rows.get_or_insert_with(|| Box::new(GrowingRows::new(event.kind)));
-        self.bytes += rows.push(event, id, span, &self.admissions[*kind]);
+        let ((kind, _), rows) = &mut self.hours[self.last];
+        let admission = &self.admissions[*kind];
+        if let Rows::Few(lines) = rows {
+            let before = lines.bytes();
+            let more = (before + line.len() > self.few_bytes)
+                .then(|| many(&self.kinds, event.kind, admission, lines));
+            // Lines that have been read once can be read again. If not, they stay lines, and whoever reads them back
+            // finds the error.
+            if let Some(Some((many, bytes))) = more {
+                self.bytes = self.bytes + bytes - before;
+                *rows = Rows::Many(Box::new(many));
+            } else {
+                lines.push(span, line);
+                self.signals[*kind].note(event, admission, &mut lines.signals);
+                self.bytes += lines.bytes() - before;
+                return;
+            }
+        }
+        if let Rows::Many(rows) = rows {
+            let id = event.event_id.as_deref().unwrap_or_default();
+            self.bytes += rows.push(event, id, span, admission);
+        }
     }
 
-    /// Takes the rows out, as a block for each hour and bucket that has some.
+    /// Takes the rows out.
     ///
     /// # Errors
     ///
     /// None that could be caused by data: Arrow's own.
-    pub fn take(&mut self) -> Result<Vec<(KindHour, u64, Block)>, ArrowError> {
+    pub fn take(&mut self) -> Result<Taken, ArrowError> {
         self.places.clear();
         (self.last, self.bytes) = (0, 0);
-        let mut blocks = Vec::new();
-        for (at, buckets) in std::mem::take(&mut self.hours) {
+        let lists = self.signals.iter();
+        let lists: Vec<_> = lists.map(|of_kind| Arc::from(of_kind.list())).collect();
+        let mut taken = Taken::default();
+        for (at, rows) in std::mem::take(&mut self.hours) {
+            let rows = match rows {
+                Rows::Few(mut lines) => {
+                    lines.all_signals = Arc::clone(&lists[at.0]);
+                    taken.lines.push((at, lines));
+                    continue;
+                }
+                Rows::Many(rows) => rows,
+            };
             let Some(kind) = self.kinds.iter().nth(at.0) else {
                 continue;
             };
-            for (bucket, rows) in (0..).zip(buckets) {
-                if let Some(rows) = rows {
-                    blocks.push((at, bucket, rows.finish(kind)?));
-                }
-            }
+            let division = self.buckets.at_most(rows.len() as u64 / ROWS_PER_BUCKET);
+            let blocks = rows.finish(kind)?.divide(division)?.into_iter();
+            let blocks = blocks.map(|(bucket, block)| (at, bucket, block));
+            taken.blocks.extend(blocks);
         }
-        Ok(blocks)
+        Ok(taken)
     }
+}
+
+/// The lines as rows, and the bytes that these take, about.
+fn many(
+    kinds: &Kinds,
+    kind: &Kind,
+    admission: &Admission,
+    lines: &FewLines,
+) -> Option<(GrowingRows, usize)> {
+    let mut rows = FewRows::new(kinds, kind, admission);
+    let bytes = rows.add(lines.as_bytes(), None).ok()?;
+    Some((rows.into_growing(), bytes))
 }
 
 /// Whether a line is refused because its kind is not declared. A line that names no kind can never be read; one that

@@ -10,16 +10,15 @@ use contract::{Event, Kind, Scalar};
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
-use crate::rows::block::{Block, COLUMN_NAMES, Span, dictionary};
+use crate::rows::block::{Block, COLUMN_NAMES, Span};
 use crate::rows::columns::{Admission, ColumnType};
-use crate::rows::entities::Entities;
 use crate::rows::more::More;
 use crate::rows::values::Values;
 
 /// Columns that are compared one by one before the hash table is asked.
 const LOOK_AHEAD: usize = 8;
 
-/// Bytes that a row takes beside its texts and signals: times, receipt, span, entity, and the ends of texts.
+/// Bytes that a row takes beside its texts and signals: times, receipt, span, and the ends of texts.
 const ROW_BYTES: usize = 48;
 
 /// Bytes that a column takes however few values it has.
@@ -28,7 +27,7 @@ const COLUMN_BYTES: usize = 400;
 /// Rows in the order in which they came.
 pub(crate) struct GrowingRows {
     ids: StringBuilder,
-    entities: Entities,
+    entities: StringBuilder,
     /// Event times: microseconds, and in `nanos` the nanoseconds beyond them.
     times: Vec<i64>,
     nanos: Vec<u16>,
@@ -59,7 +58,7 @@ impl GrowingRows {
         let fields = fields.map(|rule| Values::new(ColumnType::of_field(rule.scalar)));
         GrowingRows {
             ids: StringBuilder::with_capacity(0, 0),
-            entities: Entities::default(),
+            entities: StringBuilder::with_capacity(0, 0),
             times: Vec::new(),
             nanos: Vec::new(),
             received: Vec::new(),
@@ -75,6 +74,11 @@ impl GrowingRows {
         }
     }
 
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.times.len()
+    }
+
     /// Appends the event's row, and returns by how many bytes the rows have grown, about.
     pub(crate) fn push(
         &mut self,
@@ -84,9 +88,9 @@ impl GrowingRows {
         admission: &Admission,
     ) -> usize {
         let row = self.times.len();
-        let mut texts = id.len();
+        let mut texts = id.len() + event.entity.len();
         self.ids.append_value(id);
-        self.entities.push(&event.entity);
+        self.entities.append_value(&event.entity);
         let nanos = event.time.timestamp_subsec_nanos() % 1000;
         self.times.push(event.time.timestamp_micros());
         self.nanos.push(nanos as u16);
@@ -106,7 +110,7 @@ impl GrowingRows {
         let mut more = More::default();
         for (name, value) in &event.signals {
             texts += length(value);
-            let is_it = |column: &SignalColumn| column.name == *name && column.values.takes(value);
+            let is_it = |column: &SignalColumn| column.name == *name && column.r#type.takes(value);
             let near = self.signals[next..].iter().take(LOOK_AHEAD).position(is_it);
             let near = near.map(|at| next + at);
             let found = near.or_else(|| self.column(name, value));
@@ -165,7 +169,7 @@ impl GrowingRows {
     /// The column that took this sort of value of the signal before.
     fn column(&self, name: &str, value: &Scalar<'_>) -> Option<usize> {
         let is_it = |(other, at): &(Box<str>, u32)| {
-            **other == *name && self.signals[*at as usize].values.takes(value)
+            **other == *name && self.signals[*at as usize].r#type.takes(value)
         };
         let found = self.columns.find(self.hasher.hash_one(name), is_it);
         found.map(|(_, at)| *at as usize)
@@ -178,10 +182,9 @@ impl GrowingRows {
     /// None that could be caused by data: Arrow's own.
     pub(crate) fn finish(mut self, kind: &Kind) -> Result<Block, ArrowError> {
         let rows = self.times.len();
-        let (names, keys) = self.entities.into_parts();
         let columns: [ArrayRef; COLUMN_NAMES.len()] = [
             Arc::new(self.ids.finish()),
-            dictionary(keys, names)?,
+            Arc::new(self.entities.finish()),
             Arc::new(Int64Array::from(self.times)),
             Arc::new(UInt16Array::from(self.nanos)),
             Arc::new(Int64Array::from(self.received)),

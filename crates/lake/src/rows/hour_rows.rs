@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray,
     TimestampMillisecondArray, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::rows::block::{Block, COLUMNS, Content, Span};
-use crate::rows::buckets::Buckets;
+use crate::rows::buckets::Bucket;
 use crate::rows::columns::{ColumnType, Columns};
 use crate::rows::entities::Entities;
 use crate::rows::ids::id_hash;
@@ -62,7 +62,7 @@ impl HourRows {
         kinds: Arc<Kinds>,
         kind: usize,
         blocks: Vec<Block>,
-        bucket: Option<(Buckets, u64)>,
+        bucket: Option<Bucket>,
         mut left_out: impl FnMut(LeftOut<'_>),
     ) -> HourRows {
         let all = blocks.iter().map(Block::rows).sum();
@@ -79,7 +79,7 @@ impl HourRows {
         for block in 0..rows.blocks.len() {
             for row in 0..rows.blocks[block].rows() {
                 let id = rows.texts[block].value(row);
-                if bucket.is_none_or(|(buckets, bucket)| buckets.of(id) == bucket) {
+                if bucket.is_none_or(|bucket| bucket.has(id)) {
                     rows.add((block as u32, row as u32), &mut left_out);
                 }
             }
@@ -337,12 +337,9 @@ fn order(
         let Some(block) = of_block.first().map(|(block, _)| &blocks[*block as usize]) else {
             continue;
         };
-        let (keys, names) = (block.entities().keys(), block.entities().values());
-        let names = names.as_string::<i32>().iter().flatten();
-        let numbers: Vec<u32> = names.map(|name| entities.number(name)).collect();
-        let micros = block.micros();
+        let (names, micros) = (block.entities(), block.micros());
         for (_, row) in of_block {
-            entities.push_number(numbers[keys.value(*row as usize) as usize]);
+            entities.push(names.value(*row as usize));
             times.push(micros.value(*row as usize));
         }
     }

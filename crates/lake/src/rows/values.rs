@@ -30,16 +30,6 @@ impl Values {
         }
     }
 
-    /// Whether the column can hold this sort of value.
-    pub(crate) fn takes(&self, value: &Scalar<'_>) -> bool {
-        matches!(
-            (self, value),
-            (Values::Number(_) | Values::Integer(_), Scalar::Number(_))
-                | (Values::Boolean(_), Scalar::Bool(_))
-                | (Values::Text(_), Scalar::Text(_))
-        )
-    }
-
     /// Puts the value at `row`; a value of another type than the column's is left out.
     pub(crate) fn put(&mut self, row: usize, value: &Scalar<'_>) {
         self.fill(row);
