@@ -1,0 +1,196 @@
+//! Some rows of a part or of hot rows, with the columns that a question needs.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::buffer::ScalarBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use lake::rows::{MORE, signal_of};
+
+use crate::kernels::values::Values;
+use crate::read::{ENTITY, TIME};
+
+/// Places of the columns that a question needs, in a schema.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns {
+    entity: Option<usize>,
+    time: Option<usize>,
+    /// The columns of each signal, one for each type of its values; none where no event has the signal.
+    signals: Vec<Vec<usize>>,
+    /// The column of signals without one of their own, where a signal asked for may be in it.
+    more: Option<usize>,
+}
+
+/// Columns that a question needs beside those of its signals.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    pub(crate) entity: bool,
+    pub(crate) time: bool,
+    /// Whether names are those of columns, each for itself, rather than of signals.
+    pub(crate) by_column: bool,
+}
+
+impl Columns {
+    pub(crate) fn of(schema: &Schema, signals: &[String], needs: Needs) -> Columns {
+        let fields = || schema.fields().iter().enumerate();
+        let place = |wanted: bool, name: &str| {
+            let found = fields().find(|(_, field)| field.name() == name);
+            found.filter(|_| wanted).map(|(at, _)| at)
+        };
+        let of_signal = |signal: &String| {
+            let holds = |field: &Field| {
+                if needs.by_column {
+                    return field.name() == signal;
+                }
+                // Contract fields name no signal; nor do columns of other writers.
+                let held = signal_of(field).unwrap_or(field.name());
+                held.eq_ignore_ascii_case(signal)
+            };
+            let held = fields().filter(|(_, field)| holds(field));
+            held.map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        let signals: Vec<_> = signals.iter().map(of_signal).collect();
+        let may_be_in_more = !needs.by_column && signals.iter().any(Vec::is_empty);
+        Columns {
+            entity: place(needs.entity, ENTITY),
+            time: place(needs.time, TIME),
+            more: place(may_be_in_more, MORE),
+            signals,
+        }
+    }
+
+    /// Whether there may be a value of a signal.
+    pub(crate) fn has_signal(&self) -> bool {
+        self.more.is_some() || self.signals.iter().any(|places| !places.is_empty())
+    }
+
+    /// The places of the columns of signals.
+    pub(crate) fn signal_places(&self) -> impl Iterator<Item = usize> {
+        self.signals.iter().flatten().copied()
+    }
+
+    /// The place of the column of signals without one of their own, where it is needed.
+    pub(crate) fn more(&self) -> Option<usize> {
+        self.more
+    }
+
+    /// The places of all columns, ascending.
+    pub(crate) fn places(&self) -> Vec<usize> {
+        let signals = self.signals.iter().flatten().copied();
+        let others = [self.entity, self.time, self.more].into_iter().flatten();
+        let mut places: Vec<usize> = signals.chain(others).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// The columns where only those of [`places`](Self::places) are read.
+    pub(crate) fn among_read(&self) -> Columns {
+        let places = self.places();
+        let read = |place: usize| places.partition_point(|other| *other < place);
+        let signals = self.signals.iter();
+        Columns {
+            entity: self.entity.map(read),
+            time: self.time.map(read),
+            more: self.more.map(read),
+            signals: signals
+                .map(|of| of.iter().map(|at| read(*at)).collect())
+                .collect(),
+        }
+    }
+}
+
+/// The entity of each row, as a number into a list of texts.
+#[derive(Debug)]
+pub(crate) struct Entities {
+    pub(crate) keys: ScalarBuffer<i32>,
+    pub(crate) names: StringArray,
+}
+
+/// Rows, by column.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) length: usize,
+    pub(crate) entities: Option<Entities>,
+    /// Event times in microseconds.
+    times: Option<ScalarBuffer<i64>>,
+    /// The columns of each signal.
+    pub(crate) signals: Vec<Vec<Values>>,
+}
+
+impl Rows {
+    /// # Errors
+    ///
+    /// If a column has a type that it has in no part.
+    pub(crate) fn of(
+        batch: &RecordBatch,
+        columns: &Columns,
+        signals: &[String],
+    ) -> Result<Rows, ArrowError> {
+        let entities = columns
+            .entity
+            .map(|at| entities(batch.column(at)))
+            .transpose()?;
+        let times = columns.time.map(|at| times(batch.column(at))).transpose()?;
+        let mut values = Vec::with_capacity(signals.len());
+        for (places, signal) in columns.signals.iter().zip(signals) {
+            let of_signal = places.iter().map(|at| Values::of(batch.column(*at)));
+            let mut of_signal = of_signal.collect::<Result<Vec<_>, _>>()?;
+            if let Some(at) = columns.more.filter(|_| places.is_empty()) {
+                let more = batch.column(at).as_string_opt::<i32>();
+                let more =
+                    more.ok_or_else(|| ArrowError::SchemaError(format!("`{MORE}` holds no text")))?;
+                of_signal.extend(Values::of_more(more, signal));
+            }
+            values.push(of_signal);
+        }
+        Ok(Rows {
+            length: batch.num_rows(),
+            entities,
+            times,
+            signals: values,
+        })
+    }
+
+    pub(crate) fn times(&self) -> Option<&[i64]> {
+        self.times.as_deref()
+    }
+}
+
+fn entities(column: &ArrayRef) -> Result<Entities, ArrowError> {
+    let numbered = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
+    let column = if *column.data_type() == numbered {
+        column.clone()
+    } else {
+        cast(column, &numbered)?
+    };
+    let column = column.as_dictionary::<Int32Type>();
+    if column.null_count() > 0 {
+        let what = format!("`{ENTITY}` has no value in some rows");
+        return Err(ArrowError::SchemaError(what));
+    }
+    Ok(Entities {
+        keys: column.keys().values().clone(),
+        names: column.values().as_string().clone(),
+    })
+}
+
+fn times(column: &ArrayRef) -> Result<ScalarBuffer<i64>, ArrowError> {
+    let times = column.as_primitive_opt::<TimestampMicrosecondType>();
+    let times = times.filter(|times| times.null_count() == 0);
+    let missing = || ArrowError::SchemaError(format!("`{TIME}` is no time in some rows"));
+    Ok(times.ok_or_else(missing)?.values().clone())
+}
+
+impl Entities {
+    /// The id of a number, which a key of these rows is.
+    pub(crate) fn name(&self, key: i32) -> &str {
+        self.names.value(key as usize)
+    }
+
+    /// Whether both have the same list of texts.
+    pub(crate) fn is_same_list(&self, names: &StringArray) -> bool {
+        let (mine, theirs) = (self.names.offsets(), names.offsets());
+        mine.len() == theirs.len() && mine.as_ptr() == theirs.as_ptr()
+    }
+}
