@@ -1,0 +1,5 @@
+//! The tables of the lake, as DataFusion sees them.
+
+mod kind;
+
+pub use kind::KindTable;

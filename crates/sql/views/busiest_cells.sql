@@ -1,0 +1,6 @@
+-- Cells by their downlink load in the last hour, the busiest first.
+SELECT entity_id, avg(dl_prb_util_pct) AS dl_prb_util_pct, max(dl_prb_util_pct) AS peak, count(*) AS reports
+FROM cell
+WHERE event_time >= now() - INTERVAL '1 hour'
+GROUP BY entity_id
+ORDER BY dl_prb_util_pct DESC
