@@ -7,10 +7,9 @@ use chrono::TimeDelta;
 use contract::Kinds;
 use secrecy::SecretString;
 use service::ready::Ready;
-use tokio::sync::watch;
 
-use crate::metrics;
-use crate::snapshot::Snapshot;
+use engine::snapshot::Snapshot;
+use engine::{Engine, metrics};
 
 /// The state of one query service.
 #[derive(Debug, Clone)]
@@ -25,8 +24,11 @@ pub struct App {
     pub read_keys: Arc<[SecretString]>,
     /// Whether the service is ready, and why not.
     pub ready: Ready,
-    /// The newest snapshot, also before all that is in the lake has been read.
-    pub newest: watch::Receiver<Snapshot>,
+    /// What reads the lake.
+    pub engine: Arc<Engine>,
+    /// Answers SQL.
+    #[cfg(feature = "sql")]
+    pub database: Arc<sql::Database>,
     /// Counts the requests to AWS.
     pub meter: Meter,
 }
@@ -34,13 +36,12 @@ pub struct App {
 impl App {
     /// The newest snapshot; none until all that is in the lake has been read for the first time.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        let newest = self.newest.borrow().clone();
-        newest.fresh_until().is_some().then_some(newest)
+        self.engine.snapshot()
     }
 
     /// Updates the metrics that are counted elsewhere.
     pub(crate) fn publish(&self) {
-        if let Some(fresh_until) = self.newest.borrow().fresh_until() {
+        if let Some(fresh_until) = self.engine.newest.borrow().fresh_until() {
             let age = (self.clock.now() - fresh_until).max(TimeDelta::zero());
             metrics::age(age.as_seconds_f64());
         }

@@ -2,7 +2,7 @@
 
 use service::emf::{Exported, Tell};
 
-use crate::metrics::{AGE, FAILED_REFRESHES, HOT_BYTES, HOT_FULL, REFUSED};
+use engine::metrics::{AGE, FAILED_REFRESHES, HOT_BYTES, HOT_FULL, REFUSED};
 
 /// Metrics sent to CloudWatch each minute.
 pub(crate) const EXPORTED: &[Exported] = &[

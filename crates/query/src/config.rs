@@ -14,7 +14,7 @@ use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
 use crate::http::QuerySettings;
-use crate::snapshot::SnapshotSettings;
+use engine::snapshot::SnapshotSettings;
 
 /// Shortest read key: fewer characters can be guessed.
 const MIN_KEY_LENGTH: usize = 8;
@@ -77,6 +77,16 @@ pub struct Config {
     /// Bounds of queries.
     #[command(flatten, next_help_heading = "Limits")]
     pub queries: QuerySettings,
+
+    /// Bounds of SQL.
+    #[cfg(feature = "sql")]
+    #[command(flatten, next_help_heading = "SQL")]
+    pub sql: sql::SqlSettings,
+
+    /// The PostgreSQL wire.
+    #[cfg(feature = "sql")]
+    #[command(flatten, next_help_heading = "PostgreSQL wire")]
+    pub postgres: crate::postgres::PgSettings,
 
     /// Most connections at a time; past it a new one is answered 503.
     #[arg(long, env, default_value = "1000", help_heading = "Limits")]

@@ -4,14 +4,13 @@ mod app;
 mod cloudwatch;
 mod config;
 pub mod http;
-pub mod kernels;
-mod metrics;
-mod planted_defects;
-pub mod read;
+#[cfg(feature = "sql")]
+mod postgres;
 mod run;
 mod server;
-pub mod snapshot;
 
 pub use app::App;
 pub use config::{Command, Config, METRICS_LISTEN};
+#[cfg(feature = "sql")]
+pub use postgres::PgSettings;
 pub use run::{Started, run, start};

@@ -36,7 +36,17 @@ async fn run(config: Config) -> anyhow::Result<()> {
             config.listen
         )
     })?;
+    #[cfg(feature = "sql")]
+    let postgres = {
+        let address = config.postgres.pg_listen;
+        let bound = TcpListener::bind(address).await;
+        Some(bound.with_context(|| {
+            format!("cannot listen on {address}: set PG_LISTEN to a free address")
+        })?)
+    };
+    #[cfg(not(feature = "sql"))]
+    let postgres = None;
     let admin = service::metrics::bind(config.metrics_listen).await?;
     let aws = aws::Aws::connect().await?;
-    query::run(config, aws, listener, Some(admin), stop).await
+    query::run(config, aws, listener, Some(admin), postgres, stop).await
 }

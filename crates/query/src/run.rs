@@ -18,7 +18,7 @@ use crate::cloudwatch;
 use crate::config::Config;
 use crate::http::router;
 use crate::server;
-use crate::snapshot::Snapshots;
+use engine::snapshot::Snapshots;
 
 /// A query service without a port of its own: its snapshot is kept up to date for as long as this lives.
 #[derive(Debug)]
@@ -59,13 +59,20 @@ pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
     probed.with_context(|| format!("cannot read the lake `{bucket}`"))?;
     let (kinds, clock) = (Arc::new(config.kinds()?), aws.clock());
     let snapshots = Snapshots::new(lake.clone(), kinds.clone(), clock, config.snapshot());
+    let engine = Arc::new(config.queries.engine(lake.clone(), snapshots.watch()));
     let app = App {
+        #[cfg(feature = "sql")]
+        database: Arc::new(sql::Database::new(
+            engine.clone(),
+            lake.clone(),
+            &config.sql,
+        )?),
+        engine,
         lake,
         kinds,
         clock,
         read_keys: config.read_keys.clone().into(),
         ready: Ready::default(),
-        newest: snapshots.watch(),
         meter: aws.meter().clone(),
     };
     let end = CancellationToken::new();
@@ -84,7 +91,7 @@ pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
 }
 
 /// Serves on `listener` until `stop`; then finishes the answers under way, for at most `SHUTDOWN_GRACE`. Probes and
-/// metrics are served on `admin` until the end, if it is given.
+/// metrics are served on `admin` until the end, if it is given, and PostgreSQL clients on `postgres` (feature `sql`).
 ///
 /// # Errors
 ///
@@ -94,6 +101,7 @@ pub async fn run(
     aws: Aws,
     listener: TcpListener,
     admin: Option<TcpListener>,
+    postgres: Option<TcpListener>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let Some(started) = stop.run_until_cancelled(start(&config, &aws)).await else {
@@ -132,9 +140,14 @@ pub async fn run(
         // Until the drain has ended, so that a probe sees it.
         serve_routes(admin, routes, CancellationToken::new()).await
     };
+    let wire = wire(&config, app, postgres, &stop)?;
     let routes = router(app.clone(), config.queries.clone());
+    let serve_all = async {
+        let http = serve(&config, app, listener, routes, &stop);
+        tokio::join!(http, wire);
+    };
     let result = tokio::select! {
-        () = serve(&config, app, listener, routes, &stop) => Ok(()),
+        () = serve_all => Ok(()),
         result = serve_admin => result,
         reason = started.broken() => Err(reason),
         () = emf.each_minute() => Ok(()),
@@ -142,6 +155,43 @@ pub async fn run(
     app.ready.set(false);
     emf.print();
     result
+}
+
+/// Serves PostgreSQL clients until the service stops; at once over when there is no listener.
+#[cfg(feature = "sql")]
+fn wire(
+    config: &Config,
+    app: &App,
+    listener: Option<TcpListener>,
+    stop: &CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+    let server = match listener {
+        Some(listener) => {
+            let database = app.database.clone();
+            let server = crate::postgres::server(config, database, &listener, stop.clone())?;
+            Some((listener, server))
+        }
+        None => None,
+    };
+    Ok(async move {
+        if let Some((listener, server)) = server {
+            sql::wire::serve(listener, server).await;
+        }
+    })
+}
+
+#[cfg(not(feature = "sql"))]
+fn wire(
+    _: &Config,
+    _: &App,
+    listener: Option<TcpListener>,
+    _: &CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+    anyhow::ensure!(
+        listener.is_none(),
+        "built without the feature `sql`: no PostgreSQL wire"
+    );
+    Ok(std::future::ready(()))
 }
 
 async fn serve(

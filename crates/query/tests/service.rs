@@ -30,7 +30,7 @@ async fn it_is_ready_once_the_lake_is_read_and_ends_when_told_to() {
     aws::setup::create_bucket(&aws, "lake").await.unwrap();
     let ((listener, listen), (admin, admin_listen)) = (listener().await, listener().await);
     let stop = CancellationToken::new();
-    let running = query::run(config(), aws, listener, Some(admin), stop.clone());
+    let running = query::run(config(), aws, listener, Some(admin), None, stop.clone());
     let running = tokio::spawn(running);
     while health::check(admin_listen, "/readyz").await.is_err() {
         assert!(!running.is_finished(), "{:?}", running.await);
@@ -47,7 +47,14 @@ async fn a_bucket_that_is_missing_is_named() {
     let cloud = LocalAws::in_process();
     let aws = Aws::emulated(cloud.http_client(), cloud.endpoint());
     let (listener, _) = listener().await;
-    let run = query::run(config(), aws, listener, None, CancellationToken::new());
+    let run = query::run(
+        config(),
+        aws,
+        listener,
+        None,
+        None,
+        CancellationToken::new(),
+    );
     let error = format!("{:#}", run.await.unwrap_err());
     assert!(error.contains("cannot read the lake `lake`"), "{error}");
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::snapshot::Snapshot;
+use engine::snapshot::Snapshot;
 
 /// The header that says until when the answer has all that had landed, RFC 3339.
 pub(crate) const FRESH_UNTIL: HeaderName = HeaderName::from_static("x-headwater-fresh-until");

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::answer::Answer;
-use crate::http::engine::{Engine, kind};
 use crate::http::parameters::{Parameters, limit, range};
 use crate::http::refusal::{ErrorBody, Refusal};
-use crate::kernels::{Ask, EntityFilter, Grouping, Wanted};
-use crate::snapshot::Snapshot;
+use crate::http::shared::{Shared, kind};
+use engine::kernels::{Ask, EntityFilter, Grouping, Wanted};
+use engine::snapshot::Snapshot;
 
 /// Entities of an answer where the request does not say.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -59,28 +59,28 @@ pub(crate) struct EntitiesAnswer {
     (status = 413, description = "There are too many entities.", body = ErrorBody),
 ))]
 pub(crate) async fn entities(
-    State(engine): State<Arc<Engine>>,
+    State(shared): State<Arc<Shared>>,
     Parameters(asked): Parameters<EntitiesParameters>,
 ) -> Result<Answer<EntitiesAnswer>, Refusal> {
     let timeout = asked.timeout.as_deref();
-    engine
-        .answer(timeout, |snapshot| answer(&engine, &asked, snapshot))
+    shared
+        .answer(timeout, |snapshot| answer(&shared, &asked, snapshot))
         .await
 }
 
 async fn answer(
-    engine: &Engine,
+    shared: &Shared,
     asked: &EntitiesParameters,
     snapshot: Snapshot,
 ) -> Result<EntitiesAnswer, Refusal> {
     let kind = &kind(&snapshot, &asked.kind)?.name;
     let (start, end) = (asked.start.as_deref(), asked.end.as_deref());
-    let times = range(start, end, engine.app.clock.now(), TimeDelta::days(1))?;
+    let times = range(start, end, shared.app.clock.now(), TimeDelta::days(1))?;
     let limit = limit(
         "limit",
         asked.limit.as_deref(),
         DEFAULT_LIMIT,
-        engine.settings.max_rows,
+        shared.settings.max_rows,
     )?;
     let hours = snapshot.hours(kind, times.start, times.end).await?;
     let ask = Arc::new(Ask {
@@ -95,9 +95,9 @@ async fn answer(
         step: None,
         by_entity: true,
     };
-    let most = engine.settings.max_groups as usize;
-    let groups = engine
-        .scanner
+    let most = shared.settings.max_groups as usize;
+    let groups = shared
+        .scanner()
         .groups(&hours, &ask, by_entity, Wanted::default(), most)
         .await?;
     let ids = groups

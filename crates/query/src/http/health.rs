@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::engine::Engine;
+use crate::http::shared::Shared;
 
 /// What `/health` says.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,8 +28,8 @@ pub(crate) struct Health {
     (status = 200, description = "Questions are answered.", body = Health),
     (status = 503, description = "The lake has been read in part only.", body = Health),
 ))]
-pub(crate) async fn health(State(engine): State<Arc<Engine>>) -> (StatusCode, Json<Health>) {
-    let snapshot = engine.app.newest.borrow().clone();
+pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> (StatusCode, Json<Health>) {
+    let snapshot = shared.app.engine.newest.borrow().clone();
     let fresh_until = snapshot.fresh_until().map(contract::format_millis);
     let (code, status) = if fresh_until.is_some() {
         (StatusCode::OK, "healthy")
@@ -52,6 +52,7 @@ pub(crate) async fn index() -> &'static str {
      GET /v1/entities   who has sent events\n\
      GET /v1/latest     last values\n\
      GET /v1/top        the entities with the greatest values\n\
+     POST /v1/sql       a statement of SQL\n\
      GET /health        whether questions are answered, and how fresh answers are\n\
      GET /openapi.json  the API in full\n"
 }

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::answer::Answer;
-use crate::http::engine::Engine;
 use crate::http::parameters::Parameters;
 use crate::http::refusal::Refusal;
-use crate::snapshot::Snapshot;
+use crate::http::shared::Shared;
+use engine::snapshot::Snapshot;
 
 /// How long the answer may take.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -82,31 +82,31 @@ impl SignalBody {
     (status = 200, description = "The kinds.", body = KindsAnswer),
 ))]
 pub(crate) async fn kinds(
-    State(engine): State<Arc<Engine>>,
+    State(shared): State<Arc<Shared>>,
     Parameters(asked): Parameters<KindsParameters>,
 ) -> Result<Answer<KindsAnswer>, Refusal> {
     let timeout = asked.timeout.as_deref();
-    engine
-        .answer(timeout, |snapshot| answer(&engine, snapshot))
+    shared
+        .answer(timeout, |snapshot| answer(&shared, snapshot))
         .await
 }
 
-async fn answer(engine: &Engine, snapshot: Snapshot) -> Result<KindsAnswer, Refusal> {
+async fn answer(shared: &Shared, snapshot: Snapshot) -> Result<KindsAnswer, Refusal> {
     let mut kinds = Vec::new();
     for kind in snapshot.kinds().iter() {
-        kinds.push(describe(engine, &snapshot, kind).await?);
+        kinds.push(describe(shared, &snapshot, kind).await?);
     }
     Ok(KindsAnswer { kinds })
 }
 
-async fn describe(engine: &Engine, snapshot: &Snapshot, kind: &Kind) -> Result<KindBody, Refusal> {
+async fn describe(shared: &Shared, snapshot: &Snapshot, kind: &Kind) -> Result<KindBody, Refusal> {
     let span = snapshot.span(&kind.name).await?;
     // Names that are stored nowhere yet are those of hot rows, which lie in the last hours.
     let last = span
         .map(|(_, last)| last.next().start())
         .unwrap_or_default();
     let times = last - chrono::TimeDelta::hours(2)..last;
-    let names = engine.names.signals(snapshot, kind, &times).await?;
+    let names = shared.names.signals(snapshot, kind, &times).await?;
     let signals = names.into_iter().map(|name| match kind.known.get(&name) {
         Some(rule) => SignalBody::declared(rule),
         None => SignalBody {

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::answer::Answer;
-use crate::http::engine::{Engine, kind, newest_first};
 use crate::http::parameters::{Cell, Parameters, duration, limit};
 use crate::http::refusal::{ErrorBody, Refusal};
-use crate::kernels::{Ask, EntityFilter, Grouping, Groups, Wanted};
-use crate::snapshot::Snapshot;
+use crate::http::shared::{Shared, kind, newest_first};
+use engine::kernels::{Ask, EntityFilter, Grouping, Groups, Wanted};
+use engine::snapshot::Snapshot;
 
 /// Entities of an answer where the request does not say.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -77,17 +77,17 @@ pub(crate) struct LatestValue {
     (status = 400, description = "A parameter cannot be used.", body = ErrorBody),
 ))]
 pub(crate) async fn latest(
-    State(engine): State<Arc<Engine>>,
+    State(shared): State<Arc<Shared>>,
     Parameters(asked): Parameters<LatestParameters>,
 ) -> Result<Answer<LatestAnswer>, Refusal> {
     let timeout = asked.timeout.as_deref();
-    engine
-        .answer(timeout, |snapshot| answer(&engine, &asked, snapshot))
+    shared
+        .answer(timeout, |snapshot| answer(&shared, &asked, snapshot))
         .await
 }
 
 async fn answer(
-    engine: &Engine,
+    shared: &Shared,
     asked: &LatestParameters,
     snapshot: Snapshot,
 ) -> Result<LatestAnswer, Refusal> {
@@ -104,7 +104,7 @@ async fn answer(
         "limit",
         asked.limit.as_deref(),
         DEFAULT_LIMIT,
-        engine.settings.max_rows,
+        shared.settings.max_rows,
     )?;
     let mut answer = LatestAnswer {
         kind: kind.name.clone(),
@@ -121,7 +121,7 @@ async fn answer(
         if hours.is_empty() {
             continue;
         }
-        let signals = engine.names.signals(&snapshot, kind, &times).await?;
+        let signals = shared.names.signals(&snapshot, kind, &times).await?;
         let ask = Arc::new(Ask {
             signals: signals.into_iter().collect(),
             times: micros(times.start)..micros(times.end),
@@ -138,9 +138,9 @@ async fn answer(
             ends: true,
             ..Wanted::default()
         };
-        let most = engine.settings.max_groups as usize;
-        let groups = engine
-            .scanner
+        let most = shared.settings.max_groups as usize;
+        let groups = shared
+            .scanner()
             .groups(&hours, &ask, by_entity, ends, most)
             .await?;
         answer.entities = entities(&groups, &ask.signals);
@@ -158,22 +158,23 @@ fn micros(time: DateTime<Utc>) -> i64 {
 }
 
 fn entities(groups: &Groups, names: &[String]) -> Vec<LatestEntity> {
-    let entity = |(group, _, stats): (crate::kernels::Group<'_>, u64, &[crate::kernels::Stat])| {
-        let lasts = names.iter().zip(stats).filter_map(|(name, stat)| {
-            let (time, value) = stat.last()?;
-            let value = LatestValue {
-                timestamp: time.div_euclid(1000),
-                value: Cell::of(value),
-            };
-            Some((name.clone(), value))
-        });
-        let signals: BTreeMap<String, LatestValue> = lasts.collect();
-        Some(LatestEntity {
-            entity_id: group.entity?.clone(),
-            timestamp: signals.values().map(|value| value.timestamp).max()?,
-            signals,
-        })
-    };
+    let entity =
+        |(group, _, stats): (engine::kernels::Group<'_>, u64, &[engine::kernels::Stat])| {
+            let lasts = names.iter().zip(stats).filter_map(|(name, stat)| {
+                let (time, value) = stat.last()?;
+                let value = LatestValue {
+                    timestamp: time.div_euclid(1000),
+                    value: Cell::of(value),
+                };
+                Some((name.clone(), value))
+            });
+            let signals: BTreeMap<String, LatestValue> = lasts.collect();
+            Some(LatestEntity {
+                entity_id: group.entity?.clone(),
+                timestamp: signals.values().map(|value| value.timestamp).max()?,
+                signals,
+            })
+        };
     let mut entities: Vec<LatestEntity> = groups.iter().filter_map(entity).collect();
     entities.sort_unstable_by(|a, b| a.entity_id.cmp(&b.entity_id));
     entities

@@ -3,7 +3,6 @@
 
 mod answer;
 mod cursor;
-mod engine;
 mod entities;
 mod health;
 mod kinds;
@@ -16,8 +15,13 @@ mod query;
 mod refusal;
 mod router;
 mod settings;
+mod shared;
+#[cfg(feature = "sql")]
+mod sql;
+#[cfg(not(feature = "sql"))]
+#[path = "no_sql.rs"]
+mod sql;
 mod top;
-mod turns;
 
 pub use refusal::{ErrorBody, ErrorDetail};
 pub use router::router;

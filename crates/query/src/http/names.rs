@@ -13,9 +13,9 @@ use lake::rows::{SignalTypes, signal_of};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::http::engine::kind;
 use crate::http::refusal::Refusal;
-use crate::snapshot::Snapshot;
+use crate::http::shared::kind;
+use engine::snapshot::Snapshot;
 
 /// How old the stored names may be.
 const FRESH: Duration = Duration::from_secs(10);

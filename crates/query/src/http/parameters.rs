@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 
 use crate::http::refusal::Refusal;
-use crate::kernels::{Stat, Value, Wanted};
+use engine::kernels::{Stat, Value, Wanted};
 
 /// Numbers below this are seconds, from it on milliseconds: as seconds it lies in the year 5138.
 const FIRST_MILLIS: i64 = 100_000_000_000;
@@ -219,6 +219,7 @@ impl Aggregate {
         Wanted {
             spread: any(|aggregate| aggregate == Aggregate::Stddev),
             quantiles: any(Aggregate::is_percentile),
+            exact: false,
             ends: any(|aggregate| matches!(aggregate, Aggregate::First | Aggregate::Last)),
         }
     }

@@ -10,8 +10,8 @@ use crate::http::cursor::Cursor;
 use crate::http::names::Target;
 use crate::http::parameters::{Aggregate, Cell};
 use crate::http::refusal::Refusal;
-use crate::kernels::{Ask, EntityFilter, Grouping, Place, PointsAsk, Scanner};
-use crate::snapshot::HourData;
+use engine::kernels::{Ask, EntityFilter, Grouping, Place, PointsAsk, Scanner, Wanted};
+use engine::snapshot::HourData;
 
 /// Most hours that are read at a time for single points: the first few may be enough.
 const MOST_HOURS: usize = 64;
@@ -19,6 +19,10 @@ const MOST_HOURS: usize = 64;
 /// What is asked of each kind.
 pub(crate) struct Question<'q> {
     pub(crate) scanner: &'q Scanner,
+    /// That of the snapshot.
+    pub(crate) commit: u64,
+    /// Whether only events are read, and percentiles are those of the values.
+    pub(crate) is_exact: bool,
     /// The kinds, and the hours of each.
     pub(crate) targets: &'q [(Target, Vec<HourData>)],
     /// Event times in microseconds.
@@ -141,16 +145,20 @@ impl Question<'_> {
         aggregates: &[Aggregate],
         most: usize,
     ) -> Result<Page, Refusal> {
-        let wanted = Aggregate::wanted(aggregates);
+        let wanted = Wanted {
+            exact: self.is_exact,
+            ..Aggregate::wanted(aggregates)
+        };
         let is_percentile = aggregates.iter().any(|aggregate| aggregate.is_percentile());
         let after = self.after()?;
         let start = after.map_or(self.times.start, |(time, ..)| self.times.start.max(time));
         let (mut points, mut is_approximate) = (Vec::new(), false);
-        for (number, (_, hours)) in self.targets.iter().enumerate() {
+        for (number, (target, hours)) in self.targets.iter().enumerate() {
             let ask = self.ask(number, start);
+            let of = (&*target.kind, self.commit);
             let groups = self
                 .scanner
-                .groups(hours, &ask, grouping, wanted, most)
+                .groups_by_hours(of, hours, &ask, grouping, wanted, most)
                 .await?;
             for (group, _, stats) in groups.iter() {
                 for (signal, stat) in stats.iter().enumerate().filter(|(_, stat)| stat.count > 0) {

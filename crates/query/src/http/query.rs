@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::answer::Answer;
-use crate::http::engine::Engine;
 use crate::http::parameters::{Aggregate, Cell, Parameters, duration, limit, range};
 use crate::http::points::{Question, by_name};
 use crate::http::refusal::{ErrorBody, Refusal};
-use crate::kernels::{EntityFilter, Grouping};
-use crate::snapshot::Snapshot;
+use crate::http::shared::Shared;
+use engine::kernels::{EntityFilter, Grouping};
+use engine::snapshot::Snapshot;
 
 /// Points of an answer where the request does not say.
 const DEFAULT_LIMIT: usize = 10_000;
@@ -44,6 +44,8 @@ pub(crate) struct QueryParameters {
     agg: Option<String>,
     /// `entity` gives each entity its own points.
     by: Option<String>,
+    /// `true` reads the events of every hour, and percentiles are of the values themselves.
+    exact: Option<bool>,
     /// Most points: 10,000 if absent.
     limit: Option<String>,
     /// `next` of the answer before, to go on from there.
@@ -101,22 +103,22 @@ pub(crate) struct PointBody {
     (status = 503, description = "The lake cannot be read just now.", body = ErrorBody),
 ))]
 pub(crate) async fn query(
-    State(engine): State<Arc<Engine>>,
+    State(shared): State<Arc<Shared>>,
     Parameters(asked): Parameters<QueryParameters>,
 ) -> Result<Answer<QueryAnswer>, Refusal> {
     let timeout = asked.timeout.as_deref();
-    engine
-        .answer(timeout, |snapshot| answer(&engine, &asked, snapshot))
+    shared
+        .answer(timeout, |snapshot| answer(&shared, &asked, snapshot))
         .await
 }
 
 async fn answer(
-    engine: &Engine,
+    shared: &Shared,
     asked: &QueryParameters,
     snapshot: Snapshot,
 ) -> Result<QueryAnswer, Refusal> {
     let (start, end) = (asked.start.as_deref(), asked.end.as_deref());
-    let times = range(start, end, engine.app.clock.now(), TimeDelta::hours(1))?;
+    let times = range(start, end, shared.app.clock.now(), TimeDelta::hours(1))?;
     let step = asked
         .step
         .as_deref()
@@ -147,14 +149,14 @@ async fn answer(
         "limit",
         asked.limit.as_deref(),
         DEFAULT_LIMIT,
-        engine.settings.max_rows,
+        shared.settings.max_rows,
     )?;
     let cursor = asked.cursor.as_deref().map(|text| {
         let wanted = "send `next` of an answer to the same question";
         text.parse()
             .map_err(|()| Refusal::parameter("cursor", text, wanted))
     });
-    let names = engine
+    let names = shared
         .names
         .targets(&snapshot, asked.kind.as_deref(), &asked.name, &times)
         .await?;
@@ -165,7 +167,9 @@ async fn answer(
         targets.push((target, hours));
     }
     let question = Question {
-        scanner: &engine.scanner,
+        scanner: shared.scanner(),
+        commit: snapshot.commit(),
+        is_exact: asked.exact.unwrap_or_default(),
         targets: &targets,
         times: times.start.timestamp_micros()..times.end.timestamp_micros(),
         entities: asked
@@ -180,7 +184,7 @@ async fn answer(
     } else {
         let grouping = Grouping { step, by_entity };
         question
-            .groups(grouping, &aggregates, engine.settings.max_groups as usize)
+            .groups(grouping, &aggregates, shared.settings.max_groups as usize)
             .await?
     };
     let entity: Option<Arc<str>> = asked.entity.as_deref().map(Arc::from);

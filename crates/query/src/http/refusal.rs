@@ -13,9 +13,10 @@ use service::keys::KeyError;
 use tracing::error;
 use utoipa::ToSchema;
 
-use crate::kernels::ScanError;
-use crate::read::PartError;
-use crate::snapshot::Part;
+use engine::TurnError;
+use engine::kernels::ScanError;
+use engine::read::PartError;
+use engine::snapshot::Part;
 
 /// When to come back after a `429` or `503`, in seconds: by then a query or two have ended.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -35,6 +36,12 @@ pub struct ErrorDetail {
     pub code: String,
     /// The reason, for a reader.
     pub message: String,
+    /// Line of the statement where the fault is, from 1, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Its column, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
 }
 
 /// Why a request has no other answer.
@@ -50,6 +57,24 @@ pub(crate) enum Refusal {
     SeveralKeys,
     #[error("no such route: GET / lists the routes")]
     UnknownRoute,
+    #[cfg(not(feature = "sql"))]
+    #[error(
+        "this program was built without SQL: `cargo run -p query`, or `cargo run -p headwater --features sql`"
+    )]
+    NoSql,
+    /// A statement that cannot be run, with the place of the fault where it is known.
+    #[cfg(feature = "sql")]
+    #[error("{message}")]
+    Statement {
+        code: &'static str,
+        message: String,
+        place: Option<(u64, u64)>,
+    },
+    #[cfg(feature = "sql")]
+    #[error(
+        "the query needs more memory than is left of MEMORY_LIMIT: ask for less time, fewer columns or fewer groups"
+    )]
+    TooMuchMemory,
     #[error("{0} is not allowed here: every route is read by GET")]
     MethodNotAllowed(Method),
     #[error("{0}")]
@@ -94,6 +119,15 @@ impl From<KeyError> for Refusal {
     }
 }
 
+impl From<TurnError> for Refusal {
+    fn from(error: TurnError) -> Refusal {
+        match error {
+            TurnError::TimedOut(limit) => Refusal::TimedOut(limit),
+            TurnError::TooMany(waiting) => Refusal::TooManyQueries(waiting),
+        }
+    }
+}
+
 impl From<ScanError> for Refusal {
     fn from(error: ScanError) -> Refusal {
         let error = match error {
@@ -122,6 +156,36 @@ impl From<ReadError> for Refusal {
     }
 }
 
+#[cfg(feature = "sql")]
+impl From<sql::SqlError> for Refusal {
+    fn from(error: sql::SqlError) -> Refusal {
+        use sql::SqlError as E;
+        let statement = |code, place| Refusal::Statement {
+            code,
+            message: error.to_string(),
+            place,
+        };
+        match &error {
+            E::Syntax { place, .. } => return statement("invalid_sql", *place),
+            E::ReadOnly(_) => return statement("read_only", None),
+            E::Invalid(_) => return statement("invalid_sql", None),
+            _ => {}
+        }
+        match error {
+            E::Starting => Refusal::Starting,
+            E::Lake(error) => error.into(),
+            E::Scan(error) => error.into(),
+            E::Turn(error) => error.into(),
+            E::Memory => Refusal::TooMuchMemory,
+            other => {
+                let reason = chain(&other);
+                error!(event = "query_failed", %reason, "a query has no answer: {reason}");
+                Refusal::Fault
+            }
+        }
+    }
+}
+
 fn of_call(call: &CallError) -> Refusal {
     if call.is_transient() {
         Refusal::LakeUnavailable
@@ -135,6 +199,19 @@ impl Refusal {
         Refusal::InvalidParameter(format!("`{name}` is `{value}`: {wanted}"))
     }
 
+    #[cfg(feature = "sql")]
+    fn place(&self) -> Option<(u64, u64)> {
+        match self {
+            Refusal::Statement { place, .. } => *place,
+            _ => None,
+        }
+    }
+
+    #[cfg(not(feature = "sql"))]
+    fn place(&self) -> Option<(u64, u64)> {
+        None
+    }
+
     /// The status, and the stable code.
     pub(crate) fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
@@ -142,6 +219,12 @@ impl Refusal {
             Refusal::NoKey => (S::UNAUTHORIZED, "missing_api_key"),
             Refusal::WrongKey => (S::UNAUTHORIZED, "wrong_api_key"),
             Refusal::SeveralKeys => (S::UNAUTHORIZED, "several_api_keys"),
+            #[cfg(not(feature = "sql"))]
+            Refusal::NoSql => (S::NOT_IMPLEMENTED, "no_sql"),
+            #[cfg(feature = "sql")]
+            Refusal::Statement { code, .. } => (S::BAD_REQUEST, code),
+            #[cfg(feature = "sql")]
+            Refusal::TooMuchMemory => (S::PAYLOAD_TOO_LARGE, "too_much_memory"),
             Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),
             Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Refusal::InvalidParameter(_) => (S::BAD_REQUEST, "invalid_parameter"),
@@ -164,9 +247,12 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code) = self.status();
         metrics::counter!("headwater_query_refusals_total", "code" => code).increment(1);
+        let place = self.place();
         let error = ErrorDetail {
             code: code.to_owned(),
             message: self.to_string(),
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
         };
         let mut response = (status, Json(ErrorBody { error })).into_response();
         let headers = response.headers_mut();

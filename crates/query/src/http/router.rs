@@ -15,21 +15,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::http::engine::Engine;
 use crate::http::refusal::Refusal;
 use crate::http::settings::QuerySettings;
-use crate::http::{entities, health, kinds, latest, openapi, query, top};
+use crate::http::shared::Shared;
+use crate::http::{entities, health, kinds, latest, openapi, query, sql, top};
 
 /// All routes of the service, which answers by the newest snapshot of `app`.
 pub fn router(app: App, settings: QuerySettings) -> Router {
-    let engine = Arc::new(Engine::new(app, settings));
+    let shared = Arc::new(Shared::new(app, settings));
     let with_key = OpenApiRouter::new()
         .routes(routes!(query::query))
         .routes(routes!(kinds::kinds))
         .routes(routes!(entities::entities))
         .routes(routes!(latest::latest))
         .routes(routes!(top::top))
-        .route_layer(from_fn_with_state(engine.clone(), check_key));
+        .routes(routes!(sql::post_sql, sql::get_sql))
+        .route_layer(from_fn_with_state(shared.clone(), check_key));
     let (router, document) = OpenApiRouter::with_openapi(openapi::outline())
         .merge(with_key)
         .routes(routes!(health::health))
@@ -45,15 +46,15 @@ pub fn router(app: App, settings: QuerySettings) -> Router {
         .route_layer(from_fn(count))
         .fallback(async || Refusal::UnknownRoute)
         .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))
-        .with_state(engine)
+        .with_state(shared)
 }
 
 async fn check_key(
-    State(engine): State<Arc<Engine>>,
+    State(shared): State<Arc<Shared>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    engine.keys.check_with_bearer(request.headers())?;
+    shared.keys.check_with_bearer(request.headers())?;
     Ok(next.run(request).await)
 }
 

@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use aws::Lake;
 use bytesize::ByteSize;
 use clap::Args;
+use engine::read::ReadSettings;
+use engine::snapshot::Snapshot;
+use engine::{Engine, Turns};
+use tokio::sync::watch;
 
 /// Bounds of queries; each flag can be given as an environment variable.
 #[derive(Debug, Clone, Args)]
@@ -50,6 +55,16 @@ impl Default for QuerySettings {
 }
 
 impl QuerySettings {
+    /// What reads the lake that `newest` is of, within these bounds.
+    pub fn engine(&self, lake: Lake, newest: watch::Receiver<Snapshot>) -> Engine {
+        let read = ReadSettings {
+            chunk_bytes: usize::try_from(self.cache_limit.0).unwrap_or(usize::MAX),
+            ..ReadSettings::default()
+        };
+        let turns = Turns::new(self.max_queries, self.max_waiting_queries);
+        Engine::new(lake, newest, read, turns)
+    }
+
     /// Checks what one setting alone cannot show.
     ///
     /// # Errors

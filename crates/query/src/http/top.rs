@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::answer::Answer;
-use crate::http::engine::Engine;
 use crate::http::parameters::{Aggregate, Cell, Parameters, duration, limit, time};
 use crate::http::refusal::{ErrorBody, Refusal};
-use crate::kernels::{Ask, EntityFilter, Grouping};
-use crate::snapshot::Snapshot;
+use crate::http::shared::Shared;
+use engine::kernels::{Ask, EntityFilter, Grouping, Wanted};
+use engine::snapshot::Snapshot;
 
 /// Which entities are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -34,6 +34,8 @@ pub(crate) struct TopParameters {
     end: Option<String>,
     /// How many entities, 10 if absent.
     n: Option<String>,
+    /// As in `/query`.
+    exact: Option<bool>,
     /// As in `/query`.
     timeout: Option<String>,
 }
@@ -72,17 +74,17 @@ pub(crate) struct TopEntity {
     (status = 413, description = "There are too many entities.", body = ErrorBody),
 ))]
 pub(crate) async fn top(
-    State(engine): State<Arc<Engine>>,
+    State(shared): State<Arc<Shared>>,
     Parameters(asked): Parameters<TopParameters>,
 ) -> Result<Answer<TopAnswer>, Refusal> {
     let timeout = asked.timeout.as_deref();
-    engine
-        .answer(timeout, |snapshot| answer(&engine, &asked, snapshot))
+    shared
+        .answer(timeout, |snapshot| answer(&shared, &asked, snapshot))
         .await
 }
 
 async fn answer(
-    engine: &Engine,
+    shared: &Shared,
     asked: &TopParameters,
     snapshot: Snapshot,
 ) -> Result<TopAnswer, Refusal> {
@@ -93,9 +95,9 @@ async fn answer(
         .as_deref()
         .map(|text| time("end", text))
         .transpose()?;
-    let end = end.unwrap_or_else(|| engine.app.clock.now());
+    let end = end.unwrap_or_else(|| shared.app.clock.now());
     let start = end - TimeDelta::from_std(window).unwrap_or(TimeDelta::hours(1));
-    let n = limit("n", asked.n.as_deref(), 10, engine.settings.max_rows)?;
+    let n = limit("n", asked.n.as_deref(), 10, shared.settings.max_rows)?;
     if asked.signal.contains([',', '*']) {
         return Err(Refusal::parameter(
             "signal",
@@ -104,7 +106,7 @@ async fn answer(
         ));
     }
     let (kind, times) = (Some(asked.kind.as_str()), start..end);
-    let targets = engine
+    let targets = shared
         .names
         .targets(&snapshot, kind, &asked.signal, &times)
         .await?;
@@ -128,13 +130,17 @@ async fn answer(
             step: None,
             by_entity: true,
         };
-        let (wanted, most) = (
-            Aggregate::wanted(&[aggregate]),
-            engine.settings.max_groups as usize,
+        let wanted = Wanted {
+            exact: asked.exact.unwrap_or_default(),
+            ..Aggregate::wanted(&[aggregate])
+        };
+        let (of, most) = (
+            (&*target.kind, snapshot.commit()),
+            shared.settings.max_groups as usize,
         );
-        let groups = engine
-            .scanner
-            .groups(&hours, &ask, by_entity, wanted, most)
+        let groups = shared
+            .scanner()
+            .groups_by_hours(of, &hours, &ask, by_entity, wanted, most)
             .await?;
         for (group, _, stats) in groups.iter() {
             let (Some(entity), Some(stat)) = (group.entity, stats.first()) else {

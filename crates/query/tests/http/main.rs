@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hours;
 mod refused;
+mod sql;
 mod stage;
 
 use std::collections::BTreeMap;

@@ -8,13 +8,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use chrono::{DateTime, Utc};
 use contract::{Hour, Kinds};
+use engine::snapshot::{SnapshotSettings, Snapshots};
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use local_aws::LocalAws;
 use query::App;
 use query::http::{QuerySettings, router};
-use query::snapshot::{SnapshotSettings, Snapshots};
 use serde_json::Value;
 use service::ready::Ready;
 use tokio_util::sync::CancellationToken;
@@ -78,13 +78,21 @@ impl Stage {
     /// As if the process were started again: it knows nothing of the lake.
     pub(crate) fn restart(&mut self) {
         self.snapshots = snapshots(&self.aws);
+        let engine = Arc::new(
+            self.settings
+                .engine(self.lake.clone(), self.snapshots.watch()),
+        );
+        let sql = sql::SqlSettings::default();
         let app = App {
+            database: Arc::new(
+                sql::Database::new(engine.clone(), self.lake.clone(), &sql).unwrap(),
+            ),
             lake: self.lake.clone(),
             kinds: Arc::new(Kinds::builtin()),
             clock: self.aws.clock(),
             read_keys: [KEY.into(), "the-second-key".into()].into(),
             ready: Ready::default(),
-            newest: self.snapshots.watch(),
+            engine,
             meter: self.aws.meter().clone(),
         };
         self.router = router(app, self.settings.clone());
@@ -120,6 +128,13 @@ impl Stage {
         done.unwrap();
     }
 
+    /// Makes the parts and aggregates of these hours again.
+    pub(crate) async fn rebuild(&self, from: Hour, until: Hour) {
+        let config = aggregator::Config::for_bucket(BUCKET);
+        let done = aggregator::rebuild(&config, &self.aws, from, until, &()).await;
+        done.unwrap();
+    }
+
     /// Lets the service look at the lake, the log of commits included.
     pub(crate) async fn refresh(&mut self) {
         tokio::time::pause();
@@ -133,11 +148,12 @@ impl Stage {
     }
 
     pub(crate) async fn send(&self, request: axum::http::request::Builder) -> Answer {
+        self.send_whole(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn send_whole(&self, request: Request<Body>) -> Answer {
         let service = TowerToHyperService::new(self.router.clone());
-        let response = service
-            .call(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap();
+        let response = service.call(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();

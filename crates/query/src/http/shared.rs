@@ -1,6 +1,5 @@
 //! What the handlers share.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use contract::{Hour, Kind};
@@ -13,34 +12,22 @@ use crate::http::names::StoredNames;
 use crate::http::parameters::duration;
 use crate::http::refusal::Refusal;
 use crate::http::settings::QuerySettings;
-use crate::http::turns::Turns;
-use crate::kernels::Scanner;
-use crate::read::{PartReader, ReadSettings};
-use crate::snapshot::Snapshot;
+use engine::kernels::Scanner;
+use engine::snapshot::Snapshot;
 
 /// What reads the lake for requests, and what bounds them.
-pub(crate) struct Engine {
+pub(crate) struct Shared {
     pub(crate) app: App,
-    pub(crate) scanner: Scanner,
     pub(crate) names: StoredNames,
     pub(crate) keys: Keys,
     pub(crate) settings: QuerySettings,
-    turns: Turns,
 }
 
-impl Engine {
-    pub(crate) fn new(app: App, settings: QuerySettings) -> Engine {
-        let read = ReadSettings {
-            chunk_bytes: usize::try_from(settings.cache_limit.0).unwrap_or(usize::MAX),
-            ..ReadSettings::default()
-        };
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let reader = Arc::new(PartReader::new(app.lake.clone(), read));
-        Engine {
-            scanner: Scanner::new(reader, threads),
+impl Shared {
+    pub(crate) fn new(app: App, settings: QuerySettings) -> Shared {
+        Shared {
             names: StoredNames::new(app.lake.clone()),
             keys: Keys::new(&app.read_keys),
-            turns: Turns::new(settings.max_queries, settings.max_waiting_queries),
             app,
             settings,
         }
@@ -59,7 +46,7 @@ impl Engine {
         let wanted = timeout.map(|text| duration("timeout", text)).transpose()?;
         let limit = self.settings.query_timeout;
         let limit = wanted.map_or(limit, |wanted: Duration| wanted.min(limit));
-        let answered = self.turns.run(limit, async {
+        let answered = self.app.engine.turns.run(limit, async {
             let snapshot = self.snapshot()?;
             match ask(snapshot.clone()).await {
                 Err(Refusal::PartGone(part)) => {
@@ -73,6 +60,10 @@ impl Engine {
             }
         });
         answered.await
+    }
+
+    pub(crate) fn scanner(&self) -> &Scanner {
+        &self.app.engine.scanner
     }
 
     fn snapshot(&self) -> Result<Snapshot, Refusal> {
