@@ -1,48 +1,53 @@
 -- "Automotive OBD-II Dataset" (Marc Weber, KIT, DOI 10.35097/1130): one car, about ten rows a second, as vehicle
 -- events. A row has the time of day, taken as UTC; the date is in the file's name, `2017-07-05_Seat_Leon_….csv.gz`.
--- Columns are named here by their order: half of the files write the degree sign of their headers as "Â°".
-WITH cells AS (
-    SELECT row_number() OVER () AS row, *,
-           regexp_extract($file, '(\d{4}-\d{2}-\d{2})_[^/]*$', 1)::DATE + try_cast(time AS TIME) AS clock
-    FROM read_csv(
-        $file, header = true, all_varchar = true, store_rejects = true, nullstr = ['', '-'],
-        names = ['time', 'coolant_temp', 'intake_pressure', 'engine_rpm', 'vehicle_speed', 'intake_air_temp',
-                 'air_flow', 'throttle', 'ambient_temp', 'pedal_d', 'pedal_e']
-    )
+--
+--     API_KEY=… import 'trips/*.csv.gz' --kind vehicle --sql docs/examples/obd2-kit.sql
+--
+-- The columns get names by their order: half of the files write the degree sign of their headers as "Â°".
+-- import: --names day_time,coolant,intake_kpa,rpm,speed,intake_c,air_flow,throttle,ambient,pedal_d,pedal_e
+WITH clocks AS (
+    SELECT *, instant(substr(file, 1, 10) || ' ' || day_time, '%Y-%m-%d %H:%M:%S%.f') AS clock
+    FROM input
 ),
 -- A clock that falls back by more than half a day has passed midnight; a smaller step back is a clock that was set.
 -- A clock that springs ahead by nearly a day was set back over a midnight just passed.
-midnights AS (
-    SELECT row, CASE
-        WHEN clock - lag(clock) OVER (ORDER BY row) < INTERVAL '-12 hours' THEN 1
-        WHEN clock - lag(clock) OVER (ORDER BY row) > INTERVAL '23 hours' THEN -1
-        ELSE 0 END AS passed
-    FROM cells WHERE clock IS NOT NULL
+steps AS (
+    SELECT *, lag(clock) IGNORE NULLS OVER (ORDER BY row) AS before
+    FROM clocks
 ),
-days AS (SELECT row, sum(passed) OVER (ORDER BY row)::INTEGER AS day FROM midnights),
-events AS (
+days AS (
+    SELECT *, sum(CASE
+        WHEN clock < before - INTERVAL '12 hours' THEN 1
+        WHEN clock > before + INTERVAL '23 hours' THEN -1
+        ELSE 0 END) OVER (ORDER BY row ROWS UNBOUNDED PRECEDING) AS midnights
+    FROM steps
+),
+-- -40 °C is a byte of 0, no temperature; the intake's jumps to both ends of its range in nearly every trip.
+readings AS (
     SELECT
         row,
-        clock + to_days(day) AS time,
-        -- -40 °C is a byte of 0, no temperature; the intake's jumps to both ends of its range in nearly every trip.
-        without_nulls(json_object(
-            'coolant_temp_c', nullif(number(coolant_temp), -40),
-            'intake_pressure_kpa', number(intake_pressure),
-            'engine_rpm', number(engine_rpm),
-            'vehicle_speed_kmh', number(vehicle_speed),
-            'intake_air_temp_c',
-            CASE WHEN number(intake_air_temp) <= 120 THEN nullif(number(intake_air_temp), -40) END,
-            'air_flow_gps', number(air_flow),
-            'throttle_pct', number(throttle),
-            'ambient_temp_c', nullif(number(ambient_temp), -40),
-            'accelerator_pedal_pct', number(pedal_d),
-            'accelerator_pedal_e_pct', number(pedal_e)
-        )) AS payload
-    FROM cells LEFT JOIN days USING (row)
+        file || ':' || row AS event_id,
+        clock + seconds(midnights * 86400) AS timestamp,
+        nullif(number(coolant), -40) AS coolant_temp_c,
+        number(intake_kpa) AS intake_pressure_kpa,
+        number(rpm) AS engine_rpm,
+        number(speed) AS vehicle_speed_kmh,
+        CASE WHEN number(intake_c) <= 120 THEN nullif(number(intake_c), -40) END AS intake_air_temp_c,
+        number(air_flow) AS air_flow_gps,
+        number(throttle) AS throttle_pct,
+        nullif(number(ambient), -40) AS ambient_temp_c,
+        number(pedal_d) AS accelerator_pedal_pct,
+        number(pedal_e) AS accelerator_pedal_e_pct
+    FROM days
 )
+-- The logger asks for one value after the other; the answers come from the engine's control unit, 0x7E8.
 SELECT
-    -- The logger asks for one value after the other; the answers come from the engine's control unit, 0x7E8.
-    json_object('timestamp', strftime(time, '%Y-%m-%dT%H:%M:%S.%gZ'), 'vehicle_id', 'seat-leon', 'can_id', '0x7E8',
-                'payload', payload) AS event,
-    CASE WHEN time IS NULL THEN 'unreadable time' WHEN payload::VARCHAR = '{}' THEN 'no signals' END AS skipped
-FROM events ORDER BY row
+    *,
+    'seat-leon' AS vehicle_id,
+    '0x7E8' AS can_id,
+    CASE
+        WHEN timestamp IS NULL THEN 'unreadable time'
+        WHEN coalesce(coolant_temp_c, intake_pressure_kpa, engine_rpm, vehicle_speed_kmh, intake_air_temp_c, air_flow_gps,
+            throttle_pct, ambient_temp_c, accelerator_pedal_pct, accelerator_pedal_e_pct) IS NULL THEN 'no signals'
+    END AS skipped
+FROM readings

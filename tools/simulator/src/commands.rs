@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use chrono::{TimeDelta, Utc};
 use indicatif::ProgressBar;
+use sender::send;
 use service::errors::chain;
 use service::terminal;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,8 @@ use tracing::{info, warn};
 use crate::config::{Command, Config, FleetConfig, ReplayConfig, TargetConfig, ahead_of_clock};
 use crate::event::DueEvent;
 use crate::exit::Exit;
-use crate::post::{Summary, send};
 use crate::simulate::Generator;
+use crate::summary::Summary;
 
 /// Does what the settings say until done or `stop` is cancelled.
 pub async fn run(config: &Config, stop: &CancellationToken) -> Exit {

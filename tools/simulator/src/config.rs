@@ -9,9 +9,9 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use contract::Kinds;
 use secrecy::SecretString;
+use sender::{Client, ClientConfig, Compression, SendOptions};
 use service::logging::LogFormat;
 
-use crate::post::{Client, ClientConfig, Compression, SendOptions};
 use crate::replay::{Replay, Speed};
 use crate::simulate::Plan;
 

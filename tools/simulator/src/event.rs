@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sender::Outgoing;
+
 /// In which state an event is sent, and so which answer it must get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
@@ -41,4 +43,14 @@ pub struct DueEvent {
     pub class: Class,
     /// When to send it, counted from the start of the sending; `None` is as soon as possible.
     pub due: Option<Duration>,
+}
+
+impl Outgoing for DueEvent {
+    fn body(&self) -> &str {
+        &self.body
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.due
+    }
 }

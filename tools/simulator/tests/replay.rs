@@ -53,7 +53,7 @@ fn files_that_are_no_events_say_what_they_are() {
     let error = |file: PathBuf| new(&[file], Speed::Max).err().unwrap();
     let told = error(csv).to_string();
     assert!(
-        told.contains("trip.csv.gz") && told.contains("recorded.py"),
+        told.contains("trip.csv.gz") && told.contains("`import`"),
         "{told}"
     );
     let told = error(folder.path().to_owned()).to_string();

@@ -78,7 +78,7 @@ impl Replay {
             let message = if about.is_dir() {
                 "it is a folder: name the files in it"
             } else if !is_ndjson(path) {
-                "it is no .ndjson, .jsonl or .json (each also as .gz, .zst); docs/examples/recorded.py makes events of CSV"
+                "it is no .ndjson, .jsonl or .json (each also as .gz, .zst); `import` brings in CSV, JSON and Parquet of other shapes"
             } else {
                 continue;
             };

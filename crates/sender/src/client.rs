@@ -19,13 +19,15 @@ use super::compress::Compression;
 use super::http::{HttpClient, HttpError};
 use super::retry::Retries;
 
-const AGENT: &str = concat!("headwater-simulator/", env!("CARGO_PKG_VERSION"));
+const AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
 
 /// How a [`Client`] posts.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// Where ingest is, without a path: `http://127.0.0.1:3000`, or `https://` for an ingest behind TLS.
     pub ingest_url: String,
+    /// The kind of the events, for the route; `None` if each event tells its own.
+    pub kind: Option<String>,
     /// The key for `x-api-key`.
     pub api_key: SecretString,
     /// How bodies are compressed.
@@ -37,10 +39,11 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// Uncompressed, retried for 60 s, 30 s an attempt.
+    /// For events of any kind: uncompressed, retried for 60 s, 30 s an attempt.
     pub fn new(ingest_url: impl Into<String>, api_key: SecretString) -> ClientConfig {
         ClientConfig {
             ingest_url: ingest_url.into(),
+            kind: None,
             api_key,
             compress: Compression::None,
             retry_for: Duration::from_secs(60),
@@ -124,7 +127,7 @@ impl Client {
     ///
     /// [`ClientError`] where the settings cannot work.
     pub fn new(config: &ClientConfig) -> Result<Client, ClientError> {
-        let url = events_url(&config.ingest_url)?;
+        let url = events_url(&config.ingest_url, config.kind.as_deref())?;
         let mut key = HeaderValue::from_str(config.api_key.expose_secret())
             .map_err(|_| ClientError::ApiKey)?;
         key.set_sensitive(true);
@@ -304,7 +307,7 @@ impl Client {
     }
 }
 
-fn events_url(base: &str) -> Result<Uri, ClientError> {
+fn events_url(base: &str, kind: Option<&str>) -> Result<Uri, ClientError> {
     let refuse = |reason: String| ClientError::Url {
         url: base.to_owned(),
         reason,
@@ -313,8 +316,9 @@ fn events_url(base: &str) -> Result<Uri, ClientError> {
     let url: Uri = base
         .parse()
         .map_err(|error| refuse(format!("{error}; {wanted}")))?;
+    let route = kind.map(|kind| format!("/{kind}")).unwrap_or_default();
     match url.scheme_str() {
-        Some("http" | "https") => format!("{}/v1/events", base.trim_end_matches('/'))
+        Some("http" | "https") => format!("{}/v1/events{route}", base.trim_end_matches('/'))
             .parse()
             .map_err(|error| refuse(format!("{error}"))),
         Some(other) => Err(refuse(format!(
@@ -363,17 +367,19 @@ mod tests {
     #[test]
     fn an_address_is_http_or_https_with_a_host_and_may_end_in_a_slash() {
         assert_eq!(
-            events_url("http://127.0.0.1:3000").unwrap().to_string(),
+            events_url("http://127.0.0.1:3000", None)
+                .unwrap()
+                .to_string(),
             "http://127.0.0.1:3000/v1/events"
         );
         assert_eq!(
-            events_url("https://ingest.example/edge/")
+            events_url("https://ingest.example/edge/", Some("cell"))
                 .unwrap()
                 .to_string(),
-            "https://ingest.example/edge/v1/events"
+            "https://ingest.example/edge/v1/events/cell"
         );
         for wrong in ["127.0.0.1:3000", "/x", "ftp://x", "", "http://"] {
-            assert!(events_url(wrong).is_err(), "{wrong}");
+            assert!(events_url(wrong, None).is_err(), "{wrong}");
         }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::answer::PostError;
-use super::send::{Ended, Posted};
-use crate::event::Class;
+use sender::{Ended, PostError, Posted};
+
+use crate::event::{Class, DueEvent};
 
 /// Counts of a run, and what went wrong.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct Summary {
 
 impl Summary {
     /// Counts a post that has ended.
-    pub fn add(&mut self, posted: &Posted) {
+    pub fn add(&mut self, posted: &Posted<DueEvent>) {
         let classes = || posted.events.iter().map(|event| event.class);
         for class in classes() {
             *self.sent.entry(class).or_default() += 1;

@@ -12,7 +12,6 @@ use tracing::error;
 
 use super::answer::{Answer, PostError};
 use super::client::{Client, ClientCounts};
-use crate::event::DueEvent;
 
 /// Events that a source may be ahead of the posts.
 const AHEAD: usize = 4_096;
@@ -46,18 +45,27 @@ impl Default for SendOptions {
     }
 }
 
+/// An event that [`send`] posts.
+pub trait Outgoing: Send + 'static {
+    /// The event as JSON, one line.
+    fn body(&self) -> &str;
+
+    /// When to send it, counted from the start of the sending; `None` is as soon as possible.
+    fn due(&self) -> Option<Duration>;
+}
+
 /// A post that has ended.
 #[derive(Debug)]
-pub struct Posted {
+pub struct Posted<T> {
     /// The events in the order in which they were posted, which is the order of the answer's positions.
-    pub events: Vec<DueEvent>,
+    pub events: Vec<T>,
     /// What became of them, after all retries.
     pub result: Result<Answer, PostError>,
     /// When the answer had come, or the client gave up.
     pub at: DateTime<Utc>,
 }
 
-impl Posted {
+impl<T> Posted<T> {
     /// Whether the body was refused as a whole for what is in it (400, 413): the next one may be taken.
     pub fn is_refused_body(&self) -> bool {
         matches!(
@@ -113,15 +121,16 @@ impl SendError {
 ///
 /// Gives back the source, for what it has counted, unless it panicked. A source's error ends the run
 /// and is its [`failure`](Ended::failure).
-pub async fn send<S, E>(
+pub async fn send<S, T, E>(
     client: Arc<Client>,
     source: S,
     options: &SendOptions,
     stop: &CancellationToken,
-    on_answer: impl FnMut(&Posted),
+    on_answer: impl FnMut(&Posted<T>),
 ) -> (Ended, Option<S>)
 where
-    S: Iterator<Item = Result<DueEvent, E>> + Send + 'static,
+    S: Iterator<Item = Result<T, E>> + Send + 'static,
+    T: Outgoing,
     E: std::error::Error + Send + Sync + 'static,
 {
     let start = Instant::now();
@@ -138,7 +147,7 @@ where
         on_answer,
     };
     let linger = options.linger.min(FAR);
-    let mut post: Vec<DueEvent> = Vec::new();
+    let mut post: Vec<T> = Vec::new();
     let (mut bytes, mut opened) = (0, start);
     while !run.over.is_cancelled() {
         let event = tokio::select! {
@@ -159,7 +168,7 @@ where
                     break;
                 }
             };
-            if let Some(due) = event.due {
+            if let Some(due) = event.due() {
                 let due = start + due.min(FAR);
                 if due > opened + linger && !post.is_empty() {
                     run.dispatch(std::mem::take(&mut post)).await;
@@ -174,7 +183,7 @@ where
             if post.is_empty() {
                 opened = Instant::now();
             }
-            bytes += event.body.len() + 1;
+            bytes += event.body().len() + 1;
             post.push(event);
             if post.len() < options.batch && bytes < MAX_POST_BYTES {
                 continue;
@@ -210,19 +219,19 @@ fn produce<S: Iterator>(mut source: S, events: &mpsc::Sender<S::Item>) -> S {
     source
 }
 
-struct Run<H> {
+struct Run<T, H> {
     client: Arc<Client>,
     permits: Arc<Semaphore>,
-    posts: JoinSet<Posted>,
+    posts: JoinSet<Posted<T>>,
     failure: Option<SendError>,
     /// The run is over: stopped from outside, or pointless.
     over: CancellationToken,
     on_answer: H,
 }
 
-impl<H: FnMut(&Posted)> Run<H> {
+impl<T: Outgoing, H: FnMut(&Posted<T>)> Run<T, H> {
     /// Posts as soon as a connection is free.
-    async fn dispatch(&mut self, events: Vec<DueEvent>) {
+    async fn dispatch(&mut self, events: Vec<T>) {
         if events.is_empty() {
             return;
         }
@@ -233,7 +242,7 @@ impl<H: FnMut(&Posted)> Run<H> {
             .expect("the semaphore is never closed");
         let client = Arc::clone(&self.client);
         self.posts.spawn(async move {
-            let bodies: Vec<&str> = events.iter().map(|event| event.body.as_str()).collect();
+            let bodies: Vec<&str> = events.iter().map(Outgoing::body).collect();
             let result = client.post(&bodies).await;
             let at = Utc::now();
             drop(permit);
@@ -244,7 +253,7 @@ impl<H: FnMut(&Posted)> Run<H> {
         }
     }
 
-    fn settle(&mut self, done: Result<Posted, JoinError>) {
+    fn settle(&mut self, done: Result<Posted<T>, JoinError>) {
         let posted = match done {
             Ok(posted) => posted,
             Err(error) => {
