@@ -1,5 +1,5 @@
-//! A lake as the aggregator leaves it, made without it: parts of vehicles' readings, and the log of the commits that
-//! would have written them.
+//! A lake as the aggregator leaves it, made without it: parts of vehicles' readings, their statistics by the hour, and
+//! the log of the commits that would have written them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::f64::consts::TAU;
@@ -14,7 +14,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use aws::{Condition, Lake};
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Hour, Kinds};
+use contract::{Hour, Kind, Kinds, aggregate_key};
+use lake::aggregates::{AggregateFile, Aggregates, COMMIT};
 use lake::key::{done_key, intent_key, part_key, schema_key};
 use lake::log::{Done, Intent, Summary};
 use lake::rows::{ColumnType, SignalTypes};
@@ -64,11 +65,18 @@ impl MadeLake {
         let vehicle = kinds.get("vehicle").context("there is no kind `vehicle`")?;
         types.add(vehicle, SIGNALS.map(|name| (name, ColumnType::Number)));
         put_json(lake, &schema_key("vehicle"), &types).await?;
+        let mut of_hour = Aggregates::default();
         for number in 0..HOURS * PARTS {
             let quarter = start + TimeDelta::minutes(15) * number as i32;
-            let made = tokio::task::spawn_blocking(move || self.part(quarter));
-            let part = made.await?.context("cannot make a part")?;
+            let declared = vehicle.clone();
+            let made = tokio::task::spawn_blocking(move || self.part(quarter, &declared));
+            let (part, aggregates) = made.await?.context("cannot make a part")?;
             let commit = u64::from(number) + 1;
+            of_hour.merge(&aggregates);
+            if commit.is_multiple_of(PARTS.into()) {
+                let hour = Hour::of(quarter);
+                put_aggregates(lake, &std::mem::take(&mut of_hour), vehicle, hour, commit).await?;
+            }
             let key = part_key("vehicle", Hour::of(quarter), commit, 0, 1);
             let kind = "application/vnd.apache.parquet";
             let put = lake.put(&key, part, kind, Default::default(), Condition::Always);
@@ -94,8 +102,12 @@ impl MadeLake {
         Ok(())
     }
 
-    /// The events of a quarter of an hour, sorted by vehicle and time.
-    fn part(self, quarter: DateTime<Utc>) -> anyhow::Result<bytes::Bytes> {
+    /// The events of a quarter of an hour, sorted by vehicle and time, and their statistics.
+    fn part(
+        self,
+        quarter: DateTime<Utc>,
+        kind: &Kind,
+    ) -> anyhow::Result<(bytes::Bytes, Aggregates)> {
         let mut random = fastrand::Rng::with_seed(quarter.timestamp() as u64);
         let all = (self.vehicles * self.events) as usize;
         let mut ids = Vec::with_capacity(all);
@@ -135,8 +147,26 @@ impl MadeLake {
             }
         }
         let batch = batch(&ids, &entities, times, values)?;
-        Ok(lake::parts::to_parquet(&batch)?)
+        let aggregates = Aggregates::of(&batch, kind)?;
+        Ok((lake::parts::to_parquet(&batch)?, aggregates))
     }
+}
+
+/// Puts the Parquet of an hour's statistics, which count the parts up to a commit.
+async fn put_aggregates(
+    lake: &Lake,
+    aggregates: &Aggregates,
+    kind: &Kind,
+    hour: Hour,
+    commit: u64,
+) -> anyhow::Result<()> {
+    let file = AggregateFile::of(aggregates, kind, hour).to_parquet(commit)?;
+    let key = aggregate_key(hour, &kind.name, "parquet");
+    let metadata = HashMap::from([(COMMIT.to_owned(), commit.to_string())]);
+    let content_type = "application/vnd.apache.parquet";
+    let put = lake.put(&key, file, content_type, metadata, Condition::Always);
+    put.await?;
+    Ok(())
 }
 
 async fn put_json(lake: &Lake, key: &str, value: &impl Serialize) -> anyhow::Result<()> {
