@@ -74,8 +74,10 @@ ENTRYPOINT ["/usr/local/bin/aggregator"]
 FROM runtime AS query
 COPY --from=builder /src/out/query /usr/local/bin/query
 ENV LISTEN=0.0.0.0:3002
+ENV PG_LISTEN=0.0.0.0:5433
 ENV METRICS_LISTEN=0.0.0.0:9103
 EXPOSE 3002
+EXPOSE 5433
 EXPOSE 9103
 HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/query", "health"]
 ENTRYPOINT ["/usr/local/bin/query"]

@@ -1,4 +1,5 @@
-# The whole pipeline: queue and lake, ingest behind a load balancer, consumer, the aggregator by schedule, tables, alarms.
+# The whole pipeline: queue and lake, ingest and query behind a load balancer, consumer, the aggregator by schedule, tables,
+# alarms.
 
 data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
@@ -8,7 +9,10 @@ locals {
     ingest         = "${var.name}-ingest"
     batch_consumer = "${var.name}-batch-consumer"
     aggregator     = "${var.name}-aggregator"
+    query          = "${var.name}-query"
   }
+
+  has_query = var.read_keys_secret_arn != null
 
   # A bucket's name is unique in the world: account and region make it so.
   lake_bucket = coalesce(var.lake.bucket_name, "${var.name}-lake-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.region}")
@@ -70,6 +74,7 @@ module "front" {
   allowed_cidrs       = var.allowed_cidrs
   port                = local.ports.ingest
   admin_port          = local.ports.ingest_admin
+  query               = local.has_query ? { port = local.ports.query, admin_port = local.ports.query_admin } : null
   domain              = var.domain
   certificate_arn     = var.certificate_arn
   access_logs_bucket  = var.access_logs_bucket
@@ -207,6 +212,42 @@ module "aggregator_watch" {
   tags    = local.tags
 }
 
+# What reads the lake for people. It keeps nothing, so as many run as readers ask for.
+module "query_task" {
+  count  = local.has_query ? 1 : 0
+  source = "./modules/task"
+  name   = local.names.query
+  image  = var.images.query
+  # Not whether it is ready: while S3 is down a new task would be no better.
+  health_command     = ["/usr/local/bin/query", "health", "--live"]
+  port               = local.ports.query
+  cpu                = var.query.cpu
+  memory             = var.query.memory
+  cpu_architecture   = var.cpu_architecture
+  environment        = local.environment.query
+  secrets            = { READ_KEYS = var.read_keys_secret_arn }
+  policy_json        = data.aws_iam_policy_document.query.json
+  log_retention_days = var.log_retention_days
+  tags               = local.tags
+}
+
+module "query" {
+  count   = local.has_query ? 1 : 0
+  source  = "./modules/service"
+  task    = module.query_task[0]
+  cluster = local.cluster
+  network = var.network
+  tasks   = { min = var.query.min_tasks, max = var.query.max_tasks }
+  scaling = { cpu_percent = var.query.target_cpu_percent }
+  tags    = local.tags
+
+  load_balancer = merge(module.front.query, {
+    security_group_id = module.front.security_group_id
+    port              = local.ports.query
+    admin_port        = local.ports.query_admin
+  })
+}
+
 module "catalog" {
   source             = "./modules/catalog"
   name               = var.name
@@ -228,7 +269,7 @@ module "alarms" {
   load_balancer          = module.front.arn_suffix
   target_group           = module.front.target_group_arn_suffix
   cluster_name           = local.cluster.name
-  services               = [module.ingest.name, module.batch_consumer.name]
+  services               = concat([module.ingest.name, module.batch_consumer.name], module.query[*].name)
   metrics_namespace      = var.name
   monthly_budget_usd     = var.monthly_budget_usd
   alarms                 = var.alarms

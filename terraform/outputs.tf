@@ -48,6 +48,11 @@ output "batch_consumer_service_name" {
   value       = module.batch_consumer.name
 }
 
+output "query_service_name" {
+  description = "Name of query's ECS service, to redeploy after a change of its keys; null where it does not run."
+  value       = one(module.query[*].name)
+}
+
 output "aggregator_run" {
   description = "What `aws ecs run-task` needs to start the aggregator by hand."
   value = {

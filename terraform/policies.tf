@@ -86,6 +86,24 @@ data "aws_iam_policy_document" "aggregator" {
   }
 }
 
+# It reads, and writes nothing.
+data "aws_iam_policy_document" "query" {
+  statement {
+    sid     = "Read"
+    actions = ["s3:GetObject"]
+    resources = [
+      for prefix in ["raw", "curated", "aggregates", "_commits", "_schema"] : "${module.lake.arn}/${prefix}/*"
+    ]
+  }
+
+  # Without a condition on the prefix, as for the aggregator.
+  statement {
+    sid       = "List"
+    actions   = ["s3:ListBucket"]
+    resources = [module.lake.arn]
+  }
+}
+
 # For a person who runs `batch-consumer dlq list|show|replay|purge`: attach it to their role. No service has it.
 resource "aws_iam_policy" "operator" {
   name        = "${var.name}-dead-letters"

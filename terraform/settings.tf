@@ -7,6 +7,8 @@ locals {
     ingest_admin   = 9100
     batch_consumer = 9101
     aggregator     = 9102
+    query          = 3002
+    query_admin    = 9103
   }
 
   # Where the aggregator's image has a folder of its own to write to.
@@ -15,8 +17,6 @@ locals {
   common = merge(
     {
       AWS_REGION = data.aws_region.current.region
-      # Terraform makes queues and bucket; a wrong name is to stop a service, not to make another queue.
-      CREATE     = "false"
       LOG_FORMAT = "json"
       METRICS    = "emf"
       # One for each deployment, or their figures would add up.
@@ -25,9 +25,11 @@ locals {
     var.contracts == null ? {} : { CONTRACTS = var.contracts },
   )
 
+  # CREATE: Terraform makes queues and bucket; a wrong name is to stop a service, not to make another queue.
   environment = {
     ingest = merge(local.common, var.ingest.settings, {
       QUEUE_NAME = module.queue.name
+      CREATE     = "false"
       # Reached through the load balancer, so not on the loopback address alone.
       LISTEN = "0.0.0.0:${local.ports.ingest}"
       # For the load balancer's health check; its listener forwards nobody there.
@@ -38,14 +40,26 @@ locals {
       QUEUE_NAME  = module.queue.name
       DLQ_NAME    = module.queue.dlq_name
       LAKE_BUCKET = module.lake.bucket
+      CREATE      = "false"
       # For its health check alone, which runs inside the container.
       METRICS_LISTEN = "127.0.0.1:${local.ports.batch_consumer}"
     })
 
     aggregator = merge(local.common, var.aggregator.settings, {
       LAKE_BUCKET = module.lake.bucket
+      CREATE      = "false"
       SPILL_DIR   = local.spill_dir
       SPILL_LIMIT = "${var.aggregator.spill_gib}GiB"
+    })
+
+    query = merge(local.common, var.query.settings, {
+      LAKE_BUCKET = module.lake.bucket
+      # Reached through the load balancer, so not on the loopback address alone.
+      LISTEN = "0.0.0.0:${local.ports.query}"
+      # For the load balancer's health check; its listener forwards nobody there.
+      METRICS_LISTEN = "0.0.0.0:${local.ports.query_admin}"
+      # Shorter than the load balancer waits for an answer.
+      QUERY_TIMEOUT = "20s"
     })
 
     aggregator_watch = var.aggregator.watch == null ? {} : {

@@ -16,6 +16,7 @@ variable "images" {
     ingest         = string
     batch_consumer = string
     aggregator     = string
+    query          = optional(string)
   })
   nullable = false
 }
@@ -51,6 +52,22 @@ variable "api_keys_secret_arn" {
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", var.api_keys_secret_arn))
     error_message = "The whole ARN, as `aws secretsmanager create-secret` prints it, with the six characters that AWS adds to the name."
+  }
+}
+
+variable "read_keys_secret_arn" {
+  description = "ARN of the Secrets Manager secret whose text is READ_KEYS, as for `api_keys_secret_arn`: with it the service `query` runs, and `images.query` must be given. Null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.read_keys_secret_arn == null ? true : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", var.read_keys_secret_arn))
+    error_message = "The whole ARN, as `aws secretsmanager create-secret` prints it, with the six characters that AWS adds to the name."
+  }
+
+  validation {
+    condition     = var.read_keys_secret_arn == null || var.images.query != null
+    error_message = "Give `images.query` too: it is the image of the service that reads these keys."
   }
 }
 
@@ -99,7 +116,7 @@ variable "deletion_protection" {
 }
 
 variable "contracts" {
-  description = "Folder in the images with declarations of further kinds (CONTRACTS); null where there are none. All three images must hold the same ones."
+  description = "Folder in the images with declarations of further kinds (CONTRACTS); null where there are none. All images must hold the same ones."
   type        = string
   default     = null
 }
@@ -185,6 +202,25 @@ variable "aggregator" {
   validation {
     condition     = alltrue([for name in keys(var.aggregator.settings) : !contains(["LAKE_BUCKET", "SPILL_LIMIT", "SPILL_DIR", "INTERVAL", "COMMIT_MIN_BYTES", "COMMIT_MAX_AGE", "METRICS_LISTEN", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
     error_message = "LAKE_BUCKET, SPILL_LIMIT, SPILL_DIR, INTERVAL, COMMIT_MIN_BYTES, COMMIT_MAX_AGE, METRICS_LISTEN, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+  }
+}
+
+variable "query" {
+  description = "Size and number of the tasks of `query`, what decides the number, and further settings by their environment variable. Memory holds HOT_LIMIT, CACHE_LIMIT and MEMORY_LIMIT at once."
+  type = object({
+    cpu                = optional(number, 1024)
+    memory             = optional(number, 3072)
+    min_tasks          = optional(number, 1)
+    max_tasks          = optional(number, 4)
+    target_cpu_percent = optional(number, 60)
+    settings           = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.query.settings) : !contains(["LAKE_BUCKET", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "QUERY_TIMEOUT", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "LAKE_BUCKET, LISTEN, METRICS_LISTEN, READ_KEYS, QUERY_TIMEOUT, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 

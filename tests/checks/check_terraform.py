@@ -20,7 +20,10 @@ import dockerfile
 import policies
 from checkout import Missing, Repo, part, product, seconds
 
-SERVICES = ("ingest", "batch-consumer", "aggregator")
+SERVICES = ("ingest", "batch-consumer", "aggregator", "query")
+
+# Who makes queues and bucket where they are missing.
+CREATORS = ("ingest", "batch-consumer", "aggregator")
 
 # Read by the AWS SDK and by the log's filter, not by a service's own settings.
 FOREIGN = re.compile(r"AWS_\w+|RUST_LOG")
@@ -138,10 +141,9 @@ def environment(repo):
         for name in re.findall(r"^      ([A-Z_]+):", compose, re.M):
             if name not in known:
                 yield f"compose.yaml gives {service} {name}, which it does not know"
-    for service in SERVICES:
-        if "CREATE" not in given(repo, service) or not re.search(
-            r'^\s+CREATE\s*= "false"', repo.text("terraform/settings.tf"), re.M
-        ):
+    told = re.findall(r'^\s+CREATE\s*= "false"$', repo.text("terraform/settings.tf"), re.M)
+    for service in CREATORS:
+        if "CREATE" not in given(repo, service) or len(told) != len(CREATORS):
             yield f"terraform does not set CREATE to false for {service}"
 
 
@@ -173,6 +175,8 @@ def ports(repo):
             "aggregator",
             None,
         ),
+        ("ports", "query", "LISTEN", repo.settings("query")["LISTEN"].rsplit(":", 1)[1], "query", None),
+        ("admin ports", "query", "METRICS_LISTEN", admin("query"), "query_admin", None),
     ):
         listen = re.search(rf"^      {setting}: 0\.0\.0\.0:(\d+)", compose_service(repo, service), re.M)
         exposed = re.findall(r"^EXPOSE (\d+)$", image(repo, service), re.M)
@@ -283,6 +287,12 @@ def disk(repo):
 
 
 def routes(repo):
+    known = {path for path in repo.all_code("crates/query/src", 'path = "…"') if path.startswith("/")}
+    front = "terraform/modules/front/variables.tf"
+    public = set(re.findall(r'"([^"]+)"', repo.default(front, "query_paths")))
+    # Ingest has a /health of its own, and the load balancer asks one of them.
+    for path in sorted(public ^ (known - {"/health"})):
+        yield f"{front} sends {sorted(public)} to query, which serves {sorted(known)}: {path}"
     known = repo.all_code("crates/ingest/src", 'path = "…"') + repo.all_code("crates/ingest/src", '.route("…"')
     front = "terraform/modules/front/variables.tf"
     for path in re.findall(r'"([^"]+)"', repo.default(front, "public_paths")):
@@ -328,7 +338,8 @@ def prefixes(repo):
     code |= {repo.code(lake, f'const {name}: &str = "…"') for name in ("COMMITS", "SCHEMA", "ASIDE")}
     letters = repo.code("crates/batch-consumer/src", 'const WHOLE_FOLDER: &str = "…"') + "/"
     policies = "terraform/policies.tf"
-    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", letters})):
+    read = code - {repo.code(lake, 'const ASIDE: &str = "…"')}
+    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", letters}), ("query", read)):
         body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
         allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/(\w+)/\*", body)}
         for listed in re.findall(r"for prefix in \[(.*?)\]", body):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 # The crates with settings that several services share.
-SHARED_SETTINGS = ("crates/aws/src", "crates/service/src")
+SHARED_SETTINGS = ("crates/aws/src", "crates/service/src", "crates/query/src/http", "crates/query/src", "crates/sql/src")
 
 
 class Missing(Exception):
@@ -109,7 +109,7 @@ class Repo:
         ):
             if kind == "command":
                 if "flatten" in said:
-                    header = rf"^pub struct {of} \{{"
+                    header = rf"^pub struct {of.rsplit('::', 1)[-1]} \{{"
                     holding = [file for file in SHARED_SETTINGS if re.search(header, self.text(file), re.M)]
                     shared = (holding or SHARED_SETTINGS)[0]
                     settings |= self._settings(shared, self.block(shared, header))

@@ -98,7 +98,7 @@ class Policies(unittest.TestCase):
 
     def test_the_policies_of_this_checkout_are_understood(self):
         allowed = policies.allowed(Repo(ROOT))
-        self.assertEqual(sorted(allowed), ["aggregator", "batch_consumer", "ingest", "operator"])
+        self.assertEqual(sorted(allowed), ["aggregator", "batch_consumer", "ingest", "operator", "query"])
         self.assertIn(Permission("s3:ListBucket", policies.LAKE, "raw/*"), allowed["batch_consumer"])
         self.assertIn(Permission("s3:PutObject", f"{policies.LAKE}/_schema/*"), allowed["aggregator"])
         self.assertIn(Permission("sqs:SendMessage", policies.DLQ), allowed["batch_consumer"])

@@ -17,6 +17,7 @@ variable "images" {
     ingest         = string
     batch_consumer = string
     aggregator     = string
+    query          = optional(string)
   })
   nullable = false
 }
@@ -32,6 +33,12 @@ variable "api_keys_secret_arn" {
   description = "ARN of the secret that holds the API keys."
   type        = string
   nullable    = false
+}
+
+variable "read_keys_secret_arn" {
+  description = "ARN of the secret that holds the keys of readers; with it the service query runs."
+  type        = string
+  default     = null
 }
 
 variable "domain" {

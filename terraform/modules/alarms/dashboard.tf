@@ -88,6 +88,17 @@ locals {
       ]
     },
     {
+      title = "Answers of query: seconds behind raw/, and what it holds"
+      stat  = "Maximum"
+      lines = [
+        [local.own, "SnapshotAge", { label = "behind, s" }],
+        [local.own, "HotBytes", { label = "bytes of events not committed", yAxis = "right" }],
+        [local.own, "HotFull", { label = "HOT_LIMIT reached" }],
+        [local.own, "QueryFailedRefreshes", { stat = "Sum", label = "failed looks a minute" }],
+        [local.own, "QueryRefusedLines", { stat = "Sum", label = "lines that are no rows" }],
+      ]
+    },
+    {
       title = "Answers a minute"
       stat  = "Sum"
       lines = [

@@ -146,6 +146,15 @@ locals {
       metric      = "ValuesWithoutColumn"
       statistic   = "Sum"
     }
+    # Silent where the service does not run.
+    query-stale = {
+      description = "Answers of query lack what landed more than two minutes ago. Does S3 answer, and does HOT_LIMIT hold what waits for the aggregator?"
+      namespace   = var.metrics_namespace
+      metric      = "SnapshotAge"
+      statistic   = "Maximum"
+      period      = 300
+      threshold   = 120
+    }
     no-healthy-task = {
       description = "No task of ingest is healthy. Its log says why; a release that never became healthy is rolled back by itself."
       namespace   = "AWS/ApplicationELB"

@@ -105,3 +105,47 @@ resource "aws_lb_listener_rule" "public" {
     }
   }
 }
+
+resource "aws_lb_target_group" "query" {
+  # checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it requests stay in the VPC, on a port that only the load balancer may reach
+  count       = var.query == null ? 0 : 1
+  name        = "${var.name}-query"
+  vpc_id      = var.vpc_id
+  target_type = "ip"
+  protocol    = "HTTP"
+  port        = var.query.port
+  # Longer than QUERY_TIMEOUT, 30 s.
+  deregistration_delay          = 45
+  load_balancing_algorithm_type = "least_outstanding_requests"
+  tags                          = var.tags
+
+  # Not /readyz, for the reason that ingest's has.
+  health_check {
+    path                = "/livez"
+    port                = var.query.admin_port
+    matcher             = "200"
+    interval            = 10
+    timeout             = 5
+    healthy_threshold   = 2
+    unhealthy_threshold = 3
+  }
+}
+
+# Before ingest's rule, which takes all of /v1. A rule holds five paths.
+resource "aws_lb_listener_rule" "query" {
+  count        = var.query == null ? 0 : length(chunklist(var.query_paths, 5))
+  listener_arn = aws_lb_listener.https.arn
+  priority     = 1 + count.index
+  tags         = var.tags
+
+  action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.query[0].arn
+  }
+
+  condition {
+    path_pattern {
+      values = chunklist(var.query_paths, 5)[count.index]
+    }
+  }
+}

@@ -8,6 +8,14 @@ output "url" {
   value       = var.domain == null ? "https://${aws_lb.front.dns_name}" : "https://${var.domain.name}"
 }
 
+output "query" {
+  description = "ARN of query's target group, known once requests are forwarded to it, and what ALBRequestCountPerTarget knows the pair by; null where it does not run."
+  value = var.query == null ? null : {
+    target_group_arn = aws_lb_listener_rule.query[0].action[0].target_group_arn
+    resource_label   = "${aws_lb.front.arn_suffix}/${aws_lb_target_group.query[0].arn_suffix}"
+  }
+}
+
 output "target_group_arn" {
   description = "ARN of ingest's target group. Known once requests are forwarded to it, which a service must wait for."
   value       = aws_lb_listener_rule.public.action[0].target_group_arn

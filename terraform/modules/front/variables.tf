@@ -59,6 +59,19 @@ variable "admin_port" {
   nullable    = false
 }
 
+variable "query" {
+  description = "Ports on which the service `query` answers and serves its probes; null where it does not run."
+  type        = object({ port = number, admin_port = number })
+  default     = null
+}
+
+variable "query_paths" {
+  description = "Paths that the service `query` answers: they go there before `public_paths` go to ingest."
+  type        = list(string)
+  default     = ["/query", "/v1/sql", "/v1/top", "/v1/latest", "/v1/entities", "/v1/kinds"]
+  nullable    = false
+}
+
 variable "public_paths" {
   description = "Paths that clients may ask for; anything else is answered 404 by the load balancer itself."
   type        = list(string)
