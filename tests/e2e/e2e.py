@@ -1,13 +1,13 @@
 """The pipeline end to end, each service a process of its own, against LocalStack or our local-aws.
 
-Sends vehicles, cells and a kind declared in a file; posts one by one and in bulk; breaks some; replays a recording;
-stops everything by SIGTERM; then holds what was accepted against the lake with the judge, and the aggregates against
-DuckDB. At last it makes dead letters of every reason, mends and replays them (dead_letters.py).
+Sends vehicles, cells and a kind declared in a file; posts one by one and in bulk; breaks some; brings in recordings;
+stops everything by SIGTERM; then holds what was accepted against the lake with the judge, and the aggregates and
+the answers of query against DuckDB. At last it makes dead letters of every reason, mends and replays them (dead_letters.py).
 
     tests/python e2e.py --endpoint http://127.0.0.1:4566       a LocalStack that runs already
     tests/python e2e.py --local-aws                             starts local-aws, and tries boto3 and the AWS CLI on it
     tests/python e2e.py --local-aws --dead-letters              the dead letters alone
-    tests/python e2e.py --local-aws --recorded FOLDER       also replays recorded data: FOLDER/vehicle-*/, cells-*/
+    tests/python e2e.py --local-aws --recorded FOLDER       also imports recorded data: FOLDER/vehicle-*/, cells-*/
 """
 
 import argparse
@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ import urllib.request
 
 import boto3
 
+import answers
 import dead_letters
 import oracle
 from processes import ROOT, Queue, Services, build, metrics, require, say
@@ -36,6 +38,8 @@ KEY = "e2e-test-key"
 INGEST = "http://127.0.0.1:13000"
 INGEST_ADMIN = "127.0.0.1:13001"
 CONSUMER = "127.0.0.1:19101"
+QUERY = "http://127.0.0.1:13002"
+QUERY_ADMIN = "127.0.0.1:13003"
 # Most SQS calls for a million events in bulk.
 FLOOD_CALLS = 400
 
@@ -213,16 +217,32 @@ def post_lines(path, lines):
     return answer["accepted"]
 
 
-def replay(services, recorded):
-    examples = ROOT / "docs/examples"
-    for folder, query in (("vehicle-*", "obd2-kit.sql"), ("cells-*", "ucc-5g.sql")):
-        events = services.folder / query
-        for source in recorded.glob(folder):
-            subprocess.run([sys.executable, examples / "recorded.py", examples / query, source, events], check=True)
-        files = sorted(events.glob("*.ndjson"))
+def bring_in(services, recorded):
+    say("recorded data, by import")
+    for folder, kind, query in (("vehicle-*", "vehicle", "obd2-kit.sql"), ("cells-*", "cell", "ucc-5g.sql")):
+        files = sorted(recorded.glob(f"{folder}/**/*.csv.gz"))
         require(files, f"no recordings {folder} in {recorded}")
-        say(f"replay of {len(files)} recordings {folder}")
-        print(services.run("simulator", "replay", "--batch", 500, *files))
+        told = services.run("import", *files, "--kind", kind, "--sql", ROOT / "docs/examples" / query)
+        print(told.splitlines()[-2])
+
+
+def contracts(folder, any_age):
+    """A folder of declarations: that of the example and, for recordings, the built-in ones without a bound to the age."""
+    folder.mkdir()
+    for file in (ROOT / "docs/examples").glob("*.toml"):
+        shutil.copy(file, folder)
+    for file in (ROOT / "crates/contract/kinds").glob("*.toml") if any_age else ():
+        declared = file.read_text().replace("[time]\n", "[time]\nmax_age_days = 10000\n")
+        (folder / file.name).write_text(declared)
+    return folder
+
+
+def answered(lake, kinds, when):
+    say(f"DuckDB answers what query answers, {when}")
+    rows, differences = answers.differences(lake, kinds, QUERY, KEY)
+    require(not differences, f"{len(differences)} differences, such as {differences[:20]}")
+    require(rows > 100, f"only {rows} figures were there to compare")
+    say(f"DuckDB: {rows} rows of answers compared, {when}")
 
 
 def keys(s3, bucket, prefix):
@@ -249,7 +269,7 @@ def pipeline(arguments, services, sqs, s3):
     third_kind(now)
     refusals(now)
     if arguments.recorded:
-        replay(services, arguments.recorded)
+        bring_in(services, arguments.recorded)
     counted = metrics(f"http://{INGEST_ADMIN}/metrics")
     services.stop("ingest")
     queue.drained()
@@ -264,6 +284,13 @@ def pipeline(arguments, services, sqs, s3):
     require(max(map(int, batches)) > 1000, "some raw object holds more than 1,000 events")
     say(f"{len(batches)} raw objects or more, the largest of {max(map(int, batches))} events")
 
+    kinds = oracle.declared(ROOT / "docs/examples")
+    services.start(
+        "query", "--listen", QUERY.removeprefix("http://"), "--metrics-listen", QUERY_ADMIN, "--hot-limit", "2GiB",
+        ready=f"http://{QUERY_ADMIN}/readyz",
+    )
+    oracle.download(s3, bucket, folder / "raw-lake")
+    answered(folder / "raw-lake", kinds, "before the aggregator ran")
     say("aggregate, twice")
     first = services.run("aggregator", "once")
     print(first.splitlines()[0])
@@ -283,10 +310,12 @@ def pipeline(arguments, services, sqs, s3):
         require("vehicle.jsonl" in listed.stdout, listed.stdout)
     say("DuckDB computes the lake from raw/")
     oracle.download(s3, bucket, folder / "lake")
-    rows, differences = oracle.differences(folder / "lake", oracle.declared(ROOT / "docs/examples"))
+    rows, differences = oracle.differences(folder / "lake", kinds)
     require(not differences, f"{len(differences)} differences, such as {differences[:20]}")
     require(rows > 100, f"only {rows} rows of aggregates/ were there to compare")
     say(f"DuckDB: {rows} rows of aggregates/ compared")
+    answered(folder / "lake", kinds, "after the aggregator ran")
+    services.stop("query")
 
 
 def main():
@@ -300,7 +329,7 @@ def main():
     parser.add_argument("--bulk", type=int, default=100_000, help="events posted 500 at a time, each one judged")
     parser.add_argument("--flood", type=int, default=1_000_000, help="events posted as fast as they are taken, requests counted")
     parser.add_argument("--dead-letters", action="store_true", help="the part on dead letters alone")
-    parser.add_argument("--recorded", type=pathlib.Path, help="folder with recorded data to replay")
+    parser.add_argument("--recorded", type=pathlib.Path, help="folder with recorded data to import")
     arguments = parser.parse_args()
 
     binaries = build(arguments.release)
@@ -310,11 +339,12 @@ def main():
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | names | {
         "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "API_KEYS": f"a-key-on-its-way-out,{KEY}", "API_KEY": KEY, "INGEST_URL": INGEST,
-        "METRICS": "emf", "LISTEN": "127.0.0.1:13000", "METRICS_LISTEN": CONSUMER, "CONTRACTS": str(ROOT / "docs/examples"),
+        "API_KEYS": f"a-key-on-its-way-out,{KEY}", "API_KEY": KEY, "READ_KEYS": KEY, "INGEST_URL": INGEST,
+        "METRICS": "emf", "LISTEN": "127.0.0.1:13000", "METRICS_LISTEN": CONSUMER,
     }
     with tempfile.TemporaryDirectory(prefix="headwater-e2e-") as temporary:
         folder = pathlib.Path(temporary)
+        env["CONTRACTS"] = str(contracts(folder / "contracts", arguments.recorded is not None))
         services = Services(binaries, folder, env)
         try:
             if arguments.local_aws:

@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 
 import boto3
@@ -25,7 +26,7 @@ from checkout import Repo
 from processes import ROOT, Queue, Services, build, metrics, require, say, wait_until
 
 KEY = "least-privilege-test-key"
-LOCAL_AWS, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN = 24001, 24002, 24003, 24004, 24005
+LOCAL_AWS, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN, QUERY, QUERY_ADMIN = range(24001, 24008)
 NAMES = {"QUEUE_NAME": "privilege", "DLQ_NAME": "privilege-dlq", "LAKE_BUCKET": "privilege"}
 # Whose calls are none of the services': who makes queues and bucket, and this check itself.
 OUTSIDE = "test"
@@ -41,11 +42,11 @@ class Run:
         self.env = env
         self.local_aws = Services(binaries, folder, env | {"RUST_LOG": "local_aws=debug"})
         # Each has the name of its document in policies.tf as its access key.
-        self.ingest, self.consumer, self.aggregator, self.operator = (
+        self.ingest, self.consumer, self.aggregator, self.query, self.operator = (
             Services(binaries, folder, env | {"AWS_ACCESS_KEY_ID": name})
-            for name in ("ingest", "batch_consumer", "aggregator", "operator")
+            for name in ("ingest", "batch_consumer", "aggregator", "query", "operator")
         )
-        self.callers = (self.ingest, self.consumer, self.aggregator, self.operator, self.local_aws)
+        self.callers = (self.ingest, self.consumer, self.aggregator, self.query, self.operator, self.local_aws)
         self.counted = {}
 
     def prepare(self):
@@ -158,6 +159,24 @@ def aggregated(run, now):
     require("commits 2, " in rebuilt, rebuilt)
 
 
+def queried(run, now):
+    """What is in parts, in hourly aggregates and in raw/ alone is asked for."""
+    address, admin = f"127.0.0.1:{QUERY}", f"127.0.0.1:{QUERY_ADMIN}"
+    post(now, third=1500)
+    run.queue.drained()
+    run.query.start("query", "--listen", address, "--metrics-listen", admin, ready=f"http://{admin}/readyz")
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    asked = {"name": "engine_rpm", "agg": "count", "start": text(hour), "end": text(hour + datetime.timedelta(hours=1))}
+    request = urllib.request.Request(
+        f"http://{address}/query?{urllib.parse.urlencode(asked)}", headers={"x-api-key": KEY}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        points = json.loads(answer.read())["points"]
+    require([point["value"] for point in points] == [3], f"three events are counted: {points}")
+    run.count("query", QUERY_ADMIN)
+    run.query.stop("query")
+
+
 def operated(run):
     """A dead letter is listed, shown, replayed, dead again and purged."""
     def dlq(*command):
@@ -212,7 +231,7 @@ def main():
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{LOCAL_AWS}", "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": OUTSIDE, "AWS_SECRET_ACCESS_KEY": "test",
         # As Terraform sets it: others make queues and bucket.
-        "CREATE": "false", "API_KEYS": KEY,
+        "CREATE": "false", "API_KEYS": KEY, "READ_KEYS": KEY,
     }
     now = datetime.datetime.now(datetime.UTC)
     with tempfile.TemporaryDirectory(prefix="headwater-privilege-") as temporary:
@@ -223,6 +242,7 @@ def main():
             unwritten(run)
             written(run)
             aggregated(run, now)
+            queried(run, now)
             operated(run)
             stopped(run)
         finally:

@@ -82,7 +82,7 @@ def wanted():
     )
     return f"""
         CREATE TABLE wanted AS SELECT * EXCLUDE (sorted), {scales} FROM (
-            SELECT kind, hour, entity, signal, CASE WHEN count(value) > 0 THEN count(value) ELSE count(*) END AS count,
+            SELECT kind, hour, entity, signal, count(*) AS readings, CASE WHEN count(value) > 0 THEN count(value) ELSE count(*) END AS count,
                 min(value) AS min, max(value) AS max, favg(value) AS mean, stddev_samp(value) AS stddev, {quantiles},
                 list_sort(list(value) FILTER (value IS NOT NULL)) AS sorted
             FROM reading GROUP BY ALL)
@@ -90,8 +90,8 @@ def wanted():
         ANTI JOIN unclear USING (kind, hour, entity)"""
 
 
-def aggregates_differ(format, reader):
-    """Compares the rows of aggregates/ in one format, which `reader` gives, with those that are wanted."""
+def aggregates_differ(format, reader, numbers=NUMBERS):
+    """Compares these numbers of aggregates/ in one format, which `reader` gives, with those that are wanted."""
     # Beside the relative bound one that is relative to the values: a mean near 0 carries their rounding.
     size = "1e-13 * greatest(abs(w.min), abs(w.max))"
     bounds = {name: f"1e-9 * abs(w.{name}) + {size}" for name in ("mean", "stddev")}
@@ -99,19 +99,20 @@ def aggregates_differ(format, reader):
     wrong = ", ".join(
         f"""CASE WHEN NOT coalesce(abs(t.{name} - w.{name}) <= {bounds.get(name, 0)}, t.{name} IS NULL AND w.{name} IS NULL)
             THEN concat('{name} ', coalesce(t.{name}::VARCHAR, 'null'), ' for ', coalesce(w.{name}::VARCHAR, 'null')) END"""
-        for name in NUMBERS
+        for name in numbers
     )
     return f"""
         CREATE OR REPLACE TEMP TABLE there AS SELECT kind, event_hour::TIMESTAMPTZ::TIMESTAMP AS hour,
-            entity_id AS entity, signal, {", ".join(NUMBERS)} FROM {reader};
+            entity_id AS entity, signal, {", ".join(numbers)} FROM {reader};
         DELETE FROM there USING unclear AS u WHERE there.kind = u.kind AND there.hour = u.hour AND there.entity = u.entity;
         INSERT INTO difference SELECT concat_ws(' ', '{format}:', kind, hour, entity, signal, 'stands', count(*), 'times')
             FROM there GROUP BY kind, hour, entity, signal HAVING count(*) > 1;
         INSERT INTO difference SELECT concat_ws(' ', '{format}:', kind, hour, entity, signal, CASE
-            WHEN t.count IS NULL THEN 'has no row' WHEN w.count IS NULL THEN 'has a row and no event in raw/'
+            WHEN t.signal_there IS NULL THEN 'has no row' WHEN w.readings IS NULL THEN 'has a row and no event in raw/'
             ELSE concat_ws(', ', {wrong}) END)
-            FROM there AS t FULL JOIN wanted AS w USING (kind, hour, entity, signal)
-            WHERE t.count IS NULL OR w.count IS NULL OR concat_ws(', ', {wrong}) <> ''"""
+            FROM (SELECT *, true AS signal_there FROM there) AS t
+            FULL JOIN wanted AS w USING (kind, hour, entity, signal)
+            WHERE t.signal_there IS NULL OR w.readings IS NULL OR concat_ws(', ', {wrong}) <> ''"""
 
 
 def differences(folder, kinds):
@@ -121,7 +122,8 @@ def differences(folder, kinds):
         return compare(sql, folder, kinds)
 
 
-def compare(sql, folder, kinds):
+def load(sql, folder, kinds):
+    """Makes the tables of raw/ and an empty table of differences; gives the kinds that are there."""
     # Times without a zone are UTC below, whatever the machine's zone is.
     sql.execute("SET TimeZone = 'UTC'; CREATE TABLE difference (what VARCHAR)")
     sql.execute("CREATE TABLE line (kind VARCHAR, id VARCHAR, entity VARCHAR, time TIMESTAMP, signals JSON)")
@@ -136,6 +138,11 @@ def compare(sql, folder, kinds):
             {"kind": kind, "entity": entity, "time": time, "signals": signals},
         )
     sql.execute(EVENTS)
+    return found
+
+
+def compare(sql, folder, kinds):
+    found = load(sql, folder, kinds)
     sql.execute(f"SET VARIABLE curated = '{folder}/curated/**/*.parquet'")
     sql.execute(CURATED)
     for kind in found:

@@ -1,0 +1,1 @@
+"""The clients that `postgres.py` runs, and the events that they find."""
