@@ -412,9 +412,7 @@ SPOILT = (
     ),
     (
         "a line of code that is not where the check looks",
-        "crates/query/src",
     "crates/service/src",
-    "crates/sql/src",
         "const PATIENCE: Duration = Duration::from_secs(5)",
         "const PATIENCE: Duration = within(5)",
         "crates/service/src: no line is like `const PATIENCE: Duration = Duration::from_secs(…)`",
