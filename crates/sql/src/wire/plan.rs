@@ -91,13 +91,13 @@ async fn on_large_stack<T: Send + 'static>(
         .unwrap_or_else(|_| Err(PgError::new("XX000", "the statement could not be planned")))
 }
 
+/// OIDs of the parameters, and the columns.
+type Described = (Vec<u32>, Arc<[Column]>);
+
 /// What a prepared statement says of itself: the types of its parameters, all known, and its columns.
 ///
 /// # Errors
 ///
-/// OIDs of the parameters, and the columns.
-type Described = (Vec<u32>, Arc<[Column]>);
-
 /// Those of planning.
 pub(super) fn describe(
     source: Arc<dyn Source>,
@@ -115,7 +115,7 @@ async fn described(
     statement: Statement,
     mut parameters: Vec<u32>,
     sql: Arc<str>,
-) -> Result<(Vec<u32>, Arc<[Column]>), PgError> {
+) -> Result<Described, PgError> {
     let headings = headings::of_statement(&statement);
     let mut rewritten = statement;
     let reads = rewrite::rewrite(&mut rewritten);
