@@ -45,6 +45,30 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The same error for another who waits for the call; its cause is the reason alone.
+    pub fn shared(&self) -> CallError {
+        match self {
+            CallError::Transient {
+                operation, reason, ..
+            } => CallError::Transient {
+                operation,
+                reason: reason.clone(),
+                source: reason.clone().into(),
+            },
+            CallError::Permanent {
+                operation, reason, ..
+            } => CallError::Permanent {
+                operation,
+                reason: reason.clone(),
+                source: reason.clone().into(),
+            },
+            CallError::NotFound { operation, reason } => CallError::NotFound {
+                operation,
+                reason: reason.clone(),
+            },
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self, CallError::Transient { .. })

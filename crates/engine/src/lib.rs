@@ -7,7 +7,9 @@ pub mod metrics;
 mod planted_defects;
 pub mod read;
 pub mod snapshot;
+mod stored_types;
 mod turns;
 
 pub use engine::Engine;
+pub use stored_types::StoredTypes;
 pub use turns::{Turn, TurnError, Turns};

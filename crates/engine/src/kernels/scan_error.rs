@@ -18,3 +18,14 @@ pub enum ScanError {
     #[error("cannot work on the rows of `raw/`")]
     HotRows(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl ScanError {
+    /// The same error for another reader of one stream; its cause is a text.
+    pub fn shared(&self) -> ScanError {
+        match self {
+            ScanError::Part(part) => ScanError::Part(part.shared()),
+            ScanError::TooManyGroups { most } => ScanError::TooManyGroups { most: *most },
+            ScanError::HotRows(cause) => ScanError::HotRows(cause.to_string().into()),
+        }
+    }
+}

@@ -247,7 +247,7 @@ impl Stat {
     }
 
     /// Values that are numbers or booleans.
-    fn numbers(&self) -> u64 {
+    pub fn numbers(&self) -> u64 {
         self.count - self.texts
     }
 

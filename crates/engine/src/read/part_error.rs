@@ -33,6 +33,21 @@ pub enum PartError {
 }
 
 impl PartError {
+    /// The same error for another reader; its cause is a text.
+    pub(crate) fn shared(&self) -> PartError {
+        match self {
+            PartError::Gone(part) => PartError::Gone(part.clone()),
+            PartError::Broken { key, source } => PartError::Broken {
+                key: key.clone(),
+                source: service::errors::chain(&**source).into(),
+            },
+            PartError::Call { key, source } => PartError::Call {
+                key: key.clone(),
+                source: source.shared(),
+            },
+        }
+    }
+
     pub(crate) fn broken(part: &Part, source: impl Into<BoxError>) -> PartError {
         PartError::Broken {
             key: part.key.clone(),

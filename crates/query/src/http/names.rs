@@ -3,32 +3,22 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws::Lake;
 use chrono::{DateTime, Utc};
-use contract::{Kind, Kinds};
-use lake::ReadError;
+use contract::Kind;
 use lake::rows::{SignalTypes, signal_of};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::http::refusal::Refusal;
 use crate::http::shared::kind;
+use engine::StoredTypes;
 use engine::snapshot::Snapshot;
-
-/// How old the stored names may be.
-const FRESH: Duration = Duration::from_secs(10);
 
 /// The most names that a message offers in the place of an unknown one.
 const OFFERED: usize = 3;
 
 /// The names of undeclared signals, as the lake stores them.
-pub(crate) struct StoredNames {
-    lake: Lake,
-    /// When they were read, and those of each kind in the order of [`Kinds::iter`].
-    read: Mutex<Option<(Instant, Arc<Vec<SignalTypes>>)>>,
-}
+pub(crate) struct StoredNames(StoredTypes);
 
 /// The signals that are asked for of one kind.
 #[derive(Debug)]
@@ -40,29 +30,7 @@ pub(crate) struct Target {
 
 impl StoredNames {
     pub(crate) fn new(lake: Lake) -> StoredNames {
-        StoredNames {
-            lake,
-            read: Mutex::new(None),
-        }
-    }
-
-    async fn get(&self, kinds: &Kinds) -> Result<Arc<Vec<SignalTypes>>, ReadError> {
-        let mut read = self.read.lock().await;
-        if let Some((at, names)) = read.as_ref()
-            && at.elapsed() < FRESH
-        {
-            return Ok(names.clone());
-        }
-        match (lake::schema::signal_types(&self.lake, kinds).await, &*read) {
-            (Ok(names), _) => {
-                let names = Arc::new(names);
-                *read = Some((Instant::now(), names.clone()));
-                Ok(names)
-            }
-            // What is in memory may still be answered from.
-            (Err(error), Some((_, names))) if is_transient(&error) => Ok(names.clone()),
-            (Err(error), _) => Err(error),
-        }
+        StoredNames(StoredTypes::new(lake))
     }
 
     /// The signals of a kind that have a name: declared ones, stored ones, and those of hot rows of these times. In
@@ -73,7 +41,7 @@ impl StoredNames {
         kind: &Kind,
         times: &Range<DateTime<Utc>>,
     ) -> Result<BTreeSet<String>, Refusal> {
-        let stored = self.get(snapshot.kinds()).await?;
+        let stored = self.0.get(snapshot.kinds()).await?;
         let mut names: BTreeSet<String> = kind.known.keys().cloned().collect();
         let number = snapshot
             .kinds()
@@ -158,7 +126,7 @@ impl StoredNames {
         kind: &Kind,
         name: &str,
     ) -> Result<bool, Refusal> {
-        let stored = self.get(snapshot.kinds()).await?;
+        let stored = self.0.get(snapshot.kinds()).await?;
         let number = snapshot
             .kinds()
             .iter()
@@ -172,10 +140,6 @@ impl StoredNames {
             && !name.is_empty()
             && types.is_some_and(|types| types.room(kind) == 0))
     }
-}
-
-fn is_transient(error: &ReadError) -> bool {
-    matches!(error, ReadError::Call(call) if call.is_transient())
 }
 
 /// Words that offer the names nearest to one that is not known.
