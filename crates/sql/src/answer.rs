@@ -8,8 +8,12 @@ use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::sql::parser::Statement;
+use engine::kernels::ScanError;
+use engine::read::PartError;
 use engine::{Turn, TurnError};
 use futures::StreamExt;
+use lake::key::curated_hour_of;
 use tokio::time::{Instant, timeout_at};
 
 use crate::database::{Database, SessionOptions};
@@ -19,6 +23,7 @@ use crate::statement::parse_one;
 /// The rows of a statement. The query ends when this is dropped, and its turn with it.
 pub struct Answer {
     schema: SchemaRef,
+    first: Option<RecordBatch>,
     rows: SendableRecordBatchStream,
     deadline: Instant,
     limit: Duration,
@@ -36,6 +41,7 @@ impl std::fmt::Debug for Answer {
 
 impl Database {
     /// Runs the one statement of `text`, for at most `limit`, its wait for others and the taking of its rows included.
+    /// The answer comes with its first rows; until then a part that was replaced while it was read is read again.
     ///
     /// # Errors
     ///
@@ -51,20 +57,19 @@ impl Database {
         let begin = async {
             let statement = parse_one(text)?;
             let turn = self.engine().turns.take().await?;
-            let context = self.context(options).await?;
-            let plan = context.state().statement_to_plan(statement).await;
-            let plan = plan.map_err(|error| self.explain(error))?;
-            let plan = if parameters.is_empty() {
-                plan
-            } else {
-                let values: Vec<ScalarValue> = parameters.iter().map(scalar).collect();
-                plan.with_param_values(values)?
-            };
-            let frame = context.execute_logical_plan(plan).await?;
-            let schema = Arc::clone(frame.schema().inner());
-            let rows = frame.execute_stream().await?;
+            let mut begun = self.begin(statement.clone(), parameters, options).await;
+            if let Err(SqlError::Scan(ScanError::Part(PartError::Gone(part)))) = &begun {
+                // A rebuild has replaced the part: its hour is listed again.
+                let snapshot = self.engine().newest.borrow().clone();
+                if let Some((kind, hour)) = curated_hour_of(&part.key) {
+                    snapshot.forget(kind, hour);
+                }
+                begun = self.begin(statement, parameters, options).await;
+            }
+            let (schema, first, rows) = begun?;
             Ok(Answer {
                 schema,
+                first,
                 rows,
                 deadline,
                 limit,
@@ -76,6 +81,27 @@ impl Database {
             Ok(begun) => begun,
             Err(_) => Err(TurnError::TimedOut(limit).into()),
         }
+    }
+
+    /// The columns, the first rows, and those after them.
+    async fn begin(
+        &self,
+        statement: Statement,
+        parameters: &[serde_json::Value],
+        options: &SessionOptions,
+    ) -> Result<(SchemaRef, Option<RecordBatch>, SendableRecordBatchStream), SqlError> {
+        let context = self.context(options).await?;
+        let plan = context.state().statement_to_plan(statement).await;
+        let mut plan = plan.map_err(|error| self.explain(error))?;
+        if !parameters.is_empty() {
+            let values: Vec<ScalarValue> = parameters.iter().map(scalar).collect();
+            plan = plan.with_param_values(values)?;
+        }
+        let frame = context.execute_logical_plan(plan).await?;
+        let schema = Arc::clone(frame.schema().inner());
+        let mut rows = frame.execute_stream().await?;
+        let first = rows.next().await.transpose()?;
+        Ok((schema, first, rows))
     }
 }
 
@@ -111,6 +137,9 @@ impl Answer {
     ///
     /// [`SqlError`] where there will be no more, though not all were given.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, SqlError> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
         match timeout_at(self.deadline, self.rows.next()).await {
             Ok(batch) => Ok(batch.transpose()?),
             Err(_) => Err(TurnError::TimedOut(self.limit).into()),

@@ -7,24 +7,29 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use engine::Engine;
-use lake::schema::signal_types;
+use engine::{Engine, StoredTypes};
+use tracing::warn;
 
 use crate::error::{SqlError, nearest};
+use crate::functions;
 use crate::kernel_rule::{KernelRule, KindEvents};
+use crate::scan_budget::ScanBudget;
 use crate::settings::SqlSettings;
-use crate::tables::KindTable;
-use crate::views::{VIEWS, pm_events, points_of};
+use crate::tables::{KindTable, LongTable, OfKind, Source};
+use crate::views::{UserView, VIEWS, pm_events};
 
 /// What the statements of all clients share.
 #[derive(Debug)]
 pub struct Database {
     engine: Arc<Engine>,
-    lake: Lake,
+    types: StoredTypes,
     runtime: Arc<RuntimeEnv>,
+    most_scanned: u64,
+    views: Vec<UserView>,
 }
 
 /// What a client has set for its own statements.
@@ -32,6 +37,8 @@ pub struct Database {
 pub struct SessionOptions {
     /// Time zone of times without one, and of dates; UTC if there is none.
     pub time_zone: Option<String>,
+    /// Whether a statement may look at more than `MAX_SCAN_BYTES`.
+    pub allow_full_scan: bool,
 }
 
 impl Database {
@@ -39,20 +46,28 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// If a setting is wrong.
+    /// If a setting is wrong: a folder of views that cannot be read, or has one that is no query.
     pub fn new(
         engine: Arc<Engine>,
         lake: Lake,
         settings: &SqlSettings,
     ) -> Result<Database, SqlError> {
         let limit = usize::try_from(settings.memory_limit.as_u64()).unwrap_or(usize::MAX);
+        // Sorts do not go to disk: that of a service is small, and often memory.
+        let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(no_disk)
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(limit)))
             .build_arc()?;
         Ok(Database {
             engine,
-            lake,
+            types: StoredTypes::new(lake),
             runtime,
+            most_scanned: settings.max_scan_bytes.as_u64(),
+            views: match &settings.views {
+                Some(folder) => UserView::of_folder(folder)?,
+                None => Vec::new(),
+            },
         })
     }
 
@@ -82,24 +97,35 @@ impl Database {
             .with_optimizer_rule(Arc::new(KernelRule::new(events_of)))
             .build();
         let context = SessionContext::new_with_state(state);
-        let kinds = snapshot.kinds().clone();
-        let types = signal_types(&self.lake, &kinds).await?;
-        let mut points = Vec::new();
-        let mut views: Vec<(&str, String)> = Vec::new();
-        for (kind, types) in kinds.iter().zip(types) {
-            let table = KindTable::new(self.engine.clone(), snapshot.clone(), kind, types);
-            let schema = table.schema();
-            points.extend(points_of(kind, &schema));
+        for function in functions::all() {
+            context.register_udf(function);
+        }
+        let most = (!options.allow_full_scan).then_some(self.most_scanned);
+        let source = Source {
+            engine: self.engine.clone(),
+            snapshot: snapshot.clone(),
+            budget: Arc::new(ScanBudget::new(most)),
+        };
+        let types = self.types.get(snapshot.kinds()).await?;
+        let (mut kinds, mut views) = (Vec::new(), Vec::new());
+        for (kind, types) in snapshot.kinds().iter().zip(types.iter()) {
+            let table = KindTable::new(source.clone(), kind, types.clone());
+            kinds.push(OfKind::new(kind, &table));
             if kind.name == "cell" {
-                views.push(("pm_events", pm_events(kind, &schema)));
+                views.push(("pm_events", pm_events(kind, &table.schema())));
             }
             context.register_table(kind.name.as_str(), Arc::new(table))?;
         }
-        views.insert(0, ("points", points.join(" UNION ALL ")));
+        for (name, table) in LongTable::all(&source, &kinds.into()) {
+            context.register_table(name, Arc::new(table))?;
+        }
         views.extend(VIEWS.map(|(name, text)| (name, text.to_owned())));
-        for (name, text) in views.into_iter().filter(|(_, text)| !text.is_empty()) {
+        for (name, text) in views {
             let plan = context.state().create_logical_plan(&text).await?;
             context.register_table(name, Arc::new(ViewTable::new(plan, Some(text))))?;
+        }
+        for view in &self.views {
+            add_view(&context, view).await?;
         }
         Ok(context)
     }
@@ -120,13 +146,45 @@ impl Database {
             .iter()
             .map(|kind| kind.name.clone())
             .collect();
-        let others = VIEWS
-            .iter()
-            .map(|(name, _)| *name)
-            .chain(["points", "pm_events"]);
+        let others = VIEWS.iter().map(|(name, _)| *name).chain([
+            "points",
+            "kpi_1m",
+            "kpi_5m",
+            "aggregates",
+            "pm_events",
+        ]);
         let known = kinds.iter().map(String::as_str).chain(others);
         SqlError::Invalid(format!("no table `{name}`: {}", nearest(name, known)))
     }
+}
+
+/// Adds a user's view; one that cannot be planned is left out, for the others' sake.
+async fn add_view(context: &SessionContext, view: &UserView) -> Result<(), SqlError> {
+    let name = view.name.as_str();
+    if context.table_exist(name)? {
+        warn!(
+            event = "view_left_out",
+            view = name,
+            "the view `{name}` of VIEWS is left out: there is a table of this name"
+        );
+        return Ok(());
+    }
+    match context.state().create_logical_plan(&view.query).await {
+        Ok(plan) => {
+            let table = ViewTable::new(plan, Some(view.query.clone()));
+            context.register_table(name, Arc::new(table))?;
+        }
+        Err(error) => {
+            let reason = error.strip_backtrace();
+            warn!(
+                event = "view_left_out",
+                view = name,
+                reason,
+                "the view `{name}` of VIEWS is left out: {reason}"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The events that are the rows of a kind's table.

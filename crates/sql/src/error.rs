@@ -8,6 +8,8 @@ use engine::TurnError;
 use engine::kernels::ScanError;
 use lake::ReadError;
 
+use crate::scan_budget::ScanTooLarge;
+
 /// The most names that a message offers in the place of an unknown one.
 const OFFERED: usize = 3;
 
@@ -40,6 +42,9 @@ pub enum SqlError {
     /// It names what there is not, or asks for what cannot be computed.
     #[error("{0}")]
     Invalid(String),
+    /// It would look at too much of the lake.
+    #[error(transparent)]
+    ScanTooLarge(#[from] ScanTooLarge),
     /// Its hash tables and sorts take more than MEMORY_LIMIT.
     #[error(
         "the query needs more memory than is left of MEMORY_LIMIT: ask for less time, fewer columns or fewer groups"
@@ -73,12 +78,19 @@ impl From<DataFusionError> for SqlError {
                 Ok(scan) => SqlError::Scan(*scan),
                 Err(inner) => match inner.downcast::<ReadError>() {
                     Ok(read) => SqlError::Lake(*read),
-                    Err(inner) => SqlError::Fault(DataFusionError::External(inner)),
+                    Err(inner) => match inner.downcast::<ScanTooLarge>() {
+                        Ok(scan) => SqlError::ScanTooLarge(*scan),
+                        Err(inner) => SqlError::Fault(DataFusionError::External(inner)),
+                    },
                 },
             },
             DataFusionError::Shared(shared) => match shared.find_root() {
                 DataFusionError::ResourcesExhausted(_) => SqlError::Memory,
-                other => SqlError::Invalid(other.strip_backtrace()),
+                DataFusionError::External(inner) => match inner.downcast_ref::<ScanError>() {
+                    Some(scan) => SqlError::Scan(scan.shared()),
+                    None => SqlError::Fault(DataFusionError::Shared(shared.clone())),
+                },
+                other => SqlError::Invalid(plain(&other.strip_backtrace())),
             },
             DataFusionError::SchemaError(schema, _) => SqlError::Invalid(of_schema(&schema)),
             fault @ (DataFusionError::Internal(_)

@@ -1,41 +1,16 @@
-//! Views: SQL over the tables of kinds.
-//!
-//! `points` has each value in a row of its own, and what stands on it, rows for each minute, five minutes and hour,
-//! needs no reader of its own: the names of kinds and signals are constants in each branch, so a condition on them
-//! leaves out the branches that it does not fit before anything is read.
+//! Views: SQL over the tables of kinds, of the program and of its user.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use contract::Kind;
 
+use crate::error::SqlError;
+use crate::statement::parse_one;
+
 /// Columns of a table of a kind that are no signals.
 const EVENT: [&str; 4] = ["event_id", "entity_id", "event_time", "ingest_received_at"];
-
-/// The branches of `points` for one kind.
-pub(crate) fn points_of(kind: &Kind, schema: &SchemaRef) -> Vec<String> {
-    let branch = |(name, r#type): (&String, &DataType)| {
-        let column = format!("\"{}\"", name.replace('"', "\"\""));
-        let (value, text) = match r#type {
-            DataType::Utf8 => ("CAST(NULL AS DOUBLE)".to_owned(), column.clone()),
-            _ => (
-                format!("CAST({column} AS DOUBLE)"),
-                "CAST(NULL AS VARCHAR)".to_owned(),
-            ),
-        };
-        format!(
-            "SELECT '{}' AS kind, entity_id, event_time, '{}' AS signal, {value} AS value, {text} AS text \
-             FROM \"{}\" WHERE {column} IS NOT NULL",
-            kind.name,
-            name.replace('\'', "''"),
-            kind.name,
-        )
-    };
-    let fields = signals_of(kind, schema);
-    fields
-        .map(|field| branch((field.name(), field.data_type())))
-        .collect()
-}
 
 fn signals_of<'s>(kind: &'s Kind, schema: &'s SchemaRef) -> impl Iterator<Item = &'s Arc<Field>> {
     schema.fields().iter().filter(|field| {
@@ -67,11 +42,54 @@ pub(crate) fn pm_events(kind: &Kind, schema: &SchemaRef) -> String {
     )
 }
 
-/// Views that need no more than `points` and the built-in kinds, by name.
-pub(crate) const VIEWS: [(&str, &str); 5] = [
-    ("kpi_1m", include_str!("../views/kpi_1m.sql")),
-    ("kpi_5m", include_str!("../views/kpi_5m.sql")),
-    ("aggregates", include_str!("../views/aggregates.sql")),
+/// Views of the built-in kinds, by name.
+pub(crate) const VIEWS: [(&str, &str); 2] = [
     ("pm_kpi_5m", include_str!("../views/pm_kpi_5m.sql")),
     ("busiest_cells", include_str!("../views/busiest_cells.sql")),
 ];
+
+/// A view of the user.
+#[derive(Debug, Clone)]
+pub(crate) struct UserView {
+    pub(crate) name: String,
+    pub(crate) query: String,
+}
+
+impl UserView {
+    /// The views of a folder in the order of their names: each file `NAME.sql` is one.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Vec<UserView>, SqlError> {
+        let unreadable = |path: &Path, error: &std::io::Error| {
+            wrong(&format!("cannot read `{}`: {error}", path.display()))
+        };
+        let files = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+        let mut views = Vec::new();
+        for file in files {
+            let path = file.map_err(|error| unreadable(folder, &error))?.path();
+            if path.extension().is_none_or(|ending| ending != "sql") {
+                continue;
+            }
+            let name = path.file_stem().and_then(|name| name.to_str());
+            let name = name.unwrap_or_default().to_owned();
+            let fits =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            if name.is_empty() || !name.bytes().all(fits) {
+                return Err(wrong(&format!(
+                    "`{}` is no name of a view: use lower case letters, digits and `_`",
+                    path.display()
+                )));
+            }
+            let query =
+                std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+            if let Err(error) = parse_one(&query) {
+                return Err(wrong(&format!("`{}`: {error}", path.display())));
+            }
+            views.push(UserView { name, query });
+        }
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(views)
+    }
+}
+
+fn wrong(message: &str) -> SqlError {
+    SqlError::Invalid(format!("VIEWS: {message}"))
+}

@@ -75,7 +75,10 @@ pub(crate) enum Refusal {
         "the query needs more memory than is left of MEMORY_LIMIT: ask for less time, fewer columns or fewer groups"
     )]
     TooMuchMemory,
-    #[error("{0} is not allowed here: every route is read by GET")]
+    #[cfg(feature = "sql")]
+    #[error(transparent)]
+    ScanTooLarge(sql::ScanTooLarge),
+    #[error("{0} is not allowed here: every route is read by GET, and /v1/sql by POST too")]
     MethodNotAllowed(Method),
     #[error("{0}")]
     InvalidParameter(String),
@@ -177,6 +180,7 @@ impl From<sql::SqlError> for Refusal {
             E::Scan(error) => error.into(),
             E::Turn(error) => error.into(),
             E::Memory => Refusal::TooMuchMemory,
+            E::ScanTooLarge(error) => Refusal::ScanTooLarge(error),
             other => {
                 let reason = chain(&other);
                 error!(event = "query_failed", %reason, "a query has no answer: {reason}");
@@ -223,6 +227,8 @@ impl Refusal {
             Refusal::NoSql => (S::NOT_IMPLEMENTED, "no_sql"),
             #[cfg(feature = "sql")]
             Refusal::Statement { code, .. } => (S::BAD_REQUEST, code),
+            #[cfg(feature = "sql")]
+            Refusal::ScanTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "scan_too_large"),
             #[cfg(feature = "sql")]
             Refusal::TooMuchMemory => (S::PAYLOAD_TOO_LARGE, "too_much_memory"),
             Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),

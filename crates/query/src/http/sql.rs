@@ -32,6 +32,8 @@ pub(crate) struct SqlParameters {
     q: String,
     /// As in `/query`.
     timeout: Option<String>,
+    /// Whether it may look at more than `MAX_SCAN_BYTES`; not if absent.
+    full: Option<bool>,
 }
 
 /// A statement in JSON.
@@ -47,6 +49,9 @@ pub(crate) struct SqlBody {
     params: Vec<serde_json::Value>,
     /// As in `/query`.
     timeout: Option<String>,
+    /// Whether it may look at more than `MAX_SCAN_BYTES`.
+    #[serde(default)]
+    full: bool,
 }
 
 /// Runs a statement that reads, and gives its rows in the form that `Accept` names: `application/json`,
@@ -56,7 +61,7 @@ pub(crate) struct SqlBody {
     (status = 200, description = "The rows; `truncated` where there are more than MAX_ROWS.", body = String),
     (status = 400, description = "The statement cannot be run.", body = ErrorBody),
     (status = 408, description = "It took longer than QUERY_TIMEOUT, or the request's own `timeout`.", body = ErrorBody),
-    (status = 413, description = "It needs more than MEMORY_LIMIT.", body = ErrorBody),
+    (status = 413, description = "It needs more than MEMORY_LIMIT or MAX_SCAN_BYTES.", body = ErrorBody),
     (status = 429, description = "Too many queries wait already.", body = ErrorBody),
     (status = 503, description = "The lake cannot be read.", body = ErrorBody),
 ))]
@@ -81,6 +86,7 @@ pub(crate) async fn post_sql(
             sql,
             params: Vec::new(),
             timeout: None,
+            full: false,
         }
     };
     answer(&shared, &headers, body).await
@@ -100,6 +106,7 @@ pub(crate) async fn get_sql(
         sql: asked.q,
         params: Vec::new(),
         timeout: asked.timeout,
+        full: asked.full.unwrap_or_default(),
     };
     answer(&shared, &headers, body).await
 }
@@ -126,7 +133,10 @@ async fn answer(
         .transpose()?;
     let most = shared.settings.query_timeout;
     let limit: Duration = wanted.map_or(most, |wanted| wanted.min(most));
-    let options = SessionOptions::default();
+    let options = SessionOptions {
+        allow_full_scan: body.full,
+        ..SessionOptions::default()
+    };
     let running = shared
         .app
         .database

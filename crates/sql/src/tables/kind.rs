@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
 use contract::Kind;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::{DataFusionError, Result};
@@ -15,29 +14,24 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::Engine;
 use engine::kernels::{RowsAsk, Share, shares};
-use engine::snapshot::{HourData, Snapshot};
+use engine::snapshot::Snapshot;
 use futures::TryStreamExt;
 use lake::rows::{Columns, SignalTypes};
 
-use crate::bounds::{Bounds, ENTITY};
+use crate::bounds::{Bounds, ENTITY, TIME};
+use crate::tables::source::Source;
 
 /// The events of a kind, in one snapshot.
 #[derive(Debug)]
 pub struct KindTable {
-    engine: Arc<Engine>,
-    snapshot: Snapshot,
+    source: Source,
     kind: String,
     schema: SchemaRef,
 }
 
 impl KindTable {
     /// The table of a kind whose undeclared signals have these types.
-    pub fn new(
-        engine: Arc<Engine>,
-        snapshot: Snapshot,
-        kind: &Kind,
-        types: SignalTypes,
-    ) -> KindTable {
+    pub(crate) fn new(source: Source, kind: &Kind, types: SignalTypes) -> KindTable {
         let schema = Columns::new(kind, types).schema(kind);
         let fields = schema.fields().iter().map(|field| {
             if field.name() == ENTITY {
@@ -49,7 +43,7 @@ impl KindTable {
         });
         let mut fields: Vec<_> = fields.collect();
         // Undeclared signals whose first events no commit has taken in.
-        for batch in snapshot.hot_rows(&kind.name) {
+        for batch in source.snapshot.hot_rows(&kind.name) {
             let new = |field: &Field| !fields.iter().any(|known| known.name() == field.name());
             let new: Vec<_> = batch
                 .schema_ref()
@@ -61,8 +55,7 @@ impl KindTable {
             fields.extend(new);
         }
         KindTable {
-            engine,
-            snapshot,
+            source,
             kind: kind.name.clone(),
             schema: Arc::new(Schema::new(fields)),
         }
@@ -75,24 +68,12 @@ impl KindTable {
 
     /// The snapshot that the table is of.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+        &self.source.snapshot
     }
 
     /// What reads it.
     pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
-    }
-
-    async fn hours(&self, bounds: &Bounds) -> Result<Vec<HourData>> {
-        let time =
-            |micros: i64, else_time| DateTime::from_timestamp_micros(micros).unwrap_or(else_time);
-        let from = time(bounds.times.start, DateTime::<Utc>::MIN_UTC);
-        let until = time(
-            bounds.times.end,
-            DateTime::<Utc>::MAX_UTC - TimeDelta::hours(1),
-        );
-        let hours = self.snapshot.hours(&self.kind, from, until).await;
-        hours.map_err(|error| DataFusionError::External(error.into()))
+        &self.source.engine
     }
 }
 
@@ -120,8 +101,8 @@ impl TableProvider for KindTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let bounds = Bounds::of(filters);
-        let hours = self.hours(&bounds).await?;
+        let bounds = Bounds::of(filters, TIME);
+        let hours = self.source.hours(&self.kind, &bounds.times).await?;
         let schema = match projection {
             Some(places) => Arc::new(self.schema.project(places)?),
             None => self.schema.clone(),
@@ -131,10 +112,11 @@ impl TableProvider for KindTable {
             times: bounds.times,
             entities: bounds.entities,
         };
-        let shares = shares(&hours, self.engine.scanner.threads());
+        let engine = &self.source.engine;
+        let shares = shares(&hours, engine.scanner.threads());
         let streams = shares.into_iter().map(|share| {
             let partition: Arc<dyn PartitionStream> = Arc::new(KindRows {
-                engine: self.engine.clone(),
+                engine: engine.clone(),
                 ask: ask.clone(),
                 share: Mutex::new(Some(share)),
             });

@@ -1,5 +1,11 @@
 //! The tables of the lake, as DataFusion sees them.
 
 mod kind;
+mod long;
+mod points;
+mod source;
+mod windows;
 
 pub use kind::KindTable;
+pub(crate) use long::{LongTable, OfKind};
+pub(crate) use source::Source;

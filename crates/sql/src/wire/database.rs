@@ -14,7 +14,10 @@ use crate::{Database, SessionOptions, SqlError};
 impl Source for Arc<Database> {
     fn context(&self, zone: Option<String>) -> BoxFuture<'_, Result<SessionContext, PgError>> {
         async move {
-            let options = SessionOptions { time_zone: zone };
+            let options = SessionOptions {
+                time_zone: zone,
+                ..SessionOptions::default()
+            };
             Database::context(self, &options)
                 .await
                 .map_err(|error| of_sql(&error))
@@ -40,6 +43,8 @@ fn of_sql(error: &SqlError) -> PgError {
         SqlError::Lake(_) | SqlError::Scan(_) => "58030",
         SqlError::Turn(_) => "53300",
         SqlError::Memory => "53200",
+        // configuration_limit_exceeded
+        SqlError::ScanTooLarge(_) => "53400",
         SqlError::ReadOnly(_) => "25006",
         SqlError::Syntax { .. } | SqlError::Invalid(_) => "42601",
         SqlError::Fault(_) => "XX000",

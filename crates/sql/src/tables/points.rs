@@ -1,0 +1,81 @@
+//! Events as points: the columns of signals come in, and a row for each value goes out.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array, new_null_array};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::error::{DataFusionError, Result};
+use engine::kernels::{RowsAsk, shares};
+use futures::{Stream, StreamExt, stream};
+use lake::rows::signal_of;
+
+use crate::bounds::{ENTITY, TIME};
+use crate::tables::long::Wanted;
+
+/// All points that are wanted, and more: filters are looked at again.
+pub(crate) fn rows(wanted: Arc<Wanted>) -> impl Stream<Item = Result<RecordBatch>> + Send {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let mut fields = vec![
+        Arc::new(Field::new(ENTITY, DataType::Utf8View, false)),
+        Arc::new(Field::new(TIME, time, false)),
+    ];
+    let columns = &wanted.of_kind().columns;
+    fields.extend(wanted.columns.iter().map(|at| columns[*at].clone()));
+    let ask = RowsAsk {
+        schema: Arc::new(Schema::new(fields)),
+        times: wanted.times.clone(),
+        entities: wanted.entities.clone(),
+    };
+    let share = shares(&wanted.hours, 1).pop().unwrap_or_default();
+    let events = wanted.source.engine.scanner.rows(share, ask);
+    events.flat_map(move |events| {
+        let points = match events {
+            Ok(events) => points_of(&wanted, &events),
+            Err(error) => vec![Err(DataFusionError::External(error.into()))],
+        };
+        stream::iter(points)
+    })
+}
+
+/// The points of some events, a batch for each signal that has any.
+fn points_of(wanted: &Wanted, events: &RecordBatch) -> Vec<Result<RecordBatch>> {
+    let signals = events.columns()[2..].iter().zip(&wanted.columns);
+    let signals = signals.filter(|(values, _)| values.null_count() < values.len());
+    signals
+        .map(|(values, at)| points_of_signal(wanted, events, values, *at))
+        .collect()
+}
+
+fn points_of_signal(
+    wanted: &Wanted,
+    events: &RecordBatch,
+    values: &ArrayRef,
+    column: usize,
+) -> Result<RecordBatch> {
+    let of_kind = wanted.of_kind();
+    let filled = (0..values.len()).filter(|row| values.is_valid(*row));
+    let filled = UInt32Array::from_iter_values(filled.map(|row| row as u32));
+    let values = take(values, &filled, None)?;
+    let signal = signal_of(&of_kind.columns[column]).unwrap_or_default();
+    let same = |text: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(
+            (0..filled.len()).map(|_| text),
+        ))
+    };
+    let (number, text) = if values.data_type() == &DataType::Utf8 {
+        (new_null_array(&DataType::Float64, filled.len()), values)
+    } else {
+        let number = cast(&values, &DataType::Float64)?;
+        (number, new_null_array(&DataType::Utf8, filled.len()))
+    };
+    let columns = vec![
+        same(&of_kind.name),
+        take(events.column(0), &filled, None)?,
+        take(events.column(1), &filled, None)?,
+        same(signal),
+        number,
+        text,
+    ];
+    Ok(RecordBatch::try_new(wanted.schema.clone(), columns)?)
+}

@@ -1,0 +1,190 @@
+//! What is known of each signal and entity by minutes or by the hour, computed from events by the kernels.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, StringViewArray,
+    TimestampMicrosecondArray,
+};
+use arrow::compute::{cast, concat_batches};
+use datafusion::error::{DataFusionError, Result};
+use engine::kernels::{Ask, Grouping, Groups, ScanError, Stat, Value, Wanted as Measures};
+use engine::snapshot::HourData;
+use futures::{Stream, StreamExt, stream};
+use lake::rows::signal_of;
+
+use crate::tables::long::{Form, Wanted};
+
+/// Most groups that are made at a time. Where an hour has more, it is taken in pieces.
+const MOST_GROUPS: usize = 200_000;
+
+/// Hours and signals that are worked on ahead.
+const AHEAD: usize = 2;
+
+/// A window with the entity and the state of its signal.
+type Row<'g> = (i64, &'g str, u64, &'g Stat);
+
+/// All windows that are wanted, and more: filters are looked at again. `step` is their length in microseconds; an hour
+/// without it.
+pub(crate) fn rows(
+    wanted: Arc<Wanted>,
+    step: Option<i64>,
+) -> impl Stream<Item = Result<RecordBatch>> + Send {
+    let hours = 0..wanted.hours.len();
+    let columns = wanted.columns.clone();
+    let pieces = hours.flat_map(move |hour| {
+        let columns = columns.clone();
+        columns.into_iter().map(move |column| (hour, column))
+    });
+    stream::iter(pieces)
+        .map(move |(hour, column)| {
+            let wanted = wanted.clone();
+            async move { of_signal(&wanted, &wanted.hours[hour], column, step).await }
+        })
+        .buffered(AHEAD)
+}
+
+async fn of_signal(
+    wanted: &Wanted,
+    hour: &HourData,
+    column: usize,
+    step: Option<i64>,
+) -> Result<RecordBatch> {
+    let start = hour.hour.start().timestamp_micros();
+    let end = start + crate::tables::long::HOUR;
+    let mut pieces = vec![start.max(wanted.times.start)..end.min(wanted.times.end)];
+    let mut batches = Vec::new();
+    while let Some(piece) = pieces.pop() {
+        let found = groups(wanted, hour, column, piece.clone(), step).await;
+        let error = match found {
+            Ok(groups) => {
+                batches.push(batch(wanted, column, start, &groups)?);
+                continue;
+            }
+            Err(error) => error,
+        };
+        match (halves(&piece, step), &error) {
+            (Some((first, second)), ScanError::TooManyGroups { .. }) => {
+                pieces.extend([second, first]);
+            }
+            _ => return Err(DataFusionError::External(error.into())),
+        }
+    }
+    Ok(concat_batches(&wanted.schema, &batches)?)
+}
+
+/// The two halves of a piece of an hour, neither of which cuts a window; none if it is one window.
+fn halves(piece: &Range<i64>, step: Option<i64>) -> Option<(Range<i64>, Range<i64>)> {
+    let step = step?;
+    let windows = (piece.end - piece.start) / step;
+    let middle = piece.start + windows / 2 * step;
+    (windows > 1).then(|| (piece.start..middle, middle..piece.end))
+}
+
+async fn groups(
+    wanted: &Wanted,
+    hour: &HourData,
+    column: usize,
+    times: Range<i64>,
+    step: Option<i64>,
+) -> Result<Groups, ScanError> {
+    let signal = signal_of(&wanted.of_kind().columns[column]).unwrap_or_default();
+    let ask = Ask {
+        signals: vec![signal.to_owned()],
+        times,
+        entities: wanted.entities.clone(),
+    };
+    let grouping = Grouping {
+        step,
+        by_entity: true,
+    };
+    let measures = Measures {
+        spread: step.is_none(),
+        quantiles: step.is_none(),
+        ends: step.is_some(),
+    };
+    let hour = std::slice::from_ref(hour);
+    let scanner = &wanted.source.engine.scanner;
+    scanner
+        .groups(hour, &Arc::new(ask), grouping, measures, MOST_GROUPS)
+        .await
+}
+
+/// The groups as rows; those without a value of the signal are left out.
+fn batch(wanted: &Wanted, column: usize, hour: i64, groups: &Groups) -> Result<RecordBatch> {
+    let of_kind = wanted.of_kind();
+    let rows = groups.iter().filter_map(|(group, events, stats)| {
+        let stat = stats.first().filter(|stat| stat.count > 0)?;
+        Some((
+            group.bucket,
+            group.entity.map_or("", |id| &**id),
+            events,
+            stat,
+        ))
+    });
+    let mut rows: Vec<Row<'_>> = rows.collect();
+    rows.sort_unstable_by_key(|(bucket, entity, ..)| (*bucket, *entity));
+    let number = |of: fn(&Stat) -> Option<f64>| -> ArrayRef {
+        Arc::new(Float64Array::from_iter(rows.iter().map(|row| of(row.3))))
+    };
+    let whole = |of: fn(&Row<'_>) -> u64| -> ArrayRef {
+        let numbers = rows.iter().map(|row| of(row) as i64);
+        Arc::new(Int64Array::from_iter_values(numbers))
+    };
+    let same = |text: Option<&str>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(rows.iter().map(|_| text)))
+    };
+    let kind = same(Some(&of_kind.name));
+    let entities: ArrayRef = Arc::new(StringViewArray::from_iter_values(
+        rows.iter().map(|(_, entity, ..)| entity),
+    ));
+    let signal = same(signal_of(&of_kind.columns[column]));
+    let times = |of: &dyn Fn(&Row<'_>) -> i64| -> ArrayRef {
+        let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(of));
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let columns = match wanted.form {
+        Form::Hour => {
+            let hours = times(&|_| hour);
+            let hours = cast(&hours, wanted.schema.field(2).data_type())?;
+            let unit = same(of_kind.units[column].as_deref());
+            // Texts count only for a signal without any number, as in `aggregates/`.
+            let count = whole(|(.., stat)| match stat.numbers() {
+                0 => stat.count,
+                numbers => numbers,
+            });
+            let numbers: [fn(&Stat) -> Option<f64>; 8] = [
+                Stat::sum,
+                Stat::min,
+                Stat::max,
+                Stat::avg,
+                Stat::stddev,
+                |stat| stat.quantile(0.5),
+                |stat| stat.quantile(0.95),
+                |stat| stat.quantile(0.99),
+            ];
+            let mut columns = vec![kind, entities, hours, signal, unit];
+            columns.extend([whole(|(_, _, events, _)| *events), count]);
+            columns.extend(numbers.map(number));
+            columns
+        }
+        Form::Window(_) | Form::Point => {
+            let starts = times(&|(bucket, ..)| *bucket);
+            let numbers: [fn(&Stat) -> Option<f64>; 4] = [Stat::avg, Stat::min, Stat::max, last];
+            let mut columns = vec![kind, entities, signal, starts];
+            columns.push(whole(|(.., stat)| stat.count));
+            columns.extend(numbers.map(number));
+            columns
+        }
+    };
+    Ok(RecordBatch::try_new(wanted.schema.clone(), columns)?)
+}
+
+/// The last value, if it is a number.
+fn last(stat: &Stat) -> Option<f64> {
+    match stat.last() {
+        Some((_, Value::Number(number))) => Some(*number),
+        _ => None,
+    }
+}

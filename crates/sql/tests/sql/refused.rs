@@ -1,0 +1,145 @@
+//! Statements without an answer, and bounds.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use engine::TurnError;
+use engine::kernels::ScanError;
+use engine::read::PartError;
+use sql::{SessionOptions, SqlError, SqlSettings};
+
+use crate::stage::{Stage, all, lines, readings};
+
+#[tokio::test]
+async fn names_that_are_not_known_are_answered_with_the_nearest() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    assert!(matches!(
+        stage.refused("SELECT 1").await,
+        SqlError::Starting
+    ));
+    stage.land_readings(&readings(0..10)).await;
+    stage.refresh().await;
+    for (text, words) in [
+        ("SELECT * FROM vehicel", "`vehicle`"),
+        ("SELECT * FROM kpi_6m", "`kpi_5m`"),
+        ("SELECT engin_rpm FROM vehicle", "`engine_rpm`"),
+        ("SELECT \"a;b\" FROM vehicle", "a;b"),
+        ("SELECT no_such(1)", "no_such"),
+        ("SELECT time_bucket(1)", "time_bucket"),
+        (
+            "SELECT count(*) FROM vehicle WHERE event_time > 'soon'",
+            "soon",
+        ),
+    ] {
+        let error = stage.refused(text).await;
+        assert!(matches!(error, SqlError::Invalid(_)), "{text}: {error:?}");
+        assert!(error.to_string().contains(words), "{text}: {error}");
+    }
+    assert_eq!(stage.ask("SELECT count(*) FROM vehicle").await, ["10"]);
+}
+
+#[tokio::test]
+async fn a_scan_past_its_bound_is_refused_unless_it_is_asked_for() {
+    let settings = SqlSettings {
+        max_scan_bytes: ByteSize(100),
+        ..SqlSettings::default()
+    };
+    let mut stage = Stage::new(settings).await;
+    stage.land_readings(&readings(0..100)).await;
+    stage.aggregate().await;
+    stage.refresh().await;
+    let text = "SELECT count(DISTINCT event_id) FROM vehicle";
+    let error = stage.refused(text).await;
+    assert!(matches!(error, SqlError::ScanTooLarge(_)), "{error:?}");
+    assert!(error.to_string().contains("MAX_SCAN_BYTES"), "{error}");
+    for condition in [
+        "event_time > now() - INTERVAL '1 hour'",
+        "event_time >= '2025-10-05' AND event_time < '2025-10-06'",
+        "event_time BETWEEN '2025-10-05T00:00:00Z' AND '2025-10-06T00:00:00Z'",
+        "'2025-10-05T00:00:00Z' <= event_time",
+    ] {
+        let text = format!("SELECT count(DISTINCT event_id) FROM vehicle WHERE {condition}");
+        assert_eq!(stage.ask(&text).await, ["0"], "{condition}");
+    }
+    let options = SessionOptions {
+        allow_full_scan: true,
+        ..SessionOptions::default()
+    };
+    let answer = stage.answer_with(text, options).await.unwrap();
+    assert_eq!(lines(&all(answer).await.unwrap()), ["100"]);
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_others_are_unharmed() {
+    let settings = SqlSettings {
+        memory_limit: ByteSize::mib(1),
+        ..SqlSettings::default()
+    };
+    let mut stage = Stage::new(settings).await;
+    stage.refresh().await;
+    for greedy in [
+        "SELECT a.value, count(*) FROM generate_series(1, 10000000) AS a GROUP BY a.value",
+        "SELECT value FROM generate_series(1, 10000000) ORDER BY value % 1000",
+    ] {
+        let error = stage.refused(greedy).await;
+        assert!(matches!(error, SqlError::Memory), "{greedy}: {error:?}");
+    }
+    assert_eq!(stage.ask("SELECT 1").await, ["1"]);
+}
+
+/// A statement that runs for years.
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 10000000) AS a, generate_series(1, 10000000) AS b \
+                       WHERE (a.value * b.value) % 7 = 3";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_ends_when_its_time_is_over_and_when_its_client_leaves() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    stage.refresh().await;
+    let options = SessionOptions::default();
+    let ask = |limit| stage.database.run(ENDLESS, &[], &options, limit);
+    let error = ask(Duration::from_millis(100)).await.unwrap_err();
+    assert!(
+        matches!(error, SqlError::Turn(TurnError::TimedOut(_))),
+        "{error:?}"
+    );
+    // More than run at a time and wait together.
+    for _ in 0..6 {
+        let left = tokio::time::timeout(Duration::from_millis(50), ask(Duration::from_secs(600)));
+        left.await.unwrap_err();
+    }
+    assert_eq!(stage.ask("SELECT 1").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_broken_part_is_named_and_one_that_was_replaced_is_read_again() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    stage.land_readings(&readings(0..50)).await;
+    stage.aggregate().await;
+    stage.refresh().await;
+    let part = stage.only_part().await;
+    let put = |bytes: bytes::Bytes| {
+        let kind = "application/vnd.apache.parquet";
+        let always = aws::Condition::Always;
+        stage
+            .lake
+            .put(&part.key, bytes, kind, Default::default(), always)
+    };
+    let mut other = Stage::new(SqlSettings::default()).await;
+    other.land_readings(&readings(0..40)).await;
+    other.aggregate().await;
+    other.refresh().await;
+    let of_other = other.lake.get(&other.only_part().await.key).await;
+    put(of_other.unwrap().unwrap().body).await.unwrap();
+    // A question that the kernels do not answer.
+    let text = "SELECT count(DISTINCT event_id) FROM vehicle";
+    assert_eq!(stage.ask(text).await, ["40"]);
+    put("no Parquet".into()).await.unwrap();
+    let error = stage
+        .refused("SELECT can_id FROM vehicle ORDER BY can_id")
+        .await;
+    let SqlError::Scan(ScanError::Part(PartError::Broken { key, .. })) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*key, part.key);
+    assert_eq!(stage.ask("SELECT count(*) FROM cell").await, ["0"]);
+}

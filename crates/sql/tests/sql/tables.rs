@@ -1,0 +1,212 @@
+//! What each table answers equals a recount, wherever the events are.
+
+use std::collections::BTreeMap;
+
+use crate::stage::{Reading, Stage, readings};
+use sql::SqlSettings;
+
+async fn check(stage: &Stage, all: &[Reading]) {
+    let rpms = || all.iter().map(|reading| f64::from(reading.rpm));
+    let (sum, count) = (rpms().sum::<f64>(), all.len());
+    let (min, max) = (rpms().fold(f64::MAX, f64::min), rpms().fold(0.0, f64::max));
+    let whole = "SELECT count(*), count(engine_rpm), sum(engine_rpm), min(engine_rpm), max(engine_rpm) FROM vehicle";
+    let expected = format!("{count},{count},{sum:?},{min:?},{max:?}");
+    assert_eq!(stage.ask(whole).await, [expected]);
+
+    let levels = all.iter().filter(|reading| reading.more.is_some()).count();
+    let level = "SELECT count(level), count(DISTINCT level) FROM vehicle";
+    assert_eq!(stage.ask(level).await, [format!("{levels},{levels}")]);
+
+    let text = "SELECT time_bucket('5 minutes', event_time) AS bucket, entity_id, count(*), max(engine_rpm) FROM vehicle \
+                WHERE event_time >= '2025-10-04T13:05:00Z' AND event_time < '2025-10-04T13:15:00Z' GROUP BY 1, 2 ORDER BY 1, 2";
+    let mut groups: BTreeMap<(u32, &str), (u32, u32)> = BTreeMap::new();
+    for reading in all
+        .iter()
+        .filter(|reading| (300..900).contains(&reading.second))
+    {
+        let group = groups
+            .entry((reading.second / 300 * 5, &reading.entity))
+            .or_default();
+        *group = (group.0 + 1, group.1.max(reading.rpm));
+    }
+    let groups = groups.iter().map(|((minute, entity), (count, max))| {
+        format!(
+            "2025-10-04T13:{minute:02}:00Z,{entity},{count},{:?}",
+            f64::from(*max)
+        )
+    });
+    assert_eq!(stage.ask(text).await, groups.collect::<Vec<_>>());
+
+    let one: Vec<&Reading> = all
+        .iter()
+        .filter(|reading| reading.entity == "veh-1")
+        .collect();
+    let points = "SELECT count(*), sum(value), count(text) FROM points WHERE kind = 'vehicle' AND entity_id = 'veh-1' AND signal = 'engine_rpm'";
+    let sum: f64 = one.iter().map(|reading| f64::from(reading.rpm)).sum();
+    assert_eq!(
+        stage.ask(points).await,
+        [format!("{},{sum:?},0", one.len())]
+    );
+    let texts = "SELECT count(*), count(text), min(text) FROM points WHERE signal IN ('level')";
+    let least = all.iter().filter_map(|reading| reading.more.as_ref());
+    let least = least
+        .min()
+        .unwrap()
+        .trim_start_matches("\"level\":")
+        .trim_matches('"');
+    assert_eq!(
+        stage.ask(texts).await,
+        [format!("{levels},{levels},{least}")]
+    );
+
+    let by_minute = "SELECT count(*), sum(\"count\"), min(min), max(max) FROM kpi_1m WHERE signal = 'engine_rpm'";
+    let minutes: BTreeMap<(u32, &str), ()> = all
+        .iter()
+        .map(|reading| ((reading.second / 60, reading.entity.as_str()), ()))
+        .collect();
+    let expected = format!("{},{count},{min:?},{max:?}", minutes.len());
+    assert_eq!(stage.ask(by_minute).await, [expected]);
+    let last = one
+        .iter()
+        .filter(|reading| reading.second < 300)
+        .max_by_key(|reading| reading.second)
+        .unwrap();
+    let kpi = "SELECT kind, entity_id, signal, start, last FROM kpi_5m WHERE entity_id = 'veh-1' AND signal = 'engine_rpm' \
+               AND start = '2025-10-04T13:00:00Z'";
+    let expected = format!(
+        "vehicle,veh-1,engine_rpm,2025-10-04T13:00:00Z,{:?}",
+        f64::from(last.rpm)
+    );
+    assert_eq!(stage.ask(kpi).await, [expected]);
+
+    let hourly = "SELECT event_hour, unit, messages, \"count\", sum / \"count\" = mean, mean FROM aggregates WHERE entity_id = 'veh-1' AND signal = 'engine_rpm'";
+    let mean = sum / one.len() as f64;
+    let expected = format!("2025-10-04T13:00:00Z,rpm,{0},{0},true,{mean:?}", one.len());
+    assert_eq!(stage.ask(hourly).await, [expected]);
+}
+
+#[tokio::test]
+async fn answers_equal_a_recount_before_and_after_aggregation_and_in_between() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    let (first, second) = (readings(0..700), readings(650..1300));
+    stage.land_readings(&first).await;
+    stage.refresh().await;
+    check(&stage, &first).await;
+    stage.aggregate().await;
+    check(&stage, &first).await;
+    stage.refresh().await;
+    check(&stage, &first).await;
+    // Some of the second lot are the same events as in the first.
+    stage.land_readings(&second).await;
+    stage.refresh().await;
+    let all = readings(0..1300);
+    check(&stage, &all).await;
+    stage.aggregate().await;
+    stage.refresh().await;
+    check(&stage, &all).await;
+}
+
+#[tokio::test]
+async fn an_empty_lake_and_a_kind_without_events_have_tables_without_rows() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    stage.refresh().await;
+    for table in [
+        "vehicle",
+        "cell",
+        "points",
+        "kpi_1m",
+        "kpi_5m",
+        "aggregates",
+        "pm_events",
+        "pm_kpi_5m",
+        "busiest_cells",
+    ] {
+        let text = format!("SELECT count(*) FROM {table}");
+        assert_eq!(stage.ask(&text).await, ["0"], "{table}");
+        let text = format!("SELECT * FROM {table}");
+        assert!(stage.ask(&text).await.is_empty(), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn the_views_have_the_figures_of_cells() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    let now = chrono::Utc::now();
+    let events = (0..20).map(|n| {
+        // The view looks at the last hour by the machine's clock.
+        let time = contract::format_millis(now - chrono::TimeDelta::seconds(n));
+        format!(
+            r#"{{"schema_version":1,"event_id":"00000000-0000-4000-8000-0000000000{n:02}","event_time":"{time}","source":"pmgen","entity_type":"cell","entity_id":"CELL-{}","metrics":{{"dl_prb_util_pct":{n},"drop_rate_pct":1.5}}}}"#,
+            n % 2
+        )
+    });
+    let received = now;
+    let kinds = contract::Kinds::builtin();
+    let mut lines = Vec::new();
+    for text in events {
+        let event = contract::parse_sent(&kinds, Some("cell"), &text, received).unwrap();
+        contract::write_line(
+            &mut lines,
+            &event,
+            &contract::format_millis(received),
+            &text,
+        );
+    }
+    let part = contract::raw_part_name("2025-10-04T14:00:00Z".parse().unwrap(), 1);
+    let hour = contract::Hour::of("2025-10-04T14:00:00Z".parse().unwrap());
+    let key = contract::raw_key(hour, part);
+    let put = stage.lake.put(
+        &key,
+        lines.into(),
+        "application/x-ndjson",
+        Default::default(),
+        aws::Condition::Always,
+    );
+    put.await.unwrap();
+    stage.refresh().await;
+    let busiest = "SELECT entity_id, dl_prb_util_pct, reports FROM busiest_cells LIMIT 10";
+    assert_eq!(
+        stage.ask(busiest).await,
+        ["CELL-1,10.0,10", "CELL-0,9.0,10"]
+    );
+    let events = "SELECT source, metrics FROM pm_events WHERE entity_id = 'CELL-1' ORDER BY event_time DESC LIMIT 1";
+    let expected = r#"pmgen,{"dl_prb_util_pct":1.0,"drop_rate_pct":1.5}"#;
+    assert_eq!(stage.ask(events).await, [expected]);
+    let kpi = "SELECT sum(reports), max(max_drop_rate_pct) FROM pm_kpi_5m";
+    assert_eq!(stage.ask(kpi).await, ["20,1.5"]);
+}
+
+#[tokio::test]
+async fn the_views_of_a_folder_are_tables_and_bad_ones_are_named_at_the_start() {
+    let folder = std::env::temp_dir().join(format!("views-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("fast.sql", "SELECT * FROM vehicle WHERE engine_rpm > 3000");
+    write("of_none.sql", "SELECT * FROM no_such_table");
+    write("notes.txt", "no view");
+    let settings = SqlSettings {
+        views: Some(folder.clone()),
+        ..SqlSettings::default()
+    };
+    let mut stage = Stage::new(settings.clone()).await;
+    let all = readings(0..20);
+    stage.land_readings(&all).await;
+    stage.refresh().await;
+    let fast = all.iter().filter(|reading| reading.rpm > 3000).count();
+    assert_eq!(
+        stage.ask("SELECT count(*) FROM fast").await,
+        [fast.to_string()]
+    );
+    for (name, text) in [
+        ("bad.sql", "SELEC 1"),
+        ("writes.sql", "DROP TABLE vehicle"),
+        ("Bad-name.sql", "SELECT 1"),
+    ] {
+        write(name, text);
+        let engine = stage.database.engine().clone();
+        let error = sql::Database::new(engine, stage.lake.clone(), &settings).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
