@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use service::logging::LogFormat;
 
@@ -36,6 +36,8 @@ pub enum Command {
     Demo(DemoConfig),
     /// Keep the pipeline running, fed by a simulated fleet, until Ctrl-C.
     Serve(ServeConfig),
+    /// Ask a lake in SQL, of a running service or without one. Needs a program with the feature `sql`.
+    Query(QueryConfig),
     /// Show what a month on AWS costs, next to other ways to do the same.
     Cost(CostConfig),
 }
@@ -96,6 +98,38 @@ pub struct ServeConfig {
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+/// Settings of `query`. Without `--url`, the lake is that of LAKE_BUCKET, reached as AWS_ENDPOINT_URL and AWS's other
+/// variables say, and the settings of the query service hold.
+#[derive(Debug, Clone, Args)]
+pub struct QueryConfig {
+    /// The statement: one, that only reads.
+    pub statement: String,
+    /// URL of the service to ask, such as `http://127.0.0.1:3000`; the lake is read without a service if absent.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Read key of that service.
+    #[arg(long, env, hide_env_values = true, requires = "url")]
+    pub key: Option<SecretString>,
+    /// How rows are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: QueryFormat,
+    /// Let the statement look at more than MAX_SCAN_BYTES.
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum QueryFormat {
+    /// A table for readers.
+    #[default]
+    Table,
+    /// CSV with a line of names.
+    Csv,
+    /// The service's JSON.
+    Json,
 }
 
 impl Cli {

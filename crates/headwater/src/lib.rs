@@ -6,9 +6,13 @@ mod data_folder;
 mod demo;
 mod lake_samples;
 mod pipeline;
+#[cfg(feature = "sql")]
+mod query_command;
 mod serve;
 
-pub use config::{Cli, Command, DemoConfig, ServeConfig};
+pub use config::{Cli, Command, DemoConfig, QueryConfig, QueryFormat, ServeConfig};
 pub use cost::{Bill, CostConfig, Table, compare, report};
 pub use demo::{Report, demo};
+#[cfg(feature = "sql")]
+pub use query_command::query;
 pub use serve::serve;

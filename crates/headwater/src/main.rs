@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use headwater::{Cli, Command, CostConfig, DemoConfig, ServeConfig};
+use headwater::{Cli, Command, CostConfig, DemoConfig, QueryConfig, ServeConfig};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -13,6 +13,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let checked = match &command {
         Command::Demo(config) => config.check(),
         Command::Serve(config) => config.check(),
+        Command::Query(_) => Ok(()),
         Command::Cost(config) => config.check(),
     };
     if let Err(error) = checked {
@@ -23,6 +24,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let done = match &command {
         Command::Demo(config) => demo(config, &stop).await,
         Command::Serve(config) => serve(config, &stop).await,
+        Command::Query(config) => query(config, &stop).await,
         Command::Cost(config) => cost(config),
     };
     Ok(done.unwrap_or_else(|error| {
@@ -54,6 +56,24 @@ async fn serve(config: &ServeConfig, stop: &CancellationToken) -> anyhow::Result
     service::logging::init(config.log_format);
     headwater::serve(config, stop, |_, _| {}).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "sql")]
+async fn query(config: &QueryConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    headwater::query(config, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(not(feature = "sql"))]
+async fn query(_: &QueryConfig, _: &CancellationToken) -> anyhow::Result<ExitCode> {
+    anyhow::bail!(
+        "this program was built without SQL: `cargo run --release -p headwater --features sql -- query …` has it"
+    )
 }
 
 fn cost(config: &CostConfig) -> anyhow::Result<ExitCode> {

@@ -1,0 +1,135 @@
+//! `headwater query`: a statement comes in, and its rows are printed. A running service answers it, or one that is
+//! started in this process for it, over the lake that the environment names.
+
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use arrow::util::pretty::pretty_format_batches;
+use reqwest::StatusCode;
+use reqwest::header::ACCEPT;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use service::settings::try_parse_from;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{QueryConfig, QueryFormat};
+
+/// Time between two looks at whether the service has read the lake.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Asks the statement and prints its rows.
+///
+/// # Errors
+///
+/// If the statement has no answer, or the service or the lake cannot be reached.
+pub async fn query(config: &QueryConfig, stop: &CancellationToken) -> anyhow::Result<()> {
+    let asked = async {
+        match &config.url {
+            Some(url) => {
+                let key = config
+                    .key
+                    .as_ref()
+                    .context("set KEY to a read key of the service")?;
+                ask(config, url, key).await
+            }
+            None => ask_the_lake(config).await,
+        }
+    };
+    stop.run_until_cancelled(asked).await.unwrap_or(Ok(()))
+}
+
+/// Starts the service without a port that others know, and asks it.
+async fn ask_the_lake(config: &QueryConfig) -> anyhow::Result<()> {
+    let key: SecretString = format!("{:032x}", rand::random::<u128>()).into();
+    // A program cannot change its environment safely, so the key goes by the command line.
+    let keys = format!("--read-keys={}", key.expose_secret());
+    let settings =
+        try_parse_from::<query::Config>(["query", &keys]).context("settings of query")?;
+    settings.check().context("settings of query")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let listener = listener.context("cannot listen on this machine")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let aws = aws::Aws::connect().await?;
+    let end = CancellationToken::new();
+    let _end = end.clone().drop_guard();
+    let serving = query::run(settings, aws, listener, None, None, end);
+    let asked = async {
+        let health = format!("{url}/health");
+        // An answer says whether the lake has been read; none yet, that the service is about to start.
+        while !reqwest::get(&health)
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
+            sleep(PAUSE).await;
+        }
+        ask(config, &url, &key).await
+    };
+    tokio::select! {
+        asked = asked => asked,
+        served = serving => {
+            served?;
+            bail!("query ended before it answered")
+        }
+    }
+}
+
+async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Result<()> {
+    let accept = match config.format {
+        QueryFormat::Table => "application/vnd.apache.arrow.stream",
+        QueryFormat::Csv => "text/csv",
+        QueryFormat::Json => "application/json",
+    };
+    let url = format!("{}/v1/sql?full={}", url.trim_end_matches('/'), config.full);
+    let request = reqwest::Client::new()
+        .post(&url)
+        .header(ACCEPT, accept)
+        .header("x-api-key", key.expose_secret())
+        .body(config.statement.clone());
+    let mut answer = request
+        .send()
+        .await
+        .with_context(|| format!("cannot ask {url}"))?;
+    if answer.status() != StatusCode::OK {
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        let error = &body["error"];
+        let place = match (error["line"].as_u64(), error["column"].as_u64()) {
+            (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+            _ => String::new(),
+        };
+        match error["message"].as_str() {
+            Some(message) => bail!("{message}{place}"),
+            None => bail!("{url} answered {status}"),
+        }
+    }
+    let broken_off =
+        "the answer broke off: it may have more than MAX_ANSWER_ROWS or MAX_ANSWER_BYTES";
+    if config.format == QueryFormat::Table {
+        let bytes = answer.bytes().await.context(broken_off)?;
+        let rows = StreamReader::try_new(&bytes[..], None)?;
+        let schema = rows.schema();
+        let mut rows: Vec<RecordBatch> = rows.collect::<Result<_, _>>()?;
+        if rows.is_empty() {
+            rows.push(RecordBatch::new_empty(schema));
+        }
+        return print(format!("{}\n", pretty_format_batches(&rows)?).as_bytes());
+    }
+    while let Some(bytes) = answer.chunk().await.context(broken_off)? {
+        print(&bytes)?;
+    }
+    Ok(())
+}
+
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(bytes) {
+        // A reader such as `head` has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
