@@ -76,11 +76,11 @@ class Services:
         command = [self.binaries / name, *map(str, arguments)]
         return subprocess.Popen(command, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def run(self, name, *arguments, expect=0, timeout=600):
-        """Runs a command to its end and gives what it printed."""
+    def run(self, name, *arguments, expect=(0,), timeout=600):
+        """Runs a command to its end, with one of the exit codes in `expect`, and gives what it printed."""
         command = [self.binaries / name, *map(str, arguments)]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=timeout)
-        if done.returncode != expect:
+        if done.returncode not in expect:
             print(done.stdout, done.stderr, sep="\n")
             for service in self.running:
                 self.show(service)
