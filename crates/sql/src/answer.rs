@@ -7,34 +7,42 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use engine::kernels::ScanError;
 use engine::read::PartError;
 use engine::{Turn, TurnError};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use lake::key::curated_hour_of;
 use tokio::time::{Instant, timeout_at};
 
 use crate::database::{Database, SessionOptions};
 use crate::error::SqlError;
+use crate::large_stack::on_large_stack;
 use crate::statement::parse_one;
 
 /// The rows of a statement. The query ends when this is dropped, and its turn with it.
 pub struct Answer {
+    begun: Begun,
+    deadline: Instant,
+    limit: Duration,
+    _turn: Turn,
+}
+
+/// What a statement that has been begun gives.
+struct Begun {
     schema: SchemaRef,
     first: Option<RecordBatch>,
     rows: SendableRecordBatchStream,
-    deadline: Instant,
-    limit: Duration,
     fresh_until: Option<DateTime<Utc>>,
-    _turn: Turn,
 }
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Answer")
-            .field("schema", &self.schema)
+            .field("schema", &self.begun.schema)
             .finish_non_exhaustive()
     }
 }
@@ -47,7 +55,7 @@ impl Database {
     ///
     /// [`SqlError`] where it cannot be begun.
     pub async fn run(
-        &self,
+        self: &Arc<Self>,
         text: &str,
         parameters: &[serde_json::Value],
         options: &SessionOptions,
@@ -66,14 +74,10 @@ impl Database {
                 }
                 begun = self.begin(statement, parameters, options).await;
             }
-            let (schema, first, rows) = begun?;
             Ok(Answer {
-                schema,
-                first,
-                rows,
+                begun: begun?,
                 deadline,
                 limit,
-                fresh_until: self.engine().newest.borrow().fresh_until(),
                 _turn: turn,
             })
         };
@@ -85,24 +89,42 @@ impl Database {
 
     /// The columns, the first rows, and those after them.
     async fn begin(
-        &self,
+        self: &Arc<Self>,
         statement: Statement,
         parameters: &[serde_json::Value],
         options: &SessionOptions,
-    ) -> Result<(SchemaRef, Option<RecordBatch>, SendableRecordBatchStream), SqlError> {
-        let context = self.context(options).await?;
-        let plan = context.state().statement_to_plan(statement).await;
-        let mut plan = plan.map_err(|error| self.explain(error))?;
-        if !parameters.is_empty() {
-            let values: Vec<ScalarValue> = parameters.iter().map(scalar).collect();
-            plan = plan.with_param_values(values)?;
-        }
-        let frame = context.execute_logical_plan(plan).await?;
-        let schema = Arc::clone(frame.schema().inner());
-        let mut rows = frame.execute_stream().await?;
+    ) -> Result<Begun, SqlError> {
+        let (database, options) = (Arc::clone(self), options.clone());
+        let values: Vec<ScalarValue> = parameters.iter().map(scalar).collect();
+        let planned = async move {
+            let (context, snapshot) = database.context(&options).await?;
+            let planned = plan(&context, statement, values).await;
+            let (schema, rows) = planned.map_err(|error| SqlError::of_plan(error, &context))?;
+            Ok::<_, SqlError>((schema, rows, snapshot.fresh_until()))
+        };
+        let (schema, mut rows, fresh_until) = on_large_stack(planned.boxed()).await?;
         let first = rows.next().await.transpose()?;
-        Ok((schema, first, rows))
+        Ok(Begun {
+            schema,
+            first,
+            rows,
+            fresh_until,
+        })
     }
+}
+
+async fn plan(
+    context: &SessionContext,
+    statement: Statement,
+    values: Vec<ScalarValue>,
+) -> Result<(SchemaRef, SendableRecordBatchStream), DataFusionError> {
+    let mut plan = context.state().statement_to_plan(statement).await?;
+    if !values.is_empty() {
+        plan = plan.with_param_values(values)?;
+    }
+    let frame = context.execute_logical_plan(plan).await?;
+    let schema = Arc::clone(frame.schema().inner());
+    Ok((schema, frame.execute_stream().await?))
 }
 
 /// The value of a parameter; lists and objects are texts.
@@ -123,12 +145,12 @@ fn scalar(value: &serde_json::Value) -> ScalarValue {
 impl Answer {
     /// Names and types of the columns.
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.begun.schema
     }
 
     /// All that landed before this time is in the answer; see [`engine::snapshot::Snapshot::fresh_until`].
     pub fn fresh_until(&self) -> Option<DateTime<Utc>> {
-        self.fresh_until
+        self.begun.fresh_until
     }
 
     /// The next rows; none after the last ones.
@@ -137,10 +159,10 @@ impl Answer {
     ///
     /// [`SqlError`] where there will be no more, though not all were given.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, SqlError> {
-        if let Some(first) = self.first.take() {
+        if let Some(first) = self.begun.first.take() {
             return Ok(Some(first));
         }
-        match timeout_at(self.deadline, self.rows.next()).await {
+        match timeout_at(self.deadline, self.begun.rows.next()).await {
             Ok(batch) => Ok(batch.transpose()?),
             Err(_) => Err(TurnError::TimedOut(self.limit).into()),
         }

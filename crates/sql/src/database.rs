@@ -5,16 +5,16 @@ use std::sync::Arc;
 use aws::Lake;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
-use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use engine::snapshot::Snapshot;
 use engine::{Engine, StoredTypes};
 use tracing::warn;
 
-use crate::error::{SqlError, nearest};
+use crate::error::SqlError;
 use crate::functions;
 use crate::kernel_rule::{KernelRule, KindEvents};
 use crate::scan_budget::ScanBudget;
@@ -76,17 +76,23 @@ impl Database {
         &self.engine
     }
 
-    /// A context for one statement: its tables are of the newest snapshot, in the schema `public`.
+    /// A context for one statement, and the snapshot that its tables are of: the newest. They are in the schema
+    /// `public`.
     ///
     /// # Errors
     ///
     /// If there is no snapshot yet, or the names of undeclared signals cannot be read.
-    pub async fn context(&self, options: &SessionOptions) -> Result<SessionContext, SqlError> {
+    pub async fn context(
+        &self,
+        options: &SessionOptions,
+    ) -> Result<(SessionContext, Snapshot), SqlError> {
         let snapshot = self.engine.snapshot().ok_or(SqlError::Starting)?;
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema("headwater", "public")
             .with_information_schema(true)
             .with_target_partitions(self.engine.scanner.threads());
+        // Errors tell the place of what they are about.
+        config.options_mut().sql_parser.collect_spans = true;
         if let Some(zone) = &options.time_zone {
             config.options_mut().execution.time_zone = Some(zone.clone());
         }
@@ -127,34 +133,7 @@ impl Database {
         for view in &self.views {
             add_view(&context, view).await?;
         }
-        Ok(context)
-    }
-
-    /// The error of a statement's plan, with the names that are nearest to an unknown one.
-    pub(crate) fn explain(&self, error: DataFusionError) -> SqlError {
-        let text = error.strip_backtrace();
-        let unknown = text
-            .split_once("table '")
-            .and_then(|(_, rest)| rest.split_once("' not found"));
-        let Some((name, _)) = unknown else {
-            return error.into();
-        };
-        let name = name.rsplit('.').next().unwrap_or(name);
-        let snapshot = self.engine.newest.borrow().clone();
-        let kinds: Vec<String> = snapshot
-            .kinds()
-            .iter()
-            .map(|kind| kind.name.clone())
-            .collect();
-        let others = VIEWS.iter().map(|(name, _)| *name).chain([
-            "points",
-            "kpi_1m",
-            "kpi_5m",
-            "aggregates",
-            "pm_events",
-        ]);
-        let known = kinds.iter().map(String::as_str).chain(others);
-        SqlError::Invalid(format!("no table `{name}`: {}", nearest(name, known)))
+        Ok((context, snapshot))
     }
 }
 

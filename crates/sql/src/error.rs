@@ -3,6 +3,7 @@
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::parser::ParserError;
 use engine::TurnError;
 use engine::kernels::ScanError;
@@ -40,8 +41,15 @@ pub enum SqlError {
     #[error("{0} is refused: the lake is read here, and nothing is written")]
     ReadOnly(String),
     /// It names what there is not, or asks for what cannot be computed.
-    #[error("{0}")]
-    Invalid(String),
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong, and what would be right where that is known.
+        message: String,
+        /// Line and column of the place, from 1, where they are known.
+        place: Option<(u64, u64)>,
+        /// PostgreSQL's code for it.
+        sqlstate: &'static str,
+    },
     /// It would look at too much of the lake.
     #[error(transparent)]
     ScanTooLarge(#[from] ScanTooLarge),
@@ -50,73 +58,213 @@ pub enum SqlError {
         "the query needs more memory than is left of MEMORY_LIMIT: ask for less time, fewer columns or fewer groups"
     )]
     Memory,
+    /// The machine has no thread to plan it on.
+    #[error("there is no thread to plan the statement on: ask again")]
+    Thread(#[source] std::io::Error),
     /// A fault of this program.
     #[error("a fault of query: its log has more")]
     Fault(#[source] DataFusionError),
 }
 
+/// Line and column of a fault in a statement, from 1.
+type Place = (u64, u64);
+
 impl SqlError {
-    pub(crate) fn from_parser(error: &ParserError) -> SqlError {
-        of_parser(error)
+    pub(crate) fn invalid(sqlstate: &'static str, message: impl Into<String>) -> SqlError {
+        SqlError::Invalid {
+            message: message.into(),
+            place: None,
+            sqlstate,
+        }
     }
 
     /// A value that cannot be given as it was asked for.
     pub fn from_arrow(error: ArrowError) -> SqlError {
         DataFusionError::from(error).into()
     }
+
+    /// Where in the statement the fault is, if that is known: line and column, from 1.
+    pub fn place(&self) -> Option<(u64, u64)> {
+        match self {
+            SqlError::Syntax { place, .. } | SqlError::Invalid { place, .. } => *place,
+            _ => None,
+        }
+    }
+
+    /// The code by which clients of PostgreSQL know it: PostgreSQL's documentation, appendix A.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            SqlError::Starting => "57P03",
+            SqlError::Lake(_) | SqlError::Scan(_) => "58030",
+            SqlError::Turn(_) => "53300",
+            SqlError::Syntax { .. } => "42601",
+            SqlError::ReadOnly(_) => "25006",
+            SqlError::Invalid { sqlstate, .. } => sqlstate,
+            SqlError::ScanTooLarge(_) => "53400",
+            SqlError::Memory => "53200",
+            SqlError::Thread(_) => "53000",
+            SqlError::Fault(_) => "XX000",
+        }
+    }
+
+    /// The error of planning or running in `context`: an unknown table gets the nearest names of those that there are.
+    pub(crate) fn of_plan(error: DataFusionError, context: &SessionContext) -> SqlError {
+        let mut found = SqlError::from(error);
+        if let SqlError::Invalid {
+            message, sqlstate, ..
+        } = &mut found
+            && let Some(name) = unknown_table(message)
+        {
+            let schemas = context.catalog("headwater");
+            let schema = schemas.and_then(|catalog| catalog.schema("public"));
+            let known = schema
+                .map(|schema| schema.table_names())
+                .unwrap_or_default();
+            let nearest = nearest(name, known.iter().map(String::as_str));
+            *message = format!("no table `{name}`: {nearest}");
+            *sqlstate = NO_TABLE;
+        }
+        found
+    }
 }
 
-impl From<DataFusionError> for SqlError {
-    fn from(error: DataFusionError) -> SqlError {
-        match error {
-            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
-                (*inner).into()
+/// undefined_table
+const NO_TABLE: &str = "42P01";
+
+/// The name in DataFusion's words for a table that there is not.
+fn unknown_table(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("table '")?;
+    let (name, _) = rest.split_once("' not found")?;
+    name.rsplit('.').next()
+}
+
+impl From<ParserError> for SqlError {
+    fn from(error: ParserError) -> SqlError {
+        let message = match error {
+            ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
+            ParserError::RecursionLimitExceeded => {
+                return SqlError::invalid(TOO_DEEP, "the statement is nested too deeply");
             }
-            DataFusionError::SQL(parser, _) => of_parser(&parser),
-            DataFusionError::ResourcesExhausted(_) => SqlError::Memory,
-            DataFusionError::External(inner) => match inner.downcast::<ScanError>() {
-                Ok(scan) => SqlError::Scan(*scan),
-                Err(inner) => match inner.downcast::<ReadError>() {
-                    Ok(read) => SqlError::Lake(*read),
-                    Err(inner) => match inner.downcast::<ScanTooLarge>() {
-                        Ok(scan) => SqlError::ScanTooLarge(*scan),
-                        Err(inner) => SqlError::Fault(DataFusionError::External(inner)),
-                    },
-                },
-            },
-            DataFusionError::Shared(shared) => match shared.find_root() {
-                DataFusionError::ResourcesExhausted(_) => SqlError::Memory,
-                DataFusionError::External(inner) => match inner.downcast_ref::<ScanError>() {
-                    Some(scan) => SqlError::Scan(scan.shared()),
-                    None => SqlError::Fault(DataFusionError::Shared(shared.clone())),
-                },
-                other => SqlError::Invalid(plain(&other.strip_backtrace())),
-            },
-            DataFusionError::SchemaError(schema, _) => SqlError::Invalid(of_schema(&schema)),
-            fault @ (DataFusionError::Internal(_)
-            | DataFusionError::IoError(_)
-            | DataFusionError::ExecutionJoin(_)) => SqlError::Fault(fault),
-            other => SqlError::Invalid(plain(&other.strip_backtrace())),
+        };
+        // The parser gives the place in its message alone: "… at Line: 1, Column: 8".
+        let (text, place) = match message.rsplit_once(" at Line: ") {
+            Some((text, place)) => (text, place.split_once(", Column: ")),
+            None => (message.as_str(), None),
+        };
+        let place = place.and_then(|(line, column)| {
+            Some((line.trim().parse().ok()?, column.trim().parse().ok()?))
+        });
+        SqlError::Syntax {
+            message: format!("this is no SQL: {text}"),
+            place,
         }
     }
 }
 
-fn of_parser(error: &ParserError) -> SqlError {
-    let message = match error {
-        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.clone(),
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
-    };
-    // The parser gives the place in its message alone: "… at Line: 1, Column: 8".
-    let place = message.rsplit_once(" at Line: ").and_then(|(_, place)| {
-        let (line, column) = place.split_once(", Column: ")?;
-        Some((line.parse().ok()?, column.parse().ok()?))
-    });
-    let text = message
-        .rsplit_once(" at Line: ")
-        .map_or(message.as_str(), |(text, _)| text);
-    SqlError::Syntax {
-        message: format!("this is no SQL: {text}"),
+/// statement_too_complex
+pub(crate) const TOO_DEEP: &str = "54001";
+
+impl From<DataFusionError> for SqlError {
+    fn from(error: DataFusionError) -> SqlError {
+        let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+        let place = span.map(|span| (span.start.line, span.start.column));
+        of_datafusion(
+            error,
+            place.filter(|(line, column)| *line > 0 && *column > 0),
+        )
+    }
+}
+
+fn of_datafusion(error: DataFusionError, place: Option<Place>) -> SqlError {
+    let invalid = |sqlstate, message: &str| SqlError::Invalid {
+        message: plain(message),
         place,
+        sqlstate,
+    };
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            of_datafusion(*inner, place)
+        }
+        DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+            of_datafusion(errors.swap_remove(0), place)
+        }
+        DataFusionError::SQL(parser, _) => (*parser).into(),
+        DataFusionError::ResourcesExhausted(_) => SqlError::Memory,
+        DataFusionError::External(inner) => of_ours(inner),
+        DataFusionError::Shared(shared) => match shared.find_root() {
+            DataFusionError::ResourcesExhausted(_) => SqlError::Memory,
+            DataFusionError::External(inner) => match inner.downcast_ref::<ScanError>() {
+                Some(scan) => SqlError::Scan(scan.shared()),
+                None => SqlError::Fault(DataFusionError::Shared(shared.clone())),
+            },
+            other => {
+                let text = other.strip_backtrace();
+                invalid(code_of_value(&text), &text)
+            }
+        },
+        DataFusionError::SchemaError(schema, _) => {
+            let code = match *schema {
+                SchemaError::AmbiguousReference { .. } => "42702",
+                SchemaError::FieldNotFound { .. } => "42703",
+                _ => "42701",
+            };
+            invalid(code, &of_schema(&schema))
+        }
+        fault @ (DataFusionError::Internal(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::ExecutionJoin(_)) => SqlError::Fault(fault),
+        DataFusionError::NotImplemented(text) => invalid("0A000", &text),
+        DataFusionError::Plan(text) => invalid(code_of_plan(&text), &text),
+        other => {
+            let text = other.strip_backtrace();
+            invalid(code_of_value(&text), &text)
+        }
+    }
+}
+
+/// An error of our own tables, which DataFusion only carried.
+fn of_ours(error: Box<dyn std::error::Error + Send + Sync>) -> SqlError {
+    match error.downcast::<ScanError>() {
+        Ok(scan) => SqlError::Scan(*scan),
+        Err(error) => match error.downcast::<ReadError>() {
+            Ok(read) => SqlError::Lake(*read),
+            Err(error) => match error.downcast::<ScanTooLarge>() {
+                Ok(scan) => SqlError::ScanTooLarge(*scan),
+                Err(error) => SqlError::Fault(DataFusionError::External(error)),
+            },
+        },
+    }
+}
+
+/// The code of a plan that cannot be made. DataFusion tells in words alone what is wrong.
+fn code_of_plan(text: &str) -> &'static str {
+    let lower = text.to_ascii_lowercase();
+    if unknown_table(text).is_some() {
+        NO_TABLE
+    } else if lower.contains("invalid function") || lower.contains("no function matches") {
+        "42883"
+    } else if lower.contains("group by") {
+        "42803"
+    } else if lower.contains("coerc") || lower.contains("type") {
+        "42804"
+    } else {
+        "42601"
+    }
+}
+
+/// The code of a value that cannot be computed.
+fn code_of_value(text: &str) -> &'static str {
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("divide by zero") {
+        "22012"
+    } else if lower.contains("overflow") {
+        "22003"
+    } else if lower.contains("cast") || lower.contains("pars") {
+        "22P02"
+    } else if lower.contains("unrecognized configuration parameter") {
+        "42704"
+    } else {
+        "XX000"
     }
 }
 
@@ -162,6 +310,7 @@ fn plain(message: &str) -> String {
         "Execution error: ",
         "Arrow error: ",
         "This feature is not implemented: ",
+        "Schema error: ",
         "Optimizer rule",
     ];
     let mut text = message;

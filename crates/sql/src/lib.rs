@@ -8,6 +8,7 @@ mod error;
 mod format;
 mod functions;
 pub mod kernel_rule;
+mod large_stack;
 mod scan_budget;
 mod settings;
 mod statement;

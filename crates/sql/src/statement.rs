@@ -6,9 +6,10 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Ast};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::error::SqlError;
+use crate::error::{SqlError, TOO_DEEP};
 
 /// Longest text of a statement, in bytes: what people and their tools write is shorter by far.
 const MAX_BYTES: usize = 64 * 1024;
@@ -37,25 +38,32 @@ const NESTING: [Keyword; 10] = [
 ///
 /// If it is too long, or no SQL.
 pub fn parse(text: &str) -> Result<VecDeque<Statement>, SqlError> {
-    if text.len() > MAX_BYTES {
-        let message = format!(
-            "the text has {} bytes, and may have {MAX_BYTES}",
-            text.len()
-        );
-        return Err(SqlError::Invalid(message));
-    }
-    check_depth(text)?;
+    check_size(text)?;
     let mut parser = DFParserBuilder::new(text)
         .with_dialect(&PostgreSqlDialect {})
         .build()?;
     Ok(parser.parse_statements()?)
 }
 
-/// Refuses what would nest too deeply once it is read: `1+1+1…` is a tree as deep as it is long, and the parser bounds
-/// parentheses alone.
-fn check_depth(text: &str) -> Result<(), SqlError> {
+/// The same as PostgreSQL has them: without DataFusion's own statements.
+pub(crate) fn parse_postgres(text: &str) -> Result<Vec<Ast>, SqlError> {
+    check_size(text)?;
+    Ok(Parser::parse_sql(&PostgreSqlDialect {}, text)?)
+}
+
+/// Refuses what is too long, or would nest too deeply once it is read: `1+1+1…` is a tree as deep as it is long, and
+/// the parser bounds parentheses alone.
+fn check_size(text: &str) -> Result<(), SqlError> {
+    if text.len() > MAX_BYTES {
+        let message = format!(
+            "the text has {} bytes, and may have {MAX_BYTES}",
+            text.len()
+        );
+        // program_limit_exceeded
+        return Err(SqlError::invalid("54000", message));
+    }
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize();
-    let tokens = tokens.map_err(|error| SqlError::from_parser(&error.into()))?;
+    let tokens = tokens.map_err(ParserError::from)?;
     let nests = |token: &&Token| match token {
         Token::Word(word) => NESTING.contains(&word.keyword),
         Token::Number(..)
@@ -75,7 +83,7 @@ fn check_depth(text: &str) -> Result<(), SqlError> {
     if operators > MAX_OPERATORS {
         let message =
             format!("the statement has {operators} operators, and may have {MAX_OPERATORS}");
-        return Err(SqlError::Invalid(message));
+        return Err(SqlError::invalid(TOO_DEEP, message));
     }
     Ok(())
 }
@@ -92,13 +100,14 @@ pub fn parse_one(text: &str) -> Result<Statement, SqlError> {
             check(&statement)?;
             Ok(statement)
         }
-        (None, _) => Err(SqlError::Invalid(
-            "no statement: send one, such as SELECT 1".to_owned(),
+        (None, _) => Err(SqlError::invalid(
+            "42601",
+            "no statement: send one, such as SELECT 1",
         )),
-        (Some(_), more) => Err(SqlError::Invalid(format!(
-            "{} statements: send one at a time",
-            more + 1
-        ))),
+        (Some(_), more) => Err(SqlError::invalid(
+            "42601",
+            format!("{} statements: send one at a time", more + 1),
+        )),
     }
 }
 

@@ -91,5 +91,5 @@ impl UserView {
 }
 
 fn wrong(message: &str) -> SqlError {
-    SqlError::Invalid(format!("VIEWS: {message}"))
+    SqlError::invalid("22023", format!("VIEWS: {message}"))
 }

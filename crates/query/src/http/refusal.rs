@@ -163,15 +163,14 @@ impl From<ReadError> for Refusal {
 impl From<sql::SqlError> for Refusal {
     fn from(error: sql::SqlError) -> Refusal {
         use sql::SqlError as E;
-        let statement = |code, place| Refusal::Statement {
+        let statement = |code| Refusal::Statement {
             code,
             message: error.to_string(),
-            place,
+            place: error.place(),
         };
         match &error {
-            E::Syntax { place, .. } => return statement("invalid_sql", *place),
-            E::ReadOnly(_) => return statement("read_only", None),
-            E::Invalid(_) => return statement("invalid_sql", None),
+            E::Syntax { .. } | E::Invalid { .. } => return statement("invalid_sql"),
+            E::ReadOnly(_) => return statement("read_only"),
             _ => {}
         }
         match error {

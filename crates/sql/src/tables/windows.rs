@@ -53,7 +53,8 @@ async fn of_signal(
 ) -> Result<RecordBatch> {
     let start = hour.hour.start().timestamp_micros();
     let end = start + crate::tables::long::HOUR;
-    let mut pieces = vec![start.max(wanted.times.start)..end.min(wanted.times.end)];
+    let whole = start.max(wanted.times.start)..end.min(wanted.times.end);
+    let mut pieces = vec![whole];
     let mut batches = Vec::new();
     while let Some(piece) = pieces.pop() {
         let found = groups(wanted, hour, column, piece.clone(), step).await;
@@ -79,7 +80,7 @@ fn halves(piece: &Range<i64>, step: Option<i64>) -> Option<(Range<i64>, Range<i6
     let step = step?;
     let windows = (piece.end - piece.start) / step;
     let middle = piece.start + windows / 2 * step;
-    (windows > 1).then(|| (piece.start..middle, middle..piece.end))
+    (windows > 1).then_some((piece.start..middle, middle..piece.end))
 }
 
 async fn groups(
@@ -103,6 +104,7 @@ async fn groups(
         spread: step.is_none(),
         quantiles: step.is_none(),
         ends: step.is_some(),
+        exact: false,
     };
     let hour = std::slice::from_ref(hour);
     let scanner = &wanted.source.engine.scanner;

@@ -6,11 +6,10 @@ use datafusion::sql::sqlparser::ast::{
     CloseCursor, ContextModifier, CopyTarget, DiscardObject, Expr, FetchDirection, Ident,
     ObjectName, Query, Reset, Set, Statement, Value,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use super::copy_form::{CopyForm, copied, form_of};
-use super::error::{PgError, of_parser};
+use super::error::{PgError, of_sql};
+use crate::statement::parse_postgres;
 
 /// A statement by what it does to the session.
 #[derive(Debug)]
@@ -53,9 +52,9 @@ pub enum Command {
 ///
 /// # Errors
 ///
-/// 42601, with the place.
+/// 42601, with the place; 54000 and 54001 for what is too long or too deep.
 pub fn parse(sql: &str) -> Result<Vec<Statement>, PgError> {
-    Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(|error| of_parser(&error, sql))
+    parse_postgres(sql).map_err(|error| of_sql(error, sql))
 }
 
 /// A name as PostgreSQL folds it.

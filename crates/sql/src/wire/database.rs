@@ -18,9 +18,7 @@ impl Source for Arc<Database> {
                 time_zone: zone,
                 ..SessionOptions::default()
             };
-            Database::context(self, &options)
-                .await
-                .map_err(|error| of_sql(&error))
+            Ok(Database::context(self, &options).await?.0)
         }
         .boxed()
     }
@@ -30,24 +28,9 @@ impl Source for Arc<Database> {
         async move {
             match engine.turns.take().await {
                 Ok(turn) => Ok(Box::new(turn) as Box<dyn Any + Send>),
-                Err(error) => Err(PgError::new("53300", error.to_string())),
+                Err(error) => Err(SqlError::from(error).into()),
             }
         }
         .boxed()
     }
-}
-
-fn of_sql(error: &SqlError) -> PgError {
-    let code = match error {
-        SqlError::Starting => "57P03",
-        SqlError::Lake(_) | SqlError::Scan(_) => "58030",
-        SqlError::Turn(_) => "53300",
-        SqlError::Memory => "53200",
-        // configuration_limit_exceeded
-        SqlError::ScanTooLarge(_) => "53400",
-        SqlError::ReadOnly(_) => "25006",
-        SqlError::Syntax { .. } | SqlError::Invalid(_) => "42601",
-        SqlError::Fault(_) => "XX000",
-    };
-    PgError::new(code, error.to_string())
 }

@@ -1,10 +1,11 @@
 //! Errors as clients see them: a SQLSTATE, words, and where in the statement.
 
-use datafusion::common::SchemaError;
-use datafusion::error::DataFusionError;
-use datafusion::sql::sqlparser::parser::ParserError;
 use pgwire::error::ErrorInfo;
 use pgwire::messages::PgWireBackendMessage;
+use service::errors::chain;
+use tracing::error;
+
+use crate::error::SqlError;
 
 /// An error of the client's session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,99 +93,27 @@ impl PgError {
     }
 }
 
-/// The error of a statement that does not parse.
-pub fn of_parser(error: &ParserError, sql: &str) -> PgError {
-    let text = match error {
-        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
-        ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
-    };
-    let (message, place) = match text.rsplit_once(" at Line: ") {
-        Some((message, place)) => (message.to_owned(), place.split_once(", Column: ")),
-        None => (text, None),
-    };
-    let error = PgError::new("42601", format!("syntax error: {message}"));
-    match place.map(|(line, column)| (line.trim().parse(), column.trim().parse())) {
-        Some((Ok(line), Ok(column))) => error.at(sql, line, column),
-        _ => error,
+impl From<SqlError> for PgError {
+    fn from(error: SqlError) -> PgError {
+        if let SqlError::Fault(_) = &error {
+            let reason = chain(&error);
+            error!(event = "query_failed", %reason, "a query has no answer: {reason}");
+        }
+        let told = PgError::new(error.sqlstate(), error.to_string());
+        match error {
+            SqlError::ReadOnly(_) => told.hint("events are written by posting them to ingest"),
+            _ => told,
+        }
     }
 }
 
-/// The error of a statement that cannot be planned or failed as it ran.
-pub fn of_datafusion(error: &DataFusionError, sql: &str) -> PgError {
-    let place = error
-        .diagnostic()
-        .and_then(|diagnostic| diagnostic.span)
-        .map(|span| span.start);
-    let root = error.find_root();
-    let text = first_line(&root.strip_backtrace());
-    let found = match root {
-        DataFusionError::SQL(error, _) => return of_parser(error, sql),
-        DataFusionError::SchemaError(error, _) => {
-            let code = match **error {
-                SchemaError::AmbiguousReference { .. } => "42702",
-                SchemaError::FieldNotFound { .. } => "42703",
-                _ => "42701",
-            };
-            PgError::new(code, text)
-        }
-        DataFusionError::NotImplemented(_) => PgError::new("0A000", text),
-        DataFusionError::ResourcesExhausted(_) => PgError::new("53200", text)
-            .hint("MEMORY_LIMIT bounds all queries together: ask for less"),
-        DataFusionError::External(_) => PgError::new("58030", text),
-        DataFusionError::Plan(_) => PgError::new(plan_code(&text), text),
-        DataFusionError::ArrowError(_, _) | DataFusionError::Execution(_) => {
-            PgError::new(value_code(&text), text)
-        }
-        _ => PgError::new("XX000", text),
-    };
+/// The error with its place in `sql`.
+pub fn of_sql(error: SqlError, sql: &str) -> PgError {
+    let place = error.place();
+    let told = PgError::from(error);
     match place {
-        Some(place) => found.at(sql, place.line, place.column),
-        None => found,
-    }
-}
-
-fn first_line(text: &str) -> String {
-    let text = text.trim();
-    [
-        "Error during planning: ",
-        "Schema error: ",
-        "Execution error: ",
-        "Arrow error: ",
-        "Resources exhausted: ",
-    ]
-    .iter()
-    .find_map(|start| text.strip_prefix(start))
-    .unwrap_or(text)
-    .to_owned()
-}
-
-fn plan_code(text: &str) -> &'static str {
-    let lower = text.to_ascii_lowercase();
-    if lower.contains("table") && lower.contains("not found") {
-        "42P01"
-    } else if lower.contains("invalid function") || lower.contains("no function matches") {
-        "42883"
-    } else if lower.contains("group by") {
-        "42803"
-    } else if lower.contains("coerc") || lower.contains("type") {
-        "42804"
-    } else {
-        "42601"
-    }
-}
-
-fn value_code(text: &str) -> &'static str {
-    let lower = text.to_ascii_lowercase();
-    if lower.contains("divide by zero") {
-        "22012"
-    } else if lower.contains("overflow") {
-        "22003"
-    } else if lower.contains("cast") || lower.contains("pars") {
-        "22P02"
-    } else if lower.contains("unrecognized configuration parameter") {
-        "42704"
-    } else {
-        "XX000"
+        Some((line, column)) => told.at(sql, line, column),
+        None => told,
     }
 }
 

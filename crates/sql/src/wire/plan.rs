@@ -10,15 +10,16 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::oneshot;
 
 use super::Source;
 use super::encode::Column;
-use super::error::{PgError, of_datafusion};
+use super::error::{PgError, of_sql};
 use super::literals::null;
 use super::params::substitute;
 use super::rows::Rows;
+use crate::SqlError;
 use crate::catalog::{self, Session, headings, rewrite, types};
+use crate::large_stack::on_large_stack;
 
 /// Runs `statement` with `values` for its parameters; for `idle` see [`Rows::run`].
 ///
@@ -47,7 +48,7 @@ pub(super) fn run(
             let context = source.context(zone_of(&session)).await?;
             let plan = logical(&context, &session, statement, reads.catalogs, &sql).await?;
             let columns = columns_of(&plan, &headings);
-            let failed = |error| of_datafusion(&error, &sql);
+            let failed = |error| of_sql(SqlError::of_plan(error, &context), &sql);
             let frame = context.execute_logical_plan(plan).await.map_err(failed)?;
             let stream = frame.execute_stream().await.map_err(failed)?;
             Ok(Rows::run(
@@ -61,34 +62,6 @@ pub(super) fn run(
         .await
     }
     .boxed()
-}
-
-/// Stack of a thread that plans. An optimiser's recursion over the joins and subqueries that clients write needs more
-/// than the 2 MiB of a thread of the runtime, and an overflow would end the process.
-const STACK: usize = 32 << 20;
-
-/// Runs `future` on a thread of its own, which also keeps planning off the threads that answer.
-async fn on_large_stack<T: Send + 'static>(
-    future: BoxFuture<'static, Result<T, PgError>>,
-) -> Result<T, PgError> {
-    let (sender, receiver) = oneshot::channel();
-    let runtime = tokio::runtime::Handle::current();
-    let thread = std::thread::Builder::new()
-        .name("plan".to_owned())
-        .stack_size(STACK);
-    thread
-        .spawn(move || {
-            let _ = sender.send(runtime.block_on(future));
-        })
-        .map_err(|error| {
-            PgError::new(
-                "53000",
-                format!("no thread to plan the statement on: {error}"),
-            )
-        })?;
-    receiver
-        .await
-        .unwrap_or_else(|_| Err(PgError::new("XX000", "the statement could not be planned")))
 }
 
 /// OIDs of the parameters, and the columns.
@@ -167,7 +140,7 @@ async fn logical(
     catalogs: bool,
     sql: &str,
 ) -> Result<LogicalPlan, PgError> {
-    let failed = |error| of_datafusion(&error, sql);
+    let failed = |error| of_sql(SqlError::of_plan(error, context), sql);
     catalog::add_functions(context, session);
     if catalogs {
         catalog::add_tables(context, session)
@@ -187,7 +160,7 @@ async fn logical(
         .with_allow_statements(false);
     reading.verify_plan(&plan).map_err(|error| PgError {
         code: "25006",
-        ..of_datafusion(&error, sql)
+        ..failed(error)
     })?;
     Ok(plan)
 }

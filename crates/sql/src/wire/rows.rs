@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::encode::Column;
-use super::error::{PgError, of_datafusion};
+use super::error::{PgError, of_sql};
 
 /// Batches that wait for the client while the query goes on.
 const AHEAD: usize = 2;
@@ -42,7 +42,7 @@ impl Rows {
         let task = tokio::spawn(async move {
             let _held = held;
             while let Some(batch) = stream.next().await {
-                let batch = batch.map_err(|error| of_datafusion(&error, &sql));
+                let batch = batch.map_err(|error| of_sql(error.into(), &sql));
                 let failed = batch.is_err();
                 match timeout(idle, sender.send(batch)).await {
                     Ok(Ok(())) if !failed => {}

@@ -32,10 +32,27 @@ async fn names_that_are_not_known_are_answered_with_the_nearest() {
         ),
     ] {
         let error = stage.refused(text).await;
-        assert!(matches!(error, SqlError::Invalid(_)), "{text}: {error:?}");
+        assert!(
+            matches!(error, SqlError::Invalid { .. }),
+            "{text}: {error:?}"
+        );
         assert!(error.to_string().contains(words), "{text}: {error}");
     }
     assert_eq!(stage.ask("SELECT count(*) FROM vehicle").await, ["10"]);
+}
+
+#[tokio::test]
+async fn depth_is_bounded_and_the_place_of_a_fault_is_told() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    stage.refresh().await;
+    let sum = |operators: usize| format!("SELECT {}1", "1+".repeat(operators));
+    assert_eq!(stage.ask(&sum(190)).await, ["191"]);
+    assert_eq!(stage.refused(&sum(5000)).await.sqlstate(), "54001");
+    let error = stage.refused("SELECT 1,\n engin_rpm FROM vehicle").await;
+    assert_eq!((error.sqlstate(), error.place()), ("42703", Some((2, 2))));
+    let error = stage.refused("SELECT 1 FRM x y").await;
+    assert_eq!(error.sqlstate(), "42601");
+    assert!(error.place().is_some(), "{error:?}");
 }
 
 #[tokio::test]
@@ -91,7 +108,7 @@ async fn memory_is_bounded_and_others_are_unharmed() {
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 10000000) AS a, generate_series(1, 10000000) AS b \
                        WHERE (a.value * b.value) % 7 = 3";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_statement_ends_when_its_time_is_over_and_when_its_client_leaves() {
     let mut stage = Stage::new(SqlSettings::default()).await;
     stage.refresh().await;
@@ -124,22 +141,20 @@ async fn a_broken_part_is_named_and_one_that_was_replaced_is_read_again() {
             .lake
             .put(&part.key, bytes, kind, Default::default(), always)
     };
+    put("no Parquet".into()).await.unwrap();
+    // A question that the kernels do not answer.
+    let text = "SELECT count(DISTINCT event_id) FROM vehicle";
+    let error = stage.refused(text).await;
+    let SqlError::Scan(ScanError::Part(PartError::Broken { key, .. })) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*key, part.key);
+    assert_eq!(stage.ask("SELECT count(*) FROM cell").await, ["0"]);
     let mut other = Stage::new(SqlSettings::default()).await;
     other.land_readings(&readings(0..40)).await;
     other.aggregate().await;
     other.refresh().await;
     let of_other = other.lake.get(&other.only_part().await.key).await;
     put(of_other.unwrap().unwrap().body).await.unwrap();
-    // A question that the kernels do not answer.
-    let text = "SELECT count(DISTINCT event_id) FROM vehicle";
     assert_eq!(stage.ask(text).await, ["40"]);
-    put("no Parquet".into()).await.unwrap();
-    let error = stage
-        .refused("SELECT can_id FROM vehicle ORDER BY can_id")
-        .await;
-    let SqlError::Scan(ScanError::Part(PartError::Broken { key, .. })) = &error else {
-        panic!("{error:?}");
-    };
-    assert_eq!(*key, part.key);
-    assert_eq!(stage.ask("SELECT count(*) FROM cell").await, ["0"]);
 }

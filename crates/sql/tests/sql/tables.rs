@@ -144,7 +144,7 @@ async fn the_views_have_the_figures_of_cells() {
     let kinds = contract::Kinds::builtin();
     let mut lines = Vec::new();
     for text in events {
-        let event = contract::parse_sent(&kinds, Some("cell"), &text, received).unwrap();
+        let event = contract::parse_sent(&kinds, kinds.get("cell"), &text, received).unwrap();
         contract::write_line(
             &mut lines,
             &event,

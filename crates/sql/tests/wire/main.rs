@@ -24,7 +24,9 @@ struct Memory(RecordBatch);
 
 impl Source for Memory {
     fn context(&self, _: Option<String>) -> BoxFuture<'_, Result<SessionContext, PgError>> {
-        let config = SessionConfig::new().with_default_catalog_and_schema("headwater", "public");
+        let mut config =
+            SessionConfig::new().with_default_catalog_and_schema("headwater", "public");
+        config.options_mut().sql_parser.collect_spans = true;
         let context = SessionContext::new_with_config(config.with_information_schema(true));
         context.register_batch("vehicle", self.0.clone()).unwrap();
         async { Ok(context) }.boxed()
@@ -298,6 +300,40 @@ async fn what_writes_or_is_unknown_is_refused_with_its_code() {
         ask(&client, "select count(*) from vehicle").await,
         ["count", "6"]
     );
+}
+
+#[tokio::test]
+async fn a_statement_that_would_nest_too_deeply_is_refused_and_ends_no_process() {
+    let client = client().await;
+    let sum = |operators: usize| format!("select {}1", "1+".repeat(operators));
+    assert_eq!(ask(&client, &sum(190)).await, ["?column?", "191"]);
+    assert_eq!(code(&client, &sum(100_000)).await, "54000");
+    for deep in [sum(5000), format!("select {}1", "- ".repeat(5000))] {
+        assert_eq!(code(&client, &deep).await, "54001");
+        let error = client.prepare(&deep).await.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), "54001");
+    }
+    let nested = format!("select {}1{}", "(".repeat(5000), ")".repeat(5000));
+    assert_eq!(code(&client, &nested).await, "54001");
+    assert_eq!(ask(&client, "select 1").await, ["?column?", "1"]);
+}
+
+#[tokio::test]
+async fn names_that_are_not_known_are_answered_with_the_nearest_and_their_place() {
+    let client = client().await;
+    for (sql, words, place) in [
+        ("select * from vehicel", "`vehicle`", Some(15)),
+        ("select\n sped from vehicle", "`speed`", Some(9)),
+    ] {
+        let error = client.simple_query(sql).await.unwrap_err();
+        let error = error.as_db_error().unwrap();
+        assert!(error.message().contains(words), "{sql}: {error:?}");
+        let position = error.position().map(|position| match position {
+            tokio_postgres::error::ErrorPosition::Original(place) => *place,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(position, place, "{sql}");
+    }
 }
 
 #[tokio::test]
