@@ -36,7 +36,7 @@ def build(release):
     # As `cargo test --workspace` builds them: with other packages chosen, features would differ, and the AWS SDK with
     # all that stands on it would be built once more.
     chosen = ["--release", "--bins"] if release else ["--bins", "--tests"]
-    subprocess.run(["cargo", "build", "--locked", "--workspace", *chosen], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--locked", "--workspace", "--features", "headwater/sql", *chosen], cwd=ROOT, check=True)
     metadata = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True
     )

@@ -83,6 +83,10 @@ pub struct ServeConfig {
     /// Address that serves probes, and the metrics of all services.
     #[arg(long, env, default_value_t = ingest::METRICS_LISTEN)]
     pub metrics_listen: SocketAddr,
+    /// Address of the PostgreSQL wire of query; the password is API_KEY.
+    #[cfg(feature = "sql")]
+    #[arg(long, env, default_value = "127.0.0.1:5433")]
+    pub pg_listen: SocketAddr,
     /// Simulated events a second; 0 for none.
     #[arg(long, env, default_value_t = 20.0)]
     pub rate: f64,

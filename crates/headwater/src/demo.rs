@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{DEV_KEY, DemoConfig};
 use crate::data_folder;
 use crate::lake_samples::LakeSamples;
-use crate::pipeline::{Aggregator, Pipeline, Settings};
+use crate::pipeline::{Aggregator, Listeners, Pipeline, Settings};
 
 /// Posts under way at once.
 const CONNECTIONS: usize = 16;
@@ -85,7 +85,15 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         api_key: &api_key,
         contracts: None,
     };
-    let mut pipeline = Pipeline::start(&settings, listener, None).await?;
+    let mut pipeline = Pipeline::start(
+        &settings,
+        Listeners {
+            http: listener,
+            admin: None,
+            postgres: None,
+        },
+    )
+    .await?;
     println!(
         "ingest, batch-consumer and an embedded SQS and S3 run in this process\n\
          ingest            {}, data in {}",
@@ -108,6 +116,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     };
     pipeline.ingest.stop().await?;
     pipeline.consumer.stop().await?;
+    pipeline.postgres.stop().await?;
     pipeline.query.stop().await.context("query failed")?;
     stage.samples().await?.print(&config.data);
     println!("\nGET {}{QUESTION}\n{}", pipeline.ingest_url, report.answer);

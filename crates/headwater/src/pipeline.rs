@@ -33,6 +33,17 @@ pub(crate) struct Settings<'a> {
     pub(crate) contracts: Option<PathBuf>,
 }
 
+/// What the services listen on.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// Ingest and query.
+    pub(crate) http: TcpListener,
+    /// Probes and the metrics of all services.
+    pub(crate) admin: Option<TcpListener>,
+    /// PostgreSQL clients; none without the feature `sql`.
+    pub(crate) postgres: Option<TcpListener>,
+}
+
 /// The emulation with ingest, consumer and query running on it, and the aggregator to run.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -44,6 +55,8 @@ pub(crate) struct Pipeline {
     pub(crate) aggregator: Aggregator,
     /// Answered on ingest's port.
     pub(crate) query: query::Started,
+    /// Answers PostgreSQL clients; over at once where there is no listener for them.
+    pub(crate) postgres: RunningService,
     /// Where ingest listens.
     pub(crate) address: SocketAddr,
     /// URL of ingest and query, such as `http://127.0.0.1:3000`.
@@ -67,16 +80,14 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts the consumer, and ingest and query on `listener`. Probes and the metrics of
-    /// all services are served on `admin`, if it is given.
+    /// Makes queues and bucket, and starts ingest, consumer and query.
     ///
     /// # Errors
     ///
     /// If the folder cannot be used or a setting in the environment is wrong.
     pub(crate) async fn start(
         settings: &Settings<'_>,
-        listener: TcpListener,
-        admin: Option<TcpListener>,
+        listeners: Listeners,
     ) -> anyhow::Result<Pipeline> {
         let cloud = LocalAws::builder()
             .folder(settings.folder)
@@ -91,7 +102,12 @@ impl Pipeline {
         aws::setup::create_bucket(&aws, BUCKET)
             .await
             .context("cannot make the bucket")?;
-        let address = listener
+        let Listeners {
+            http,
+            admin,
+            postgres,
+        } = listeners;
+        let address = http
             .local_addr()
             .context("ingest's listener has no address")?;
         let configs = Configs::read(settings)?;
@@ -104,10 +120,19 @@ impl Pipeline {
         let for_query = aws.with_own_meter();
         let query = query::start(&configs.query, &for_query);
         let query = query.await.context("query failed")?;
+        let postgres = RunningService::spawn("query", for_query.meter().clone(), |stop| {
+            let wire = query::wire(&configs.query, &query.app, postgres, &stop);
+            async move {
+                wire?.await;
+                // Without a listener there is nothing to serve, and nothing wrong.
+                stop.cancelled().await;
+                Ok(())
+            }
+        });
         let others = query::http::router(query.app.clone(), configs.query.queries);
         let meter = for_ingest.meter().clone();
         let ingest = RunningService::spawn("ingest", meter, |stop| {
-            ingest::run(configs.ingest, for_ingest, listener, admin, others, stop)
+            ingest::run(configs.ingest, for_ingest, http, admin, others, stop)
         });
         let meter = for_consumer.meter().clone();
         let consumer = RunningService::spawn("batch-consumer", meter, |stop| {
@@ -120,6 +145,7 @@ impl Pipeline {
             consumer,
             aggregator,
             query,
+            postgres,
             address,
             ingest_url: format!("http://{address}"),
         })
@@ -151,6 +177,7 @@ impl Pipeline {
         tokio::select! {
             ended = &mut self.ingest.task => self.ingest.explain(ended),
             ended = &mut self.consumer.task => self.consumer.explain(ended),
+            ended = &mut self.postgres.task => self.postgres.explain(ended),
             reason = self.query.broken() => Err(reason.context("query failed")),
         }
     }

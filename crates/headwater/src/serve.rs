@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::config::ServeConfig;
 use crate::data_folder;
-use crate::pipeline::{BUCKET, Pipeline, Settings};
+use crate::pipeline::{BUCKET, Listeners, Pipeline, Settings};
 
 /// Longest wait for the queue to drain at the end; messages left then wait for the next start.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -36,7 +36,12 @@ pub async fn serve(
     let listener = bind(config.listen, "LISTEN").await?;
     let aws_listener = bind(config.aws_listen, "AWS_LISTEN").await?;
     let admin = bind(config.metrics_listen, "METRICS_LISTEN").await?;
+    let postgres = match postgres_address(config) {
+        Some(address) => Some(bind(address, "PG_LISTEN").await?),
+        None => None,
+    };
     let (listen, aws_listen) = (listener.local_addr()?, aws_listener.local_addr()?);
+    let pg_listen = postgres.as_ref().map(TcpListener::local_addr).transpose()?;
     let metrics_url = format!("http://{}/metrics", admin.local_addr()?);
     let settings = Settings {
         folder: &config.data,
@@ -44,7 +49,15 @@ pub async fn serve(
         api_key: &config.api_key,
         contracts: config.contracts.clone(),
     };
-    let mut pipeline = Pipeline::start(&settings, listener, Some(admin)).await?;
+    let mut pipeline = Pipeline::start(
+        &settings,
+        Listeners {
+            http: listener,
+            admin: Some(admin),
+            postgres,
+        },
+    )
+    .await?;
     let stop_aws = CancellationToken::new();
     let aws_server = tokio::spawn(local_aws::serve(
         pipeline.cloud.clone(),
@@ -55,6 +68,7 @@ pub async fn serve(
     let stop_simulator = CancellationToken::new();
     let simulator = simulate(config, &pipeline.ingest_url, stop_simulator.clone())?;
     print_where_to_look(config, &pipeline.ingest_url, &metrics_url, aws_listen);
+    print_sql(config, &pipeline.ingest_url, pg_listen);
     started(listen, aws_listen);
 
     let outcome = tokio::select! {
@@ -82,6 +96,7 @@ pub async fn serve(
     pipeline.ingest.stop().await?;
     drain(&queue).await;
     pipeline.consumer.stop().await?;
+    pipeline.postgres.stop().await?;
     pipeline.query.stop().await.context("query failed")?;
     stop_aggregator.cancel();
     aggregator.await.context("the aggregator broke off")?;
@@ -97,6 +112,16 @@ pub async fn serve(
         config.data.display()
     );
     Ok(())
+}
+
+#[cfg(feature = "sql")]
+fn postgres_address(config: &ServeConfig) -> Option<SocketAddr> {
+    Some(config.pg_listen)
+}
+
+#[cfg(not(feature = "sql"))]
+fn postgres_address(_: &ServeConfig) -> Option<SocketAddr> {
+    None
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
@@ -184,11 +209,35 @@ async fn drain(queue: &aws::Queue) {
     }
 }
 
-fn print_where_to_look(config: &ServeConfig, ingest_url: &str, metrics_url: &str, aws: SocketAddr) {
-    let key = match config.api_key.expose_secret() {
+/// The key, unless it is a secret.
+fn shown_key(config: &ServeConfig) -> &'static str {
+    match config.api_key.expose_secret() {
         crate::config::DEV_KEY => crate::config::DEV_KEY,
         _ => "$API_KEY",
+    }
+}
+
+/// How to ask in SQL, or to have it.
+fn print_sql(config: &ServeConfig, ingest_url: &str, pg_listen: Option<SocketAddr>) {
+    let Some(listen) = pg_listen else {
+        return println!(
+            "SQL and PostgreSQL clients: cargo run --release -p headwater --features sql -- serve\n"
+        );
     };
+    let (key, host, port) = (shown_key(config), listen.ip(), listen.port());
+    println!(
+        r#"SQL, by any PostgreSQL client, such as Grafana, or psql:
+  PGPASSWORD={key} psql -h {host} -p {port} -U reader headwater
+or over HTTP: curl -sS {ingest_url}/v1/sql -H 'x-api-key: {key}' -d 'SELECT …'. Three to try:
+  SELECT entity_id, max(vehicle_speed_kmh) FROM vehicle WHERE event_time > now() - INTERVAL '15 minutes' GROUP BY 1 ORDER BY 2 DESC LIMIT 5;
+  SELECT time_bucket(INTERVAL '1 minute', event_time) AS minute, avg(engine_rpm) FROM vehicle WHERE event_time > now() - INTERVAL '1 hour' GROUP BY 1 ORDER BY 1;
+  SELECT * FROM busiest_cells LIMIT 5;
+"#
+    );
+}
+
+fn print_where_to_look(config: &ServeConfig, ingest_url: &str, metrics_url: &str, aws: SocketAddr) {
+    let key = shown_key(config);
     let now = contract::format_millis(Utc::now());
     println!(
         r#"ingest       {ingest_url}   x-api-key: {key}; query answers there too

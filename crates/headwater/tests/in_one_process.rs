@@ -22,6 +22,8 @@ fn serve_config(arguments: &[&str]) -> ServeConfig {
         "--listen=127.0.0.1:0",
         "--aws-listen=127.0.0.1:0",
         "--metrics-listen=127.0.0.1:0",
+        #[cfg(feature = "sql")]
+        "--pg-listen=127.0.0.1:0",
     ];
     match Cli::parse_from([&["headwater", "serve"], &any_ports[..], arguments].concat()).command() {
         Command::Serve(config) => config,

@@ -13,4 +13,4 @@ pub use app::App;
 pub use config::{Command, Config, METRICS_LISTEN};
 #[cfg(feature = "sql")]
 pub use postgres::PgSettings;
-pub use run::{Started, run, start};
+pub use run::{Started, run, start, wire};

@@ -157,9 +157,14 @@ pub async fn run(
     result
 }
 
-/// Serves PostgreSQL clients until the service stops; at once over when there is no listener.
+/// Serves PostgreSQL clients on `listener` until `stop`, and then for at most `SHUTDOWN_GRACE`; at once over when there
+/// is no listener.
+///
+/// # Errors
+///
+/// If the certificate or its key cannot be read; without the feature `sql`, if there is a listener.
 #[cfg(feature = "sql")]
-fn wire(
+pub fn wire(
     config: &Config,
     app: &App,
     listener: Option<TcpListener>,
@@ -181,7 +186,8 @@ fn wire(
 }
 
 #[cfg(not(feature = "sql"))]
-fn wire(
+#[allow(missing_docs, reason = "that of the feature `sql` says it")]
+pub fn wire(
     _: &Config,
     _: &App,
     listener: Option<TcpListener>,

@@ -54,5 +54,6 @@ pub(crate) async fn index() -> &'static str {
      GET /v1/top        the entities with the greatest values\n\
      POST /v1/sql       a statement of SQL\n\
      GET /health        whether questions are answered, and how fresh answers are\n\
+     GET /docs          the API, to read and to try\n\
      GET /openapi.json  the API in full\n"
 }

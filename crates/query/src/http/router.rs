@@ -13,12 +13,16 @@ use metrics::{counter, histogram};
 use tokio::time::Instant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
 
 use crate::app::App;
 use crate::http::refusal::Refusal;
 use crate::http::settings::QuerySettings;
 use crate::http::shared::Shared;
 use crate::http::{entities, health, kinds, latest, openapi, query, sql, top};
+
+/// The document again: where ingest answers on the same port, `/openapi.json` is that of ingest.
+const DOCUMENT_OF_PAGE: &str = "/docs/query.json";
 
 /// All routes of the service, which answers by the newest snapshot of `app`.
 pub fn router(app: App, settings: QuerySettings) -> Router {
@@ -35,6 +39,7 @@ pub fn router(app: App, settings: QuerySettings) -> Router {
         .merge(with_key)
         .routes(routes!(health::health))
         .split_for_parts();
+    let page = SwaggerUi::new("/docs").url(DOCUMENT_OF_PAGE, document.clone());
     // None that data could cause: the document is made of the declarations above.
     let document = Bytes::from(document.to_json().unwrap_or_default());
     router
@@ -43,6 +48,7 @@ pub fn router(app: App, settings: QuerySettings) -> Router {
             "/openapi.json",
             get(async move || ([(header::CONTENT_TYPE, "application/json")], document)),
         )
+        .merge(page)
         .route_layer(from_fn(count))
         .fallback(async || Refusal::UnknownRoute)
         .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))

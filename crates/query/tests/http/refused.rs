@@ -38,7 +38,13 @@ async fn nobody_reads_without_a_key() {
             .header("x-api-key", KEY);
         assert_eq!(stage.send(both).await.code(), "several_api_keys");
     }
-    for path in ["/", "/health", "/openapi.json"] {
+    for path in [
+        "/",
+        "/health",
+        "/docs/",
+        "/docs/query.json",
+        "/openapi.json",
+    ] {
         assert_eq!(
             stage.send(Request::get(path)).await.status,
             StatusCode::OK,
