@@ -17,13 +17,14 @@ import contextlib
 import json
 import os
 import pathlib
+import subprocess
 import tempfile
 import time
 import urllib.request
 
 from postgresql import drivers, programs
 from postgresql.events import EVENTS, lines
-from processes import Services, build, say
+from processes import Services, build, require, say
 
 KEY = "postgres-test-key"
 INGEST = "127.0.0.1:24000"
@@ -35,8 +36,19 @@ POSTGRES = "127.0.0.1:24433"
 LOCAL_AWS = "127.0.0.1:24567"
 
 
+def certificate(folder):
+    """A certificate of 127.0.0.1 that signs itself, and its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=query", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
 def feed(services):
-    """Posts the events, and starts `query`."""
+    """Posts the events, and starts `query` with a certificate: clients that prefer TLS have it."""
     services.env["METRICS_LISTEN"] = CONSUMER
     services.start("batch-consumer", ready=f"http://{CONSUMER}/readyz")
     services.env |= {"LISTEN": INGEST, "METRICS_LISTEN": INGEST_ADMIN}
@@ -50,7 +62,9 @@ def feed(services):
         accepted = json.loads(answer.read())["accepted"]
     if accepted != len(EVENTS):
         raise SystemExit(f"postgres failed: {accepted} of {len(EVENTS)} events were accepted")
+    cert, key = certificate(services.folder)
     services.env |= {"LISTEN": QUERY, "METRICS_LISTEN": QUERY_ADMIN, "PG_LISTEN": POSTGRES}
+    services.env |= {"PG_TLS_CERT": str(cert), "PG_TLS_KEY": str(key)}
     services.start("query", ready=f"http://{QUERY_ADMIN}/readyz")
 
 
@@ -68,6 +82,31 @@ def wait_for_events(address, key):
         if time.monotonic() > deadline:
             raise SystemExit(f"postgres failed: {count} of {len(EVENTS)} events are counted after 60 s")
         time.sleep(0.5)
+
+
+def check_tls(address, key, cert):
+    """TLS for those that ask for it, with the certificate that they trust; without for those that do not."""
+    import psycopg
+
+    host, port = address.split(":")
+
+    def connect(**options):
+        return psycopg.connect(host=host, port=port, user="reader", password=key, dbname="headwater", **options)
+
+    for mode, encrypted in [("disable", False), ("require", True)]:
+        with connect(sslmode=mode) as connection:
+            require(connection.pgconn.ssl_in_use == encrypted, f"sslmode={mode}: TLS is {not encrypted}")
+            connection.execute("select count(*) from vehicle").fetchone()
+    with connect(sslmode="verify-full", sslrootcert=str(cert)) as connection:
+        connection.execute("select 1").fetchone()
+    other, _ = certificate(pathlib.Path(tempfile.mkdtemp(dir=cert.parent)))
+    try:
+        connect(sslmode="verify-full", sslrootcert=str(other))
+    except psycopg.OperationalError as error:
+        require("certificate verify failed" in str(error), f"another certificate: {error}")
+    else:
+        raise SystemExit("postgres failed: a certificate is taken that was not trusted")
+    say("tls: on request, verified, refused with another certificate")
 
 
 def check(address, key, needed):
@@ -115,6 +154,8 @@ def main():
             services.start("local-aws", "--listen", LOCAL_AWS, ready=f"http://{LOCAL_AWS}/_local/health")
             feed(services)
         wait_for_events(address, arguments.key)
+        if not arguments.at:
+            check_tls(address, arguments.key, services.folder / "cert.pem")
         failed = check(address, arguments.key, arguments.need)
     print(f"postgres: {len(failed)} clients failed{''.join(f' {name}' for name in failed)}")
     raise SystemExit(1 if failed else 0)

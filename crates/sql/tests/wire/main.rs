@@ -14,7 +14,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use sql::wire::{PgError, Server, Settings, Source, serve};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -424,6 +425,20 @@ async fn a_statement_ends_when_it_is_cancelled_and_when_its_time_is_over() {
         ask(&client, "reset statement_timeout; select 1").await,
         ["?column?", "1"]
     );
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_tls_where_there_is_none_is_told_so() {
+    let service = service(50, Duration::from_secs(30)).await;
+    let mut socket = TcpStream::connect(("127.0.0.1", service.port))
+        .await
+        .unwrap();
+    // The message SSLRequest: its length, and its code.
+    socket
+        .write_all(&[0, 0, 0, 8, 4, 210, 22, 47])
+        .await
+        .unwrap();
+    assert_eq!(socket.read_u8().await.unwrap(), b'N');
 }
 
 #[tokio::test]
