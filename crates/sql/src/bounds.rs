@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Between, InList};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Like, Operator};
 use engine::kernels::EntityFilter;
 
 /// Name of the column of event times.
@@ -24,33 +24,47 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     /// What is left by all of these filters; one that says nothing of the column `time` or of entities counts as none.
-    pub(crate) fn of(filters: &[Expr], time: &str) -> Bounds {
+    pub(crate) fn of<'e>(filters: impl IntoIterator<Item = &'e Expr>, time: &str) -> Bounds {
+        Bounds::read(filters, time).0
+    }
+
+    /// The same; none if the filters say more than bounds can.
+    pub(crate) fn exactly<'e>(
+        filters: impl IntoIterator<Item = &'e Expr>,
+        time: &str,
+    ) -> Option<Bounds> {
+        let (bounds, said_all) = Bounds::read(filters, time);
+        said_all.then_some(bounds)
+    }
+
+    /// The bounds, and whether they say all.
+    fn read<'e>(filters: impl IntoIterator<Item = &'e Expr>, time: &str) -> (Bounds, bool) {
         let mut bounds = Bounds {
             times: i64::MIN..i64::MAX,
             entities: EntityFilter::All,
         };
+        let mut said_all = true;
         for filter in filters {
-            bounds.narrow(filter, time);
+            said_all &= bounds.narrow(filter, time);
         }
-        bounds
+        bounds.times.end = bounds.times.end.max(bounds.times.start);
+        (bounds, said_all)
     }
 
-    fn narrow(&mut self, filter: &Expr, time: &str) {
+    /// Takes a filter in; false if it says more than the bounds do now.
+    fn narrow(&mut self, filter: &Expr, time: &str) -> bool {
         match filter {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
-                Operator::And => {
-                    self.narrow(left, time);
-                    self.narrow(right, time);
-                }
-                op => match (column_of(left), column_of(right)) {
-                    (Some(column), None) => self.compare(column, *op, right, time),
-                    (None, Some(column)) => {
-                        if let Some(op) = op.swap() {
-                            self.compare(column, op, left, time);
-                        }
-                    }
-                    _ => {}
-                },
+            Expr::Alias(alias) => self.narrow(&alias.expr, time),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if *op == Operator::And => {
+                let said = self.narrow(left, time);
+                self.narrow(right, time) && said
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (&**left, &**right) {
+                (column, Expr::Literal(value, _)) => self.compare(column, *op, value, time),
+                (Expr::Literal(value, _), column) => op
+                    .swap()
+                    .is_some_and(|op| self.compare(column, op, value, time)),
+                _ => false,
             },
             Expr::Between(Between {
                 expr,
@@ -58,76 +72,129 @@ impl Bounds {
                 low,
                 high,
             }) => {
-                if let Some(column) = column_of(expr) {
-                    self.compare(column, Operator::GtEq, low, time);
-                    self.compare(column, Operator::LtEq, high, time);
-                }
+                let mut bound = |op, value: &Expr| match value {
+                    Expr::Literal(value, _) => self.compare(expr, op, value, time),
+                    _ => false,
+                };
+                let said = bound(Operator::GtEq, low);
+                bound(Operator::LtEq, high) && said
             }
-            _ => {}
+            Expr::Like(like) => self.like(like),
+            _ => false,
         }
     }
 
-    fn compare(&mut self, column: &str, op: Operator, value: &Expr, time: &str) {
-        let Expr::Literal(value, _) = value else {
-            return;
-        };
-        if column == ENTITY {
-            if let (Operator::Eq, Some(Some(id))) = (op, value.try_as_str()) {
-                self.entities = EntityFilter::One(id.to_owned());
-            }
-            return;
+    fn compare(&mut self, column: &Expr, op: Operator, value: &ScalarValue, time: &str) -> bool {
+        if is_entity(column) {
+            return match (op, text(value)) {
+                (Operator::Eq, Some(id)) => self.only(EntityFilter::One(id.to_owned())),
+                _ => false,
+            };
         }
-        if column != time {
-            return;
-        }
-        // Of a finer unit, the microseconds around it.
-        let Some((floor, ceil)) = micros(value) else {
-            return;
+        let Some((from, after)) = micros(value).filter(|_| is_time(column, time)) else {
+            return false;
         };
         let times = &mut self.times;
         match op {
-            Operator::GtEq => times.start = times.start.max(ceil),
-            Operator::Gt => times.start = times.start.max(floor.saturating_add(1)),
-            Operator::Lt => times.end = times.end.min(ceil),
-            Operator::LtEq => times.end = times.end.min(floor.saturating_add(1)),
+            Operator::GtEq => times.start = times.start.max(from),
+            Operator::Gt => times.start = times.start.max(after),
+            Operator::Lt => times.end = times.end.min(from),
+            Operator::LtEq => times.end = times.end.min(after),
             Operator::Eq => {
-                *times = times.start.max(floor)..times.end.min(floor.saturating_add(1));
+                times.start = times.start.max(from);
+                times.end = times.end.min(after);
             }
-            _ => {}
+            _ => return false,
         }
+        true
+    }
+
+    /// `entity_id LIKE 'prefix%'`.
+    fn like(&mut self, like: &Like) -> bool {
+        let is_plain = !like.negated && !like.case_insensitive && like.escape_char.is_none();
+        let pattern = match &*like.pattern {
+            Expr::Literal(pattern, _) => text(pattern),
+            _ => None,
+        };
+        match pattern.and_then(|pattern| pattern.strip_suffix('%')) {
+            Some(prefix) if is_plain && is_entity(&like.expr) && is_literal(prefix) => {
+                self.only(EntityFilter::Prefix(prefix.to_owned()))
+            }
+            _ => false,
+        }
+    }
+
+    /// Of two filters of entities one is kept.
+    fn only(&mut self, entities: EntityFilter) -> bool {
+        if self.entities == EntityFilter::All {
+            self.entities = entities;
+            return true;
+        }
+        self.entities == entities
     }
 }
 
-/// The column that an expression is, a cast to a time of another unit aside.
-fn column_of(expr: &Expr) -> Option<&str> {
+/// Whether a part of a pattern stands for itself.
+fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(['%', '_', '\\'])
+}
+
+/// The name of the column that the expression is.
+pub(crate) fn column_name(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Column(column) => Some(&column.name),
-        Expr::Cast(Cast { expr, field }) => match (field.data_type(), expr.as_ref()) {
-            // A coarser unit would round the column.
-            (
-                DataType::Timestamp(
-                    arrow::datatypes::TimeUnit::Microsecond
-                    | arrow::datatypes::TimeUnit::Nanosecond,
-                    Some(zone),
-                ),
-                Expr::Column(column),
-            ) if !zone.is_empty() => Some(&column.name),
-            _ => None,
-        },
+        Expr::Alias(alias) => column_name(&alias.expr),
         _ => None,
     }
 }
 
-/// The last whole microsecond not after a time, and the first one not before it.
-fn micros(value: &ScalarValue) -> Option<(i64, i64)> {
-    let whole = |micros: Option<i64>| micros.map(|micros| (micros, micros));
+pub(crate) fn is_column(expr: &Expr, name: &str) -> bool {
+    column_name(expr) == Some(name)
+}
+
+/// The column as it is, or as another type that tells microseconds apart: a coarser unit would round it.
+fn is_time(expr: &Expr, time: &str) -> bool {
+    match expr {
+        Expr::Cast(Cast { expr, field }) => {
+            let fine = TimeUnit::Microsecond;
+            let is_fine =
+                matches!(field.data_type(), DataType::Timestamp(unit, _) if *unit >= fine);
+            is_fine && is_column(expr, time)
+        }
+        _ => is_column(expr, time),
+    }
+}
+
+/// The entity as it is, or as another type of texts.
+fn is_entity(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast(Cast { expr, field }) => {
+            let is_text = field.data_type().is_string();
+            is_text && is_column(expr, ENTITY)
+        }
+        _ => is_column(expr, ENTITY),
+    }
+}
+
+fn text(value: &ScalarValue) -> Option<&str> {
     match value {
-        ScalarValue::TimestampSecond(Some(time), Some(_)) => whole(time.checked_mul(1_000_000)),
-        ScalarValue::TimestampMillisecond(Some(time), Some(_)) => whole(time.checked_mul(1000)),
-        ScalarValue::TimestampMicrosecond(Some(time), Some(_)) => whole(Some(*time)),
-        ScalarValue::TimestampNanosecond(Some(time), Some(_)) => {
-            let floor = time.div_euclid(1000);
-            Some((floor, floor + i64::from(time.rem_euclid(1000) > 0)))
+        ScalarValue::Dictionary(_, value) => text(value),
+        other => other.try_as_str().flatten(),
+    }
+}
+
+/// The least whole microsecond that is not before this time, and the first that is after it. A time without a zone is
+/// compared with UTC's.
+fn micros(value: &ScalarValue) -> Option<(i64, i64)> {
+    let whole = |micros: i64| Some((micros, micros.checked_add(1)?));
+    match value {
+        ScalarValue::TimestampSecond(time, _) => whole((*time)?.checked_mul(1_000_000)?),
+        ScalarValue::TimestampMillisecond(time, _) => whole((*time)?.checked_mul(1000)?),
+        ScalarValue::TimestampMicrosecond(time, _) => whole((*time)?),
+        ScalarValue::TimestampNanosecond(time, _) => {
+            let floor = (*time)?.div_euclid(1000);
+            let is_whole = (*time)?.rem_euclid(1000) == 0;
+            Some((floor + i64::from(!is_whole), floor + 1))
         }
         _ => None,
     }
@@ -140,9 +207,9 @@ pub(crate) fn texts_of(filters: &[Expr], column: &str) -> Option<BTreeSet<String
 }
 
 fn texts(filter: &Expr, column: &str) -> Option<BTreeSet<String>> {
-    let is_it = |expr: &Expr| matches!(expr, Expr::Column(found) if found.name == column);
+    let is_it = |expr: &Expr| is_column(expr, column);
     let text = |expr: &Expr| match expr {
-        Expr::Literal(value, _) => value.try_as_str().flatten().map(str::to_owned),
+        Expr::Literal(value, _) => text(value).map(str::to_owned),
         _ => None,
     };
     match filter {

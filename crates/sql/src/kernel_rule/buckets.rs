@@ -5,7 +5,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 
-use super::rule::{TIME, is_column};
+use crate::bounds::{TIME, is_column};
 
 /// Microseconds of a second, and of a day.
 const SECOND: i64 = 1_000_000;

@@ -8,7 +8,7 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use engine::kernels::{Stat, Wanted};
 use std::sync::Arc;
 
-use super::rule::{ENTITY, TIME, column_name};
+use crate::bounds::{ENTITY, TIME, column_name};
 
 /// What is computed of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,6 @@
 mod buckets;
 mod events;
 mod exec;
-mod filters;
 mod measures;
 mod rule;
 mod table;

@@ -15,14 +15,9 @@ use engine::kernels::{Ask, Grouping};
 
 use super::buckets::{is_utc, step_of};
 use super::events::KindEvents;
-use super::filters::Filters;
 use super::measures::Measures;
 use super::table::{BUCKET, GroupsTable, measure_name};
-
-/// Name of the column of entities.
-pub(super) const ENTITY: &str = "entity_id";
-/// Name of the column of event times.
-pub(super) const TIME: &str = "event_time";
+use crate::bounds::{Bounds, ENTITY, TIME, is_column};
 
 /// Name of the table of groups in plans.
 const GROUPS: &str = "groups";
@@ -61,8 +56,8 @@ impl KernelRule {
             return Ok(None);
         };
         let filters = source.filters.iter().chain(&scan.filters);
-        let (Some(filters), Some(keys), Some(measures)) = (
-            Filters::of(filters),
+        let (Some(bounds), Some(keys), Some(measures)) = (
+            Bounds::exactly(filters, TIME),
             Keys::of(&source.groups),
             Measures::of(&source.functions, &schema),
         ) else {
@@ -75,8 +70,8 @@ impl KernelRule {
         let wanted = measures.wanted();
         let ask = Ask {
             signals: measures.columns,
-            times: filters.times,
-            entities: filters.entities,
+            times: bounds.times,
+            entities: bounds.entities,
         };
         let entity = schema.field_with_name(ENTITY)?.data_type().clone();
         let table = GroupsTable {
@@ -230,19 +225,6 @@ fn replaced(expr: &Expr, by: impl Fn(&Column) -> Option<Expr>) -> Result<Expr> {
         _ => Ok(Transformed::no(expr)),
     });
     replaced.data()
-}
-
-/// The name of the column that the expression is.
-pub(super) fn column_name(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Column(column) => Some(&column.name),
-        Expr::Alias(alias) => column_name(&alias.expr),
-        _ => None,
-    }
-}
-
-pub(super) fn is_column(expr: &Expr, name: &str) -> bool {
-    column_name(expr) == Some(name)
 }
 
 /// The type of event times, if they are UTC.

@@ -13,7 +13,7 @@ use engine::kernels::{Ask, Grouping, Wanted};
 use super::events::KindEvents;
 use super::exec::KernelExec;
 use super::measures::Measure;
-use super::rule::ENTITY;
+use crate::bounds::ENTITY;
 
 /// Name of the column of the buckets' starts.
 pub(super) const BUCKET: &str = "bucket";
