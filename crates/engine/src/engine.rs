@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::kernels::Scanner;
 use crate::read::{PartReader, ReadSettings};
 use crate::snapshot::Snapshot;
+use crate::stored_types::StoredTypes;
 use crate::turns::Turns;
 
 /// What reads the lake for queries, by HTTP and by SQL alike.
@@ -17,6 +18,8 @@ pub struct Engine {
     pub newest: watch::Receiver<Snapshot>,
     /// Reads the parts that a snapshot lists.
     pub scanner: Scanner,
+    /// The types of undeclared signals, as the lake stores them.
+    pub types: StoredTypes,
     /// Lets some queries run, and others wait.
     pub turns: Turns,
 }
@@ -30,10 +33,11 @@ impl Engine {
         turns: Turns,
     ) -> Engine {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let reader = Arc::new(PartReader::new(lake, read));
+        let reader = Arc::new(PartReader::new(lake.clone(), read));
         Engine {
             newest,
             scanner: Scanner::new(reader, threads),
+            types: StoredTypes::new(lake),
             turns,
         }
     }

@@ -16,7 +16,7 @@ const FRESH: Duration = Duration::from_secs(10);
 /// The types of each kind, and when they were read.
 type Read = (Instant, Arc<Vec<SignalTypes>>);
 
-/// Names and types of undeclared signals, as the lake stores them. Queries share it, so that most of them need no
+/// Names and types of undeclared signals, as the lake stores them. All queries share it, so that most of them need no
 /// request for it.
 #[derive(Debug)]
 pub struct StoredTypes {
@@ -25,8 +25,7 @@ pub struct StoredTypes {
 }
 
 impl StoredTypes {
-    /// Those of this lake.
-    pub fn new(lake: Lake) -> StoredTypes {
+    pub(crate) fn new(lake: Lake) -> StoredTypes {
         StoredTypes {
             lake,
             read: Mutex::new(None),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aws::{Clock, Lake, Meter};
+use aws::{Clock, Meter};
 use chrono::TimeDelta;
 use contract::Kinds;
 use secrecy::SecretString;
@@ -14,8 +14,6 @@ use engine::{Engine, metrics};
 /// The state of one query service.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// The bucket that snapshots are of.
-    pub lake: Lake,
     /// The declared kinds.
     pub kinds: Arc<Kinds>,
     /// The time of day.

@@ -59,16 +59,11 @@ pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
     probed.with_context(|| format!("cannot read the lake `{bucket}`"))?;
     let (kinds, clock) = (Arc::new(config.kinds()?), aws.clock());
     let snapshots = Snapshots::new(lake.clone(), kinds.clone(), clock, config.snapshot());
-    let engine = Arc::new(config.queries.engine(lake.clone(), snapshots.watch()));
+    let engine = Arc::new(config.queries.engine(lake, snapshots.watch()));
     let app = App {
         #[cfg(feature = "sql")]
-        database: Arc::new(sql::Database::new(
-            engine.clone(),
-            lake.clone(),
-            &config.sql,
-        )?),
+        database: Arc::new(sql::Database::new(engine.clone(), &config.sql)?),
         engine,
-        lake,
         kinds,
         clock,
         read_keys: config.read_keys.clone().into(),

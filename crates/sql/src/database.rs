@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aws::Lake;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionStateBuilder;
@@ -10,8 +9,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use engine::Engine;
 use engine::snapshot::Snapshot;
-use engine::{Engine, StoredTypes};
 use tracing::warn;
 
 use crate::error::SqlError;
@@ -26,7 +25,6 @@ use crate::views::{UserView, VIEWS, pm_events};
 #[derive(Debug)]
 pub struct Database {
     engine: Arc<Engine>,
-    types: StoredTypes,
     runtime: Arc<RuntimeEnv>,
     most_scanned: u64,
     views: Vec<UserView>,
@@ -47,11 +45,7 @@ impl Database {
     /// # Errors
     ///
     /// If a setting is wrong: a folder of views that cannot be read, or has one that is no query.
-    pub fn new(
-        engine: Arc<Engine>,
-        lake: Lake,
-        settings: &SqlSettings,
-    ) -> Result<Database, SqlError> {
+    pub fn new(engine: Arc<Engine>, settings: &SqlSettings) -> Result<Database, SqlError> {
         let limit = usize::try_from(settings.memory_limit.as_u64()).unwrap_or(usize::MAX);
         // Sorts do not go to disk: that of a service is small, and often memory.
         let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
@@ -61,7 +55,6 @@ impl Database {
             .build_arc()?;
         Ok(Database {
             engine,
-            types: StoredTypes::new(lake),
             runtime,
             most_scanned: settings.max_scan_bytes.as_u64(),
             views: match &settings.views {
@@ -112,7 +105,7 @@ impl Database {
             snapshot: snapshot.clone(),
             budget: Arc::new(ScanBudget::new(most)),
         };
-        let types = self.types.get(snapshot.kinds()).await?;
+        let types = self.engine.types.get(snapshot.kinds()).await?;
         let (mut kinds, mut views) = (Vec::new(), Vec::new());
         for (kind, types) in snapshot.kinds().iter().zip(types.iter()) {
             let table = KindTable::new(source.clone(), kind, types.clone());

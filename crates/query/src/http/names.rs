@@ -4,21 +4,20 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aws::Lake;
 use chrono::{DateTime, Utc};
 use contract::Kind;
 use lake::rows::{SignalTypes, signal_of};
 
 use crate::http::refusal::Refusal;
 use crate::http::shared::kind;
-use engine::StoredTypes;
+use engine::Engine;
 use engine::snapshot::Snapshot;
 
 /// The most names that a message offers in the place of an unknown one.
 const OFFERED: usize = 3;
 
 /// The names of undeclared signals, as the lake stores them.
-pub(crate) struct StoredNames(StoredTypes);
+pub(crate) struct StoredNames(Arc<Engine>);
 
 /// The signals that are asked for of one kind.
 #[derive(Debug)]
@@ -29,8 +28,8 @@ pub(crate) struct Target {
 }
 
 impl StoredNames {
-    pub(crate) fn new(lake: Lake) -> StoredNames {
-        StoredNames(StoredTypes::new(lake))
+    pub(crate) fn new(engine: Arc<Engine>) -> StoredNames {
+        StoredNames(engine)
     }
 
     /// The signals of a kind that have a name: declared ones, stored ones, and those of hot rows of these times. In
@@ -41,7 +40,7 @@ impl StoredNames {
         kind: &Kind,
         times: &Range<DateTime<Utc>>,
     ) -> Result<BTreeSet<String>, Refusal> {
-        let stored = self.0.get(snapshot.kinds()).await?;
+        let stored = self.0.types.get(snapshot.kinds()).await?;
         let mut names: BTreeSet<String> = kind.known.keys().cloned().collect();
         let number = snapshot
             .kinds()
@@ -126,7 +125,7 @@ impl StoredNames {
         kind: &Kind,
         name: &str,
     ) -> Result<bool, Refusal> {
-        let stored = self.0.get(snapshot.kinds()).await?;
+        let stored = self.0.types.get(snapshot.kinds()).await?;
         let number = snapshot
             .kinds()
             .iter()

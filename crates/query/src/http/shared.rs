@@ -26,7 +26,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(app: App, settings: QuerySettings) -> Shared {
         Shared {
-            names: StoredNames::new(app.lake.clone()),
+            names: StoredNames::new(app.engine.clone()),
             keys: Keys::new(&app.read_keys),
             app,
             settings,

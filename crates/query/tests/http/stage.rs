@@ -84,10 +84,7 @@ impl Stage {
         );
         let sql = sql::SqlSettings::default();
         let app = App {
-            database: Arc::new(
-                sql::Database::new(engine.clone(), self.lake.clone(), &sql).unwrap(),
-            ),
-            lake: self.lake.clone(),
+            database: Arc::new(sql::Database::new(engine.clone(), &sql).unwrap()),
             kinds: Arc::new(Kinds::builtin()),
             clock: self.aws.clock(),
             read_keys: [KEY.into(), "the-second-key".into()].into(),

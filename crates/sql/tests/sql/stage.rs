@@ -76,7 +76,7 @@ impl Stage {
             ReadSettings::default(),
             Turns::new(2, 2),
         );
-        let database = Database::new(Arc::new(engine), lake.clone(), &settings).unwrap();
+        let database = Database::new(Arc::new(engine), &settings).unwrap();
         Stage {
             aws,
             lake,

@@ -204,7 +204,7 @@ async fn the_views_of_a_folder_are_tables_and_bad_ones_are_named_at_the_start() 
     ] {
         write(name, text);
         let engine = stage.database.engine().clone();
-        let error = sql::Database::new(engine, stage.lake.clone(), &settings).unwrap_err();
+        let error = sql::Database::new(engine, &settings).unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
         std::fs::remove_file(folder.join(name)).unwrap();
     }
