@@ -133,28 +133,25 @@ impl Database {
 /// Adds a user's view; one that cannot be planned is left out, for the others' sake.
 async fn add_view(context: &SessionContext, view: &UserView) -> Result<(), SqlError> {
     let name = view.name.as_str();
-    if context.table_exist(name)? {
-        warn!(
-            event = "view_left_out",
-            view = name,
-            "the view `{name}` of VIEWS is left out: there is a table of this name"
-        );
-        return Ok(());
-    }
-    match context.state().create_logical_plan(&view.query).await {
+    let planned = if context.table_exist(name)? {
+        Err("there is a table of this name".to_owned())
+    } else {
+        let planned = context.state().create_logical_plan(&view.query).await;
+        planned.map_err(|error| error.strip_backtrace())
+    };
+    match planned {
         Ok(plan) => {
             let table = ViewTable::new(plan, Some(view.query.clone()));
             context.register_table(name, Arc::new(table))?;
         }
-        Err(error) => {
-            let reason = error.strip_backtrace();
+        Err(reason) => view.left_out.call_once(|| {
             warn!(
                 event = "view_left_out",
                 view = name,
                 reason,
                 "the view `{name}` of VIEWS is left out: {reason}"
             );
-        }
+        }),
     }
     Ok(())
 }

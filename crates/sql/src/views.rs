@@ -1,7 +1,7 @@
 //! Views: SQL over the tables of kinds, of the program and of its user.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use contract::Kind;
@@ -49,10 +49,12 @@ pub(crate) const VIEWS: [(&str, &str); 2] = [
 ];
 
 /// A view of the user.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct UserView {
     pub(crate) name: String,
     pub(crate) query: String,
+    /// That it is left out is logged once, and not for each statement.
+    pub(crate) left_out: Once,
 }
 
 impl UserView {
@@ -83,7 +85,11 @@ impl UserView {
             if let Err(error) = parse_one(&query) {
                 return Err(wrong(&format!("`{}`: {error}", path.display())));
             }
-            views.push(UserView { name, query });
+            views.push(UserView {
+                name,
+                query,
+                left_out: Once::new(),
+            });
         }
         views.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(views)
