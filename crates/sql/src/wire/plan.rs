@@ -92,8 +92,8 @@ async fn described(
     let headings = headings::of_statement(&statement);
     let mut rewritten = statement;
     let reads = rewrite::rewrite(&mut rewritten);
-    let context = source.context(zone_of(&session)).await?;
     if parameters.contains(&0) {
+        let context = source.context(zone_of(&session)).await?;
         let values: Vec<Expr> = parameters
             .iter()
             .zip(1..)
