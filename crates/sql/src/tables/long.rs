@@ -17,6 +17,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::kernels::EntityFilter;
 use engine::snapshot::HourData;
+use futures::StreamExt;
 use lake::rows::signal_of;
 
 use crate::bounds::{Bounds, ENTITY, texts_of};
@@ -74,6 +75,14 @@ impl Form {
             Form::Point => "event_time",
             Form::Window(_) => "start",
             Form::Hour => "event_hour",
+        }
+    }
+
+    /// Length of a window in microseconds; an hour without it, whose statistics are those of `aggregates/`.
+    pub(crate) fn step(self) -> Option<i64> {
+        match self {
+            Form::Window(step) => Some(step),
+            Form::Point | Form::Hour => None,
         }
     }
 
@@ -276,20 +285,11 @@ impl PartitionStream for LongRows {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (wanted, schema) = (self.0.clone(), self.0.schema.clone());
-        match wanted.form {
-            Form::Point => {
-                let rows = points::rows(wanted);
-                Box::pin(RecordBatchStreamAdapter::new(schema, rows))
-            }
-            Form::Window(step) => {
-                let rows = windows::rows(wanted, Some(step));
-                Box::pin(RecordBatchStreamAdapter::new(schema, rows))
-            }
-            Form::Hour => {
-                let rows = windows::rows(wanted, None);
-                Box::pin(RecordBatchStreamAdapter::new(schema, rows))
-            }
-        }
+        let wanted = self.0.clone();
+        let rows = match wanted.form {
+            Form::Point => points::rows(wanted).boxed(),
+            Form::Window(_) | Form::Hour => windows::rows(wanted).boxed(),
+        };
+        Box::pin(RecordBatchStreamAdapter::new(self.0.schema.clone(), rows))
     }
 }

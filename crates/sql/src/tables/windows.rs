@@ -25,12 +25,8 @@ const AHEAD: usize = 2;
 /// A window with the entity and the state of its signal.
 type Row<'g> = (i64, &'g str, u64, &'g Stat);
 
-/// All windows that are wanted, and more: filters are looked at again. `step` is their length in microseconds; an hour
-/// without it.
-pub(crate) fn rows(
-    wanted: Arc<Wanted>,
-    step: Option<i64>,
-) -> impl Stream<Item = Result<RecordBatch>> + Send {
+/// All windows that are wanted, and more: filters are looked at again.
+pub(crate) fn rows(wanted: Arc<Wanted>) -> impl Stream<Item = Result<RecordBatch>> + Send {
     let hours = 0..wanted.hours.len();
     let columns = wanted.columns.clone();
     let pieces = hours.flat_map(move |hour| {
@@ -40,24 +36,19 @@ pub(crate) fn rows(
     stream::iter(pieces)
         .map(move |(hour, column)| {
             let wanted = wanted.clone();
-            async move { of_signal(&wanted, &wanted.hours[hour], column, step).await }
+            async move { of_signal(&wanted, &wanted.hours[hour], column).await }
         })
         .buffered(AHEAD)
 }
 
-async fn of_signal(
-    wanted: &Wanted,
-    hour: &HourData,
-    column: usize,
-    step: Option<i64>,
-) -> Result<RecordBatch> {
+async fn of_signal(wanted: &Wanted, hour: &HourData, column: usize) -> Result<RecordBatch> {
     let start = hour.hour.start().timestamp_micros();
     let end = start + crate::tables::long::HOUR;
     let whole = start.max(wanted.times.start)..end.min(wanted.times.end);
     let mut pieces = vec![whole];
     let mut batches = Vec::new();
     while let Some(piece) = pieces.pop() {
-        let found = groups(wanted, hour, column, piece.clone(), step).await;
+        let found = groups(wanted, hour, column, piece.clone()).await;
         let error = match found {
             Ok(groups) => {
                 batches.push(batch(wanted, column, start, &groups)?);
@@ -65,7 +56,7 @@ async fn of_signal(
             }
             Err(error) => error,
         };
-        match (halves(&piece, step), &error) {
+        match (halves(&piece, wanted.form.step()), &error) {
             (Some((first, second)), ScanError::TooManyGroups { .. }) => {
                 pieces.extend([second, first]);
             }
@@ -88,8 +79,8 @@ async fn groups(
     hour: &HourData,
     column: usize,
     times: Range<i64>,
-    step: Option<i64>,
 ) -> Result<Groups, ScanError> {
+    let step = wanted.form.step();
     let signal = signal_of(&wanted.of_kind().columns[column]).unwrap_or_default();
     let ask = Ask {
         signals: vec![signal.to_owned()],
