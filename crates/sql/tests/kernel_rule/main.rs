@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../landing/mod.rs"]
+mod landing;
 mod stage;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws::{Aws, Clock, Condition, Lake};
 use chrono::{DateTime, Utc};
-use contract::{Hour, Kinds};
+use contract::Kinds;
 use datafusion::arrow::array::{RecordBatch, new_null_array};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{MemTable, Session, TableProvider};
@@ -17,16 +16,13 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use engine::read::ReadSettings;
 use engine::snapshot::{Snapshot, SnapshotSettings, Snapshots};
 use engine::{Engine, Turns};
-use local_aws::LocalAws;
 use sql::kernel_rule::{KernelRule, KindEvents};
 
-const BUCKET: &str = "lake";
+use crate::landing::{Landing, arrival};
 
-/// What arrived, in `raw/` and in parts.
+/// What arrived, and what answers from it.
 pub(crate) struct Stage {
-    aws: Aws,
-    lake: Lake,
-    landed: u128,
+    landing: Landing,
 }
 
 /// All events of vehicles, as they are in memory; the rule asks whose they are.
@@ -73,52 +69,33 @@ impl TableProvider for Events {
 
 impl Stage {
     pub(crate) async fn new() -> Stage {
-        let cloud = LocalAws::in_process();
-        let clock = Clock::starting_at("2025-10-04T14:30:00Z".parse().unwrap());
-        let aws = Aws::emulated_at(cloud.http_client(), cloud.endpoint(), clock);
-        aws::setup::create_bucket(&aws, BUCKET).await.unwrap();
         Stage {
-            lake: aws.lake(BUCKET),
-            aws,
-            landed: 0,
+            landing: Landing::new().await,
         }
     }
 
-    /// Puts events into `raw/`, as the consumer would.
     pub(crate) async fn land(&mut self, events: &[String]) {
-        let received: DateTime<Utc> = "2025-10-04T14:00:00Z".parse().unwrap();
-        let kinds = Kinds::builtin();
-        let mut lines = Vec::new();
-        for text in events {
-            let event = contract::parse_sent(&kinds, None, text, received).unwrap();
-            contract::write_line(&mut lines, &event, &contract::format_millis(received), text);
-        }
-        self.landed += 1;
-        let part = contract::raw_part_name(received, self.landed);
-        let key = contract::raw_key(Hour::of(received), part);
-        let kind = "application/x-ndjson";
-        let (body, always) = (lines.into(), Condition::Always);
-        let put = self.lake.put(&key, body, kind, Default::default(), always);
-        put.await.unwrap();
+        self.landing.land(None, arrival(), events).await;
     }
 
-    /// All that has landed becomes parts.
     pub(crate) async fn commit(&self) {
-        let config = aggregator::Config::for_bucket(BUCKET);
-        let stop = tokio_util::sync::CancellationToken::new();
-        let done = aggregator::once(&config, &self.aws, &stop, &()).await;
-        done.unwrap();
+        self.landing.aggregate().await;
     }
 
     /// The events of now in contexts with the rule and without it.
     pub(crate) async fn contexts(&self, takes_filters: bool) -> (SessionContext, SessionContext) {
         let kinds = Arc::new(Kinds::builtin());
         let settings = SnapshotSettings::default();
-        let mut snapshots = Snapshots::new(self.lake.clone(), kinds, self.aws.clock(), settings);
+        let mut snapshots = Snapshots::new(
+            self.landing.lake.clone(),
+            kinds,
+            self.landing.aws.clock(),
+            settings,
+        );
         while !snapshots.refresh().await.unwrap().is_complete {}
         let turns = Turns::new(2, 2);
         let (newest, read) = (snapshots.watch(), ReadSettings::default());
-        let engine = Engine::new(self.lake.clone(), newest, read, turns);
+        let engine = Engine::new(self.landing.lake.clone(), newest, read, turns);
         let snapshot = engine.snapshot().unwrap();
         let batches = self.rows(&snapshot).await;
         let schema = batches[0].schema();
@@ -158,7 +135,11 @@ impl Stage {
         let mut batches = Vec::new();
         for hour in snapshot.hours("vehicle", from, until).await.unwrap() {
             for part in &hour.parts {
-                batches.push(lake::parts::read(&self.lake, &part.key).await.unwrap());
+                batches.push(
+                    lake::parts::read(&self.landing.lake, &part.key)
+                        .await
+                        .unwrap(),
+                );
             }
             batches.extend(hour.hot.iter().map(|rows| RecordBatch::clone(rows)));
         }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../landing/mod.rs"]
+mod landing;
 mod refused;
 mod stage;
 mod tables;

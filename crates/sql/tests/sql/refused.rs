@@ -63,7 +63,7 @@ async fn a_scan_past_its_bound_is_refused_unless_it_is_asked_for() {
     };
     let mut stage = Stage::new(settings).await;
     stage.land_readings(&readings(0..100)).await;
-    stage.aggregate().await;
+    stage.landing.aggregate().await;
     stage.refresh().await;
     let text = "SELECT count(DISTINCT event_id) FROM vehicle";
     let error = stage.refused(text).await;
@@ -131,13 +131,14 @@ async fn a_statement_ends_when_its_time_is_over_and_when_its_client_leaves() {
 async fn a_broken_part_is_named_and_one_that_was_replaced_is_read_again() {
     let mut stage = Stage::new(SqlSettings::default()).await;
     stage.land_readings(&readings(0..50)).await;
-    stage.aggregate().await;
+    stage.landing.aggregate().await;
     stage.refresh().await;
     let part = stage.only_part().await;
     let put = |bytes: bytes::Bytes| {
         let kind = "application/vnd.apache.parquet";
         let always = aws::Condition::Always;
         stage
+            .landing
             .lake
             .put(&part.key, bytes, kind, Default::default(), always)
     };
@@ -152,9 +153,9 @@ async fn a_broken_part_is_named_and_one_that_was_replaced_is_read_again() {
     assert_eq!(stage.ask("SELECT count(*) FROM cell").await, ["0"]);
     let mut other = Stage::new(SqlSettings::default()).await;
     other.land_readings(&readings(0..40)).await;
-    other.aggregate().await;
+    other.landing.aggregate().await;
     other.refresh().await;
-    let of_other = other.lake.get(&other.only_part().await.key).await;
+    let of_other = other.landing.lake.get(&other.only_part().await.key).await;
     put(of_other.unwrap().unwrap().body).await.unwrap();
     assert_eq!(stage.ask(text).await, ["40"]);
 }

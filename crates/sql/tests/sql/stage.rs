@@ -3,26 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws::{Aws, Clock, Condition, Lake};
-use chrono::{DateTime, Utc};
-use contract::{Hour, Kinds};
+use contract::Kinds;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use engine::read::ReadSettings;
 use engine::snapshot::{Part, SnapshotSettings, Snapshots};
 use engine::{Engine, Turns};
-use local_aws::LocalAws;
 use sql::{Answer, Database, SessionOptions, SqlError, SqlSettings};
 
-const BUCKET: &str = "lake";
+use crate::landing::{Landing, arrival};
 
 /// A lake and what answers statements over it.
 pub(crate) struct Stage {
-    aws: Aws,
-    pub(crate) lake: Lake,
+    pub(crate) landing: Landing,
     snapshots: Snapshots,
     pub(crate) database: Arc<Database>,
-    landed: u128,
 }
 
 /// An event of a vehicle at a second of 2025-10-04T13.
@@ -63,60 +58,23 @@ impl Reading {
 impl Stage {
     /// It is 2025-10-04T14:30 at the start.
     pub(crate) async fn new(settings: SqlSettings) -> Stage {
-        let cloud = LocalAws::in_process();
-        let clock = Clock::starting_at("2025-10-04T14:30:00Z".parse().unwrap());
-        let aws = Aws::emulated_at(cloud.http_client(), cloud.endpoint(), clock);
-        aws::setup::create_bucket(&aws, BUCKET).await.unwrap();
-        let (lake, kinds) = (aws.lake(BUCKET), Arc::new(Kinds::builtin()));
+        let landing = Landing::new().await;
+        let (lake, kinds) = (landing.lake.clone(), Arc::new(Kinds::builtin()));
+        let clock = landing.aws.clock();
         let snapshots = Snapshots::new(lake.clone(), kinds, clock, SnapshotSettings::default());
         let newest = snapshots.watch();
-        let engine = Engine::new(
-            lake.clone(),
-            newest,
-            ReadSettings::default(),
-            Turns::new(2, 2),
-        );
+        let engine = Engine::new(lake, newest, ReadSettings::default(), Turns::new(2, 2));
         let database = Database::new(Arc::new(engine), &settings).unwrap();
         Stage {
-            aws,
-            lake,
+            landing,
             snapshots,
             database: Arc::new(database),
-            landed: 0,
         }
-    }
-
-    /// Puts events into `raw/`, as the consumer would.
-    pub(crate) async fn land(&mut self, events: &[String]) {
-        let received: DateTime<Utc> = "2025-10-04T14:00:00Z".parse().unwrap();
-        let kinds = Kinds::builtin();
-        let mut lines = Vec::new();
-        for text in events {
-            let event = contract::parse_sent(&kinds, None, text, received).unwrap();
-            contract::write_line(&mut lines, &event, &contract::format_millis(received), text);
-        }
-        self.landed += 1;
-        let part = contract::raw_part_name(received, self.landed);
-        let key = contract::raw_key(Hour::of(received), part);
-        let (kind, always) = ("application/x-ndjson", Condition::Always);
-        let put = self
-            .lake
-            .put(&key, lines.into(), kind, Default::default(), always);
-        put.await.unwrap();
     }
 
     pub(crate) async fn land_readings(&mut self, readings: &[Reading]) {
         let texts: Vec<String> = readings.iter().map(Reading::text).collect();
-        self.land(&texts).await;
-    }
-
-    /// All that has landed becomes parts.
-    pub(crate) async fn aggregate(&self) {
-        let config = aggregator::Config::for_bucket(BUCKET);
-        let stop = tokio_util::sync::CancellationToken::new();
-        aggregator::once(&config, &self.aws, &stop, &())
-            .await
-            .unwrap();
+        self.landing.land(None, arrival(), &texts).await;
     }
 
     /// Looks at the lake, the log of commits included.

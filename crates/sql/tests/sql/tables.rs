@@ -92,7 +92,7 @@ async fn answers_equal_a_recount_before_and_after_aggregation_and_in_between() {
     stage.land_readings(&first).await;
     stage.refresh().await;
     check(&stage, &first).await;
-    stage.aggregate().await;
+    stage.landing.aggregate().await;
     check(&stage, &first).await;
     stage.refresh().await;
     check(&stage, &first).await;
@@ -101,7 +101,7 @@ async fn answers_equal_a_recount_before_and_after_aggregation_and_in_between() {
     stage.refresh().await;
     let all = readings(0..1300);
     check(&stage, &all).await;
-    stage.aggregate().await;
+    stage.landing.aggregate().await;
     stage.refresh().await;
     check(&stage, &all).await;
 }
@@ -140,29 +140,8 @@ async fn the_views_have_the_figures_of_cells() {
             n % 2
         )
     });
-    let received = now;
-    let kinds = contract::Kinds::builtin();
-    let mut lines = Vec::new();
-    for text in events {
-        let event = contract::parse_sent(&kinds, kinds.get("cell"), &text, received).unwrap();
-        contract::write_line(
-            &mut lines,
-            &event,
-            &contract::format_millis(received),
-            &text,
-        );
-    }
-    let part = contract::raw_part_name("2025-10-04T14:00:00Z".parse().unwrap(), 1);
-    let hour = contract::Hour::of("2025-10-04T14:00:00Z".parse().unwrap());
-    let key = contract::raw_key(hour, part);
-    let put = stage.lake.put(
-        &key,
-        lines.into(),
-        "application/x-ndjson",
-        Default::default(),
-        aws::Condition::Always,
-    );
-    put.await.unwrap();
+    let events: Vec<String> = events.collect();
+    stage.landing.land(Some("cell"), now, &events).await;
     stage.refresh().await;
     let busiest = "SELECT entity_id, dl_prb_util_pct, reports FROM busiest_cells LIMIT 10";
     assert_eq!(
