@@ -5,6 +5,7 @@ mod cost;
 mod data_folder;
 mod demo;
 mod lake_samples;
+mod output;
 mod pipeline;
 #[cfg(feature = "sql")]
 mod query_command;
@@ -13,6 +14,7 @@ mod serve;
 pub use config::{Cli, Command, DemoConfig, QueryConfig, QueryFormat, ServeConfig};
 pub use cost::{Bill, CostConfig, Table, compare, report};
 pub use demo::{Report, demo};
+pub use output::write_stdout;
 #[cfg(feature = "sql")]
 pub use query_command::query;
 pub use serve::serve;

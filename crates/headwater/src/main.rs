@@ -1,6 +1,5 @@
 //! The whole pipeline in one process: see the library.
 
-use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use headwater::{Cli, Command, CostConfig, DemoConfig, QueryConfig, ServeConfig};
@@ -33,16 +32,21 @@ async fn main() -> anyhow::Result<ExitCode> {
     }))
 }
 
+/// Shows log lines of this level and above, unless RUST_LOG says something else.
+fn log_from(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
 async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
     if config.verbose {
         service::logging::init(service::logging::LogFormat::Logfmt);
     } else {
-        // The services' info lines would stand among the demo's own, so only warnings are shown.
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .init();
+        // The services' info lines would stand among the demo's own.
+        log_from("warn");
     }
     let report = headwater::demo(config, stop).await?;
     Ok(if report.is_fine() {
@@ -60,11 +64,7 @@ async fn serve(config: &ServeConfig, stop: &CancellationToken) -> anyhow::Result
 
 #[cfg(feature = "sql")]
 async fn query(config: &QueryConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    log_from("error");
     headwater::query(config, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -77,10 +77,6 @@ async fn query(_: &QueryConfig, _: &CancellationToken) -> anyhow::Result<ExitCod
 }
 
 fn cost(config: &CostConfig) -> anyhow::Result<ExitCode> {
-    let text = headwater::report(config)?;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // A reader such as `head` has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        written => Ok(written.map(|()| ExitCode::SUCCESS)?),
-    }
+    headwater::write_stdout(headwater::report(config)?.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }

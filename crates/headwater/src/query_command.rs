@@ -1,7 +1,6 @@
 //! `headwater query`: a statement comes in, and its rows are printed. A running service answers it, or one that is
 //! started in this process for it, over the lake that the environment names.
 
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{QueryConfig, QueryFormat};
+use crate::output::write_stdout;
 
 /// Time between two looks at whether the service has read the lake.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -108,8 +108,7 @@ async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Res
             None => bail!("{url} answered {status}"),
         }
     }
-    let broken_off =
-        "the answer broke off: it may have more than MAX_ANSWER_ROWS or MAX_ANSWER_BYTES";
+    let broken_off = "the answer broke off: the service's log says why";
     if config.format == QueryFormat::Table {
         let bytes = answer.bytes().await.context(broken_off)?;
         let rows = StreamReader::try_new(&bytes[..], None)?;
@@ -118,18 +117,11 @@ async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Res
         if rows.is_empty() {
             rows.push(RecordBatch::new_empty(schema));
         }
-        return print(format!("{}\n", pretty_format_batches(&rows)?).as_bytes());
+        let table = format!("{}\n", pretty_format_batches(&rows)?);
+        return Ok(write_stdout(table.as_bytes())?);
     }
     while let Some(bytes) = answer.chunk().await.context(broken_off)? {
-        print(&bytes)?;
+        write_stdout(&bytes)?;
     }
     Ok(())
-}
-
-fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(bytes) {
-        // A reader such as `head` has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
 }
