@@ -1,8 +1,8 @@
 """What the service query answers, against figures that DuckDB computes from raw/.
 
 For each kind, hour, entity and signal: the same count, min and max, mean and standard deviation within 1e-9, percentiles
-within 1 %; by GET /query, and by SQL from the table `aggregates` and from the rows of `points`. What makes an event distinct, and what is left out, is as oracle.py has it. All that is in raw/ must be in
-the answers already.
+within 1 %; by GET /query, and by SQL from the table `aggregates` and from the rows of `points`. What makes an event
+distinct, and what is left out, is as oracle.py has it. All that is in raw/ must be in the answers already.
 """
 
 import datetime

@@ -14,8 +14,9 @@ pub(crate) fn all() -> [ScalarUDF; 1] {
     [TimeBucket::new().into()]
 }
 
-/// `time_bucket(width, time)`: the start of the bucket in which a time lies, as in TimescaleDB. The width is an interval
-/// or a text such as `'5 minutes'`; buckets begin at multiples of it since 1970. It is `date_bin` by another name.
+/// `time_bucket(width, time)`: the start of the bucket in which a time lies, as in TimescaleDB. The width is an
+/// interval or a text such as `'5 minutes'`; buckets begin at multiples of it since 1970. It is `date_bin` by another
+/// name.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct TimeBucket {
     signature: Signature,
