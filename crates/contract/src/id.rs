@@ -48,6 +48,12 @@ pub fn derive(event: &Event<'_>) -> Uuid {
     derive_within(event, &mut Vec::with_capacity(512))
 }
 
+/// The id of an event of a [long](crate::Kind::is_long) kind that came without one in a message of the queue: it follows
+/// from the message's id and the event's place in it, from 0, so that it is the same at each delivery.
+pub fn of_place(message: &str, place: usize) -> String {
+    Uuid::new_v5(&NAMESPACE, format!("{message}/{place}").as_bytes()).to_string()
+}
+
 /// As [`derive`], with the canonical form written behind what `scratch` holds, and removed again.
 pub(crate) fn derive_within(event: &Event<'_>, scratch: &mut Vec<u8>) -> Uuid {
     let start = scratch.len();

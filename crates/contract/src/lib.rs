@@ -14,17 +14,17 @@ mod time;
 mod wire;
 
 pub use declare::declaration::KindError;
-pub use declare::kind::Kind;
+pub use declare::kind::{Kind, SignalsAt};
 pub use declare::kinds::Kinds;
 pub use declare::naming::NameRule;
 pub use declare::rule::{EntityRule, FieldRule, OnUnfit, ScalarType, TimeFormat, TimeRule};
 pub use event::{Event, EventId, Scalar};
-pub use id::derive as derive_event_id;
+pub use id::{derive as derive_event_id, of_place as id_of_place};
 pub use key::{
     AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_arrival_of,
     raw_hour_of, raw_key, raw_part_id, raw_part_name,
 };
-pub use line::write_line;
+pub use line::{write_line, write_line_as};
 pub use percentile::{interpolate, percentile};
 pub use read::body::{BodyError, Format, each_text, split};
 pub use read::parse::{SentReader, parse_line, parse_sent};

@@ -24,7 +24,26 @@ use crate::id::derive_within;
 /// assert!(line.ends_with("}\n"));
 /// assert_eq!(contract::parse_line(&kinds, &line).unwrap().event_id.as_deref(), Some("7"));
 /// ```
+///
+/// An event without an id gets that of its content. An event of a [long](crate::Kind::is_long) kind is no repetition
+/// of another that says the same: [`write_line_as`] is for these.
 pub fn write_line(out: &mut Vec<u8>, event: &Event<'_>, received_at: &str, text: &str) {
+    write(out, event, None, received_at, text);
+}
+
+/// As [`write_line`], with `id` for an event without one. It must be of the form of ids, and the event's own for all
+/// time: whoever writes the same event again gives it the same.
+pub fn write_line_as(
+    out: &mut Vec<u8>,
+    event: &Event<'_>,
+    id: &str,
+    received_at: &str,
+    text: &str,
+) {
+    write(out, event, Some(id), received_at, text);
+}
+
+fn write(out: &mut Vec<u8>, event: &Event<'_>, given: Option<&str>, received_at: &str, text: &str) {
     let own = text.trim_start().strip_prefix('{').unwrap_or(text).trim();
     out.push(b'{');
     // None of the three needs escaping: a kind's name is checked, and an id or a time has no quotes.
@@ -32,13 +51,14 @@ pub fn write_line(out: &mut Vec<u8>, event: &Event<'_>, received_at: &str, text:
         put(out, "\"kind\":\"", &event.kind.name);
     }
     if event.event_id.is_none() {
-        let id = derive_within(event, out);
         let mut text = Uuid::encode_buffer();
-        put(
-            out,
-            "\"event_id\":\"",
-            id.hyphenated().encode_lower(&mut text),
-        );
+        let id = match given {
+            Some(id) => id,
+            None => derive_within(event, out)
+                .hyphenated()
+                .encode_lower(&mut text),
+        };
+        put(out, "\"event_id\":\"", id);
     }
     if event.received_at.is_none() {
         put(out, "\"ingest_received_at\":\"", received_at);

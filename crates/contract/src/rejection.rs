@@ -109,15 +109,21 @@ impl Rejection {
 
     /// Of JSON that is something other than an object.
     pub(crate) fn not_an_object(text: &str) -> Rejection {
-        let found = match text.trim_start().as_bytes().first() {
+        let found = Rejection::found(text);
+        let message = format!("an event is a JSON object; this is {found}");
+        Rejection::new(Code::NotAnObject, None, message)
+    }
+
+    /// What a JSON text is, in words.
+    pub(crate) fn found(json: &str) -> &'static str {
+        match json.trim_start().as_bytes().first() {
+            Some(b'{') => "an object",
             Some(b'[') => "an array",
             Some(b'"') => "a string",
             Some(b't' | b'f') => "a boolean",
             Some(b'n') => "null",
             _ => "a number",
-        };
-        let message = format!("an event is a JSON object; this is {found}");
-        Rejection::new(Code::NotAnObject, None, message)
+        }
     }
 
     /// Of text that the JSON parser itself refused.

@@ -1,5 +1,7 @@
 //! Timestamps: RFC 3339 in, UTC inside.
 
+use std::borrow::Cow;
+
 use chrono::{
     DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc,
 };
@@ -8,16 +10,27 @@ use crate::declare::rule::TimeRule;
 use crate::epoch;
 use crate::rejection::{Code, Rejection, excerpt};
 
+/// A timestamp as it stands in JSON, of a form that the rule's format takes.
+#[derive(Debug, Clone)]
+pub(crate) enum Written<'a> {
+    Text(Cow<'a, str>),
+    /// A number in JSON's grammar.
+    Number(&'a str),
+}
+
 /// Reads a timestamp in the rule's format, and holds it against the rule's bounds; `now` is when the event was
-/// received. `text` is a number in JSON's grammar where the format is one of numbers.
+/// received.
 pub(crate) fn parse(
-    text: &str,
+    text: &Written<'_>,
     rule: &TimeRule,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Rejection> {
-    let time = match rule.format.epoch_unit() {
-        None => with_zone(text, rule)?,
-        Some((power, _)) => epoch::time_of(text, power),
+    let time = match text {
+        Written::Text(text) => with_zone(text, rule)?,
+        Written::Number(number) => {
+            let power = rule.format.epoch_unit().map_or(0, |(power, _)| power);
+            epoch::time_of(number, power)
+        }
     };
     let out_of_range = |what| Err(Rejection::at(Code::TimestampOutOfRange, &rule.field, what));
     if time < rule.earliest {
@@ -51,11 +64,13 @@ fn with_zone(text: &str, rule: &TimeRule) -> Result<DateTime<Utc>, Rejection> {
 }
 
 /// The timestamp for a message: as sent, and where that is a number the unit it was read in and the time it gave.
-pub(crate) fn shown(text: &str, time: DateTime<Utc>, rule: &TimeRule) -> String {
-    let text = excerpt(text);
-    match rule.format.epoch_unit() {
-        None => format!("`{text}`"),
-        Some((_, unit)) => format!("`{text}` {unit}, {}", format_millis(time)),
+pub(crate) fn shown(text: &Written<'_>, time: DateTime<Utc>, rule: &TimeRule) -> String {
+    match text {
+        Written::Text(text) => format!("`{}`", excerpt(text)),
+        Written::Number(number) => {
+            let unit = rule.format.epoch_unit().map_or("", |(_, unit)| unit);
+            format!("`{}` {unit}, {}", excerpt(number), format_millis(time))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws::Message;
 use chrono::{DateTime, Utc};
 use contract::{
-    ATTRIBUTE_REASON, DecodeError, Envelope, Format, Kind, Kinds, MAX_RECEIVES, Unpacker,
+    ATTRIBUTE_REASON, DecodeError, Envelope, Format, Kind, Kinds, MAX_RECEIVES, SignalsAt, Unpacker,
 };
 use serde::Serialize;
 
@@ -122,12 +122,17 @@ fn identify(kinds: &Kinds, text: &str) -> (Option<String>, Option<String>) {
         Some(name) => kinds.get(name),
         None => kinds
             .iter()
-            .filter(|kind| fields.contains_key(&kind.entity.field))
+            .filter(|kind| {
+                let has = |field| fields.contains_key(field);
+                has(&kind.entity.field)
+                    || kind.entity.default.is_some() && fields.keys().any(|name| knows(kind, name))
+            })
             .max_by_key(|kind| fields.keys().filter(|name| knows(kind, name)).count()),
     };
-    let entity = kind.and_then(|kind| match fields.get(&kind.entity.field)? {
-        serde_json::Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+    let entity = kind.and_then(|kind| match fields.get(&kind.entity.field) {
+        None => kind.entity.default.clone(),
+        Some(serde_json::Value::String(text)) => Some(text.clone()),
+        Some(other) => Some(other.to_string()),
     });
     let name = kind.map(|kind| kind.name.as_str()).or(named);
     (name.map(str::to_owned), entity)
@@ -136,7 +141,7 @@ fn identify(kinds: &Kinds, text: &str) -> (Option<String>, Option<String>) {
 fn knows(kind: &Kind, name: &str) -> bool {
     name == kind.entity.field
         || name == kind.time.field
-        || name == kind.signals_field
+        || matches!(&kind.signals_at, SignalsAt::Object(field) if name == field)
         || kind.fields.iter().any(|rule| rule.name == name)
 }
 
@@ -175,6 +180,11 @@ mod tests {
             (some("cell"), some("7"))
         );
         assert_eq!(of(r#"{"kind":"tram","entity_id":7}"#), (some("tram"), None));
+        assert_eq!(
+            of(r#"{"name":"cpu usage","value":1}"#),
+            (some("metric"), some("default"))
+        );
+        assert_eq!(of("{}"), (None, None));
         assert_eq!(of("[]"), (None, None));
         assert_eq!(of("not JSON"), (None, None));
     }

@@ -6,13 +6,15 @@ use chrono::{DateTime, Duration, Utc};
 use regex::Regex;
 
 use crate::MAX_SIGNALS;
-use crate::declare::kind::Kind;
-use crate::declare::names::{RESERVED, SERVER_FIELDS, is_field_name, is_in, is_kind_name};
+use crate::declare::kind::{Kind, SignalsAt};
+use crate::declare::names::{
+    MAX_NAME_BYTES, RESERVED, SERVER_FIELDS, is_field_name, is_in, is_kind_name,
+};
 use crate::declare::naming::Naming;
 use crate::declare::rule::{
-    EntityRule, FieldRule, MAX_TEXT_BYTES, RulesByName, ScalarType, TimeRule,
+    EntityRule, FieldRule, MAX_LABELS_BYTES, MAX_TEXT_BYTES, RulesByName, ScalarType, TimeRule,
 };
-use crate::declare::tables::{Declaration, EntityTable, FieldTable, TimeTable};
+use crate::declare::tables::{Declaration, EntityTable, FieldTable, SignalsTable, TimeTable};
 
 const ENTITY_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:-]*$";
 
@@ -76,8 +78,10 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
         }
     }
     let (entity, time, signals) = (declared.entity, declared.time, declared.signals);
-    let own = [&entity.field, &time.field, &signals.field];
-    let names = own_names(own.into_iter().chain(declared.fields.keys()))?;
+    let mut fields = declared.fields;
+    let long = long_fields(&signals, &mut fields)?;
+    let own = [&entity.field, &time.field].into_iter();
+    let names = own_names(own.chain(&signals.field).chain(fields.keys()))?;
     let max_signals = signals.max.unwrap_or(MAX_SIGNALS);
     if !(1..=MAX_SIGNALS).contains(&max_signals) {
         return Err(format!("signals.max is {max_signals}: 1 to {MAX_SIGNALS}"));
@@ -91,22 +95,41 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
     }
     let known = known(signals.known, open)?;
     let naming = Naming::new(signals.names, sent_names(&known)?);
+    let fields = rules(fields, "field")?;
+    let place = |name: &String| fields.iter().position(|rule| rule.name == *name);
+    let signals_at = match (&long, signals.field) {
+        (None, Some(field)) => SignalsAt::Object(field),
+        (Some((name, value)), None) => match (place(name), place(value)) {
+            (Some(name), Some(value)) => SignalsAt::Fields { name, value },
+            _ => return Err(NO_SIGNALS.to_owned()),
+        },
+        _ => return Err(NO_SIGNALS.to_owned()),
+    };
+    let is_long = long.is_some();
+    let is_number =
+        |rule: &FieldRule| matches!(rule.scalar, ScalarType::Number | ScalarType::Integer);
+    if let Some(rule) = known.values().find(|rule| is_long && !is_number(rule)) {
+        let (name, scalar) = (&rule.name, rule.scalar);
+        return Err(format!(
+            "signal `{name}` is a {scalar}: with `value_field` each is a number or an integer"
+        ));
+    }
     let mut kind = Kind {
         name: declared.kind,
         version: declared.version,
         aliases: declared.aliases,
         description: declared.description,
-        fields: rules(declared.fields, "field")?,
+        fields,
         known,
         entity: entity_rule(entity)?,
         time: time_rule(time)?,
-        signals_field: signals.field,
+        signals_at,
         signals_description: signals.description,
-        max_signals,
+        max_signals: if is_long { 1 } else { max_signals },
         open,
-        max_undeclared,
-        nulls: signals.nulls,
-        out_of_range: signals.out_of_range,
+        max_undeclared: if is_long { 0 } else { max_undeclared },
+        nulls: signals.nulls.unwrap_or_default(),
+        out_of_range: signals.out_of_range.unwrap_or_default(),
         naming,
         canonical: Vec::new(),
         overlaps: false,
@@ -123,6 +146,47 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
     let keyed = |name: String| Some((format!("\"{name}\":"), kind.own_field(&name)?));
     kind.canonical = names.into_iter().filter_map(keyed).collect();
     Ok(kind)
+}
+
+const NO_SIGNALS: &str = "signals: say either `field`, the object of signals, or `name_field` and `value_field`, of one signal an event";
+
+/// The fields of a long kind that hold a signal's name and its value, which are declared with them; `None` of another
+/// kind.
+fn long_fields(
+    signals: &SignalsTable,
+    fields: &mut BTreeMap<String, FieldTable>,
+) -> Result<Option<(String, String)>, String> {
+    let (name, value) = match (&signals.field, &signals.name_field, &signals.value_field) {
+        (Some(_), None, None) => return Ok(None),
+        (None, Some(name), Some(value)) => (name, value),
+        _ => return Err(NO_SIGNALS.to_owned()),
+    };
+    let of_many = [
+        ("max", signals.max.is_some()),
+        ("max_undeclared", signals.max_undeclared.is_some()),
+        ("nulls", signals.nulls.is_some()),
+        ("out_of_range", signals.out_of_range.is_some()),
+    ];
+    if let Some((key, _)) = of_many.iter().find(|(_, is_there)| *is_there) {
+        return Err(format!(
+            "`signals.{key}` does not go with `name_field`: an event has one signal, and it has no column of its own"
+        ));
+    }
+    for (field, r#type, description) in [
+        (name, ScalarType::String, "The signal's name."),
+        (value, ScalarType::Number, "The signal's value."),
+    ] {
+        let mut table = FieldTable::required(r#type, description);
+        if r#type == ScalarType::String {
+            table.max_length = Some(MAX_NAME_BYTES);
+        }
+        if fields.insert(field.clone(), table).is_some() {
+            return Err(format!(
+                "field `{field}` is declared by `signals` already: leave it out of `fields`"
+            ));
+        }
+    }
+    Ok(Some((name.clone(), value.clone())))
 }
 
 /// The names of a kind's own fields, in byte order.
@@ -142,12 +206,18 @@ fn own_names<'a>(names: impl Iterator<Item = &'a String>) -> Result<Vec<String>,
 }
 
 fn entity_rule(table: EntityTable) -> Result<EntityRule, String> {
-    Ok(EntityRule {
+    let rule = EntityRule {
         field: table.field,
         description: table.description,
         max_length: table.max_length.unwrap_or(64),
         pattern: pattern(table.pattern.as_deref().unwrap_or(ENTITY_PATTERN))?,
-    })
+        default: table.default,
+    };
+    let fits = |id: &String| (1..=rule.max_length).contains(&id.len()) && rule.pattern.is_match(id);
+    if let Some(unfit) = rule.default.as_ref().filter(|id| !fits(id)) {
+        return Err(format!("entity.default `{unfit}` is no id of the kind"));
+    }
+    Ok(rule)
 }
 
 fn time_rule(table: TimeTable) -> Result<TimeRule, String> {
@@ -165,6 +235,7 @@ fn time_rule(table: TimeTable) -> Result<TimeRule, String> {
             .with_timezone(&Utc),
         max_future: Duration::minutes(table.max_future_minutes.unwrap_or(60).into()),
         max_age: Duration::days(max_age_days.into()),
+        defaults_to_arrival: table.default.is_some(),
     })
 }
 
@@ -175,6 +246,9 @@ fn known(tables: BTreeMap<String, FieldTable>, open: bool) -> Result<RulesByName
         let name = rule.name.clone();
         if rule.required {
             return Err(format!("signal `{name}` is `required`: only fields can be"));
+        }
+        if rule.scalar == ScalarType::Labels {
+            return Err(format!("signal `{name}` is labels: only fields can be"));
         }
         if is_in(&name, known.keys().map(String::as_str)) {
             return Err(format!(
@@ -242,10 +316,14 @@ fn field_rule(name: &str, table: FieldTable) -> Result<FieldRule, String> {
             "`min` ({min}) is above `max` ({max}): no value could be valid"
         ));
     }
-    if scalar != ScalarType::String && (table.pattern.is_some() || table.max_length.is_some()) {
-        return Err(format!(
-            "`pattern` and `max_length` do not go with type {scalar}"
-        ));
+    let (is_text, is_labels) = (scalar == ScalarType::String, scalar == ScalarType::Labels);
+    if !is_text && (table.pattern.is_some() || table.max_length.is_some() && !is_labels) {
+        let keys = if is_labels {
+            "`pattern` does"
+        } else {
+            "`pattern` and `max_length` do"
+        };
+        return Err(format!("{keys} not go with type {scalar}"));
     }
     let (mut texts, mut numbers) = (Vec::new(), Vec::new());
     for value in table.one_of {
@@ -268,7 +346,10 @@ fn field_rule(name: &str, table: FieldTable) -> Result<FieldRule, String> {
         unit: table.unit,
         min: table.min,
         max: table.max,
-        max_length: table.max_length.unwrap_or(MAX_TEXT_BYTES),
+        max_length: table.max_length.unwrap_or(match scalar {
+            ScalarType::Labels => MAX_LABELS_BYTES,
+            _ => MAX_TEXT_BYTES,
+        }),
         pattern: table.pattern.as_deref().map(pattern).transpose()?,
         texts,
         numbers,

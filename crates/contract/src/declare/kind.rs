@@ -20,8 +20,8 @@ pub struct Kind {
     pub entity: EntityRule,
     /// The field that holds the event time.
     pub time: TimeRule,
-    /// Name of the field that holds the signals: `payload`.
-    pub signals_field: String,
+    /// Where an event has its signals.
+    pub signals_at: SignalsAt,
     /// What the signals are, for people; may be empty.
     pub signals_description: String,
     /// The most signals an event may carry, 1 to [`MAX_SIGNALS`](crate::MAX_SIGNALS).
@@ -29,13 +29,13 @@ pub struct Kind {
     /// Whether signals that are not declared are taken.
     pub open: bool,
     /// The most names of undeclared signals that get a column over the kind's whole life, 0 to 4,096; 512 unless
-    /// declared. Values of further names are kept in the column `_more`.
+    /// declared, and 0 of a [long](Kind::is_long) kind. Values of further names are kept in the column `_more`.
     pub max_undeclared: usize,
     /// What becomes of an event with a signal that is `null`.
     pub nulls: OnUnfit,
     /// What becomes of an event with a number below or above what is declared of its signal.
     pub out_of_range: OnUnfit,
-    /// The other fields, in byte order of their names.
+    /// The other fields, in byte order of their names; among them, in a long kind, a signal's name and value.
     pub fields: Vec<FieldRule>,
     /// The declared signals, by name, in no order.
     pub known: RulesByName,
@@ -46,6 +46,20 @@ pub struct Kind {
     pub(crate) canonical: Vec<(String, OwnField)>,
     /// Whether an event could fit this kind and another: then its fields do not tell the kind.
     pub(crate) overlaps: bool,
+}
+
+/// Where an event of a kind has its signals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignalsAt {
+    /// In an object of this field, such as `payload`, by name.
+    Object(String),
+    /// One signal an event, its name and its value in fields of their own: a *long* kind.
+    Fields {
+        /// Place in [`Kind::fields`] of the field that is the signal's name, a text.
+        name: usize,
+        /// Place of the field that is its value, a number.
+        value: usize,
+    },
 }
 
 /// A field of an event that the kind's declaration names, as opposed to the server's fields.
@@ -59,19 +73,37 @@ pub(crate) enum OwnField {
 }
 
 impl Kind {
+    /// Whether an event carries one signal, whose name and value are fields. Such an event stays a row of these
+    /// fields in `curated/`: its signal has no column of its own, however many names there are. Nor does the content
+    /// make its id: two samples that say the same are two, and who takes them in gives them ids.
+    pub fn is_long(&self) -> bool {
+        matches!(self.signals_at, SignalsAt::Fields { .. })
+    }
+
     /// Every field that an event must have, in the order in which messages name them.
     pub(crate) fn required(&self) -> impl Iterator<Item = &str> {
+        let entity = self.entity.default.is_none().then_some(&self.entity.field);
+        let time = (!self.time.defaults_to_arrival).then_some(&self.time.field);
         let others = self.fields.iter().filter(|rule| rule.required);
-        [&self.entity.field, &self.time.field, &self.signals_field]
+        [entity, time, self.signals_object()]
             .into_iter()
+            .flatten()
             .chain(others.map(|rule| &rule.name))
             .map(String::as_str)
+    }
+
+    /// The field whose object has the signals; `None` of a long kind.
+    pub(crate) fn signals_object(&self) -> Option<&String> {
+        match &self.signals_at {
+            SignalsAt::Object(field) => Some(field),
+            SignalsAt::Fields { .. } => None,
+        }
     }
 
     /// The kind's own field of that name.
     #[inline]
     pub(crate) fn own_field(&self, name: &str) -> Option<OwnField> {
-        if name == self.signals_field {
+        if self.signals_object().is_some_and(|field| name == field) {
             Some(OwnField::Signals)
         } else if name == self.entity.field {
             Some(OwnField::Entity)
@@ -88,7 +120,7 @@ impl Kind {
         match own {
             OwnField::Entity => &self.entity.field,
             OwnField::Time => &self.time.field,
-            OwnField::Signals => &self.signals_field,
+            OwnField::Signals => self.signals_object().map_or("", String::as_str),
             OwnField::Other(at) => &self.fields[at].name,
         }
     }

@@ -9,7 +9,7 @@ use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
 use crate::declare::overlap::mark_overlaps;
 
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     (
         "vehicle.toml (built in)",
         include_str!("../../kinds/vehicle.toml"),
@@ -18,16 +18,20 @@ const BUILT_IN: [(&str, &str); 2] = [
         "cell.toml (built in)",
         include_str!("../../kinds/cell.toml"),
     ),
+    (
+        "metric.toml (built in)",
+        include_str!("../../kinds/metric.toml"),
+    ),
 ];
 
-/// The declared kinds: `vehicle`, `cell`, and a user's own. Names and aliases are unique.
+/// The declared kinds: `vehicle`, `cell`, `metric`, and a user's own. Names and aliases are unique.
 #[derive(Debug)]
 pub struct Kinds {
     kinds: Vec<Kind>,
 }
 
 impl Kinds {
-    /// `vehicle` and `cell` alone.
+    /// The built-in kinds alone: `vehicle`, `cell` and `metric`.
     pub fn builtin() -> Kinds {
         Kinds::load(None).expect("without a folder nothing can be wrong")
     }
@@ -92,7 +96,7 @@ impl Kinds {
         self.kinds.iter()
     }
 
-    /// The names of all kinds, for messages: `vehicle, cell`.
+    /// The names of all kinds, for messages: `vehicle, cell, metric`.
     pub fn names(&self) -> String {
         let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name.as_str()).collect();
         names.join(", ")
@@ -158,10 +162,17 @@ mod tests {
         signals = { field = "readings", known.temp_c = { type = "number", unit = "Cel", min = -90, max = 60 } }
     "#;
 
+    /// A long kind, with more of its signals.
+    fn long(signals: &str) -> String {
+        let first = STATION.split("signals =").next().unwrap_or_default();
+        let long = "name_field = \"name\", value_field = \"value\"";
+        format!("{first}signals = {{ {long}, {signals} }}")
+    }
+
     #[test]
     fn built_in_kinds_load() {
         let kinds = Kinds::builtin();
-        assert_eq!(kinds.names(), "vehicle, cell");
+        assert_eq!(kinds.names(), "vehicle, cell, metric");
         assert!(kinds.iter().all(|kind| !kind.overlaps));
     }
 
@@ -173,7 +184,7 @@ mod tests {
         let mine = include_str!("../../kinds/vehicle.toml").replace("version = 1", "version = 2");
         std::fs::write(folder.path().join("vehicle.toml"), mine).unwrap();
         let kinds = Kinds::load(Some(folder.path())).unwrap();
-        assert_eq!(kinds.names(), "vehicle, cell, station");
+        assert_eq!(kinds.names(), "vehicle, cell, metric, station");
         assert_eq!(kinds.get("vehicle").unwrap().version, 2);
     }
 
@@ -294,6 +305,10 @@ mod tests {
                 "do not go with",
             ),
             (
+                format!("{STATION}\n[fields.tags]\ntype = \"labels\"\npattern = \"a\""),
+                "`pattern` does not go with type labels",
+            ),
+            (
                 STATION.replace("temp_c", "event_time"),
                 "would hide a column",
             ),
@@ -337,6 +352,36 @@ mod tests {
                 STATION.replace("min = -90", "from = 'temp_c', min = -90"),
                 "the name of a declared signal",
             ),
+            (
+                STATION.replace("\"station_id\"", "\"station_id\", default = \"a b\""),
+                "entity.default `a b`",
+            ),
+            (
+                STATION.replace("field = \"readings\"", "name_field = \"name\""),
+                "either `field`",
+            ),
+            (
+                STATION.replace("\"readings\"", "\"readings\", value_field = \"value\""),
+                "either `field`",
+            ),
+            (long("max = 3"), "`signals.max` does not go with"),
+            (long("nulls = \"omit\""), "`signals.nulls` does not go with"),
+            (
+                long("known.on = { type = \"boolean\" }"),
+                "signal `on` is a boolean",
+            ),
+            (
+                long("known.on = { type = \"labels\" }"),
+                "signal `on` is labels",
+            ),
+            (
+                long("known.value = { type = \"number\" }"),
+                "would hide a column",
+            ),
+            (
+                format!("{}\n[fields.name]\ntype = \"string\"", long("open = true")),
+                "declared by `signals` already",
+            ),
             (format!("{STATION}\nextra = 1"), "unknown field"),
             (STATION.replace("version = 1", ""), "missing field"),
         ];
@@ -361,13 +406,13 @@ mod tests {
         assert!(pipe.status().unwrap().success());
         assert_eq!(
             Kinds::load(Some(folder.path())).unwrap().names(),
-            "vehicle, cell"
+            "vehicle, cell, metric"
         );
         std::fs::write(folder.path().join("elsewhere"), STATION).unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.path().join("link.toml")).unwrap();
         assert_eq!(
             Kinds::load(Some(folder.path())).unwrap().names(),
-            "vehicle, cell, station"
+            "vehicle, cell, metric, station"
         );
     }
 

@@ -3,6 +3,9 @@
 /// Form of the names of fields and signals, as [`is_field_name`] checks it.
 pub(crate) const FIELD_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]{0,63}$";
 
+/// Longest name of a field or signal, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 64;
+
 /// Fields of the server in each stored line.
 pub(crate) const SERVER_FIELDS: [&str; 3] = ["event_id", "kind", "ingest_received_at"];
 
@@ -27,7 +30,7 @@ pub(crate) fn is_kind_name(name: &str) -> bool {
 }
 
 pub(crate) fn is_field_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
+    (1..=MAX_NAME_BYTES).contains(&name.len())
         && !name.as_bytes()[0].is_ascii_digit()
         && (name.bytes()).all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

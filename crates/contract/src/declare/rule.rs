@@ -11,6 +11,12 @@ use serde::Deserialize;
 /// Longest text in bytes, unless the declaration says otherwise; the most of a signal that is not declared.
 pub(crate) const MAX_TEXT_BYTES: usize = 256;
 
+/// Most labels of a field, as many as a usual store of metrics takes.
+pub(crate) const MAX_LABELS: usize = 32;
+
+/// Most bytes of a field of labels in JSON, unless the declaration says otherwise.
+pub(crate) const MAX_LABELS_BYTES: usize = 1024;
+
 /// The field that names the entity.
 #[derive(Debug, Clone)]
 pub struct EntityRule {
@@ -23,6 +29,8 @@ pub struct EntityRule {
     /// The form of an id. Unless declared, letters, digits, `.`, `_`, `:` and `-`: safe in paths,
     /// logs, CSV and SQL.
     pub pattern: Regex,
+    /// The entity of an event without the field; `None` if each event must have it.
+    pub default: Option<String>,
 }
 
 /// How an event time is written.
@@ -38,17 +46,25 @@ pub enum TimeFormat {
     EpochMs,
     /// A number: microseconds since then.
     EpochUs,
+    /// A text as for `Rfc3339`, or a number as for `EpochMs`.
+    #[serde(rename = "rfc3339_or_epoch_ms")]
+    Rfc3339OrEpochMs,
 }
 
 impl TimeFormat {
-    /// The power of ten of the unit in nanoseconds, and its name; none of a text.
+    /// The power of ten of a number's unit in nanoseconds, and its name; `None` where the time is a text.
     pub(crate) fn epoch_unit(self) -> Option<(i32, &'static str)> {
         match self {
             TimeFormat::Rfc3339 => None,
             TimeFormat::EpochS => Some((9, "seconds")),
-            TimeFormat::EpochMs => Some((6, "milliseconds")),
+            TimeFormat::EpochMs | TimeFormat::Rfc3339OrEpochMs => Some((6, "milliseconds")),
             TimeFormat::EpochUs => Some((3, "microseconds")),
         }
+    }
+
+    /// Whether the time may be a text.
+    pub(crate) fn takes_text(self) -> bool {
+        matches!(self, TimeFormat::Rfc3339 | TimeFormat::Rfc3339OrEpochMs)
     }
 }
 
@@ -79,6 +95,9 @@ pub struct TimeRule {
     /// How far before the time of receipt the event time of an event as sent may lie, whole days, at least 1; 400
     /// unless declared. Stored lines are held against no age.
     pub max_age: Duration,
+    /// Whether an event without the field happened when it was received, to the millisecond; else each event must
+    /// have it.
+    pub defaults_to_arrival: bool,
 }
 
 /// The declared type of a field or signal.
@@ -93,6 +112,9 @@ pub enum ScalarType {
     Boolean,
     /// A text of at least one byte.
     String,
+    /// An object of up to 32 texts by name, such as `{"host":"a"}`; contract fields only. It is stored as a text: the
+    /// object in JSON without white space, names in byte order.
+    Labels,
 }
 
 impl fmt::Display for ScalarType {
@@ -102,6 +124,7 @@ impl fmt::Display for ScalarType {
             ScalarType::Integer => "integer",
             ScalarType::Boolean => "boolean",
             ScalarType::String => "string",
+            ScalarType::Labels => "labels",
         })
     }
 }
@@ -130,7 +153,7 @@ pub struct FieldRule {
     pub min: Option<f64>,
     /// Greatest value of a number, itself taken.
     pub max: Option<f64>,
-    /// Longest text, in bytes; 256 unless declared.
+    /// Longest text, in bytes; 256 unless declared, and 1,024 of labels.
     pub max_length: usize,
     /// The form of a text; `None` takes any.
     pub pattern: Option<Regex>,

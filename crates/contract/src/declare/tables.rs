@@ -31,6 +31,14 @@ pub(super) struct EntityTable {
     pub(super) description: String,
     pub(super) pattern: Option<String>,
     pub(super) max_length: Option<usize>,
+    pub(super) default: Option<String>,
+}
+
+/// What the time of an event is that says none.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TimeDefault {
+    Arrival,
 }
 
 #[derive(Deserialize)]
@@ -44,12 +52,15 @@ pub(super) struct TimeTable {
     pub(super) earliest: Option<String>,
     pub(super) max_future_minutes: Option<u32>,
     pub(super) max_age_days: Option<u32>,
+    pub(super) default: Option<TimeDefault>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignalsTable {
-    pub(super) field: String,
+    pub(super) field: Option<String>,
+    pub(super) name_field: Option<String>,
+    pub(super) value_field: Option<String>,
     #[serde(default)]
     pub(super) description: String,
     pub(super) max: Option<usize>,
@@ -57,10 +68,8 @@ pub(super) struct SignalsTable {
     pub(super) max_undeclared: Option<usize>,
     #[serde(default)]
     pub(super) names: NameRule,
-    #[serde(default)]
-    pub(super) nulls: OnUnfit,
-    #[serde(default)]
-    pub(super) out_of_range: OnUnfit,
+    pub(super) nulls: Option<OnUnfit>,
+    pub(super) out_of_range: Option<OnUnfit>,
     #[serde(default)]
     pub(super) known: BTreeMap<String, FieldTable>,
 }
@@ -82,4 +91,23 @@ pub(super) struct FieldTable {
     pub(super) pattern: Option<String>,
     #[serde(default)]
     pub(super) one_of: Vec<toml::Value>,
+}
+
+impl FieldTable {
+    /// A field that each event must have, of any value of its type.
+    pub(super) fn required(r#type: ScalarType, description: &str) -> FieldTable {
+        FieldTable {
+            r#type,
+            required: true,
+            description: description.to_owned(),
+            from: None,
+            quantiles: None,
+            unit: None,
+            min: None,
+            max: None,
+            max_length: None,
+            pattern: None,
+            one_of: Vec::new(),
+        }
+    }
 }

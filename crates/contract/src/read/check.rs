@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::declare::kind::Kind;
+use crate::declare::kind::{Kind, SignalsAt};
 use crate::declare::names::is_field_name;
 use crate::declare::rule::{FieldRule, MAX_TEXT_BYTES, ScalarType};
 use crate::event::Scalar;
@@ -80,6 +80,12 @@ pub(super) fn check(rule: &FieldRule, value: &Scalar<'_>, path: Path<'_>) -> Res
                 return Ok(());
             }
         }
+        (ScalarType::Labels, Scalar::Text(text)) if text.len() <= rule.max_length => return Ok(()),
+        (ScalarType::Labels, Scalar::Text(text)) => {
+            let (bytes, max) = (text.len(), rule.max_length);
+            let what = format!("has {bytes} bytes as JSON: at most {max} are taken");
+            (Code::InvalidFormat, what)
+        }
         (ScalarType::String, Scalar::Text(text)) => {
             if text.is_empty() || text.len() > rule.max_length {
                 (Code::InvalidFormat, wrong_length(text, rule.max_length))
@@ -116,8 +122,13 @@ pub(super) fn check_undeclared(kind: &Kind, name: &str) -> Result<(), Rejection>
     } else {
         return Ok(());
     };
-    let path = dotted((Some(&kind.signals_field), name));
-    Err(Rejection::at(code, &path, what))
+    Err(match &kind.signals_at {
+        SignalsAt::Object(field) => Rejection::at(code, &dotted((Some(field), name)), what),
+        SignalsAt::Fields { name: at, .. } => {
+            let what = format!("is `{}`, which {what}", excerpt(name));
+            Rejection::at(code, &kind.fields[*at].name, what)
+        }
+    })
 }
 
 /// Whether the value of a signal that is not declared is taken.

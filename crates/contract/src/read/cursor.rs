@@ -71,6 +71,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Whether a string comes next.
+    pub(super) fn is_at_text(&self) -> bool {
+        self.peek() == Some(b'"')
+    }
+
     /// A string without escapes.
     #[inline]
     pub(super) fn plain_text(&mut self) -> Option<&'a str> {

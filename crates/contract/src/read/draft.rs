@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::declare::kind::{Kind, OwnField};
 use crate::event::{Event, EventId, Scalar};
+use crate::read::long;
 use crate::rejection::{Code, Rejection};
-use crate::time;
+use crate::time::{self, Written};
 
 /// Who wrote the text.
 #[derive(Debug, Clone, Copy)]
@@ -41,15 +42,20 @@ impl Field {
     }
 }
 
-/// The event time in `text`, held against the kind's bounds; `now` is the time of receipt. How old an event may be is
+/// The event time in `text`, held against the kind's bounds, or that of an event that says none; `now` is the time of
+/// receipt. How old an event may be is
 /// asked of events as sent alone: what was taken once stays readable for as long as it is kept.
 #[inline]
 pub(super) fn event_time(
     kind: &Kind,
-    text: &str,
+    text: Option<&Written<'_>>,
     origin: Origin,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Rejection> {
+    let Some(text) = text else {
+        // Without a time it happened when it came, to the millisecond that its line will tell.
+        return Ok(time::now_millis_precision(now));
+    };
     let time = time::parse(text, &kind.time, now)?;
     match origin {
         Origin::Client { .. } if now.signed_duration_since(time) > kind.time.max_age => {
@@ -60,7 +66,7 @@ pub(super) fn event_time(
 }
 
 #[cold]
-fn too_old(kind: &Kind, text: &str, time: DateTime<Utc>) -> Rejection {
+fn too_old(kind: &Kind, text: &Written<'_>, time: DateTime<Utc>) -> Rejection {
     let what = format!(
         "is {}, more than {} days before it was received: `max_age_days` of kind `{}` takes no older event",
         time::shown(text, time, &kind.time),
@@ -79,7 +85,7 @@ pub(super) struct Draft<'a> {
     pub(super) kind: &'a Kind,
     pub(super) event_id: Option<EventId<'a>>,
     pub(super) entity: Option<Cow<'a, str>>,
-    pub(super) time: Option<Cow<'a, str>>,
+    pub(super) time: Option<Written<'a>>,
     pub(super) received_at: Option<DateTime<Utc>>,
     pub(super) fields: Vec<(usize, Scalar<'a>)>,
     pub(super) signals: Option<Sorted<'a>>,
@@ -108,24 +114,28 @@ impl<'a> Draft<'a> {
 
     /// The event, if all that it needs is there and its time is within bounds.
     #[inline]
-    pub(super) fn finish(self, origin: Origin) -> Result<Event<'a>, Rejection> {
-        let mut others = self.kind.fields.iter().enumerate();
-        if others.any(|(at, rule)| rule.required && !self.has_field(at)) {
-            return Err(self.missing());
-        }
-        let Draft {
-            kind,
-            event_id,
-            entity: Some(entity),
-            time: Some(time),
-            received_at,
-            fields,
-            signals: Some((signals, omitted)),
-            names_kind,
-        } = self
-        else {
+    pub(super) fn finish(mut self, origin: Origin) -> Result<Event<'a>, Rejection> {
+        let kind = self.kind;
+        let mut others = kind.fields.iter().enumerate();
+        let lacks_field = others.any(|(at, rule)| rule.required && !self.has_field(at));
+        let lacks_time = self.time.is_none() && !kind.time.defaults_to_arrival;
+        let default = || kind.entity.default.as_deref().map(Cow::Borrowed);
+        let entity = self.entity.clone().or_else(default);
+        let (Some(entity), false, false) = (entity, lacks_field, lacks_time) else {
             return Err(self.missing());
         };
+        let (object, omitted) = self.signals.take().unzip();
+        let Some(signals) = long::signals(kind, object, &mut self.fields)? else {
+            return Err(self.missing());
+        };
+        let Draft {
+            event_id,
+            time,
+            received_at,
+            fields,
+            names_kind,
+            ..
+        } = self;
         let now = match (origin, received_at) {
             (Origin::Client { now }, _) => now,
             (Origin::Server, Some(received_at)) if event_id.is_some() && names_kind => received_at,
@@ -138,11 +148,11 @@ impl<'a> Draft<'a> {
             kind,
             event_id,
             entity,
-            time: event_time(kind, &time, origin, now)?,
+            time: event_time(kind, time.as_ref(), origin, now)?,
             received_at,
             fields,
             signals,
-            omitted,
+            omitted: omitted.unwrap_or_default(),
             names_kind,
         })
     }

@@ -11,13 +11,15 @@ use serde_json::value::RawValue;
 use crate::declare::kind::{Kind, OwnField};
 use crate::declare::rule::ScalarType;
 use crate::event::{Event, Scalar};
+use crate::id;
 use crate::read::check::{check, check_entity, wrong_type};
 use crate::read::draft::{Draft, Field, Origin};
 use crate::read::fault::{Fault, stop};
+use crate::read::labels;
 use crate::read::scalar::{NameSeed, ScalarSeed};
 use crate::read::signals::SignalsSeed;
 use crate::rejection::{Code, Rejection, excerpt};
-use crate::{id, time};
+use crate::time::{self, Written};
 
 /// The event in `text`, in any spelling of JSON, or what is wrong with it.
 pub(super) fn read<'a>(
@@ -39,8 +41,8 @@ pub(super) fn read<'a>(
         Some(rejection) => rejection,
         None if !error.is_data() => Rejection::invalid_json(&error),
         None if text.trim_start().starts_with('{') => {
-            let what = "is not an object of signals";
-            Rejection::at(Code::WrongType, &kind.signals_field, what)
+            let field = kind.signals_object().map_or("signals", String::as_str);
+            Rejection::at(Code::WrongType, field, "is not an object of signals")
         }
         None => Rejection::not_an_object(text),
     })
@@ -74,11 +76,11 @@ impl<'de, 'k: 'de> Visitor<'de> for EventVisitor<'k, '_> {
                 }
                 Field::Own(OwnField::Time) => {
                     let before = draft.time.is_some();
-                    draft.time = Some(time_text(&mut map, fault, kind, before)?);
+                    draft.time = Some(written_time(&mut map, fault, kind, before)?);
                 }
                 Field::Own(OwnField::Signals) => {
                     if draft.signals.is_some() {
-                        return Err(twice(fault, &kind.signals_field));
+                        return Err(twice(fault, &name));
                     }
                     draft.signals = Some(map.next_value_seed(SignalsSeed { kind, fault })?);
                 }
@@ -88,7 +90,12 @@ impl<'de, 'k: 'de> Visitor<'de> for EventVisitor<'k, '_> {
                         return Err(twice(fault, &rule.name));
                     }
                     let path = (None, rule.name.as_str());
-                    let value = map.next_value_seed(ScalarSeed { path, fault })?;
+                    let value = if rule.scalar == ScalarType::Labels {
+                        let json = map.next_value::<&RawValue>()?.get();
+                        Scalar::Text(labels::read(&rule.name, json).map_err(refuse)?.into())
+                    } else {
+                        map.next_value_seed(ScalarSeed { path, fault })?
+                    };
                     check(rule, &value, path).map_err(refuse)?;
                     draft.fields.push((at, value));
                 }
@@ -149,30 +156,38 @@ fn twice<E: serde::de::Error>(fault: &Fault, name: &str) -> E {
 }
 
 /// The event time as sent, a text or a number as the kind has it; it must not have come before.
-fn time_text<'de, A: MapAccess<'de>>(
+fn written_time<'de, A: MapAccess<'de>>(
     map: &mut A,
     fault: &Fault,
     kind: &Kind,
     before: bool,
-) -> Result<Cow<'de, str>, A::Error> {
-    let name = &kind.time.field;
-    let Some((_, unit)) = kind.time.format.epoch_unit() else {
-        return text(map, fault, name, before);
+) -> Result<Written<'de>, A::Error> {
+    let (name, format) = (&kind.time.field, kind.time.format);
+    let Some((_, unit)) = format.epoch_unit() else {
+        return text(map, fault, name, before).map(Written::Text);
     };
     if before {
         return Err(twice(fault, name));
     }
     // As it stands: a double would round it.
-    let number = map.next_value::<&RawValue>()?.get();
-    if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        Ok(Cow::Borrowed(number))
-    } else {
-        let what = format!(
-            "is declared as a number of {unit} since 1970, and this is `{}`",
-            excerpt(number)
-        );
-        Err(stop(fault, Rejection::at(Code::WrongType, name, what)))
+    let json = map.next_value::<&RawValue>()?.get();
+    if json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Ok(Written::Number(json));
     }
+    let text = serde_json::from_str::<String>(json).ok();
+    if let Some(text) = text.filter(|_| format.takes_text()) {
+        return Ok(Written::Text(text.into()));
+    }
+    let or_text = if format.takes_text() {
+        "a text in RFC 3339 or "
+    } else {
+        ""
+    };
+    let what = format!(
+        "is declared as {or_text}a number of {unit} since 1970, and this is `{}`",
+        excerpt(json)
+    );
+    Err(stop(fault, Rejection::at(Code::WrongType, name, what)))
 }
 
 /// The next value, which must be a text, of a field that must not have come before.

@@ -12,6 +12,8 @@ mod detect;
 mod draft;
 mod fault;
 mod full;
+mod labels;
+mod long;
 pub(crate) mod parse;
 mod quick;
 mod scalar;

@@ -7,17 +7,19 @@
 use std::borrow::Cow;
 
 use crate::declare::kind::{Kind, OwnField};
-use crate::declare::rule::{FieldRule, TimeFormat};
+use crate::declare::rule::{FieldRule, ScalarType, TimeFormat};
 use crate::event::{Event, Scalar};
+use crate::id;
 use crate::read::check::{check, check_entity, check_undeclared, check_undeclared_value};
 use crate::read::cursor::Cursor;
 use crate::read::draft::{Field, Origin, Signals, event_time};
-use crate::{id, time};
+use crate::read::{labels, long};
+use crate::time::{self, Written};
 
 /// The event in `text`, if it is one of the kind, and of the usual shape.
 pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<Event<'a>> {
     let mut json = Cursor::new(text);
-    let (mut event_id, mut entity, mut time_text, mut received_at) = (None, None, None, None);
+    let (mut event_id, mut entity, mut written, mut received_at) = (None, None, None, None);
     let mut fields = Vec::with_capacity(kind.fields.len());
     let mut signals = None;
     let mut names_kind = false;
@@ -27,7 +29,7 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
             check_entity(kind, text).ok()?;
             put_once(&mut entity, text)
         }
-        Field::Own(OwnField::Time) => put_once(&mut time_text, time_text_of(json, kind)?),
+        Field::Own(OwnField::Time) => put_once(&mut written, written_time(json, kind)?),
         Field::Own(OwnField::Signals) => put_once(&mut signals, signals_of(json, kind)?),
         Field::EventId => {
             let text = json.plain_text()?;
@@ -41,16 +43,24 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
         }
         Field::ReceivedAt => put_once(&mut received_at, time::rfc3339(json.plain_text()?)?),
         Field::Own(OwnField::Other(at)) => {
-            let value = read_checked(json, &kind.fields[at])?;
+            let rule = &kind.fields[at];
+            let value = if rule.scalar == ScalarType::Labels {
+                labels_of(json, rule)?
+            } else {
+                read_checked(json, rule)?
+            };
             let first = fields.iter().all(|(other, _)| *other != at);
             fields.push((at, value));
             first.then_some(())
         }
     })?;
     let at_end = json.is_at_end();
+    let entity = entity.or(kind.entity.default.as_deref());
+    let has_time = written.is_some() || kind.time.defaults_to_arrival;
+    let signals = long::signals(kind, signals, &mut fields).ok()?;
     let required = kind.fields.iter().filter(|rule| rule.required).count();
     let there = fields.iter().filter(|(at, _)| kind.fields[*at].required);
-    if !at_end || there.count() != required {
+    if !at_end || !has_time || there.count() != required {
         return None;
     }
     let now = match origin {
@@ -62,7 +72,7 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
         kind,
         event_id: event_id.map(Cow::Borrowed),
         entity: Cow::Borrowed(entity?),
-        time: event_time(kind, time_text?, origin, now).ok()?,
+        time: event_time(kind, written.as_ref(), origin, now).ok()?,
         received_at,
         fields,
         signals: signals?,
@@ -72,12 +82,25 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
 }
 
 #[inline]
-fn time_text_of<'a>(json: &mut Cursor<'a>, kind: &Kind) -> Option<&'a str> {
-    if kind.time.format == TimeFormat::Rfc3339 {
-        json.plain_text()
+fn written_time<'a>(json: &mut Cursor<'a>, kind: &Kind) -> Option<Written<'a>> {
+    let format = kind.time.format;
+    if format.takes_text() && (format == TimeFormat::Rfc3339 || json.is_at_text()) {
+        json.plain_text().map(|text| Written::Text(text.into()))
     } else {
-        json.number_text()
+        json.number_text().map(Written::Number)
     }
+}
+
+fn labels_of<'a>(json: &mut Cursor<'a>, rule: &FieldRule) -> Option<Scalar<'a>> {
+    let mut labels = Vec::with_capacity(8);
+    json.object(|json, name| {
+        labels.push((Cow::Borrowed(name), Cow::Borrowed(json.plain_text()?)));
+        Some(())
+    })?;
+    let text = labels::canonical(&rule.name, labels).ok()?;
+    let labels = Scalar::Text(text.into());
+    check(rule, &labels, (None, &rule.name)).ok()?;
+    Some(labels)
 }
 
 fn signals_of<'a>(json: &mut Cursor<'a>, kind: &'a Kind) -> Option<Signals<'a>> {

@@ -34,7 +34,8 @@ impl<'de, 'k: 'de> Visitor<'de> for SignalsSeed<'k, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let SignalsSeed { kind, fault } = self;
-        let within = kind.signals_field.as_str();
+        // A kind without this field has no value here.
+        let within = kind.signals_object().map_or("", String::as_str);
         let refuse = |rejection| stop(fault, rejection);
         let mut signals = Signals::with_capacity(4);
         let (mut omitted, mut omitted_names) = (Vec::new(), Vec::new());

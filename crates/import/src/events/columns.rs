@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use contract::Kind;
+use contract::{Kind, SignalsAt};
 
 use super::values::{Form, Values};
 
@@ -24,8 +24,8 @@ pub(crate) struct Columns {
     fields: Vec<Column>,
     /// As `fields`, of the signals.
     signals: Vec<Column>,
-    /// `"payload":{`
-    signals_start: String,
+    /// `"payload":{`; `None` of a long kind, whose signal is among the fields.
+    signals_start: Option<String>,
     row: Option<usize>,
     skipped: Option<usize>,
     event_id: Option<usize>,
@@ -44,10 +44,14 @@ impl Columns {
     ///
     /// Fails, in words for the user, if the entity, the time or all signals are missing, or a type is none of JSON.
     pub(crate) fn new(schema: &Schema, kind: &Kind) -> Result<Columns, String> {
+        let signals_start = match &kind.signals_at {
+            SignalsAt::Object(field) => Some(format!("{}:{{", quoted(field))),
+            SignalsAt::Fields { .. } => None,
+        };
         let mut columns = Columns {
             fields: Vec::new(),
             signals: Vec::new(),
-            signals_start: format!("{}:{{", quoted(&kind.signals_field)),
+            signals_start,
             row: None,
             skipped: None,
             event_id: None,
@@ -109,11 +113,27 @@ impl Columns {
                 ));
             }
         }
-        if self.signals.is_empty() {
-            return Err(format!(
-                "the SQL gives no signal: each column that is no field of kind `{}` is one",
-                kind.name
-            ));
+        let name = &kind.name;
+        match (kind.is_long(), self.signals.first()) {
+            (false, None) => {
+                return Err(format!(
+                    "the SQL gives no signal: each column that is no field of kind `{name}` is one"
+                ));
+            }
+            (true, Some(column)) => {
+                return Err(format!(
+                    "column `{}` of the SQL is no field of kind `{name}`, which has one signal an event",
+                    column.name
+                ));
+            }
+            // Its content makes no id, so an event that is sent again would be another one.
+            (true, None) if self.event_id.is_none() => {
+                return Err(format!(
+                    "the SQL gives no column `{EVENT_ID}`: without ids, events of kind `{name}` that are sent again \
+                     count again"
+                ));
+            }
+            _ => {}
         }
         let type_of = |place: usize| schema.field(place).data_type();
         if let Some(row) = self.row.filter(|place| !type_of(*place).is_integer()) {
@@ -155,7 +175,7 @@ impl Columns {
         Ok(Rows {
             fields: values(&self.fields)?,
             signals: values(&self.signals)?,
-            signals_start: &self.signals_start,
+            signals_start: self.signals_start.as_deref(),
             row: row.map(|row| row.as_primitive::<Int64Type>().clone()),
             skipped: text(self.skipped)?,
             event_id: text(self.event_id)?,
@@ -167,7 +187,7 @@ impl Columns {
 pub(crate) struct Rows<'c> {
     fields: Vec<(&'c Column, Values)>,
     signals: Vec<(&'c Column, Values)>,
-    signals_start: &'c str,
+    signals_start: Option<&'c str>,
     row: Option<arrow::array::Int64Array>,
     skipped: Option<Values>,
     event_id: Option<Values>,
@@ -198,12 +218,15 @@ impl Rows<'_> {
     pub(crate) fn write(&self, at: usize, out: &mut String) -> Result<(), &str> {
         out.push('{');
         members(&self.fields, at, out)?;
-        if !out.ends_with('{') {
-            out.push(',');
+        if let Some(start) = self.signals_start {
+            if !out.ends_with('{') {
+                out.push(',');
+            }
+            out.push_str(start);
+            members(&self.signals, at, out)?;
+            out.push('}');
         }
-        out.push_str(self.signals_start);
-        members(&self.signals, at, out)?;
-        out.push_str("}}");
+        out.push('}');
         Ok(())
     }
 }

@@ -165,7 +165,7 @@ fn instant(count: i64, unit: TimeUnit, format: TimeFormat, out: &mut String) -> 
         return false;
     };
     let written = match format {
-        TimeFormat::Rfc3339 => write!(
+        TimeFormat::Rfc3339 | TimeFormat::Rfc3339OrEpochMs => write!(
             out,
             "\"{}\"",
             time.to_rfc3339_opts(SecondsFormat::AutoSi, true)

@@ -386,7 +386,7 @@ async fn wrong_routes_methods_kinds_and_queries_have_the_same_shape() {
             (404, "unknown_kind"),
             "{path}"
         );
-        assert!(answer.text.contains("vehicle, cell"));
+        assert!(answer.text.contains("vehicle, cell, metric"));
     }
     let answer = service
         .post_to("/v1/events?atomic=perhaps", &[], VEHICLE)

@@ -158,7 +158,7 @@ async fn the_openapi_document_is_whole() {
         "x-api-key"
     );
     let kinds = &document["paths"]["/v1/events/{kind}"]["post"]["parameters"][0]["schema"]["enum"];
-    assert_eq!(*kinds, serde_json::json!(["vehicle", "cell", "pm"]));
+    assert_eq!(*kinds, serde_json::json!(["vehicle", "cell", "metric", "pm"]));
     let vehicle = &document["components"]["schemas"]["Event.vehicle"];
     assert_eq!(vehicle["additionalProperties"], false);
     assert!(

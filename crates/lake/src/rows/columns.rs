@@ -42,7 +42,7 @@ impl ColumnType {
             ScalarType::Number => ColumnType::Number,
             ScalarType::Integer => ColumnType::Integer,
             ScalarType::Boolean => ColumnType::Boolean,
-            ScalarType::String => ColumnType::Text,
+            ScalarType::String | ScalarType::Labels => ColumnType::Text,
         }
     }
 

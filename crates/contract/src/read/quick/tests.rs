@@ -12,6 +12,8 @@ const LINE: &str = r#"{"kind":"vehicle","event_id":"a-1","ingest_received_at":"2
 const STATION: &str =
     r#"{"at":"2025-10-04T12:34:56Z","id":"x y","note":"abba","values":{"t":1.5}}"#;
 
+const METRIC: &str = r#"{"name":"cpu_usage","value":85.5,"timestamp":1759581296123,"entity":"h-1","tags":{"b":"x","a":"é"}}"#;
+const PLAIN_METRIC: &str = r#"{"kind":"metric","event_id":"a-1","ingest_received_at":"2025-10-04T12:35:00.000Z","name":"cpu_usage","value":85,"timestamp":"2025-10-04T12:34:56Z"}"#;
 const LENIENT: &str = r#"{"when":1759581296123,"who":"x","what":{"T.x":1.5,"A.bC":3,"n":0}}"#;
 
 /// The built-in kinds, one that takes what senders have, and one that is closed and has other patterns.
@@ -118,7 +120,7 @@ fn piece() -> impl Strategy<Value = String> {
         4 => "[-+0-9.eE\"\\\\{}\\[\\]:, \\n\t]{0,3}",
         1 => "[ -~]{0,3}",
         1 => ".{0,2}",
-        1 => r#"(null|true|false|NaN|\{\}|\[1\]|""|"x":1,|"gear":2,|"A":1,|"a":1,|\\u0041|"kind":"cell",|"u":1,|"t":2,|"v":true)"#,
+        1 => r#"(null|true|false|NaN|\{\}|\[1\]|""|"x":1,|"gear":2,|"A":1,|"a":1,|\\u0041|"kind":"cell",|"u":1,|"t":2,|"v":true|"a":"y",|"name":"Value",|1759581296)"#,
     ]
 }
 
@@ -137,7 +139,7 @@ proptest! {
 
     #[test]
     fn changed_events_are_read_alike(
-        text in prop::sample::select(vec![VEHICLE, CELL, LINE, STATION, LENIENT]),
+        text in prop::sample::select(vec![VEHICLE, CELL, LINE, STATION, LENIENT, METRIC, PLAIN_METRIC]),
         changes in prop::collection::vec((0_usize..400, 0_usize..4, piece()), 0..4),
     ) {
         thread_local!(static KINDS: Kinds = kinds());

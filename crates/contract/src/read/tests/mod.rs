@@ -3,6 +3,7 @@
 mod kinds;
 mod lines;
 mod refusals;
+mod samples;
 
 use chrono::{DateTime, Utc};
 
