@@ -110,7 +110,7 @@ impl Pipeline {
         let address = http
             .local_addr()
             .context("ingest's listener has no address")?;
-        let configs = Configs::read(settings)?;
+        let configs = Configs::read(settings, address)?;
         // A meter each, to tell what each service costs.
         let (for_ingest, for_consumer) = (aws.with_own_meter(), aws.with_own_meter());
         let aggregator = Aggregator {
@@ -245,7 +245,7 @@ struct Configs {
 }
 
 impl Configs {
-    fn read(settings: &Settings<'_>) -> anyhow::Result<Configs> {
+    fn read(settings: &Settings<'_>, listen: SocketAddr) -> anyhow::Result<Configs> {
         // A program cannot change its environment safely, so the keys go by the command line.
         let keys = format!("--api-keys={}", settings.api_key.expose_secret());
         let queue = ["--queue-name", QUEUE, "--dlq-name", DLQ];
@@ -253,6 +253,9 @@ impl Configs {
         let ingest = [&["ingest", &keys][..], &queue].concat();
         let mut ingest = try_parse_from::<ingest::Config>(ingest).context("settings of ingest")?;
         ingest.contracts = settings.contracts.clone();
+        ingest.listen = listen;
+        // Metrics need no key, where they come from this machine alone.
+        ingest.metrics_open |= listen.ip().is_loopback();
         let consumer = [&["batch-consumer"][..], &queue, &bucket].concat();
         let mut consumer = try_parse_from::<batch_consumer::Config>(consumer)
             .context("settings of batch-consumer")?;

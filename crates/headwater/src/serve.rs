@@ -255,6 +255,9 @@ and ask for it three seconds later:
 or for the fleet: speeds by minute, and the busiest cells of the last 15 minutes:
   curl -sS '{ingest_url}/query?name=vehicle_speed_kmh&step=1m' -H 'x-api-key: {key}'
   curl -sS '{ingest_url}/v1/top?kind=cell&signal=dl_prb_util_pct&window=15m&n=5' -H 'x-api-key: {key}'
+Post a metric, which needs no key from this machine, and ask for it:
+  curl -sS {ingest_url}/metrics -H 'content-type: application/json' -d '{{"name":"cpu_usage","value":85}}'
+  curl -sS '{ingest_url}/query?name=cpu_usage' -H 'x-api-key: {key}'
 The event is in raw/ after two seconds, in curated/ and aggregates/ after at most {interval}:
   ls -R {lake}/raw {lake}/aggregates
   curl -sS {ingest_url}/health

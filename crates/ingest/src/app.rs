@@ -19,6 +19,7 @@ use crate::http::probe::Probe;
 use crate::memory::budget::Budget;
 use crate::queue::group_commit::GroupCommit;
 use crate::queue::group_task::Rules;
+use crate::sample_ids::SampleIds;
 
 pub(crate) const PENDING_BYTES: &str = "headwater_ingest_pending_bytes";
 
@@ -26,6 +27,9 @@ pub(crate) const PENDING_BYTES: &str = "headwater_ingest_pending_bytes";
 pub struct App {
     pub(crate) kinds: Kinds,
     pub(crate) keys: Keys,
+    /// Whether metrics are taken without a key (`METRICS_OPEN`).
+    pub(crate) metrics_open: bool,
+    pub(crate) sample_ids: SampleIds,
     /// Bytes of bodies that have been read, and of lines on their way to SQS (`MAX_PENDING_BYTES`).
     pub(crate) budget: Budget,
     /// Bytes of long answers, until clients have read them.
@@ -72,6 +76,8 @@ impl App {
         Ok(Arc::new(App {
             kinds,
             keys: Keys::new(&config.api_keys),
+            metrics_open: config.metrics_open,
+            sample_ids: SampleIds::new(),
             budget: Budget::new(config.max_pending_bytes.0 as usize),
             lists: Budget::new(LISTS_BYTES),
             group_commit: GroupCommit::spawn(queue.clone(), rules, counts.clone(), ready.clone()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use aws::{CreateSettings, DlqSettings, QueueSettings};
 use bytesize::ByteSize;
+use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use contract::Kinds;
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +62,11 @@ pub struct Config {
     /// can be rotated. Each has at least 8 characters.
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_parser = secret)]
     pub api_keys: Vec<SecretString>,
+
+    /// Whether `POST /metrics` takes metrics without a key, for programs on this machine: LISTEN must be a loopback
+    /// address.
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    pub metrics_open: bool,
 
     /// Folder of further kinds of events, one TOML declaration each.
     #[arg(long, env)]
@@ -148,6 +154,12 @@ impl Config {
     /// Says which setting is wrong and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
         self.check_keys()?;
+        ensure!(
+            !self.metrics_open || self.listen.ip().is_loopback(),
+            "METRICS_OPEN takes metrics without a key, and LISTEN ({}) can be reached from other machines: set LISTEN to \
+             an address of 127.0.0.0/8 or METRICS_OPEN=false",
+            self.listen
+        );
         self.dlq.check(&self.queue).map_err(anyhow::Error::msg)?;
         self.kinds()?;
         ensure!(
@@ -244,6 +256,7 @@ mod tests {
         };
         assert!(with(&["--max-body-bytes=16MiB"]).contains("MAX_PENDING_BYTES"));
         assert!(with(&["--linger=2s"]).contains("LINGER"));
+        assert!(with(&["--metrics-open", "--listen=0.0.0.0:3000"]).contains("METRICS_OPEN"));
         assert!(with(&["--contracts=/no/such/folder"]).contains("/no/such/folder"));
     }
 

@@ -9,6 +9,7 @@ use contract::{BodyError, Code, Format, Kind, Kinds, Rejection, SentReader};
 use crate::http::answer::RejectedList;
 use crate::http::refusal::Refusal;
 use crate::memory::budget::{Buffer, Exhausted};
+use crate::sample_ids::SampleIds;
 
 /// Room for the line of a usual event, so that it need not grow.
 const LINE_BYTES: usize = 512;
@@ -63,6 +64,8 @@ pub(crate) struct BodyReader<'k> {
     pub(crate) max_events: usize,
     /// When the request was received.
     pub(crate) now: DateTime<Utc>,
+    /// Gives ids to events of long kinds.
+    pub(crate) ids: &'k SampleIds,
 }
 
 impl BodyReader<'_> {
@@ -79,6 +82,7 @@ impl BodyReader<'_> {
         // The fields that the server adds are about three quarters as long as a small event.
         intake.lines.expect(body.len() / 4 * 7);
         let mut line = Vec::with_capacity(LINE_BYTES);
+        let mut id = String::new();
         let mut refused = None;
         let mut take = |text: &str, alone: bool| -> Result<(), Refusal> {
             if intake.read_count() == self.max_events {
@@ -88,7 +92,12 @@ impl BodyReader<'_> {
             match reader.read(text, self.now) {
                 Ok(event) => {
                     line.clear();
-                    contract::write_line(&mut line, &event, &received_at, text);
+                    if event.kind.is_long() && event.event_id.is_none() {
+                        self.ids.give(&mut id);
+                        contract::write_line_as(&mut line, &event, &id, &received_at, text);
+                    } else {
+                        contract::write_line(&mut line, &event, &received_at, text);
+                    }
                     intake.lines.append(&line)?;
                     for unfit in event.omitted {
                         intake
@@ -142,7 +151,9 @@ mod tests {
     fn read(text: &str, format: Format, budget: &Budget) -> Result<Intake, Refusal> {
         let kinds = Kinds::builtin();
         let now = "2025-10-04T12:35:00Z".parse().unwrap();
+        let ids = SampleIds::new();
         let reader = BodyReader {
+            ids: &ids,
             kinds: &kinds,
             expected: None,
             format,

@@ -10,6 +10,7 @@ mod memory;
 mod open_files;
 mod queue;
 mod run;
+mod sample_ids;
 
 pub use app::App;
 pub use config::{Command, Config, METRICS_LISTEN, Packing};

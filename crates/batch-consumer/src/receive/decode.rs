@@ -109,12 +109,18 @@ fn read_plain(kinds: &Kinds, message: &Message) -> Result<Contents, String> {
     let mut refused = Refused::new(message);
     let mut reader = SentReader::new(kinds, None);
     let alone = texts.len() == 1;
-    for text in texts {
+    for (place, text) in texts.into_iter().enumerate() {
         let read = read_event(kinds, &mut reader, text, now)
             .and_then(|event| Ok((mark(&event, now, plausible)?, event)));
         match read {
             Ok((mark, event)) => {
-                contract::write_line(&mut contents.lines, &event, &received_at, text);
+                let lines = &mut contents.lines;
+                if event.kind.is_long() {
+                    let id = contract::id_of_place(&message.id, place);
+                    contract::write_line_as(lines, &event, &id, &received_at, text);
+                } else {
+                    contract::write_line(lines, &event, &received_at, text);
+                }
                 contents.events.push(mark);
             }
             Err(rejection) => {

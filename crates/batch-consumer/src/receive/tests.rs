@@ -184,6 +184,29 @@ fn a_redelivery_gives_the_same_lines() {
 }
 
 #[test]
+fn equal_samples_of_a_plain_message_are_two_and_the_same_two_at_each_delivery() {
+    let kinds = Kinds::builtin();
+    let first = plain(r#"[{"name":"up","value":1},{"name":"up","value":1}]"#);
+    let again = Message {
+        receipt_handle: "r-2".into(),
+        receive_count: 2,
+        ..first.clone()
+    };
+    let contents = decode(&kinds, &first);
+    assert_eq!(decode(&kinds, &again), contents);
+    let ids: Vec<_> = text(&contents)
+        .lines()
+        .map(|line| {
+            let event = contract::parse_line(&kinds, line).unwrap();
+            assert_eq!(event.time, first.sent_at);
+            event.event_id.unwrap().into_owned()
+        })
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
 fn lines_with_the_servers_fields_keep_them_in_a_plain_message() {
     let kinds = Kinds::builtin();
     let body = format!("{}\n{SENT}", stored("a"));

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{Uri, header, request};
+use axum::http::{HeaderMap, Uri, header, request};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use service::keys::KeyError;
 use service::supervise;
 use tracing::error;
 
@@ -91,12 +92,46 @@ pub(crate) async fn post_events_of_kind(
     respond(&app, Route::Kind(kind), &seat, request).await
 }
 
+/// Takes metrics: events of the kind `metric`, each with a name and a value. Two that say the same are two samples,
+/// unless they have the same `event_id`.
+#[utoipa::path(
+    post,
+    path = "/metrics",
+    tag = "events",
+    params(("atomic" = Option<bool>, Query, description = "Take all metrics or none.")),
+    responses(
+        (status = 202, description = "The accepted metrics are durably in the queue.", body = Accepted),
+        (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is not understood.", body = ErrorBody),
+        (status = 401, description = "No key, where one is asked for; a wrong key, or two.", body = ErrorBody),
+        (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
+        (status = 413, description = "The body or a single metric is too large, or the body has too many metrics.", body = ErrorBody),
+        (status = 415, description = "Another content type or encoding.", body = ErrorBody),
+        (status = 422, description = "No metric was good; with `atomic=true`, one was not.", body = Accepted),
+        (status = 429, description = "Too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
+        (status = 500, description = "The queue refuses events, until its operator has mended it; or a fault.", body = ErrorBody),
+        (status = 501, description = "Another transfer encoding than `chunked`.", body = ErrorBody),
+        (status = 503, description = "The queue did not confirm, or there are too many connections: metrics that have an `event_id` may be sent again without counting twice.", body = ErrorBody),
+    ),
+    security(("api_key" = []), ()),
+)]
+pub(crate) async fn post_metrics(
+    State(app): State<Arc<App>>,
+    Extension(seat): Extension<Arc<Seat>>,
+    request: Request,
+) -> Response {
+    respond(&app, Route::Metrics, &seat, request).await
+}
+
 /// What a route says of its events.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     AnyKind,
     Kind(String),
+    Metrics,
 }
+
+/// The kind of what comes to `/metrics`.
+const METRIC: &str = "metric";
 
 /// What a request's head says of its body.
 struct Head {
@@ -138,7 +173,10 @@ pub(crate) async fn respond<B: EventsBody>(
 }
 
 fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refusal> {
-    app.keys.check(&request.headers)?;
+    match app.keys.check(&request.headers) {
+        Err(KeyError::Missing) if is_open(app, &route, &request.headers) => {}
+        checked => checked?,
+    }
     let kind = match route {
         Route::AnyKind => None,
         Route::Kind(name) if app.kind(&name).is_some() => Some(name),
@@ -147,6 +185,7 @@ fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refus
                 kinds: app.kinds.names(),
             });
         }
+        Route::Metrics => Some(METRIC.to_owned()),
     };
     Ok(Head {
         kind,
@@ -154,6 +193,12 @@ fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refus
         format: body::format(&request.headers)?,
         encoding: body::encoding(&request.headers)?,
     })
+}
+
+/// Whether a request without a key is taken. Not one of a web page, which any site that a user of this machine looks at
+/// could send: browsers name the page's origin.
+fn is_open(app: &App, route: &Route, headers: &HeaderMap) -> bool {
+    app.metrics_open && *route == Route::Metrics && !headers.contains_key(header::ORIGIN)
 }
 
 /// Reads the body, commits its good events to the queue, and says which were refused.
@@ -220,6 +265,7 @@ fn read_events(
         format: head.format,
         max_events: app.max_body_events,
         now,
+        ids: &app.sample_ids,
     };
     let intake = Intake::new(app.budget.buffer(), RejectedList::within(&app.lists));
     reader.read(body, intake)

@@ -70,10 +70,13 @@ impl FastPath {
 
 /// The route of events that the router would choose, where the path is plain: without escapes or further segments.
 fn events_route(method: &Method, uri: &Uri) -> Option<Route> {
-    let rest = uri.path().strip_prefix("/v1/events")?;
     if method != Method::POST {
         return None;
     }
+    if uri.path() == "/metrics" {
+        return Some(Route::Metrics);
+    }
+    let rest = uri.path().strip_prefix("/v1/events")?;
     if rest.is_empty() {
         return Some(Route::AnyKind);
     }
@@ -93,12 +96,14 @@ mod tests {
         assert_eq!(route("/v1/events"), Some(Route::AnyKind));
         assert_eq!(route("/v1/events?atomic=true"), Some(Route::AnyKind));
         assert_eq!(route("/v1/events/pm"), Some(Route::Kind("pm".into())));
+        assert_eq!(route("/metrics"), Some(Route::Metrics));
         for other in [
             "/",
             "/v1/events/",
             "/v1/events/a/b",
             "/v1/events/%70m",
             "/v1/eventsx",
+            "/metrics/",
         ] {
             assert_eq!(route(other), None, "{other}");
         }

@@ -19,7 +19,8 @@ pub(crate) fn outline() -> utoipa::openapi::OpenApi {
     let mut info = Info::new("Headwater ingest", env!("CARGO_PKG_VERSION"));
     info.description = Some(
         "Takes telemetry events into a durable queue. `202` is answered once the queue has them. A retry of the \
-         same events is safe: an event without `event_id` gets one from its content."
+         same events is safe: an event without `event_id` gets one from its content. Only samples of metrics are to be \
+         retried with an `event_id` of the sender: without it, two that say the same are two samples."
             .into(),
     );
     let mut components = Schemas::openapi().components.unwrap_or_default();
@@ -47,8 +48,12 @@ pub(crate) fn document(declared: &utoipa::openapi::OpenApi, kinds: &Kinds) -> Va
     names.extend(kinds.iter().flat_map(|kind| kind.aliases.clone()));
     document["components"]["schemas"]["Event"] =
         json!({"description": "An event of one of the declared kinds.", "anyOf": references});
-    for path in ["/v1/events", "/v1/events/{kind}"] {
-        document["paths"][path]["post"]["requestBody"] = request_body();
+    for (path, of) in [
+        ("/v1/events", "Event"),
+        ("/v1/events/{kind}", "Event"),
+        ("/metrics", "Event.metric"),
+    ] {
+        document["paths"][path]["post"]["requestBody"] = request_body(of);
     }
     // Absent from the outline, which has no paths.
     let kind = "/paths/~1v1~1events~1{kind}/post/parameters/0/schema";
@@ -58,8 +63,8 @@ pub(crate) fn document(declared: &utoipa::openapi::OpenApi, kinds: &Kinds) -> Va
     document
 }
 
-fn request_body() -> Value {
-    let event = json!({"$ref": "#/components/schemas/Event"});
+fn request_body(schema: &str) -> Value {
+    let event = json!({"$ref": format!("#/components/schemas/{schema}")});
     json!({
         "required": true,
         "description": "One event, an array of them, or one a line. May be compressed: `content-encoding: gzip` or `zstd`.",

@@ -77,6 +77,7 @@ pub(crate) async fn index() -> &'static str {
     "Headwater ingest\n\n\
      POST /v1/events          events of any kind: one JSON object, an array, or NDJSON\n\
      POST /v1/events/{kind}   events of one kind\n\
+     POST /metrics            samples of metrics: {\"name\":\"cpu_usage\",\"value\":85}\n\
      GET  /health             how the service and its queue are\n\
      GET  /openapi.json       the API in full\n"
 }

@@ -107,7 +107,8 @@ pub(crate) enum Refusal {
     )]
     QueueRefused,
     #[error(
-        "{0}; some events may be in the queue: send the same again, which is safe because they keep their ids"
+        "{0}; some events may be in the queue: send the same again, which is safe because they keep their ids, all but \
+         samples of metrics without an `event_id`"
     )]
     Unconfirmed(CommitError),
     #[error("the events could not be worked on: send the same again")]

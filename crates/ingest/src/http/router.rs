@@ -19,6 +19,7 @@ pub(crate) fn router(app: Arc<App>, others: Router) -> Router {
     let (router, declared) = OpenApiRouter::with_openapi(openapi::outline())
         .routes(routes!(events::post_events))
         .routes(routes!(events::post_events_of_kind))
+        .routes(routes!(events::post_metrics))
         .routes(routes!(operations::health))
         .split_for_parts();
     let document = Bytes::from(openapi::document(&declared, &app.kinds).to_string());

@@ -189,6 +189,20 @@ impl Service {
             .await
     }
 
+    /// Posts JSON without a key, and with further headers.
+    pub(crate) async fn post_without_key(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::post(path).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
     /// Posts to `/v1/events` with a key and further headers.
     pub(crate) async fn post_with(
         &self,

@@ -9,6 +9,7 @@ mod delivery;
 mod drain;
 mod events;
 mod harness;
+mod metrics;
 mod operations;
 mod overload;
 mod process;

@@ -80,9 +80,12 @@ async fn it_is_not_ready_while_sends_fail_though_the_depth_can_be_asked() {
 #[tokio::test]
 async fn probes_and_metrics_are_not_on_the_port_of_clients() {
     let service = Service::start().await;
-    for path in ["/livez", "/readyz", "/metrics"] {
+    for path in ["/livez", "/readyz"] {
         assert_eq!(service.get(path).await.error_code(), "unknown_route");
     }
+    let metrics = service.get("/metrics").await;
+    assert_eq!(metrics.error_code(), "method_not_allowed");
+    assert_eq!(metrics.headers["allow"], "POST");
 }
 
 #[tokio::test]
@@ -126,7 +129,10 @@ async fn the_openapi_document_is_whole() {
         .keys()
         .map(String::as_str)
         .collect();
-    assert_eq!(paths, ["/health", "/v1/events", "/v1/events/{kind}"]);
+    assert_eq!(
+        paths,
+        ["/health", "/metrics", "/v1/events", "/v1/events/{kind}"]
+    );
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(operation["operationId"].is_string(), "{method} {path}");
@@ -158,7 +164,10 @@ async fn the_openapi_document_is_whole() {
         "x-api-key"
     );
     let kinds = &document["paths"]["/v1/events/{kind}"]["post"]["parameters"][0]["schema"]["enum"];
-    assert_eq!(*kinds, serde_json::json!(["vehicle", "cell", "metric", "pm"]));
+    assert_eq!(
+        *kinds,
+        serde_json::json!(["vehicle", "cell", "metric", "pm"])
+    );
     let vehicle = &document["components"]["schemas"]["Event.vehicle"];
     assert_eq!(vehicle["additionalProperties"], false);
     assert!(
