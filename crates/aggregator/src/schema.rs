@@ -11,13 +11,14 @@ use lake::rows::{ColumnType, Columns, SignalTypes};
 
 use crate::put::put;
 
-/// The stored types of each kind that has some, by the kind's name.
+/// The stored types of each kind that has some, by the kind's name. A long kind has none.
 pub(crate) async fn read_all(
     lake: &Lake,
     kinds: &Kinds,
 ) -> anyhow::Result<HashMap<String, SignalTypes>> {
-    let reads: Vec<_> = kinds.iter().map(|kind| read(lake, &kind.name)).collect();
-    let names = kinds.iter().map(|kind| kind.name.clone());
+    let wide = || kinds.iter().filter(|kind| !kind.is_long());
+    let reads: Vec<_> = wide().map(|kind| read(lake, &kind.name)).collect();
+    let names = wide().map(|kind| kind.name.clone());
     let read: Vec<_> = stream::iter(reads).buffered(8).try_collect().await?;
     let stored = names.zip(read);
     Ok(stored

@@ -359,3 +359,77 @@ async fn a_line_of_no_kind_is_set_aside_and_one_of_an_unknown_kind_stops_the_run
     let error = once(&lake.config, &lake.aws).await.unwrap_err();
     assert!(format!("{error:#}").contains("CONTRACTS"), "{error:#}");
 }
+
+#[tokio::test]
+async fn samples_of_metrics_are_rows_of_three_columns_and_aggregated_by_name() {
+    let mut lake = TestLake::new().await;
+    let sample = |id: &str, time: &str, more: &str| {
+        format!(r#"{{"event_id":"{id}","timestamp":"2026-11-20T12:{time}Z",{more}}}"#)
+    };
+    let mut events = vec![
+        sample(
+            "a",
+            "10:00",
+            r#""name":"cpu","value":80,"tags":{"zone":"b","host":"a"}"#,
+        ),
+        sample("b", "10:00", r#""name":"cpu","value":90,"entity":"h-2""#),
+        sample("c", "11:00", r#""name":"cpu","value":84"#),
+        sample("c", "11:00", r#""name":"cpu","value":84"#),
+        sample("d", "11:00", r#""name":"up","value":1"#),
+    ];
+    // More names than any kind may have columns of.
+    events.extend((0..5_000).map(|at| {
+        let more = format!(r#""name":"n{at}","value":{at},"entity":"h-3""#);
+        sample(&format!("n-{at}"), "12:00", &more)
+    }));
+    lake.land(NOON, &events).await;
+    let summary = lake.once().await;
+    assert_eq!((summary.events, summary.duplicates), (5_004, 1));
+    let late = sample("e", "59:00", r#""name":"cpu","value":88"#);
+    lake.land("2026-11-20T14:00:00Z", &[events[0].clone(), late])
+        .await;
+    let summary = lake.once().await;
+    assert_eq!((summary.events, summary.duplicates), (1, 1));
+
+    let parts = lake.keys("curated/kind=metric/");
+    assert_eq!(parts.len(), 2);
+    let batch = lake.parquet(&parts[0]).await;
+    let schema = batch.schema();
+    let names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "event_id",
+            "entity_id",
+            "event_time",
+            "ingest_received_at",
+            "name",
+            "tags",
+            "value"
+        ]
+    );
+    assert_eq!(batch.num_rows(), 5_004);
+    let rows = lake.curated().await;
+    let first = rows.iter().find(|row| row.contains("event_id=a ")).unwrap();
+    assert!(
+        first.ends_with(r#" name=cpu tags={"host":"a","zone":"b"} value=80.0"#),
+        "{first}"
+    );
+    assert_eq!(lake.keys("_schema/"), [""; 0]);
+
+    let aggregates = lake.aggregates().await;
+    assert_eq!(aggregates.len(), 5_003);
+    let cpu = &aggregates["metric 2026-11-20T12:00:00Z default cpu"];
+    let figures = ["count", "messages", "min", "max", "mean", "p50"];
+    let figures = figures.map(|name| cpu[name].as_f64().unwrap());
+    assert_eq!(figures, [3.0, 4.0, 80.0, 88.0, 84.0, 84.0]);
+    assert!((cpu["stddev"].as_f64().unwrap() - 4.0).abs() < 1e-9);
+    assert_eq!(
+        aggregates["metric 2026-11-20T12:00:00Z h-2 cpu"]["count"],
+        1
+    );
+}

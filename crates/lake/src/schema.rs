@@ -9,13 +9,16 @@ use crate::key::schema_key;
 use crate::rows::SignalTypes;
 
 /// The stored types of each kind, in the order of [`Kinds::iter`]; empty for a kind without any. One request for each
-/// kind.
+/// kind that is not long.
 ///
 /// # Errors
 ///
 /// [`ReadError::Content`] if an object holds something else.
 pub async fn signal_types(lake: &Lake, kinds: &Kinds) -> Result<Vec<SignalTypes>, ReadError> {
     let reads = kinds.iter().map(async |kind| {
+        if kind.is_long() {
+            return Ok(SignalTypes::default());
+        }
         let key = schema_key(&kind.name);
         let Some(object) = lake.get(&key).await? else {
             return Ok(SignalTypes::default());

@@ -12,7 +12,7 @@ use parquet::errors::ParquetError;
 use crate::aggregates::merge_sorted::merge_sorted;
 use crate::aggregates::stats::Stats;
 use crate::parquet_file::column;
-use crate::rows::columns::signal_of;
+use crate::rows::columns::{LongColumns, signal_of};
 
 /// Statistics of one kind and event hour.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,6 +37,9 @@ impl Aggregates {
     pub fn of(batch: &RecordBatch, kind: &Kind) -> Result<Aggregates, ParquetError> {
         let ids: &StringArray = column(batch, "entity_id")?;
         let schema = batch.schema();
+        if let Some(columns) = LongColumns::of(&schema) {
+            return of_long(batch, ids, columns, kind);
+        }
         // A signal with values of several types has several columns.
         let mut signals: BTreeMap<Arc<str>, (bool, Vec<&ArrayRef>)> = BTreeMap::new();
         for (field, column) in schema.fields().iter().zip(batch.columns()) {
@@ -51,12 +54,8 @@ impl Aggregates {
         }
         let mut aggregates = Aggregates::default();
         let mut values = Vec::new();
-        let mut start = 0;
-        while start < batch.num_rows() {
-            let id = ids.value(start);
-            let end = (start..batch.num_rows())
-                .find(|row| ids.value(*row) != id)
-                .unwrap_or(batch.num_rows());
+        for rows in of_entities(ids) {
+            let (start, end) = (rows.start, rows.end);
             let mut stats = Vec::with_capacity(signals.len());
             for (signal, (quantiles, columns)) in &signals {
                 values.clear();
@@ -70,11 +69,10 @@ impl Aggregates {
                 }
             }
             aggregates.entities.push(Entity {
-                id: id.to_owned(),
+                id: ids.value(start).to_owned(),
                 messages: (end - start) as u64,
                 signals: stats,
             });
-            start = end;
         }
         Ok(aggregates)
     }
@@ -84,6 +82,57 @@ impl Aggregates {
         let by_id = |a: &Entity, b: &Entity| a.id.cmp(&b.id);
         merge_sorted(&mut self.entities, &other.entities, by_id, Entity::merge);
     }
+}
+
+/// The rows of each entity, which stand side by side.
+fn of_entities(ids: &StringArray) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let id = (start < ids.len()).then(|| ids.value(start))?;
+        let others = start..ids.len();
+        let end = others.into_iter().find(|row| ids.value(*row) != id);
+        let rows = start..end.unwrap_or(ids.len());
+        start = rows.end;
+        Some(rows)
+    })
+}
+
+/// Statistics of rows that hold one signal each.
+fn of_long(
+    batch: &RecordBatch,
+    ids: &StringArray,
+    columns: LongColumns,
+    kind: &Kind,
+) -> Result<Aggregates, ParquetError> {
+    let names = batch.column(columns.name).as_string_opt::<i32>();
+    let values = batch
+        .column(columns.value)
+        .as_primitive_opt::<Float64Type>();
+    let (Some(names), Some(values)) = (names, values) else {
+        let what = "the columns of signals' names and values hold no texts and numbers";
+        return Err(ParquetError::General(what.to_owned()));
+    };
+    let mut aggregates = Aggregates::default();
+    for rows in of_entities(ids) {
+        let mut by_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let filled = rows
+            .clone()
+            .filter(|row| names.is_valid(*row) && values.is_valid(*row));
+        for row in filled {
+            let of_name = by_name.entry(names.value(row)).or_default();
+            of_name.push(values.value(row));
+        }
+        let stats = by_name.into_iter().map(|(name, mut values)| {
+            let quantiles = kind.known.get(name).is_none_or(|rule| rule.quantiles);
+            (Arc::from(name), Stats::of(&mut values, 0, quantiles))
+        });
+        aggregates.entities.push(Entity {
+            id: ids.value(rows.start).to_owned(),
+            messages: rows.len() as u64,
+            signals: stats.collect(),
+        });
+    }
+    Ok(aggregates)
 }
 
 impl Entity {

@@ -4,11 +4,13 @@
 
 mod content;
 pub(crate) mod digest;
+mod names;
 mod part_file;
 
 pub use crate::parquet_file::some_rows;
 pub use content::content;
 pub use digest::{IdHashes, Meeting, meeting};
+pub use names::signal_names;
 pub use part_file::{
     DIGEST_ROWS, PartWriter, before, between, each_row_group, emptied, first_after, ids, read,
     to_parquet,

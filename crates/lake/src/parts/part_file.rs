@@ -14,7 +14,8 @@ use crate::error::ReadError;
 use crate::key::{commit_of, curated_hour_of};
 use crate::parquet_file::{self, Layout};
 use crate::parts::digest::{self, IdHashes};
-use crate::rows::stable_hash;
+use crate::parts::names::PartNames;
+use crate::rows::{LongColumns, stable_hash};
 
 /// Rows from which on a part has a digest of its ids: a smaller part is as quickly read whole.
 pub const DIGEST_ROWS: usize = 10_000;
@@ -28,6 +29,8 @@ pub struct PartWriter {
     file: ArrowWriter<Vec<u8>>,
     /// The hash of each id.
     ids: Vec<u64>,
+    /// Of a long kind alone.
+    names: Option<PartNames>,
 }
 
 impl PartWriter {
@@ -43,9 +46,11 @@ impl PartWriter {
             distinct: &["event_id"],
             notes: Vec::new(),
         };
+        let names = LongColumns::of(&schema).map(PartNames::new);
         Ok(PartWriter {
             file: parquet_file::writer(schema, layout)?,
             ids: Vec::new(),
+            names,
         })
     }
 
@@ -57,6 +62,9 @@ impl PartWriter {
     pub fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
         let ids: &StringArray = parquet_file::column(rows, "event_id")?;
         self.ids.extend(ids.iter().flatten().map(stable_hash));
+        if let Some(names) = &mut self.names {
+            names.add(rows)?;
+        }
         self.file.write(rows)?;
         self.file.flush()
     }
@@ -71,6 +79,9 @@ impl PartWriter {
             let (digest, bits) = IdHashes::of_hashes(self.ids).digest();
             let entry = digest::entry(self.file.bytes_written(), &digest, bits);
             self.file.write_all(&digest)?;
+            self.file.append_key_value_metadata(entry);
+        }
+        if let Some(entry) = self.names.and_then(|names| names.entry()) {
             self.file.append_key_value_metadata(entry);
         }
         Ok(self.file.into_inner()?.into())

@@ -6,6 +6,8 @@
 //! its type appended, so that no two signals share a column. Engines ignore case in names: spellings that differ in
 //! case alone share a column. A kind has columns for so many undeclared signals as it allows, over its whole life;
 //! values of later ones go to the text column [`MORE`].
+//!
+//! A long kind has no columns of signals: the signal of a row is its name and value, which are contract fields.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,13 +15,19 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use contract::{Kind, Scalar, ScalarType};
+use contract::{Kind, Scalar, ScalarType, SignalsAt};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::more::MORE;
 
 /// Key of the Arrow field metadata that names the signal whose values the column holds.
 const SIGNAL: &str = "signal";
+
+/// Key of the Arrow field metadata of the two columns that hold a row's signal in a long kind: its value is
+/// [`LONG_NAME`] or [`LONG_VALUE`].
+const LONG: &str = "long";
+const LONG_NAME: &str = "name";
+const LONG_VALUE: &str = "value";
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,6 +115,42 @@ impl ColumnType {
 /// The signal whose values the column holds; none for the columns of ids, times and contract fields.
 pub fn signal_of(field: &Field) -> Option<&str> {
     field.metadata().get(SIGNAL).map(String::as_str)
+}
+
+/// The columns of rows that hold one signal each, of a [long](Kind::is_long) kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongColumns {
+    /// Place of the column of the signal's name.
+    pub name: usize,
+    /// Place of the column of its value.
+    pub value: usize,
+}
+
+impl LongColumns {
+    /// The columns in this schema; `None` where the kind is not long.
+    pub fn of(schema: &Schema) -> Option<LongColumns> {
+        let place = |role: &str| {
+            let fields = schema.fields().iter();
+            let mut roles = fields.map(|field| field.metadata().get(LONG).map(String::as_str));
+            roles.position(|found| found == Some(role))
+        };
+        Some(LongColumns {
+            name: place(LONG_NAME)?,
+            value: place(LONG_VALUE)?,
+        })
+    }
+}
+
+/// The column of the contract field at this place in [`Kind::fields`].
+pub(crate) fn contract_field(kind: &Kind, at: usize) -> Field {
+    let rule = &kind.fields[at];
+    let field = Field::new(&rule.name, ColumnType::of_field(rule.scalar).arrow(), true);
+    let role = match kind.signals_at {
+        SignalsAt::Fields { name, .. } if name == at => LONG_NAME,
+        SignalsAt::Fields { value, .. } if value == at => LONG_VALUE,
+        _ => return field,
+    };
+    field.with_metadata(HashMap::from([(LONG.to_owned(), role.to_owned())]))
 }
 
 /// Name and type of each signal that has a column in these rows.
@@ -214,8 +258,11 @@ impl Admission {
     }
 }
 
-/// Columns of the kind's declared signals, by name in lower case.
+/// Columns of the kind's declared signals, by name in lower case; none of a long kind.
 fn declared(kind: &Kind) -> BTreeMap<String, Column> {
+    if kind.is_long() {
+        return BTreeMap::new();
+    }
     let column = |rule: &contract::FieldRule| {
         let (name, r#type) = (rule.name.clone(), ColumnType::of_signal(rule.scalar));
         let lower = name.to_ascii_lowercase();
@@ -281,9 +328,8 @@ impl Columns {
             Arc::new(Field::new("event_time", micro, false)),
             Arc::new(Field::new("ingest_received_at", milli, false)),
         ];
-        for rule in &kind.fields {
-            let r#type = ColumnType::of_field(rule.scalar).arrow();
-            fields.push(Arc::new(Field::new(&rule.name, r#type, true)));
+        for at in 0..kind.fields.len() {
+            fields.push(Arc::new(contract_field(kind, at)));
         }
         let declared = self
             .declared

@@ -108,7 +108,9 @@ impl GrowingRows {
         // found last. A name and a sort of value always lead to the same column.
         let mut next = 0;
         let mut more = More::default();
-        for (name, value) in &event.signals {
+        // The signal of a long kind is in its fields.
+        let signals = event.signals.iter().filter(|_| !event.kind.is_long());
+        for (name, value) in signals {
             texts += length(value);
             let is_it = |column: &SignalColumn| column.name == *name && column.r#type.takes(value);
             let near = self.signals[next..].iter().take(LOOK_AHEAD).position(is_it);

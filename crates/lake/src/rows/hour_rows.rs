@@ -15,7 +15,7 @@ use hashbrown::hash_table::Entry;
 
 use crate::rows::block::{Block, COLUMNS, Content, Span};
 use crate::rows::buckets::Bucket;
-use crate::rows::columns::{ColumnType, Columns};
+use crate::rows::columns::{ColumnType, Columns, contract_field};
 use crate::rows::entities::Entities;
 use crate::rows::ids::id_hash;
 use crate::rows::more::MORE;
@@ -254,10 +254,10 @@ impl HourRows {
             Arc::new(micros.with_timezone("UTC")),
             Arc::new(received.with_timezone("UTC")),
         ];
-        for (at, rule) in kind.fields.iter().enumerate() {
-            let r#type = ColumnType::of_field(rule.scalar).arrow();
-            arrays.push(pick.column(|block| Some(block.column(COLUMNS + at)), &r#type)?);
-            schema.push(Arc::new(Field::new(&rule.name, r#type, true)));
+        for at in 0..kind.fields.len() {
+            let field = contract_field(kind, at);
+            arrays.push(pick.column(|block| Some(block.column(COLUMNS + at)), field.data_type())?);
+            schema.push(Arc::new(field));
         }
         let mut more = HashMap::new();
         let mut signals = Vec::new();

@@ -19,7 +19,9 @@ mod values;
 
 pub use block::{Block, Content, Span};
 pub use buckets::{Bucket, Buckets, MAX_BUCKETS};
-pub use columns::{Admission, ColumnType, Columns, SignalTypes, signal_of, signals_in};
+pub use columns::{
+    Admission, ColumnType, Columns, LongColumns, SignalTypes, signal_of, signals_in,
+};
 pub use few_lines::{FewLines, FewRows, LinesError};
 pub use gather::{Gathering, KindHour, MAX_LINE_BYTES, Refused, Taken, admissions, too_long};
 pub use hour_rows::{HourRows, LeftOut};

@@ -58,6 +58,9 @@ impl SignalNumbers {
     /// Adds the event's signals to `set`: those that may have a column, of which there are so many as the `admission`
     /// allows.
     pub(crate) fn note(&mut self, event: &Event<'_>, admission: &Admission, set: &mut SignalSet) {
+        if event.kind.is_long() {
+            return;
+        }
         // As in the columns of rows: events mostly repeat the same signals in the same order.
         let mut next = 0;
         for (name, value) in &event.signals {
