@@ -30,7 +30,9 @@ impl ContentHash {
         for (at, value) in &event.fields {
             sum.scalar(&event.kind.fields[*at].name, value);
         }
-        for (name, value) in &event.signals {
+        // The signal of a long kind is among its fields.
+        let signals = event.signals.iter().filter(|_| !event.kind.is_long());
+        for (name, value) in signals {
             sum.scalar(name, value);
         }
         ContentHash {

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 const BUCKET: &str = "headwater-lake";
 const RECEIVED: &str = "2025-10-04T12:40:00.000Z";
 
-/// Events of four vehicles, six each, and of one cell.
-const EVENTS: usize = 25;
+/// Events of four vehicles, six each, of one cell, and four samples of two metrics.
+const EVENTS: usize = 29;
 
 fn id(number: usize) -> String {
     uuid::Uuid::from_u128(0x6f0e_0000 + number as u128).to_string()
@@ -36,6 +36,10 @@ fn event(number: usize) -> String {
     match number {
         0 => format!(
             r#"{{"event_id":"{id}","schema_version":1,"source":"test","event_time":"2025-10-04T12:00:00Z","entity_type":"cell","entity_id":"CELL-1","metrics":{{"dl_prb_util_pct":73.2}}}}"#
+        ),
+        25.. => format!(
+            r#"{{"event_id":"{id}","timestamp":"2025-10-04T12:{minute:02}:00Z","name":"m_{}","value":{number}.25,"tags":{{"b":"x","a":"é"}}}}"#,
+            number % 2
         ),
         _ => format!(
             r#"{{"event_id":"{id}","timestamp":"2025-10-04T12:{minute:02}:00Z","vehicle_id":"veh-{}","can_id":"0x1F0","payload":{{"vehicle_speed_kmh":{number}.5}}}}"#,
@@ -181,15 +185,21 @@ impl World {
     }
 
     async fn change_value(&self, key: &str, number: usize) {
+        self.change(key, "vehicle_speed_kmh", number, [0.5, 0.25])
+            .await;
+    }
+
+    /// Changes the value of the event in the column; both are so much above the event's number.
+    async fn change(&self, key: &str, column: &str, number: usize, [from, to]: [f64; 2]) {
         let change = |rows: RecordBatch, row| {
-            let at = rows.schema().index_of("vehicle_speed_kmh").unwrap();
+            let at = rows.schema().index_of(column).unwrap();
             let mut values: Vec<_> = rows
                 .column(at)
                 .as_primitive::<Float64Type>()
                 .iter()
                 .collect();
-            assert_eq!(values[row], Some(number as f64 + 0.5));
-            values[row] = Some(number as f64 + 0.25);
+            assert_eq!(values[row], Some(number as f64 + from));
+            values[row] = Some(number as f64 + to);
             let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
             columns[at] = Arc::new(Float64Array::from(values));
             RecordBatch::try_new(rows.schema(), columns).unwrap()
@@ -267,7 +277,7 @@ async fn an_undamaged_lake_is_clean() {
     assert_eq!(code, Some(0), "{printed}");
     names(
         &printed,
-        &["aggregates/ ", "5   rows in 2 hours, 0 differences"],
+        &["aggregates/ ", "7   rows in 3 hours, 0 differences"],
     );
     assert!(
         printed.ends_with("lost 0, duplicated 0, altered 0, invented 0\n"),
@@ -311,6 +321,21 @@ async fn a_value_changed_in_curated_is_named() {
     assert!(
         printed.ends_with("lost 0, duplicated 0, altered 1, invented 0\n"),
         "{printed}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sample_changed_in_curated_is_named() {
+    let world = World::new().await;
+    let key = world.curated(2).replace("vehicle", "metric");
+    world.change(&key, "value", 27, [0.25, 0.75]).await;
+    let (code, printed) = world.check().await;
+    assert_eq!(code, Some(1), "{printed}");
+    let altered = format!("  altered metric {}: curated/ says something else", id(27));
+    names(&printed, &[&altered, "value=27.75"]);
+    names(
+        &printed,
+        &["  aggregates metric default m_1: max 27.25 rather than 27.75, mean "],
     );
 }
 

@@ -37,6 +37,9 @@ pub enum LedgerError {
     /// An event that its contract refuses, though ingest is said to have accepted it.
     #[error("this event breaks its contract, so it cannot have been accepted: {0}")]
     Event(#[from] Rejection),
+    /// An event whose id or time ingest makes up: it cannot be told in the lake.
+    #[error("{0}")]
+    Unnamed(String),
     /// The file that the ledger is kept in.
     #[error("cannot write the ledger")]
     Write(#[source] std::io::Error),

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use contract::{Hour, Kinds, parse_sent};
+use contract::{Event, Hour, Kinds, parse_sent};
 
 pub use file::LedgerError;
 
@@ -91,6 +91,7 @@ impl Ledger {
         let text = line.text()?;
         let event = parse_sent(kinds, Some(kind), &text, line.accepted_at)
             .map_err(|rejection| format!("the event breaks its contract: {rejection}"))?;
+        check_named(&event, line.accepted_at)?;
         let identity = identity(kinds, &event);
         let own = identity.event_id().to_string();
         if own != line.event_id {
@@ -113,8 +114,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Event`] if the contract refuses the event, [`LedgerError::Write`] if the
-    /// file cannot be written.
+    /// [`LedgerError::Event`] if the contract refuses the event, [`LedgerError::Unnamed`] if what was sent does not
+    /// tell its id or time, [`LedgerError::Write`] if the file cannot be written.
     pub fn record(
         &mut self,
         kinds: &Kinds,
@@ -123,6 +124,7 @@ impl Ledger {
         certainty: Certainty,
     ) -> Result<(), LedgerError> {
         let event = parse_sent(kinds, None, text, answered_at)?;
+        check_named(&event, answered_at).map_err(LedgerError::Unnamed)?;
         let identity = identity(kinds, &event);
         if let Some(file) = &mut self.file {
             let (kind, id) = (&event.kind.name, identity.event_id().to_string());
@@ -262,6 +264,25 @@ impl Ledger {
             .iter()
             .map(|(identity, place)| (identity, *place))
     }
+}
+
+/// Says what an event lacks by which it is known in the lake, where ingest would make that up; `answered_at` is the time
+/// that one without a time was read with.
+fn check_named(event: &Event<'_>, answered_at: DateTime<Utc>) -> Result<(), String> {
+    let kind = event.kind;
+    let lacks_time =
+        kind.time.defaults_to_arrival && event.time == contract::now_millis_precision(answered_at);
+    let lacked = if kind.is_long() && event.event_id.is_none() {
+        "event_id"
+    } else if lacks_time {
+        &kind.time.field
+    } else {
+        return Ok(());
+    };
+    Err(format!(
+        "an event of kind `{}` is known by its `event_id` and `{}`, and this one has no `{lacked}`",
+        kind.name, kind.time.field
+    ))
 }
 
 #[cfg(test)]

@@ -94,6 +94,13 @@ fn gathered<'p>(parts: impl Iterator<Item = &'p PartSignals>) -> Gathered<'p> {
                 .find(|row| entities.value(*row) != entity)
                 .unwrap_or(entities.len());
             *messages.entry(entity).or_default() += (end - start) as u64;
+            if let Some((names, numbers)) = &batch.long {
+                let filled = |row: &usize| names.is_valid(*row) && numbers.is_valid(*row);
+                for row in (start..end).filter(filled) {
+                    let values = values.entry((entity, names.value(row))).or_default();
+                    values.numbers.push(numbers.value(row));
+                }
+            }
             for (signal, column) in &batch.signals {
                 let valid = |row: &usize| match column {
                     SignalValues::Numbers(column) => column.is_valid(*row),

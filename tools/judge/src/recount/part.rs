@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, AsArray, Float64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Float64Type};
 use bytes::Bytes;
-use contract::{CURATED, Hour, Kind, Kinds};
+use contract::{CURATED, Hour, Kind, Kinds, SignalsAt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -60,6 +60,8 @@ pub(super) struct SignalRows {
     pub(super) entities: StringArray,
     /// The columns of signals; a signal that changes its type has several.
     pub(super) signals: Vec<(String, SignalValues)>,
+    /// Of a long kind, in the place of columns: the name and the value of each row's signal.
+    pub(super) long: Option<(StringArray, Float64Array)>,
 }
 
 /// The values of a signal, by row.
@@ -101,11 +103,19 @@ impl PartSignals {
 fn batches(kind: &Kind, file: Bytes) -> Result<Vec<SignalRows>, String> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+    let long = match kind.signals_at {
+        SignalsAt::Object(_) => None,
+        SignalsAt::Fields { name, value } => Some([name, value].map(|at| &kind.fields[at].name)),
+    };
+    let is_long = |name: &String| long.is_some_and(|names| names.contains(&name));
     let is_signal = |name: &str| {
         !is_built_in(name) && name != MORE && !kind.fields.iter().any(|rule| rule.name == name)
     };
     let wanted = builder.schema().fields().iter().enumerate();
-    let wanted = wanted.filter(|(_, field)| field.name() == ENTITY_ID || is_signal(field.name()));
+    let wanted = wanted.filter(|(_, field)| {
+        let name = field.name();
+        name == ENTITY_ID || is_long(name) || is_signal(name)
+    });
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(at, _)| at));
     let reader = builder
         .with_projection(mask)
@@ -118,16 +128,29 @@ fn batches(kind: &Kind, file: Bytes) -> Result<Vec<SignalRows>, String> {
         let entities = full_column(&batch, ENTITY_ID, &DataType::Utf8)?;
         let mut signals = Vec::with_capacity(batch.num_columns());
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-            if field.name() == ENTITY_ID {
+            if field.name() == ENTITY_ID || is_long(field.name()) {
                 continue;
             }
             if let Some(values) = values(field, column)? {
                 signals.push((signal_of(field)?.to_owned(), values));
             }
         }
+        let column = |name: &str, r#type| {
+            let column = batch.column_by_name(name);
+            let column = column.ok_or_else(|| format!("there is no column `{name}`"))?;
+            converted(name, column, r#type)
+        };
+        let long = match long {
+            None => None,
+            Some([name, value]) => Some((
+                column(name, &DataType::Utf8)?.as_string().clone(),
+                column(value, &DataType::Float64)?.as_primitive().clone(),
+            )),
+        };
         batches.push(SignalRows {
             entities: entities.as_string().clone(),
             signals,
+            long,
         });
     }
     Ok(batches)
