@@ -5,7 +5,8 @@ use std::ops::Range;
 /// Which events are looked at, and which of their signals.
 #[derive(Debug, Clone)]
 pub struct Ask {
-    /// Names of signals or contract fields, without regard to case; may be empty where only events are counted.
+    /// Names of signals or contract fields, without regard to case, but for the signals of a long kind; may be empty
+    /// where only events are counted.
     pub signals: Vec<String>,
     /// Event times in microseconds since 1970; the end is left out.
     pub times: Range<i64>,

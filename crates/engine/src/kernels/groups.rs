@@ -140,9 +140,12 @@ impl Groups {
             _ => ALL,
         };
         let place = self.place((run.bucket, entity))?;
-        self.events[place] += run.rows.len() as u64;
+        if rows.counts_events {
+            self.events[place] += run.rows.len() as u64;
+        }
         let stats = &mut self.stats[place * self.signals..(place + 1) * self.signals];
-        for (stat, columns) in stats.iter_mut().zip(&rows.signals) {
+        for (signal, columns) in &rows.signals {
+            let stat = &mut stats[*signal];
             let before = stat.extra_bytes();
             for values in columns {
                 let rows_of_run = run.rows.clone();

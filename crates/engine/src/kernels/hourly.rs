@@ -15,7 +15,7 @@ use contract::Hour;
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::aggregates::{StoredStats, counted_by_file};
 use lake::key::commit_of;
-use lake::rows::signal_of;
+use lake::rows::{LongColumns, signal_of};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -55,6 +55,8 @@ struct HourFile {
     columns: Vec<usize>,
     /// Start of the time bucket in which the hour lies.
     bucket: i64,
+    /// Whether signals are told apart by the case of their names, as in a long kind.
+    has_case: bool,
 }
 
 impl Scanner {
@@ -160,9 +162,10 @@ impl Scanner {
         }
         let columns = asked.columns(&footer);
         let rows: usize = footer.groups.iter().map(|group| group.rows).sum();
-        let mut values = 0;
+        let (mut values, mut has_case) = (0, false);
         for part in &data.parts {
             let footer = self.reader.footer(part).await?;
+            has_case |= LongColumns::of(footer.schema()).is_some();
             let Some(of_part) = asked.values(&footer) else {
                 return Ok(None);
             };
@@ -178,6 +181,7 @@ impl Scanner {
             footer,
             columns,
             bucket,
+            has_case,
         }))
     }
 
@@ -270,7 +274,7 @@ impl HourAsk {
             time: step,
             by_column: false,
         };
-        let columns = Columns::of(footer.schema(), &self.ask.signals, needs);
+        let columns = Columns::of_part(footer, &self.ask.signals, needs);
         let of_signals = |at: usize| signal_of(footer.schema().field(at)).is_some();
         if !columns.signal_places().all(of_signals) {
             return None;
@@ -353,8 +357,12 @@ impl<'b> StatRows<'b> {
         // The places of each name in the question.
         let wanted = |name: Option<&str>| {
             let asked = asked.ask.signals.iter().enumerate();
-            let same = asked
-                .filter(|(_, signal)| name.is_some_and(|name| name.eq_ignore_ascii_case(signal)));
+            let is_it = |signal: &str| match name {
+                Some(name) if file.has_case => name == signal,
+                Some(name) => name.eq_ignore_ascii_case(signal),
+                None => false,
+            };
+            let same = asked.filter(|(_, signal)| is_it(signal));
             same.map(|(at, _)| at).collect::<Vec<_>>()
         };
         let places: Vec<Vec<usize>> = names.iter().map(wanted).collect();

@@ -83,14 +83,14 @@ impl Points {
             return;
         };
         let entity: Arc<str> = entities.name(key).into();
-        for (signal, columns) in rows.signals.iter().enumerate() {
+        for (signal, columns) in &rows.signals {
             for values in columns {
                 values.filled(run.rows.clone(), |filled| {
                     for row in filled.filter(|row| times[*row] <= self.last) {
                         let place = Place {
                             time: times[row],
                             entity: entity.clone(),
-                            signal,
+                            signal: *signal,
                         };
                         if self.ask.from.as_ref().is_none_or(|from| *from <= place) {
                             let value = values.value(row);

@@ -5,10 +5,11 @@ use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use lake::rows::{MORE, signal_of};
+use lake::rows::{LongColumns, MORE, signal_of};
 
+use crate::kernels::long::by_signal;
 use crate::kernels::values::Values;
-use crate::read::{ENTITY, TIME};
+use crate::read::{ENTITY, Footer, TIME};
 
 /// Places of the columns that a question needs, in a schema.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(crate) struct Columns {
     signals: Vec<Vec<usize>>,
     /// The column of signals without one of their own, where a signal asked for may be in it.
     more: Option<usize>,
+    /// The columns of rows that hold a signal each, where one that is asked for may be among these.
+    long: Option<LongColumns>,
 }
 
 /// Columns that a question needs beside those of its signals.
@@ -50,18 +53,28 @@ impl Columns {
             held.map(|(at, _)| at).collect::<Vec<_>>()
         };
         let signals: Vec<_> = signals.iter().map(of_signal).collect();
-        let may_be_in_more = !needs.by_column && signals.iter().any(Vec::is_empty);
+        let may_be_elsewhere = !needs.by_column && signals.iter().any(Vec::is_empty);
         Columns {
             entity: place(needs.entity, ENTITY),
             time: place(needs.time, TIME),
-            more: place(may_be_in_more, MORE),
+            more: place(may_be_elsewhere, MORE),
+            long: LongColumns::of(schema).filter(|_| may_be_elsewhere),
             signals,
         }
     }
 
+    /// As [`of`](Self::of), of a part: columns whose signals are others than those asked for are left out.
+    pub(crate) fn of_part(footer: &Footer, signals: &[String], needs: Needs) -> Columns {
+        let mut columns = Columns::of(footer.schema(), signals, needs);
+        columns.long = columns.long.filter(|_| footer.may_have_signal(signals));
+        columns
+    }
+
     /// Whether there may be a value of a signal.
     pub(crate) fn has_signal(&self) -> bool {
-        self.more.is_some() || self.signals.iter().any(|places| !places.is_empty())
+        self.more.is_some()
+            || self.long.is_some()
+            || self.signals.iter().any(|places| !places.is_empty())
     }
 
     /// The places of the columns of signals.
@@ -77,7 +90,9 @@ impl Columns {
     /// The places of all columns, ascending.
     pub(crate) fn places(&self) -> Vec<usize> {
         let signals = self.signals.iter().flatten().copied();
-        let others = [self.entity, self.time, self.more].into_iter().flatten();
+        let (name, value) = self.long.map(|long| (long.name, long.value)).unzip();
+        let others = [self.entity, self.time, self.more, name, value];
+        let others = others.into_iter().flatten();
         let mut places: Vec<usize> = signals.chain(others).collect();
         places.sort_unstable();
         places.dedup();
@@ -93,6 +108,10 @@ impl Columns {
             entity: self.entity.map(read),
             time: self.time.map(read),
             more: self.more.map(read),
+            long: self.long.map(|long| LongColumns {
+                name: read(long.name),
+                value: read(long.value),
+            }),
             signals: signals
                 .map(|of| of.iter().map(|at| read(*at)).collect())
                 .collect(),
@@ -111,14 +130,18 @@ pub(crate) struct Entities {
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) length: usize,
+    /// Whether their events are to be counted; else other `Rows` count them.
+    pub(crate) counts_events: bool,
     pub(crate) entities: Option<Entities>,
     /// Event times in microseconds.
-    times: Option<ScalarBuffer<i64>>,
-    /// The columns of each signal.
-    pub(crate) signals: Vec<Vec<Values>>,
+    pub(crate) times: Option<ScalarBuffer<i64>>,
+    /// The columns of signals, by the place of each signal in the question; a signal without a column may be absent.
+    pub(crate) signals: Vec<(usize, Vec<Values>)>,
 }
 
 impl Rows {
+    /// The rows of a batch: all in one, and those that hold a signal each once more, by their signals.
+    ///
     /// # Errors
     ///
     /// If a column has a type that it has in no part.
@@ -126,14 +149,14 @@ impl Rows {
         batch: &RecordBatch,
         columns: &Columns,
         signals: &[String],
-    ) -> Result<Rows, ArrowError> {
+    ) -> Result<Vec<Rows>, ArrowError> {
         let entities = columns
             .entity
             .map(|at| entities(batch.column(at)))
             .transpose()?;
         let times = columns.time.map(|at| times(batch.column(at))).transpose()?;
         let mut values = Vec::with_capacity(signals.len());
-        for (places, signal) in columns.signals.iter().zip(signals) {
+        for (at, (places, signal)) in columns.signals.iter().zip(signals).enumerate() {
             let of_signal = places.iter().map(|at| Values::of(batch.column(*at)));
             let mut of_signal = of_signal.collect::<Result<Vec<_>, _>>()?;
             if let Some(at) = columns.more.filter(|_| places.is_empty()) {
@@ -142,14 +165,23 @@ impl Rows {
                     more.ok_or_else(|| ArrowError::SchemaError(format!("`{MORE}` holds no text")))?;
                 of_signal.extend(Values::of_more(more, signal));
             }
-            values.push(of_signal);
+            values.push((at, of_signal));
         }
-        Ok(Rows {
+        let rows = Rows {
             length: batch.num_rows(),
+            counts_events: true,
             entities,
             times,
             signals: values,
-        })
+        };
+        let Some(long) = columns.long else {
+            return Ok(vec![rows]);
+        };
+        let is_elsewhere = |at: usize| columns.signals[at].is_empty();
+        let (names, values) = (batch.column(long.name), batch.column(long.value));
+        let mut all = by_signal(&rows, names, values, signals, is_elsewhere)?;
+        all.push(rows);
+        Ok(all)
     }
 
     pub(crate) fn times(&self) -> Option<&[i64]> {
@@ -157,13 +189,18 @@ impl Rows {
     }
 }
 
-fn entities(column: &ArrayRef) -> Result<Entities, ArrowError> {
+/// A column of texts as numbers into a list of texts.
+pub(super) fn numbered(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let numbered = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
-    let column = if *column.data_type() == numbered {
-        column.clone()
+    if *column.data_type() == numbered {
+        Ok(column.clone())
     } else {
-        cast(column, &numbered)?
-    };
+        cast(column, &numbered)
+    }
+}
+
+fn entities(column: &ArrayRef) -> Result<Entities, ArrowError> {
+    let column = numbered(column)?;
     let column = column.as_dictionary::<Int32Type>();
     if column.null_count() > 0 {
         let what = format!("`{ENTITY}` has no value in some rows");

@@ -299,9 +299,11 @@ impl Work {
                 };
                 let signals = &plan.ask.signals;
                 let columns = Columns::of(&batch.schema(), signals, needs);
-                let rows = Rows::of(&batch, &columns, signals);
-                let rows = rows.map_err(|error| ScanError::HotRows(error.into()))?;
-                sink.add(&rows, &plan.ask, plan.ask.times.start)
+                let all = Rows::of(&batch, &columns, signals);
+                let all = all.map_err(|error| ScanError::HotRows(error.into()))?;
+                let start = plan.ask.times.start;
+                all.iter()
+                    .try_for_each(|rows| sink.add(rows, &plan.ask, start))
             }
         }
     }
@@ -327,9 +329,10 @@ impl Unit {
         }
         for batch in builder.build().map_err(broken)? {
             let batch = batch.map_err(|error| PartError::broken(part, error))?;
-            let rows = Rows::of(&batch, &columns, &ask.signals);
-            let rows = rows.map_err(|error| PartError::broken(part, error))?;
-            sink.add(&rows, ask, self.bucket)?;
+            let all = Rows::of(&batch, &columns, &ask.signals);
+            let all = all.map_err(|error| PartError::broken(part, error))?;
+            all.iter()
+                .try_for_each(|rows| sink.add(rows, ask, self.bucket))?;
         }
         Ok(())
     }
@@ -353,7 +356,7 @@ fn units(part: &Part, footer: &Arc<Footer>, plan: &Plan) -> Vec<Unit> {
             time: plan.time || one_bucket.is_none(),
             by_column: plan.by_column,
         };
-        let columns = Columns::of(footer.schema(), &ask.signals, needs);
+        let columns = Columns::of_part(footer, &ask.signals, needs);
         if plan.by_column || ask.signals.is_empty() || columns.has_signal() {
             units.push(Unit {
                 part: part.clone(),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{
-    DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    DataType, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
+use lake::parts::signal_names;
+use lake::rows::LongColumns;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use parquet::errors::{ParquetError, Result};
@@ -27,6 +29,8 @@ pub(crate) const SIGNAL: &str = "signal";
 pub(crate) struct Footer {
     pub(crate) metadata: ArrowReaderMetadata,
     pub(crate) groups: Vec<RowGroup>,
+    /// The names of the signals in a part of a long kind, ascending; `None` where the file does not tell.
+    pub(crate) signal_names: Option<Vec<String>>,
 }
 
 /// What is known of a row group without reading it.
@@ -92,7 +96,21 @@ impl Footer {
     ) -> Result<Footer> {
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(metadata, options)?;
-        Ok(Footer { metadata, groups })
+        let file = metadata.metadata().file_metadata();
+        Ok(Footer {
+            signal_names: signal_names(file.key_value_metadata()),
+            metadata,
+            groups,
+        })
+    }
+
+    /// Whether a part of a long kind can have one of the signals.
+    pub(crate) fn may_have_signal(&self, signals: &[String]) -> bool {
+        let Some(names) = &self.signal_names else {
+            return true;
+        };
+        let mut signals = signals.iter();
+        signals.any(|signal| names.binary_search(signal).is_ok())
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -103,7 +121,12 @@ impl Footer {
     pub(crate) fn bytes(&self) -> usize {
         // A field takes some 200 bytes, in each of two schemas.
         let fields = self.schema().fields().len() * 400;
-        self.metadata.metadata().memory_size() + fields + self.groups.len() * size_of::<RowGroup>()
+        let names = self.signal_names.iter().flatten();
+        let names = names.map(|name| size_of::<String>() + name.capacity());
+        self.metadata.metadata().memory_size()
+            + fields
+            + self.groups.len() * size_of::<RowGroup>()
+            + names.sum::<usize>()
     }
 
     /// Where the compressed values of a column stand in the file.
@@ -211,7 +234,10 @@ fn with_numbered_entities(schema: &Schema) -> Result<SchemaRef> {
             return Err(ParquetError::General(what));
         }
     }
-    Ok(Arc::new(numbered(schema, &[ENTITY])))
+    // So are the names of signals in a long kind.
+    let name = LongColumns::of(schema).map(|columns| schema.field(columns.name).name().as_str());
+    let columns: Vec<&str> = [Some(ENTITY), name].into_iter().flatten().collect();
+    Ok(Arc::new(numbered(schema, &columns)))
 }
 
 /// The schema in which these columns of texts are read as numbers into a list of texts.
@@ -219,8 +245,7 @@ fn numbered(schema: &Schema, columns: &[&str]) -> Schema {
     let numbered = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
     let fields = schema.fields().iter().map(|field| {
         if columns.contains(&field.name().as_str()) {
-            let name = field.name().clone();
-            Arc::new(Field::new(name, numbered.clone(), field.is_nullable()))
+            Arc::new(field.as_ref().clone().with_data_type(numbered.clone()))
         } else {
             field.clone()
         }

@@ -6,6 +6,7 @@
 mod faults;
 mod hours;
 mod plain;
+mod samples;
 mod stage;
 
 use std::ops::Range;

@@ -10,8 +10,9 @@ use lake::rows::{SignalTypes, signal_of};
 
 use crate::http::refusal::Refusal;
 use crate::http::shared::kind;
-use engine::Engine;
+use engine::kernels::SignalNames;
 use engine::snapshot::Snapshot;
+use engine::Engine;
 
 /// The most names that a message offers in the place of an unknown one.
 const OFFERED: usize = 3;
@@ -32,14 +33,17 @@ impl StoredNames {
         StoredNames(engine)
     }
 
-    /// The signals of a kind that have a name: declared ones, stored ones, and those of hot rows of these times. In
-    /// alphabetical order.
+    /// The signals of a kind that have a name: declared ones, stored ones, and those of hot rows of these times; of a
+    /// long kind declared ones and those of these times. In alphabetical order.
     pub(crate) async fn signals(
         &self,
         snapshot: &Snapshot,
         kind: &Kind,
         times: &Range<DateTime<Utc>>,
     ) -> Result<BTreeSet<String>, Refusal> {
+        if kind.is_long() {
+            return Ok(self.long_names(snapshot, kind, times).await?.names);
+        }
         let stored = self.0.types.get(snapshot.kinds()).await?;
         let mut names: BTreeSet<String> = kind.known.keys().cloned().collect();
         let number = snapshot
@@ -62,6 +66,18 @@ impl StoredNames {
         Ok(names)
     }
 
+    async fn long_names(
+        &self,
+        snapshot: &Snapshot,
+        kind: &Kind,
+        times: &Range<DateTime<Utc>>,
+    ) -> Result<SignalNames, Refusal> {
+        let hours = snapshot.hours(&kind.name, times.start, times.end).await?;
+        let mut names = self.0.scanner.signal_names(&hours).await?;
+        names.names.extend(kind.known.keys().cloned());
+        Ok(names)
+    }
+
     /// The kinds that have each of the signals or contract fields `asked`, names with commas between them, and `*` for
     /// all signals; `of` names the only kind to look at.
     pub(crate) async fn targets(
@@ -77,17 +93,30 @@ impl StoredNames {
         };
         let (mut targets, mut found, mut all) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for kind in kinds {
-            let known = self.signals(snapshot, kind, times).await?;
+            let (known, has_others) = if kind.is_long() {
+                let found = self.long_names(snapshot, kind, times).await?;
+                (found.names, found.has_others)
+            } else {
+                (self.signals(snapshot, kind, times).await?, false)
+            };
             let fields = kind.fields.iter().map(|rule| rule.name.as_str());
             let mut signals = Vec::new();
             for name in asked.split(',').map(str::trim) {
                 let is_it = |other: &str| other.eq_ignore_ascii_case(name);
+                let any_case = known.iter().filter(|other| is_it(other));
                 if name == "*" {
                     signals.extend(known.iter().cloned());
                     found.insert(name);
+                } else if kind.is_long()
+                    && !known.contains(name)
+                    && any_case.clone().next().is_some()
+                {
+                    // These are told apart by case.
+                    signals.extend(any_case.cloned());
+                    found.insert(name);
                 } else if known.iter().any(|known| is_it(known))
                     || fields.clone().any(is_it)
-                    || of.is_some() && self.may_have(snapshot, kind, name).await?
+                    || (of.is_some() || has_others) && self.may_have(snapshot, kind, name).await?
                 {
                     signals.push(name.to_owned());
                     found.insert(name);
@@ -118,7 +147,8 @@ impl StoredNames {
         }
     }
 
-    /// Whether events of the kind can have a signal that is stored nowhere by name: one past the bound of names.
+    /// Whether events of the kind can have a signal that is stored nowhere by name: one past the bound of names, or
+    /// any of a long kind.
     async fn may_have(
         &self,
         snapshot: &Snapshot,

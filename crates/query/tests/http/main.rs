@@ -5,6 +5,7 @@
 
 mod hours;
 mod refused;
+mod samples;
 mod sql;
 mod stage;
 
