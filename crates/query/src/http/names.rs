@@ -10,9 +10,9 @@ use lake::rows::{SignalTypes, signal_of};
 
 use crate::http::refusal::Refusal;
 use crate::http::shared::kind;
+use engine::Engine;
 use engine::kernels::SignalNames;
 use engine::snapshot::Snapshot;
-use engine::Engine;
 
 /// The most names that a message offers in the place of an unknown one.
 const OFFERED: usize = 3;

@@ -1,5 +1,6 @@
 //! Tables with a row for each signal rather than a column: `points`, `kpi_1m`, `kpi_5m`, `aggregates`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::kernels::EntityFilter;
 use engine::snapshot::HourData;
 use futures::StreamExt;
-use lake::rows::signal_of;
+use lake::rows::{LongColumns, signal_of};
 
 use crate::bounds::{Bounds, ENTITY, texts_of};
 use crate::tables::kind::KindTable;
@@ -32,29 +33,57 @@ pub(crate) const HOUR: i64 = 3_600_000_000;
 #[derive(Debug)]
 pub(crate) struct OfKind {
     pub(crate) name: String,
-    /// The columns of signals, each with its signal in its metadata.
-    pub(crate) columns: Vec<FieldRef>,
-    /// The unit of each column's signal, where one is declared.
-    pub(crate) units: Vec<Option<String>>,
+    signals: OfSignals,
+}
+
+/// Where the kind has its signals.
+#[derive(Debug)]
+enum OfSignals {
+    /// In columns of their own.
+    Columns(Vec<Signal>),
+    /// In rows, by name and value: the columns of these, and the units of declared signals.
+    Rows {
+        name: FieldRef,
+        value: FieldRef,
+        units: BTreeMap<String, String>,
+    },
+}
+
+/// A signal of a kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Signal {
+    pub(crate) name: String,
+    /// Where one is declared.
+    pub(crate) unit: Option<String>,
+    /// The column of its values; `None` of a long kind.
+    pub(crate) column: Option<FieldRef>,
 }
 
 impl OfKind {
     pub(crate) fn new(kind: &Kind, table: &KindTable) -> OfKind {
         let schema = table.schema();
-        let columns = schema
-            .fields()
-            .iter()
-            .filter(|field| signal_of(field).is_some());
-        let columns: Vec<FieldRef> = columns.cloned().collect();
-        let unit = |field: &FieldRef| {
-            let rule = kind.known.get(signal_of(field)?)?;
-            rule.unit.clone()
-        };
-        OfKind {
-            name: kind.name.clone(),
-            units: columns.iter().map(unit).collect(),
-            columns,
+        let unit = |signal: &str| kind.known.get(signal)?.unit.clone();
+        let name = kind.name.clone();
+        if let Some(columns) = LongColumns::of(&schema) {
+            let known = kind.known.keys();
+            let units = known.filter_map(|signal| Some((signal.clone(), unit(signal)?)));
+            let signals = OfSignals::Rows {
+                name: schema.fields()[columns.name].clone(),
+                value: schema.fields()[columns.value].clone(),
+                units: units.collect(),
+            };
+            return OfKind { name, signals };
         }
+        let signals = schema.fields().iter().filter_map(|field| {
+            let signal = signal_of(field)?;
+            Some(Signal {
+                name: signal.to_owned(),
+                unit: unit(signal),
+                column: Some(field.clone()),
+            })
+        });
+        let signals = OfSignals::Columns(signals.collect());
+        OfKind { name, signals }
     }
 }
 
@@ -168,8 +197,10 @@ pub(crate) struct Wanted {
     pub(crate) kinds: Arc<[OfKind]>,
     /// Place of the kind.
     pub(crate) kind: usize,
-    /// Places of the columns of signals.
-    pub(crate) columns: Vec<usize>,
+    /// The signals that are wanted; those of a long kind are not listed where its rows tell them.
+    pub(crate) signals: Vec<Signal>,
+    /// Of a long kind, the columns of the signals' names and values.
+    pub(crate) rows: Option<(FieldRef, FieldRef)>,
     pub(crate) hours: Vec<HourData>,
     pub(crate) times: Range<i64>,
     pub(crate) entities: EntityFilter,
@@ -223,24 +254,50 @@ impl TableProvider for LongTable {
             {
                 continue;
             }
-            let is_wanted = |field: &FieldRef| {
-                let signal = signal_of(field).unwrap_or_default();
-                signals
-                    .as_ref()
-                    .is_none_or(|signals| signals.contains(signal))
+            let is_wanted = |signal: &str| {
+                let wanted = signals.as_ref();
+                wanted.is_none_or(|signals| signals.contains(signal))
             };
-            let columns = of_kind.columns.iter().enumerate();
-            let columns = columns.filter(|(_, field)| is_wanted(field));
-            let columns: Vec<usize> = columns.map(|(at, _)| at).collect();
-            if columns.is_empty() {
+            let (mut hours, mut rows) = (None, None);
+            let found: Vec<Signal> = match &of_kind.signals {
+                OfSignals::Columns(all) => all
+                    .iter()
+                    .filter(|signal| is_wanted(&signal.name))
+                    .cloned()
+                    .collect(),
+                OfSignals::Rows { name, value, units } => {
+                    rows = Some((name.clone(), value.clone()));
+                    let of_times = self.source.hours(&of_kind.name, &times).await?;
+                    let names = match &signals {
+                        Some(names) => names.clone(),
+                        // Each row tells its own.
+                        None if self.form == Form::Point => BTreeSet::new(),
+                        None => self.source.signal_names(&of_times, name).await?,
+                    };
+                    hours = Some(of_times);
+                    let signal = |name: String| Signal {
+                        unit: units.get(&name).cloned(),
+                        name,
+                        column: None,
+                    };
+                    names.into_iter().map(signal).collect()
+                }
+            };
+            let tells_all = rows.is_some() && self.form == Form::Point && signals.is_none();
+            if found.is_empty() && !tells_all {
                 continue;
             }
+            let hours = match hours {
+                Some(hours) => hours,
+                None => self.source.hours(&of_kind.name, &times).await?,
+            };
             streams.push(Arc::new(LongRows(Arc::new(Wanted {
                 source: self.source.clone(),
                 kinds: self.kinds.clone(),
                 kind,
-                columns,
-                hours: self.source.hours(&of_kind.name, &times).await?,
+                signals: found,
+                rows,
+                hours,
                 times: times.clone(),
                 entities: bounds.entities.clone(),
                 form: self.form,

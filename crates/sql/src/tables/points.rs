@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, UInt32Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array, new_null_array,
+};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::error::{DataFusionError, Result};
 use engine::kernels::{RowsAsk, shares};
 use futures::{Stream, StreamExt, stream};
-use lake::rows::signal_of;
 
 use crate::bounds::{ENTITY, TIME};
 use crate::tables::long::Wanted;
@@ -20,8 +21,13 @@ pub(crate) fn rows(wanted: Arc<Wanted>) -> impl Stream<Item = Result<RecordBatch
         Arc::new(Field::new(ENTITY, DataType::Utf8View, false)),
         Arc::new(Field::new(TIME, time, false)),
     ];
-    let columns = &wanted.of_kind().columns;
-    fields.extend(wanted.columns.iter().map(|at| columns[*at].clone()));
+    match &wanted.rows {
+        Some((name, value)) => fields.extend([name.clone(), value.clone()]),
+        None => {
+            let columns = wanted.signals.iter();
+            fields.extend(columns.filter_map(|signal| signal.column.clone()));
+        }
+    }
     let ask = RowsAsk {
         schema: Arc::new(Schema::new(fields)),
         times: wanted.times.clone(),
@@ -40,24 +46,49 @@ pub(crate) fn rows(wanted: Arc<Wanted>) -> impl Stream<Item = Result<RecordBatch
 
 /// The points of some events, a batch for each signal that has any.
 fn points_of(wanted: &Wanted, events: &RecordBatch) -> Vec<Result<RecordBatch>> {
-    let signals = events.columns()[2..].iter().zip(&wanted.columns);
+    if wanted.rows.is_some() {
+        return vec![points_of_rows(wanted, events)];
+    }
+    let signals = events.columns()[2..].iter().zip(&wanted.signals);
     let signals = signals.filter(|(values, _)| values.null_count() < values.len());
     signals
-        .map(|(values, at)| points_of_signal(wanted, events, values, *at))
+        .map(|(values, signal)| points_of_signal(wanted, events, values, &signal.name))
         .collect()
+}
+
+/// The points of events that have one signal each: name and value are the last two columns.
+fn points_of_rows(wanted: &Wanted, events: &RecordBatch) -> Result<RecordBatch> {
+    let (names, values) = (events.column(2), events.column(3));
+    let is_wanted = |row: &usize| {
+        let name = names.as_string::<i32>().value(*row);
+        wanted.signals.is_empty() || wanted.signals.iter().any(|signal| signal.name == name)
+    };
+    let filled = (0..events.num_rows())
+        .filter(|row| names.is_valid(*row) && values.is_valid(*row))
+        .filter(is_wanted);
+    let filled = UInt32Array::from_iter_values(filled.map(|row| row as u32));
+    let kind = (0..filled.len()).map(|_| &wanted.of_kind().name);
+    let columns = vec![
+        Arc::new(StringArray::from_iter_values(kind)) as ArrayRef,
+        take(events.column(0), &filled, None)?,
+        take(events.column(1), &filled, None)?,
+        take(names, &filled, None)?,
+        take(values, &filled, None)?,
+        new_null_array(&DataType::Utf8, filled.len()),
+    ];
+    Ok(RecordBatch::try_new(wanted.schema.clone(), columns)?)
 }
 
 fn points_of_signal(
     wanted: &Wanted,
     events: &RecordBatch,
     values: &ArrayRef,
-    column: usize,
+    signal: &str,
 ) -> Result<RecordBatch> {
     let of_kind = wanted.of_kind();
     let filled = (0..values.len()).filter(|row| values.is_valid(*row));
     let filled = UInt32Array::from_iter_values(filled.map(|row| row as u32));
     let values = take(values, &filled, None)?;
-    let signal = signal_of(&of_kind.columns[column]).unwrap_or_default();
     let same = |text: &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(
             (0..filled.len()).map(|_| text),

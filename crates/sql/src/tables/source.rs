@@ -1,12 +1,17 @@
 //! What the tables of one statement read.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::AsArray;
+use arrow::datatypes::{FieldRef, Schema};
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::error::{DataFusionError, Result};
 use engine::Engine;
+use engine::kernels::{EntityFilter, RowsAsk, ScanError, shares};
 use engine::snapshot::{HourData, Snapshot};
+use futures::TryStreamExt;
 
 use crate::scan_budget::ScanBudget;
 
@@ -19,6 +24,38 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The names of the signals in these hours of a long kind, whose column of names is `name`.
+    pub(crate) async fn signal_names(
+        &self,
+        hours: &[HourData],
+        name: &FieldRef,
+    ) -> Result<BTreeSet<String>> {
+        let external = |error: ScanError| DataFusionError::External(error.into());
+        let scanner = &self.engine.scanner;
+        let mut found = scanner.signal_names(hours).await.map_err(external)?;
+        if !found.has_others {
+            return Ok(found.names);
+        }
+        // A part has so many names that its footer does not tell them: the column of all rows does.
+        let ask = RowsAsk {
+            schema: Arc::new(Schema::new(vec![name.clone()])),
+            times: i64::MIN..i64::MAX,
+            entities: EntityFilter::All,
+        };
+        for share in shares(hours, 1) {
+            let mut rows = scanner.rows(share, ask.clone());
+            while let Some(batch) = rows.try_next().await.map_err(external)? {
+                let names = batch.column(0).as_string_opt::<i32>();
+                for name in names.into_iter().flatten().flatten() {
+                    if !found.names.contains(name) {
+                        found.names.insert(name.to_owned());
+                    }
+                }
+            }
+        }
+        Ok(found.names)
+    }
+
     /// The hours of a kind with events of these times, in microseconds since 1970.
     pub(crate) async fn hours(&self, kind: &str, times: &Range<i64>) -> Result<Vec<HourData>> {
         let time =

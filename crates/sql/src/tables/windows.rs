@@ -12,12 +12,14 @@ use datafusion::error::{DataFusionError, Result};
 use engine::kernels::{Ask, Grouping, Groups, ScanError, Stat, Value, Wanted as Measures};
 use engine::snapshot::HourData;
 use futures::{Stream, StreamExt, stream};
-use lake::rows::signal_of;
 
-use crate::tables::long::{Form, Wanted};
+use crate::tables::long::{Form, Signal, Wanted};
 
 /// Most groups that are made at a time. Where an hour has more, it is taken in pieces.
 const MOST_GROUPS: usize = 200_000;
+
+/// Signals of a long kind that are asked for at a time: its rows are read once for all of them.
+const LONG_SIGNALS: usize = 64;
 
 /// Hours and signals that are worked on ahead.
 const AHEAD: usize = 2;
@@ -28,30 +30,35 @@ type Row<'g> = (i64, &'g str, u64, &'g Stat);
 /// All windows that are wanted, and more: filters are looked at again.
 pub(crate) fn rows(wanted: Arc<Wanted>) -> impl Stream<Item = Result<RecordBatch>> + Send {
     let hours = 0..wanted.hours.len();
-    let columns = wanted.columns.clone();
+    let (all, width) = (
+        wanted.signals.len(),
+        wanted.rows.as_ref().map_or(1, |_| LONG_SIGNALS),
+    );
     let pieces = hours.flat_map(move |hour| {
-        let columns = columns.clone();
-        columns.into_iter().map(move |column| (hour, column))
+        let starts = (0..all).step_by(width);
+        starts.map(move |start| (hour, start..all.min(start + width)))
     });
     stream::iter(pieces)
-        .map(move |(hour, column)| {
+        .map(move |(hour, signals)| {
             let wanted = wanted.clone();
-            async move { of_signal(&wanted, &wanted.hours[hour], column).await }
+            async move { of_signals(&wanted, &wanted.hours[hour], &wanted.signals[signals]).await }
         })
         .buffered(AHEAD)
 }
 
-async fn of_signal(wanted: &Wanted, hour: &HourData, column: usize) -> Result<RecordBatch> {
+async fn of_signals(wanted: &Wanted, hour: &HourData, signals: &[Signal]) -> Result<RecordBatch> {
     let start = hour.hour.start().timestamp_micros();
     let end = start + crate::tables::long::HOUR;
     let whole = start.max(wanted.times.start)..end.min(wanted.times.end);
     let mut pieces = vec![whole];
     let mut batches = Vec::new();
     while let Some(piece) = pieces.pop() {
-        let found = groups(wanted, hour, column, piece.clone()).await;
+        let found = groups(wanted, hour, signals, piece.clone()).await;
         let error = match found {
             Ok(groups) => {
-                batches.push(batch(wanted, column, start, &groups)?);
+                for (at, signal) in signals.iter().enumerate() {
+                    batches.push(batch(wanted, (at, signal), start, &groups)?);
+                }
                 continue;
             }
             Err(error) => error,
@@ -77,13 +84,12 @@ fn halves(piece: &Range<i64>, step: Option<i64>) -> Option<(Range<i64>, Range<i6
 async fn groups(
     wanted: &Wanted,
     hour: &HourData,
-    column: usize,
+    signals: &[Signal],
     times: Range<i64>,
 ) -> Result<Groups, ScanError> {
     let step = wanted.form.step();
-    let signal = signal_of(&wanted.of_kind().columns[column]).unwrap_or_default();
     let ask = Ask {
-        signals: vec![signal.to_owned()],
+        signals: signals.iter().map(|signal| signal.name.clone()).collect(),
         times,
         entities: wanted.entities.clone(),
     };
@@ -104,11 +110,16 @@ async fn groups(
         .await
 }
 
-/// The groups as rows; those without a value of the signal are left out.
-fn batch(wanted: &Wanted, column: usize, hour: i64, groups: &Groups) -> Result<RecordBatch> {
+/// The groups as rows of the signal at this place in the question; those without a value of it are left out.
+fn batch(
+    wanted: &Wanted,
+    (at, signal): (usize, &Signal),
+    hour: i64,
+    groups: &Groups,
+) -> Result<RecordBatch> {
     let of_kind = wanted.of_kind();
     let rows = groups.iter().filter_map(|(group, events, stats)| {
-        let stat = stats.first().filter(|stat| stat.count > 0)?;
+        let stat = stats.get(at).filter(|stat| stat.count > 0)?;
         Some((
             group.bucket,
             group.entity.map_or("", |id| &**id),
@@ -132,7 +143,7 @@ fn batch(wanted: &Wanted, column: usize, hour: i64, groups: &Groups) -> Result<R
     let entities: ArrayRef = Arc::new(StringViewArray::from_iter_values(
         rows.iter().map(|(_, entity, ..)| entity),
     ));
-    let signal = same(signal_of(&of_kind.columns[column]));
+    let (unit, signal) = (signal.unit.as_deref(), same(Some(&signal.name)));
     let times = |of: &dyn Fn(&Row<'_>) -> i64| -> ArrayRef {
         let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(of));
         Arc::new(times.with_timezone("UTC"))
@@ -141,7 +152,7 @@ fn batch(wanted: &Wanted, column: usize, hour: i64, groups: &Groups) -> Result<R
         Form::Hour => {
             let hours = times(&|_| hour);
             let hours = cast(&hours, wanted.schema.field(2).data_type())?;
-            let unit = same(of_kind.units[column].as_deref());
+            let unit = same(unit);
             // Texts count only for a signal without any number, as in `aggregates/`.
             let count = whole(|(.., stat)| match stat.numbers() {
                 0 => stat.count,

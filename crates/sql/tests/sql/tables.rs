@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::landing::arrival;
 use crate::stage::{Reading, Stage, readings};
 use sql::SqlSettings;
 
@@ -188,4 +189,60 @@ async fn the_views_of_a_folder_are_tables_and_bad_ones_are_named_at_the_start() 
         std::fs::remove_file(folder.join(name)).unwrap();
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+async fn check_samples(stage: &Stage, until: u32) {
+    let of = |name: u32| (0..until).filter(move |n| n % 3 == name).map(f64::from);
+    let (count, sum) = (of(0).count(), of(0).sum::<f64>());
+    let rows = "SELECT count(*), count(DISTINCT name), count(tags) FROM metric";
+    assert_eq!(stage.ask(rows).await, [format!("{until},3,{until}")]);
+    let points = "SELECT count(*), sum(value), count(text) FROM points WHERE kind = 'metric' AND signal = 'cpu'";
+    assert_eq!(stage.ask(points).await, [format!("{count},{sum:?},0")]);
+    let by_name = "SELECT signal, count(*) FROM points WHERE kind = 'metric' GROUP BY 1 ORDER BY 1";
+    let counts = [(0, "cpu"), (1, "mem"), (2, "up")];
+    let counts = counts.map(|(at, name)| format!("{name},{}", of(at).count()));
+    assert_eq!(stage.ask(by_name).await, counts);
+    for (table, time) in [
+        ("kpi_1m", "start"),
+        ("kpi_5m", "start"),
+        ("aggregates", "event_hour"),
+    ] {
+        let rows = format!(
+            "SELECT signal, sum(\"count\"), min(min), max(max), min({time}) FROM {table} WHERE kind = 'metric' GROUP BY 1 ORDER BY 1"
+        );
+        let expected: Vec<String> = [(0, "cpu"), (1, "mem"), (2, "up")]
+            .map(|(at, name)| {
+                let (least, most) = (of(at).fold(f64::MAX, f64::min), of(at).fold(0.0, f64::max));
+                format!(
+                    "{name},{},{least:?},{most:?},2025-10-04T13:00:00Z",
+                    of(at).count()
+                )
+            })
+            .to_vec();
+        assert_eq!(stage.ask(&rows).await, expected, "{table}");
+    }
+    let hourly = "SELECT signal, messages FROM aggregates WHERE kind = 'metric' AND signal IN ('mem', 'none')";
+    assert_eq!(stage.ask(hourly).await, [format!("mem,{until}")]);
+}
+
+#[tokio::test]
+async fn the_names_of_metrics_are_signals_of_the_long_tables() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    let sample = |n: u32| {
+        let (name, time) = (
+            ["cpu", "mem", "up"][n as usize % 3],
+            1_759_582_800_000 + u64::from(n) * 1000,
+        );
+        format!(
+            r#"{{"event_id":"{n}","name":"{name}","value":{n},"timestamp":{time},"tags":{{"zone":"b"}}}}"#
+        )
+    };
+    let all: Vec<String> = (0..900).map(sample).collect();
+    stage.landing.land(None, arrival(), &all[..400]).await;
+    stage.refresh().await;
+    check_samples(&stage, 400).await;
+    stage.landing.aggregate().await;
+    stage.landing.land(None, arrival(), &all[300..]).await;
+    stage.refresh().await;
+    check_samples(&stage, 900).await;
 }
