@@ -31,7 +31,7 @@ FOREIGN = re.compile(r"AWS_\w+|RUST_LOG")
 # Operations of crates/aws that are for tests and tools: no role may call them.
 NOT_FOR_SERVICES = {"sqs:PurgeQueue", "s3:DeleteObject"}
 
-GLUE_TYPES = {"number": "double", "integer": "bigint", "boolean": "boolean", "string": "string"}
+GLUE_TYPES = {"number": "double", "integer": "bigint", "boolean": "boolean", "string": "string", "labels": "string"}
 
 
 def same(what, values):
@@ -380,17 +380,21 @@ def columns(repo):
         kind = declared["kind"]
         body = repo.block(path, rf"^    {kind} = \{{")
         for name, field in (("entity", "entity_field"), ("time", "time_field"), ("signals", "signals_field")):
-            there = part(body, rf'{field}\s*= "(\w+)"', path)
-            if there != declared[name]["field"]:
-                yield f"{path}: {field} of {kind} is {there}, {declaration.name} says {declared[name]['field']}"
+            there = part(body, rf'{field}\s*= "?(\w+)"?', path)
+            wanted = declared[name].get("field", "null")
+            if there != wanted:
+                yield f"{path}: {field} of {kind} is {there}, {declaration.name} says {wanted}"
         fields, _, signals = body.partition("signals = [")
         entry = re.compile(r'name = "(\w+)", type = "(\w+)"(?:, unit = (?:"([^"]*)"|null))?')
         there = {name: (of, unit or None) for name, of, unit in entry.findall(fields)}
         wanted = {name: (rule["type"], None) for name, rule in declared.get("fields", {}).items()}
+        if "name_field" in declared["signals"]:
+            wanted[declared["signals"]["name_field"]] = ("string", None)
+            wanted[declared["signals"]["value_field"]] = ("number", None)
         if there != wanted:
             yield f"{path}: fields of {kind} are {there}, {declaration.name} says {wanted}"
         there = {name: (of, unit or None) for name, of, unit in entry.findall(signals)}
-        wanted = {name: (rule["type"], rule.get("unit")) for name, rule in declared["signals"]["known"].items()}
+        wanted = {name: (rule["type"], rule.get("unit")) for name, rule in declared["signals"].get("known", {}).items()}
         for name in sorted(there.keys() | wanted.keys()):
             if there.get(name) != wanted.get(name):
                 yield f"{path}: {name} of {kind} is {there.get(name)}, {declaration.name} says {wanted.get(name)}"

@@ -115,7 +115,8 @@ class Tables(unittest.TestCase):
 
     def test_the_tables_of_this_checkout_are_found(self):
         tables = glue.Tables(ROOT)
-        self.assertEqual(sorted(tables.curated), ["cell", "vehicle"])
+        self.assertEqual(sorted(tables.curated), ["cell", "metric", "vehicle"])
+        self.assertEqual((tables.curated["metric"]["tags"], tables.raw["tags"]), ("string", "map<string,string>"))
         self.assertEqual(tables.curated["vehicle"]["gear"], "double")
         self.assertEqual(tables.curated["cell"]["schema_version"], "bigint")
         self.assertEqual(tables.raw["payload"], "map<string,string>")

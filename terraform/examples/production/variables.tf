@@ -89,7 +89,7 @@ variable "kinds" {
   type = map(object({
     entity_field  = string
     time_field    = string
-    signals_field = string
+    signals_field = optional(string)
     fields        = optional(list(object({ name = string, type = string })), [])
     signals       = optional(list(object({ name = string, type = string, unit = optional(string) })), [])
   }))

@@ -48,12 +48,27 @@ locals {
         { name = "network_mode", type = "string", unit = null },
       ]
     }
+    # A long kind: its signals are rows, named in a column.
+    metric = {
+      entity_field  = "entity"
+      time_field    = "timestamp"
+      signals_field = null
+      fields = [
+        { name = "name", type = "string" },
+        { name = "tags", type = "labels" },
+        { name = "value", type = "number" },
+      ]
+      signals = []
+    }
   }
 
   kinds = merge(local.built_in, var.kinds)
 
   # A declaration's types, as Glue names them.
-  glue_types = { number = "double", integer = "bigint", boolean = "boolean", string = "string" }
+  glue_types = { number = "double", integer = "bigint", boolean = "boolean", string = "string", labels = "string" }
+
+  # Labels are an object in raw/, and its text in curated/.
+  raw_types = merge(local.glue_types, { labels = "map<string,string>" })
 
   # Whole numbers among signals are doubles in the files.
   signal_types = merge(local.glue_types, { integer = "double" })
@@ -79,8 +94,8 @@ locals {
   raw_fields = flatten([
     for kind in values(local.kinds) : concat(
       [{ name = kind.entity_field, type = "string" }, { name = kind.time_field, type = "string" }],
-      [for field in kind.fields : { name = field.name, type = local.glue_types[field.type] }],
-      [{ name = kind.signals_field, type = "map<string,string>" }],
+      [for field in kind.fields : { name = field.name, type = local.raw_types[field.type] }],
+      [for field in compact([kind.signals_field]) : { name = field, type = "map<string,string>" }],
     )
   ])
 

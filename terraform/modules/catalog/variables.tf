@@ -28,11 +28,11 @@ variable "first_year" {
 }
 
 variable "kinds" {
-  description = "Kinds beside `vehicle` and `cell`, as their declarations in CONTRACTS have them; `type` is number, integer, boolean or string."
+  description = "Kinds beside `vehicle`, `cell` and `metric`, as their declarations in CONTRACTS have them; `type` is number, integer, boolean, string or, of fields, labels. A kind with `name_field` and `value_field` has no `signals_field`; these two are among its fields, of types string and number."
   type = map(object({
     entity_field  = string
     time_field    = string
-    signals_field = string
+    signals_field = optional(string)
     fields        = optional(list(object({ name = string, type = string })), [])
     signals       = optional(list(object({ name = string, type = string, unit = optional(string) })), [])
   }))
@@ -47,11 +47,11 @@ variable "kinds" {
   validation {
     condition = alltrue(flatten([
       for kind in values(var.kinds) : [
-        for column in concat([for field in kind.fields : field.type], [for signal in kind.signals : signal.type]) :
+        for column in concat([for field in kind.fields : field.type == "labels" ? "string" : field.type], [for signal in kind.signals : signal.type]) :
         contains(["number", "integer", "boolean", "string"], column)
       ]
     ]))
-    error_message = "A type is number, integer, boolean or string."
+    error_message = "A type is number, integer, boolean or string, or labels of a field."
   }
 }
 

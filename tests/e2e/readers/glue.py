@@ -31,6 +31,7 @@ class Tables:
     def __init__(self, root):
         self.repo = Repo(root)
         types = dict(re.findall(r'(\w+) = "(\w+)"', self.repo.block(KINDS, r"^  glue_types = \{")))
+        raw_types = types | dict(re.findall(r'(\w+) = "([\w<>,]+)"', self.repo.block(KINDS, r"^  raw_types = merge\(")))
         # Of signals.
         self.types = types | dict(re.findall(r'(\w+) = "(\w+)"', self.repo.block(KINDS, r"^  signal_types = merge\(")))
         shared = dict(ENTRY.findall(self.repo.block(KINDS, r"^  curated_columns = \{")))
@@ -48,7 +49,7 @@ class Tables:
         self.raw |= dict.fromkeys(re.findall(r'signals_field\s*= "(\w+)"', built_in), "map<string,string>")
         # Fields other than signals: the table of raw/ has them too.
         for fields in re.findall(r"fields = \[(.*?)\]", built_in, re.S):
-            self.raw |= {name: types[of] for name, of in ENTRY.findall(fields)}
+            self.raw |= {name: raw_types[of] for name, of in ENTRY.findall(fields)}
 
 
 def curated_differs(kind, columns, undeclared, schemas):

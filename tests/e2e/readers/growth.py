@@ -83,6 +83,13 @@ def before():
     yield "vehicle", [all_signals("vehicle", at(7))]
     yield "cell", [all_signals("cell", at(8))]
     yield (
+        "metric",
+        [
+            {"name": f"metric_{n}", "value": n / 2, "entity": "host-1", "timestamp": at(9), "tags": {"zone": "b"}}
+            for n in range(3)
+        ],
+    )
+    yield (
         "meter",
         meters(
             0, 180, lambda n: {"power_w": n, "closed": n % 2 == 0, "phase": "abc"[n % 3], "load": n % 4, "level": n}
