@@ -1,7 +1,7 @@
 """The pipeline end to end, each service a process of its own, against LocalStack or our local-aws.
 
-Sends vehicles, cells and a kind declared in a file; posts one by one and in bulk; breaks some; brings in recordings;
-stops everything by SIGTERM; then holds what was accepted against the lake with the judge, and the aggregates and
+Sends vehicles, cells, metrics and a kind declared in a file; posts one by one and in bulk; breaks some; brings in
+recordings; stops everything by SIGTERM; then holds what was accepted against the lake with the judge, and the aggregates and
 the answers of query against DuckDB. At last it makes dead letters of every reason, mends and replays them (dead_letters.py).
 
     tests/python e2e.py --endpoint http://127.0.0.1:4566       a LocalStack that runs already
@@ -200,6 +200,21 @@ def third_kind(now):
     require(status == 202 and answer["accepted"] == 180, f"{status} {str(answer)[:300]}")
 
 
+def metrics_of_hosts(now):
+    say("metrics: equal posts are two samples, and 600 names are no columns")
+    for _ in range(2):
+        status, answer = post("/metrics", json.dumps({"name": "cpu_usage", "value": 85}))
+        require(status == 202 and answer["accepted"] == 1, f"{status} {str(answer)[:300]}")
+    millis = int(now.timestamp() * 1000)
+    samples = [
+        {"name": f"metric_{at % 600}", "value": at / 4, "entity": f"host-{at % 3}", "timestamp": millis - at * 1000}
+        | ({"tags": {"zone": "b", "rack": str(at % 7)}} if at % 2 else {})
+        for at in range(3_000)
+    ]
+    status, answer = post("/metrics", json.dumps(samples))
+    require(status == 202 and answer["accepted"] == 3_000, f"{status} {str(answer)[:300]}")
+
+
 def refusals(now):
     say("keys, and bodies that are no events")
     good = json.dumps(vehicle(now, 1))
@@ -267,6 +282,7 @@ def pipeline(arguments, services, sqs, s3):
     require(calls <= FLOOD_CALLS, f"{calls:.0f} SQS calls per million events, twice; at most {FLOOD_CALLS}")
     broken_among_many(now)
     third_kind(now)
+    metrics_of_hosts(now)
     refusals(now)
     if arguments.recorded:
         bring_in(services, arguments.recorded)

@@ -16,10 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 
-# The fields of an event's entity, time and signals, by kind.
+# The fields of an event's entity, time and signals, by kind. The signals are an object, or two fields: the name and the
+# value of one signal.
 BUILT_IN = {
     "vehicle": ("vehicle_id", "timestamp", "payload"),
     "cell": ("entity_id", "event_time", "metrics"),
+    "metric": ("entity", "timestamp", ("name", "value")),
 }
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 NUMBERS = ("messages", "count", "min", "max", "mean", "stddev", *PERCENTILES)
@@ -57,17 +59,34 @@ CURATED = f"""
         FROM curated ANTI JOIN variant USING (kind, hour, id, entity, time);
 """
 
+# A line of a kind whose signals are an object, and one of a kind with a signal an event, which may have no entity (then
+# it is `default`) and no time (then it is that of its arrival).
+WIDE = """
+    INSERT INTO line SELECT kind, json ->> '$.event_id', json ->> $entity,
+        (json ->> $time)::TIMESTAMPTZ::TIMESTAMP, json -> $signals FROM json_line WHERE kind = $kind"""
+LONG = """
+    INSERT INTO line SELECT kind, json ->> '$.event_id', coalesce(json ->> $entity, 'default'),
+        CASE WHEN json_type(json -> $time) = 'VARCHAR' THEN (json ->> $time)::TIMESTAMPTZ::TIMESTAMP
+            ELSE coalesce(epoch_ms(try_cast(json ->> $time AS BIGINT)),
+                (json ->> '$.ingest_received_at')::TIMESTAMPTZ::TIMESTAMP) END,
+        json_object(json ->> $name, json -> $value) FROM json_line WHERE kind = $kind"""
+
 # A kind's signals in raw/ against the columns of their names.
 VALUES = f"""
     INSERT INTO difference SELECT concat_ws(' ', kind, hour, id, signal, 'is', coalesce(told, 'nothing'),
             'in curated/ and', coalesce(text, value::VARCHAR), 'in raw/')
-        FROM (FROM reading WHERE kind = $kind) LEFT JOIN (
-            UNPIVOT (SELECT {HOUR} AS hour, event_id::VARCHAR AS id,
-                    {{columns}}
-                FROM read_parquet($files, {HIVE}))
-            ON COLUMNS(* EXCLUDE (hour, id)) INTO NAME signal VALUE told) USING (hour, id, signal)
+        FROM (FROM reading WHERE kind = $kind) LEFT JOIN ({{told}}) USING (hour, id, signal)
         WHERE CASE WHEN text IS NOT NULL THEN told IS DISTINCT FROM text
             ELSE coalesce(try_cast(told AS DOUBLE), try_cast(told AS BOOLEAN)::INT) IS DISTINCT FROM value END"""
+
+
+# What curated/ says of each signal of each event, of a kind with columns of signals, and of one with two columns for all.
+COLUMNS = f"""
+    UNPIVOT (SELECT {HOUR} AS hour, event_id::VARCHAR AS id, {{columns}} FROM read_parquet($files, {HIVE}))
+        ON COLUMNS(* EXCLUDE (hour, id)) INTO NAME signal VALUE told"""
+ROWS = f"""
+    SELECT {HOUR} AS hour, event_id::VARCHAR AS id, "{{name}}" AS signal, "{{value}}"::VARCHAR AS told
+        FROM read_parquet($files, {HIVE})"""
 
 
 def wanted():
@@ -131,12 +150,11 @@ def load(sql, folder, kinds):
     sql.execute(f"CREATE TABLE json_line AS SELECT json ->> '$.kind' AS kind, json FROM {lines}")
     found = [kind for (kind,) in sql.execute("SELECT DISTINCT kind FROM json_line ORDER BY kind").fetchall()]
     for kind in found:
-        entity, time, signals = (f'$."{field}"' for field in kinds[kind])
-        sql.execute(
-            """INSERT INTO line SELECT kind, json ->> '$.event_id', json ->> $entity,
-               (json ->> $time)::TIMESTAMPTZ::TIMESTAMP, json -> $signals FROM json_line WHERE kind = $kind""",
-            {"kind": kind, "entity": entity, "time": time, "signals": signals},
-        )
+        entity, time, signals = kinds[kind]
+        fields = {"entity": entity, "time": time}
+        fields |= {"signals": signals} if isinstance(signals, str) else dict(zip(("name", "value"), signals))
+        places = {name: f'$."{field}"' for name, field in fields.items()}
+        sql.execute(WIDE if isinstance(signals, str) else LONG, {"kind": kind} | places)
     sql.execute(EVENTS)
     return found
 
@@ -147,13 +165,18 @@ def compare(sql, folder, kinds):
     sql.execute(CURATED)
     for kind in found:
         files = f"{folder}/curated/kind={kind}/**/*.parquet"
+        if not isinstance(kinds[kind][2], str):
+            name, value = kinds[kind][2]
+            told = ROWS.format(name=name, value=value)
+            sql.execute(VALUES.format(told=told), {"kind": kind, "files": files})
+            continue
         columns = {name for name, *_ in sql.execute(f"DESCRIBE FROM read_parquet('{files}', {HIVE})").fetchall()}
         signals = sql.execute("SELECT DISTINCT signal FROM reading WHERE kind = ?", [kind]).fetchall()
         signals = {name for (name,) in signals}
         for name in signals - columns:
             sql.execute("INSERT INTO difference VALUES (?)", [f"{kind}: {name} has no column in curated/"])
         texts = ", ".join(f'"{name}"::VARCHAR AS "{name}"' for name in sorted(signals & columns))
-        sql.execute(VALUES.format(columns=texts), {"kind": kind, "files": files})
+        sql.execute(VALUES.format(told=COLUMNS.format(columns=texts)), {"kind": kind, "files": files})
     sql.execute(wanted())
     files = f"'{folder}/aggregates/**/*."
     shape = ", ".join(f"'{name}': '{type}'" for name, type in ROW.items())
@@ -169,7 +192,9 @@ def declared(folder):
     kinds = dict(BUILT_IN)
     for file in folder.glob("*.toml"):
         kind = tomllib.loads(file.read_text())
-        kinds[kind["kind"]] = tuple(kind[part]["field"] for part in ("entity", "time", "signals"))
+        signals = kind["signals"]
+        signals = signals.get("field") or (signals["name_field"], signals["value_field"])
+        kinds[kind["kind"]] = (kind["entity"]["field"], kind["time"]["field"], signals)
     return kinds
 
 

@@ -27,7 +27,7 @@ def text_of(time):
 
 
 def made_events():
-    """Forty minutes of a vehicle and a cell, over the turn of an hour."""
+    """Forty minutes of a vehicle, a host and a cell, over the turn of an hour."""
     rng = random.Random(4)
     for minute in range(40):
         time = text_of(START + timedelta(minutes=minute, milliseconds=rng.randrange(1000)))
@@ -36,13 +36,20 @@ def made_events():
             payload["steering_deg"] = round(rng.uniform(-30, 30), 2)
         yield {"kind": "vehicle", "event_id": f"v-{minute}", "vehicle_id": "veh-1", "timestamp": time, "payload": payload}
         metrics = {"dl_prb_util_pct": rng.uniform(0, 100), "rrc_conn_avg": rng.randrange(40)}
+        sample = {"name": "cpu_usage", "value": rng.uniform(0, 100), "tags": {"zone": "b"}}
+        yield {"kind": "metric", "event_id": f"m-{minute}", "entity": "host-1", "timestamp": time} | sample
         yield {"kind": "cell", "event_id": f"c-{minute}", "entity_id": "CELL-1", "event_time": time, "metrics": metrics}
 
 
 def parts_of(event):
     """Kind, entity, time and signals of an event."""
     entity, time, signals = oracle.BUILT_IN[event["kind"]]
-    return event["kind"], event[entity], datetime.fromisoformat(event[time]), event[signals]
+    if isinstance(signals, str):
+        signals = event[signals]
+    else:
+        name, value = signals
+        signals = {event[name]: event[value]}
+    return event["kind"], event[entity], datetime.fromisoformat(event[time]), signals
 
 
 def percentile(values, share):
@@ -101,6 +108,8 @@ class Oracle(unittest.TestCase):
         files = defaultdict(list)
         for event in events:
             kind, entity, time, signals = parts_of(event)
+            if kind == "metric":
+                signals = {name: event[name] for name in oracle.BUILT_IN[kind][2]}
             row = {"event_id": event["event_id"], "entity_id": entity, "event_time": text_of(time)} | signals
             files[time.strftime(f"curated/kind={kind}/year=%Y/month=%m/day=%d/hour=%H/part-1.parquet")].append(row)
         types = {str: "VARCHAR", bool: "BOOLEAN", int: "DOUBLE", float: "DOUBLE"}
@@ -125,8 +134,22 @@ class Oracle(unittest.TestCase):
         return differences
 
     def test_a_whole_lake_passes_and_its_rows_are_counted(self):
-        # A vehicle with four signals and a cell with two, in two hours.
-        self.assertEqual(oracle.differences(self.folder, oracle.BUILT_IN), (12, []))
+        # A vehicle with four signals, a cell with two and a host with a metric, in two hours.
+        self.assertEqual(oracle.differences(self.folder, oracle.BUILT_IN), (14, []))
+
+    def test_a_sample_without_entity_or_time_has_those_of_its_kind_and_arrival(self):
+        received = {"ingest_received_at": text_of(START)}
+        sent = {"kind": "metric", "event_id": "bare", "name": "up", "value": 1.0}
+        stands = sent | {"entity": "default", "timestamp": text_of(START)}
+        self.write_raw([*self.events, sent | received])
+        self.write_curated([*self.events, stands])
+        self.write_aggregates(list(aggregate_rows([*self.events, stands])))
+        self.assertEqual(oracle.differences(self.folder, oracle.BUILT_IN), (15, []))
+
+    def test_a_changed_value_of_a_sample_is_found(self):
+        self.events[1]["value"] += 0.5
+        self.write_curated(self.events)
+        self.found("m-0 cpu_usage is ")
 
     def test_an_event_missing_from_raw_is_found(self):
         self.write_raw(self.events[1:])
@@ -188,7 +211,7 @@ class Oracle(unittest.TestCase):
         other = json.loads(json.dumps(self.events[0]))
         other["payload"]["engine_rpm"] += 700
         self.write_raw([other, *self.events])
-        self.assertEqual(oracle.differences(self.folder, oracle.BUILT_IN), (8, []))
+        self.assertEqual(oracle.differences(self.folder, oracle.BUILT_IN), (10, []))
         self.write_curated(self.events[1:])
         self.found("v-0 is in raw/ and not in curated/")
 

@@ -1,4 +1,4 @@
-//! Events as vehicles and cells send them, sound ones and odd ones.
+//! Events as vehicles, cells and hosts send them, sound ones and odd ones.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -52,8 +52,11 @@ impl Events {
             && let Some(before) = self.earlier()
         {
             let text = match oddity {
-                // The value of a signal that every sound event has.
-                Some(Attack::ConflictingId) => before.text.replacen("\"mark\":", "\"mark\":9", 1),
+                // The value of a signal that every sound event has; that of a sample is its only one.
+                Some(Attack::ConflictingId) => {
+                    let text = before.text.replacen("\"mark\":", "\"mark\":9", 1);
+                    text.replacen("\"value\":", "\"value\":9", 1)
+                }
                 _ => before.text.clone(),
             };
             return SimulatedEvent {
@@ -74,6 +77,8 @@ impl Events {
         let time = contract::format_millis(now - TimeDelta::milliseconds(back as i64));
         let text = if self.chance.hits(0.6) {
             self.vehicle(&time, oddity)
+        } else if self.chance.hits(0.3) {
+            self.sample(&time, oddity)
         } else {
             self.cell(&time, oddity)
         };
@@ -137,6 +142,22 @@ impl Events {
             self.sender,
             self.made,
             self.chance.number(0..8_000),
+        )
+    }
+
+    /// A sample of a metric. It has an id, by which the lake can be held against what was sent.
+    fn sample(&mut self, time: &str, oddity: Option<Attack>) -> String {
+        let name = match oddity {
+            Some(Attack::BrokenEvent) => "no name".to_owned(),
+            _ => format!("metric_{}", self.chance.number(0..40)),
+        };
+        let tags = self
+            .chance
+            .one_of(&["", ",\"tags\":{\"zone\":\"b\",\"rack\":\"7\"}"]);
+        let entity = self.chance.one_of(&["", ",\"entity\":\"host-1\""]);
+        format!(
+            "{{\"event_id\":\"{}-m-{}\",\"timestamp\":\"{time}\",\"name\":\"{name}\",\"value\":{}{entity}{tags}}}",
+            self.sender, self.made, self.made,
         )
     }
 
