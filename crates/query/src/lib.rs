@@ -7,7 +7,6 @@ pub mod http;
 #[cfg(feature = "sql")]
 mod postgres;
 mod run;
-mod server;
 
 pub use app::App;
 pub use config::{Command, Config, METRICS_LISTEN};

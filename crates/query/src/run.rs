@@ -7,6 +7,7 @@ use aws::Aws;
 use axum::Router;
 use service::emf::Emf;
 use service::metrics::{Ready, routes, serve_routes};
+use service::server;
 use service::supervise::{self, Supervised};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -17,7 +18,6 @@ use crate::app::App;
 use crate::cloudwatch;
 use crate::config::Config;
 use crate::http::router;
-use crate::server;
 use engine::snapshot::Snapshots;
 
 /// A query service without a port of its own: its snapshot is kept up to date for as long as this lives.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,9 +20,10 @@ const IDLE: Duration = Duration::from_secs(90);
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     timeout: Duration,
+    most: usize,
 }
 
-/// An answer, read whole.
+/// An answer, read whole unless [`HttpClient::reading_at_most`] bounds it.
 #[derive(Debug, Clone)]
 pub struct HttpAnswer {
     /// The status; any, an error is not told from others.
@@ -81,7 +83,16 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(connector);
-        Ok(HttpClient { client, timeout })
+        Ok(HttpClient {
+            client,
+            timeout,
+            most: usize::MAX,
+        })
+    }
+
+    /// Reads no more than about `most` bytes of a body, and closes the connection of an answer that has more.
+    pub fn reading_at_most(self, most: usize) -> HttpClient {
+        HttpClient { most, ..self }
     }
 
     /// Sends the request and reads the answer.
@@ -93,7 +104,7 @@ impl HttpClient {
         let answer = async {
             let answer = self.client.request(request).await;
             let (head, body) = answer.map_err(HttpError::Request)?.into_parts();
-            let body = body.collect().await.map_err(HttpError::Body)?.to_bytes();
+            let body = read(body, self.most).await.map_err(HttpError::Body)?;
             Ok(HttpAnswer {
                 status: head.status,
                 headers: head.headers,
@@ -115,4 +126,17 @@ impl HttpClient {
         *request.uri_mut() = uri;
         self.send(request).await
     }
+}
+
+/// The body up to the frame that takes it past `most` bytes.
+async fn read(mut body: Incoming, most: usize) -> Result<Vec<u8>, hyper::Error> {
+    let mut bytes = Vec::new();
+    while bytes.len() < most
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
 }

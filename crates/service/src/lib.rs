@@ -8,6 +8,7 @@ pub mod logging;
 pub mod metrics;
 pub mod prometheus;
 pub mod ready;
+pub mod server;
 pub mod settings;
 pub mod stop;
 pub mod supervise;

@@ -1,5 +1,6 @@
-//! Serves connections until the service stops, then lets their answers end.
+//! Serves HTTP on a bounded number of connections until the service stops, then lets their answers end.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,6 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use service::supervise;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,6 +15,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+
+use crate::supervise;
 
 /// Longest time for the head of a request to arrive, and for a connection to be without one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,9 +39,13 @@ const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnec
     {\"error\":{\"code\":\"too_many_connections\",\"message\":\"all connections are taken: see MAX_CONNECTIONS\"}}\r\n";
 
 /// Serves HTTP/1.1 on the connections of `listener`, `most` at a time, until `stop`; returns when the last answer
-/// under way is given. Dropping it closes all connections.
-pub(crate) async fn serve(
-    listener: TcpListener,
+/// under way is given. Dropping it closes all connections. One past `most`, which is the setting `MAX_CONNECTIONS`, is
+/// told so by a 503.
+///
+/// A listener that is given, rather than lent or shared, is closed at `stop`, so that connections which come during the
+/// drain are refused.
+pub async fn serve(
+    listener: impl Borrow<TcpListener>,
     routes: Router,
     most: usize,
     stop: &CancellationToken,
@@ -48,7 +54,8 @@ pub(crate) async fn serve(
     let door = Arc::new(Semaphore::new(TOLD_AT_ONCE));
     let mut connections = JoinSet::new();
     loop {
-        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else {
+        let socket: &TcpListener = listener.borrow();
+        let Some(accepted) = stop.run_until_cancelled(socket.accept()).await else {
             break;
         };
         while let Some(ended) = connections.try_join_next() {
