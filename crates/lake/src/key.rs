@@ -1,6 +1,7 @@
-//! Keys beside those of `contract`: the log of commits, the types of columns, the lines set aside.
+//! Keys beside those of `contract`: the log of commits, the types of columns, the lines set aside, the log of alerts.
 
-use contract::{CURATED, Hour, curated_key};
+use chrono::{DateTime, Utc};
+use contract::{CURATED, Hour, curated_key, raw_part_name};
 
 /// Prefix of the log of commits.
 pub const COMMITS: &str = "_commits/";
@@ -8,6 +9,14 @@ pub const COMMITS: &str = "_commits/";
 pub const SCHEMA: &str = "_schema/";
 /// Prefix of lines that could not become rows, each with its reason.
 pub const ASIDE: &str = "_aside/";
+/// Prefix of the log of alerts, an object for each record.
+pub const ALERT_LOG: &str = "_alerts/log/";
+/// Key of the object that sums up the log of alerts.
+pub const ALERT_SNAPSHOT: &str = "_alerts/snapshot.json";
+/// Prefix of changes of alerts, a line of JSON each.
+pub const ALERTS: &str = "alerts/";
+/// Prefix of anomalies, a line of JSON each time that one begins or ends.
+pub const MOMENTS: &str = "moments/";
 /// Key of the object that sums up the log, so that a reader need not read all of it.
 pub const CHECKPOINT: &str = "_commits/checkpoint.json";
 
@@ -27,6 +36,36 @@ pub fn plan_key(commit: u64) -> String {
 /// Key of the mark that a commit is done.
 pub fn done_key(commit: u64) -> String {
     format!("{COMMITS}{commit:010}.done.json")
+}
+
+/// Key of a record of the log of alerts, from 1 on; ten digits, so that keys sort in the order of records.
+///
+/// ```
+/// let key = lake::key::alert_record_key(42);
+/// assert_eq!(key, "_alerts/log/0000000042.json");
+/// assert_eq!(lake::key::alert_record_of(&key), Some(42));
+/// ```
+pub fn alert_record_key(number: u64) -> String {
+    format!("{ALERT_LOG}{number:010}.json")
+}
+
+/// The number of the record that has this key; none if [`alert_record_key`] does not write such keys.
+pub fn alert_record_of(key: &str) -> Option<u64> {
+    let name = key.strip_prefix(ALERT_LOG)?.strip_suffix(".json")?;
+    let number = name.parse().ok()?;
+    (alert_record_key(number) == key).then_some(number)
+}
+
+/// Key of anomalies ([`MOMENTS`]) or changes of alerts ([`ALERTS`]) that were told at `time`; `hash` is of their lines.
+///
+/// ```
+/// let key = lake::key::told_key(lake::key::MOMENTS, "2025-10-04T12:34:56Z".parse().unwrap(), 7);
+/// assert!(key.starts_with("moments/year=2025/month=10/day=04/hour=12/part-"));
+/// assert!(key.ends_with(".jsonl"));
+/// ```
+pub fn told_key(prefix: &str, time: DateTime<Utc>, hash: u128) -> String {
+    let (hour, name) = (Hour::of(time), raw_part_name(time, hash));
+    format!("{prefix}{hour}/part-{name}.jsonl")
 }
 
 /// Key of the types of a kind's undeclared signals.

@@ -24,11 +24,17 @@ pub enum Defect {
     TrustNameOrder,
     /// A reader's snapshot keeps the rows of raw objects that a commit has taken in.
     KeepCommittedRows,
+    /// Alerts sends a notification before it is in the log.
+    SendBeforeRecord,
+    /// Alerts takes the time of an event, which a device's clock gave it, for the time of its arrival.
+    TrustDeviceClocks,
+    /// A pending alert waits for the whole of its `for` again after a restart.
+    RestartHold,
 }
 
 impl Defect {
     /// Every defect.
-    pub const ALL: [Defect; 10] = [
+    pub const ALL: [Defect; 13] = [
         Defect::DeleteBeforePut,
         Defect::ForgetLetters,
         Defect::IgnoreFailedEntries,
@@ -39,6 +45,9 @@ impl Defect {
         Defect::LoseLastSpillBlock,
         Defect::TrustNameOrder,
         Defect::KeepCommittedRows,
+        Defect::SendBeforeRecord,
+        Defect::TrustDeviceClocks,
+        Defect::RestartHold,
     ];
 }
 

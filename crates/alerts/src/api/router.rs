@@ -1,0 +1,81 @@
+//! The router: routes and their OpenAPI document, from the same declarations.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::get;
+use bytes::Bytes;
+use metrics::{counter, histogram};
+use tokio::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::refusal::{MOST_BODY, Refusal, in_form_of_api};
+use super::state::ApiState;
+use super::{alerts, deliveries, openapi, prometheus, silences, status};
+
+/// All routes of the service.
+pub fn router(state: ApiState) -> Router {
+    let with_key = OpenApiRouter::new()
+        .routes(routes!(prometheus::rules))
+        .routes(routes!(prometheus::alerts))
+        .routes(routes!(alerts::alerts))
+        .routes(routes!(alerts::groups))
+        .routes(routes!(silences::list, silences::set))
+        .routes(routes!(silences::one, silences::expire))
+        .routes(routes!(status::status))
+        .routes(routes!(status::receivers))
+        .routes(routes!(status::build_info))
+        .routes(routes!(deliveries::deliveries))
+        .routes(routes!(deliveries::retry))
+        .routes(routes!(deliveries::forget))
+        .routes(routes!(
+            deliveries::acknowledgements,
+            deliveries::acknowledge
+        ))
+        .route_layer(from_fn_with_state(state.clone(), check_key));
+    let (router, document) = OpenApiRouter::with_openapi(openapi::outline())
+        .merge(with_key)
+        .routes(routes!(status::health))
+        .split_for_parts();
+    // None that data could cause: the document is made of the declarations above.
+    let document = Bytes::from(document.to_json().unwrap_or_default());
+    router
+        .route("/", get(status::index))
+        .route(
+            "/openapi.json",
+            get(async move || ([(header::CONTENT_TYPE, "application/json")], document)),
+        )
+        .route_layer(from_fn(count))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .fallback(async || Refusal::UnknownRoute)
+        .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))
+        .layer(from_fn(in_form_of_api))
+        .with_state(state)
+}
+
+async fn check_key(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    state.keys.check_with_bearer(request.headers())?;
+    Ok(next.run(request).await)
+}
+
+/// Counts and times requests by route.
+async fn count(path: MatchedPath, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let (route, status) = (
+        path.as_str().to_owned(),
+        response.status().as_u16().to_string(),
+    );
+    counter!("headwater_alerts_requests_total", "route" => route.clone(), "status" => status)
+        .increment(1);
+    histogram!("headwater_alerts_request_seconds", "route" => route)
+        .record(started.elapsed().as_secs_f64());
+    response
+}

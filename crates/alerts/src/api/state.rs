@@ -1,0 +1,49 @@
+//! What the handlers answer from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use service::keys::Keys;
+use tokio::sync::watch;
+
+use super::rules_view::RulesView;
+use crate::journal::Journal;
+use crate::notify::Routing;
+
+/// What the handlers answer from.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) journal: Journal,
+    pub(crate) routing: watch::Receiver<Arc<Routing>>,
+    pub(crate) rules: Arc<dyn RulesView>,
+    pub(crate) keys: Arc<Keys>,
+    /// In milliseconds since 1970.
+    pub(crate) started_at: i64,
+}
+
+impl ApiState {
+    /// `read_keys` are those that clients may send.
+    pub fn new(
+        journal: Journal,
+        routing: watch::Receiver<Arc<Routing>>,
+        rules: Arc<dyn RulesView>,
+        read_keys: &[SecretString],
+    ) -> ApiState {
+        ApiState {
+            started_at: journal.now(),
+            keys: Arc::new(Keys::new(read_keys)),
+            journal,
+            routing,
+            rules,
+        }
+    }
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiState")
+            .field("started_at", &self.started_at)
+            .finish_non_exhaustive()
+    }
+}

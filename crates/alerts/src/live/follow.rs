@@ -1,0 +1,354 @@
+//! From the tail of the lake over windows to transitions of alerts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aws::{CallError, Clock, Lake};
+use chrono::{DateTime, Utc};
+use contract::Kinds;
+use lake::tail::{Tail, TailCounts, TailSettings};
+use tokio::time::Instant;
+use windows::{Changed, Counts, Intake, Moment, Settings, Watermark, WatermarkSettings, Windows};
+
+use crate::evaluate::{Evaluator, EvaluatorSettings, signals_of, windows_for};
+use crate::live::clock::SteadyClock;
+use crate::live::intake::observe;
+use crate::live::queue::{QUEUE_EVERY, Waiting};
+use crate::model::Transition;
+use crate::rules::Rules;
+
+/// How far before the first window a start reads, in milliseconds: for devices whose clocks are fast by up to a minute,
+/// and for parts whose first event is some seconds older than the others.
+const READ_BEFORE: i64 = 70_000;
+
+/// Bounds and times of following.
+#[derive(Debug, Clone, Default)]
+pub struct FollowSettings {
+    /// Bounds of the windows; ranges and signals are those of the rules.
+    pub windows: Settings,
+    /// How far the watermark stays behind.
+    pub watermark: WatermarkSettings,
+    /// Bounds of evaluation.
+    pub evaluator: EvaluatorSettings,
+    /// Bounds of the tail.
+    pub tail: TailSettings,
+}
+
+/// What one look at the lake gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The window end that was evaluated last, in milliseconds since 1970 of event time.
+    pub evaluated_to: i64,
+    /// What changed.
+    pub transitions: Vec<Transition>,
+    /// Anomalies that have begun or ended.
+    pub moments: Vec<Moment>,
+    /// Whether there was no more to read. If not, the next look should follow at once.
+    pub reached_end: bool,
+}
+
+/// Follows the lake and evaluates rules.
+#[derive(Debug)]
+pub struct Follow {
+    lake: Lake,
+    kinds: Arc<Kinds>,
+    clock: Clock,
+    time: SteadyClock,
+    settings: FollowSettings,
+    rules: Rules,
+    tail: Tail,
+    work: Work,
+}
+
+/// What takes in events, apart from the tail that gives them.
+#[derive(Debug)]
+struct Work {
+    windows: Windows,
+    watermark: Watermark,
+    evaluator: Evaluator,
+    newest_arrival: Option<i64>,
+    /// Changes of windows that have not been looked at.
+    pending: Vec<Changed>,
+    /// The signals that rules look at; None where all series are scored.
+    wanted: Option<BTreeSet<String>>,
+    /// What has changed since the last step ended.
+    changed: Vec<Transition>,
+    /// As `changed`, of anomalies.
+    moments: Vec<Moment>,
+}
+
+impl Follow {
+    /// Goes on after the window end `evaluated_to` with the alerts that the log knows. Gives the ends of alerts whose
+    /// rules are gone as well. Sends nothing yet.
+    pub fn start(
+        lake: Lake,
+        kinds: Arc<Kinds>,
+        clock: Clock,
+        rules: Rules,
+        settings: FollowSettings,
+        (evaluated_to, last): (i64, Vec<Transition>),
+    ) -> (Follow, Vec<Transition>) {
+        let mut evaluator = Evaluator::new(&rules, settings.evaluator, evaluated_to);
+        let gone = evaluator.restore(last);
+        let (tail, work) = begin(&lake, &kinds, clock, &rules, &settings, evaluator);
+        let follow = Follow {
+            lake,
+            kinds,
+            clock,
+            time: SteadyClock::new(clock),
+            settings,
+            rules,
+            tail,
+            work,
+        };
+        (follow, gone)
+    }
+
+    /// Goes on with other rules: alerts stay, and what the new rules need of the last minutes is read again. Gives the
+    /// ends of alerts whose rules are gone. What was found and not yet given comes with the next step.
+    pub fn set_rules(&mut self, rules: Rules) -> Vec<Transition> {
+        let idle = Evaluator::new(&Rules::default(), self.settings.evaluator, 0);
+        let mut evaluator = std::mem::replace(&mut self.work.evaluator, idle);
+        let gone = evaluator.set_rules(&rules);
+        let (lake, kinds) = (&self.lake, &self.kinds);
+        let (tail, mut work) = begin(lake, kinds, self.clock, &rules, &self.settings, evaluator);
+        work.changed = std::mem::take(&mut self.work.changed);
+        work.moments = std::mem::take(&mut self.work.moments);
+        (self.tail, self.work, self.rules) = (tail, work, rules);
+        gone
+    }
+
+    /// Looks at the lake once. `waiting` is what is known of the queue: it must have been asked before.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] of a listing or read. What was read before it counts: its transitions come with the next step, as
+    /// they do when a step is dropped.
+    pub async fn step(&mut self, waiting: Waiting) -> Result<Step, CallError> {
+        let now = self.time.now(self.work.newest_arrival);
+        // A process that stood still since it asked knows nothing of what came meanwhile.
+        let known_to = now - waiting.asked.map_or(0, unknown_since);
+        let work = &mut self.work;
+        let progress = self
+            .tail
+            .poll(|object| {
+                // Objects come in the order of arrival: what ingest received before this one is here. So after a gap,
+                // windows of the time before it are over when its first event comes, which is late if it is of then.
+                let arrival = object.arrival.map(|arrival| arrival.timestamp_millis());
+                work.newest_arrival = work.newest_arrival.max(arrival);
+                work.advance(true, now);
+                for (_, event) in object.events {
+                    let arrived = observe(&mut work.windows, &event, work.wanted.as_ref());
+                    work.newest_arrival = work.newest_arrival.max(Some(arrived));
+                }
+                work.pending.append(&mut work.windows.take_changed());
+            })
+            .await?;
+        let reached_end = progress.reached_end;
+        work.advance(!reached_end || waiting.may_wait, known_to);
+        work.look_between(now);
+        Ok(Step {
+            evaluated_to: work.evaluator.evaluated_to(),
+            transitions: std::mem::take(&mut work.changed),
+            moments: std::mem::take(&mut work.moments),
+            reached_end,
+        })
+    }
+
+    /// The rules that are looked at.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The alerts as they stand.
+    pub fn evaluator(&self) -> &Evaluator {
+        &self.work.evaluator
+    }
+
+    /// What the windows have met since the start, or since the rules changed.
+    pub fn counts(&self) -> Counts {
+        self.work.windows.counts()
+    }
+
+    /// What the tail has met since the start, or since the rules changed.
+    pub fn tail_counts(&self) -> TailCounts {
+        self.tail.counts()
+    }
+
+    /// Number of series that windows hold.
+    pub fn series(&self) -> usize {
+        self.work.windows.series_count()
+    }
+
+    /// The time of the last step, in milliseconds since 1970, by a clock that does not jump.
+    pub fn now(&self) -> i64 {
+        self.time.last()
+    }
+
+    /// The newest `ingest_received_at` of the events that were read since the start, or since the rules changed.
+    pub fn newest_arrival(&self) -> Option<i64> {
+        self.work.newest_arrival
+    }
+
+    /// How far the last evaluated window end lies behind the clock, in milliseconds; ahead of it, where a clock was set
+    /// back.
+    pub fn lag(&self) -> i64 {
+        (self.now() - self.work.evaluator.evaluated_to()).abs()
+    }
+
+    /// How far evaluation lies behind what is planned by [`WatermarkSettings`], in milliseconds: up to 10 s and the
+    /// time between two steps while nothing is late.
+    pub fn late_by(&self) -> i64 {
+        let WatermarkSettings { delay, way, .. } = self.settings.watermark;
+        let planned = delay.saturating_add(way);
+        let behind = self.now() - self.work.evaluator.evaluated_to();
+        if behind < 0 {
+            -behind
+        } else {
+            behind.saturating_sub(planned).max(0)
+        }
+    }
+}
+
+/// How long ago, in milliseconds, the time ended that a look at the queue tells of.
+fn unknown_since(asked: Instant) -> i64 {
+    let unknown = asked.elapsed().saturating_sub(QUEUE_EVERY);
+    i64::try_from(unknown.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A tail and windows from which the windows after `evaluated_to` are whole, and those that late events may still
+/// change.
+fn begin(
+    lake: &Lake,
+    kinds: &Arc<Kinds>,
+    clock: Clock,
+    rules: &Rules,
+    settings: &FollowSettings,
+    evaluator: Evaluator,
+) -> (Tail, Work) {
+    let back = evaluator.looks_back().max(settings.windows.lateness);
+    let from = evaluator.evaluated_to() - back;
+    let windows = Windows::new(windows_for(rules, settings.windows.clone()), from);
+    let read_from = from - rules.longest_range() - READ_BEFORE;
+    let read_from = DateTime::from_timestamp_millis(read_from).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let tail = Tail::new(lake.clone(), kinds.clone(), clock, settings.tail, read_from);
+    let work = Work {
+        windows,
+        watermark: Watermark::new(settings.watermark),
+        evaluator,
+        newest_arrival: None,
+        pending: Vec::new(),
+        wanted: settings
+            .windows
+            .anomaly_threshold
+            .is_none()
+            .then(|| signals_of(rules)),
+        changed: Vec::new(),
+        moments: Vec::new(),
+    };
+    (tail, work)
+}
+
+impl Work {
+    /// Moves the watermark, and evaluates what it has passed.
+    fn advance(&mut self, backlog: bool, now: i64) {
+        let intake = Intake {
+            newest_arrival: self.newest_arrival,
+            backlog,
+            now,
+        };
+        if let Some(watermark) = self.watermark.observe(intake) {
+            self.windows.advance(watermark);
+        }
+        while let Some(end) = self.windows.next_end() {
+            if end <= self.evaluator.evaluated_to() {
+                // Evaluated before the start, with what had changed by then.
+                self.evaluator.look_back(&self.windows, end);
+                self.pending.clear();
+                self.windows.take_moments();
+                continue;
+            }
+            self.look_between(now);
+            self.changed
+                .extend(self.evaluator.evaluate(&self.windows, end));
+        }
+        self.moments.append(&mut self.windows.take_moments());
+    }
+
+    /// What new events mean before the next window end is evaluated.
+    fn look_between(&mut self, now: i64) {
+        let looks_back = self.windows.given_to() < Some(self.evaluator.evaluated_to());
+        if looks_back || self.pending.is_empty() {
+            return;
+        }
+        let changed = std::mem::take(&mut self.pending);
+        self.changed
+            .extend(self.evaluator.revise(&self.windows, &changed));
+        // An arrival in the future is as wrong as a device's clock.
+        let arrived = self.newest_arrival.map_or(now, |arrived| arrived.min(now));
+        let told = self
+            .evaluator
+            .look_at_once(&self.windows, &changed, arrived);
+        self.changed.extend(told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use local_aws::LocalAws;
+
+    use super::*;
+    use crate::model::{Labels, Reason, State};
+
+    async fn follow() -> Follow {
+        let cloud = LocalAws::in_process();
+        let aws = aws::Aws::emulated(cloud.http_client(), cloud.endpoint());
+        aws::setup::create_bucket(&aws, "lake").await.unwrap();
+        let kinds = Arc::new(Kinds::builtin());
+        let (settings, begin) = (FollowSettings::default(), (0, Vec::new()));
+        let clock = Clock::starting_at(DateTime::UNIX_EPOCH);
+        let rules = Rules::builtin();
+        let (follow, _) = Follow::start(aws.lake("lake"), kinds, clock, rules, settings, begin);
+        follow
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_at_the_queue_tells_of_the_five_seconds_after_it_and_no_more() {
+        let mut follow = follow().await;
+        let asked = Some(Instant::now());
+        let empty = Waiting {
+            asked,
+            ..Waiting::default()
+        };
+        tokio::time::sleep(std::time::Duration::from_secs(58)).await;
+        // By the look until 5 s, less 16 s.
+        assert_eq!(follow.step(empty).await.unwrap().evaluated_to, 0);
+        let empty = Waiting {
+            asked: Some(Instant::now()),
+            ..empty
+        };
+        assert_eq!(follow.step(empty).await.unwrap().evaluated_to, 40_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_found_before_a_step_failed_outlives_a_change_of_the_rules() {
+        let mut follow = follow().await;
+        let found = Transition {
+            episode: "e".to_owned(),
+            rule: "r".to_owned(),
+            labels: Labels::new(),
+            annotations: Labels::new(),
+            to: State::Firing,
+            reason: Reason::Condition,
+            at: 0,
+            active_at: 0,
+            fired_at: Some(0),
+            value: None,
+            fired_before: Vec::new(),
+        };
+        follow.work.changed.push(found.clone());
+        follow.set_rules(Rules::builtin());
+        let step = follow.step(Waiting::default()).await.unwrap();
+        assert_eq!(step.transitions, [found]);
+    }
+}

@@ -1,0 +1,12 @@
+//! Follows the lake: events come in, transitions go out, with the window end that they are of. Plain code over a tail,
+//! windows and rules; what is found is recorded by the caller.
+
+mod clock;
+mod follow;
+mod health;
+mod intake;
+mod queue;
+
+pub use follow::{Follow, FollowSettings, Step};
+pub use health::{Health, Reading};
+pub use queue::{QUEUE_EVERY, QueueLook, Waiting};
