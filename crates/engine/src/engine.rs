@@ -14,6 +14,8 @@ use crate::turns::Turns;
 /// What reads the lake for queries, by HTTP and by SQL alike.
 #[derive(Debug)]
 pub struct Engine {
+    /// The lake itself.
+    pub lake: Lake,
     /// The newest snapshot, also before all that is in the lake has been read.
     pub newest: watch::Receiver<Snapshot>,
     /// Reads the parts that a snapshot lists.
@@ -37,7 +39,8 @@ impl Engine {
         Engine {
             newest,
             scanner: Scanner::new(reader, threads),
-            types: StoredTypes::new(lake),
+            types: StoredTypes::new(lake.clone()),
+            lake,
             turns,
         }
     }

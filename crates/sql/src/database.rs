@@ -18,7 +18,7 @@ use crate::functions;
 use crate::kernel_rule::{KernelRule, KindEvents};
 use crate::scan_budget::ScanBudget;
 use crate::settings::SqlSettings;
-use crate::tables::{KindTable, LongTable, OfKind, Source};
+use crate::tables::{KindTable, LongTable, OfKind, Source, Told, ToldTable};
 use crate::views::{UserView, VIEWS, pm_events};
 
 /// What the statements of all clients share.
@@ -116,6 +116,10 @@ impl Database {
             context.register_table(kind.name.as_str(), Arc::new(table))?;
         }
         for (name, table) in LongTable::all(&source, &kinds.into()) {
+            context.register_table(name, Arc::new(table))?;
+        }
+        for (name, told) in Told::ALL {
+            let table = ToldTable::new(source.clone(), told);
             context.register_table(name, Arc::new(table))?;
         }
         views.extend(VIEWS.map(|(name, text)| (name, text.to_owned())));

@@ -38,7 +38,11 @@ impl ScanBudget {
     /// Counts the parts of these hours. Hot rows are in memory already.
     pub(crate) fn take(&self, hours: &[HourData]) -> Result<(), DataFusionError> {
         let parts = hours.iter().flat_map(|hour| &hour.parts);
-        let bytes: u64 = parts.map(|part| part.size).sum();
+        self.take_bytes(parts.map(|part| part.size).sum())
+    }
+
+    /// Counts so many bytes of files.
+    pub(crate) fn take_bytes(&self, bytes: u64) -> Result<(), DataFusionError> {
         let used = self.used.fetch_add(bytes, Relaxed) + bytes;
         match self.most {
             Some(most) if used > most => Err(DataFusionError::External(Box::new(ScanTooLarge {

@@ -7,3 +7,4 @@ mod landing;
 mod refused;
 mod stage;
 mod tables;
+mod told;

@@ -118,6 +118,8 @@ async fn an_empty_lake_and_a_kind_without_events_have_tables_without_rows() {
         "kpi_1m",
         "kpi_5m",
         "aggregates",
+        "moments",
+        "alerts",
         "pm_events",
         "pm_kpi_5m",
         "busiest_cells",
