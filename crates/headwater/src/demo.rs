@@ -84,6 +84,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         aws_listen: None,
         api_key: &api_key,
         contracts: None,
+        with_alerts: false,
     };
     let mut pipeline = Pipeline::start(
         &settings,

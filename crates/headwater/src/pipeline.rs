@@ -1,11 +1,14 @@
-//! Ingest, consumer, aggregator and query in one process, on the embedded emulation.
+//! Ingest, consumer, aggregator, query and alerts in one process, on the embedded emulation.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use alerts::notify::Network;
 use anyhow::{Context, bail};
 use aws::{Aws, Lake, Meter, Queue};
+use axum::Router;
 use local_aws::LocalAws;
 use secrecy::{ExposeSecret, SecretString};
 use service::settings::try_parse_from;
@@ -31,12 +34,14 @@ pub(crate) struct Settings<'a> {
     pub(crate) aws_listen: Option<SocketAddr>,
     pub(crate) api_key: &'a SecretString,
     pub(crate) contracts: Option<PathBuf>,
+    /// Whether alerts are looked at as well.
+    pub(crate) with_alerts: bool,
 }
 
 /// What the services listen on.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    /// Ingest and query.
+    /// Ingest, query and alerts.
     pub(crate) http: TcpListener,
     /// Probes and the metrics of all services.
     pub(crate) admin: Option<TcpListener>,
@@ -57,6 +62,8 @@ pub(crate) struct Pipeline {
     pub(crate) query: query::Started,
     /// Answers PostgreSQL clients; over at once where there is no listener for them.
     pub(crate) postgres: RunningService,
+    /// Answered on ingest's port; none where it is not asked for.
+    pub(crate) alerts: Option<RunningService>,
     /// Where ingest listens.
     pub(crate) address: SocketAddr,
     /// URL of ingest and query, such as `http://127.0.0.1:3000`.
@@ -80,7 +87,7 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts ingest, consumer and query.
+    /// Makes queues and bucket, and starts ingest, consumer, query, and alerts if they are asked for.
     ///
     /// # Errors
     ///
@@ -130,6 +137,13 @@ impl Pipeline {
             }
         });
         let others = query::http::router(query.app.clone(), configs.query.queries);
+        let (alerts, others) = match configs.alerts {
+            Some(config) => {
+                let (service, routes) = start_alerts(config, aws.with_own_meter(), others).await?;
+                (Some(service), routes)
+            }
+            None => (None, others),
+        };
         let meter = for_ingest.meter().clone();
         let ingest = RunningService::spawn("ingest", meter, |stop| {
             ingest::run(configs.ingest, for_ingest, http, admin, others, stop)
@@ -146,6 +160,7 @@ impl Pipeline {
             aggregator,
             query,
             postgres,
+            alerts,
             address,
             ingest_url: format!("http://{address}"),
         })
@@ -168,19 +183,45 @@ impl Pipeline {
         ]
     }
 
-    /// Waits until ingest, consumer or query ends, which they should not before they are stopped.
+    /// Waits until a service ends, which they should not before they are stopped.
     ///
     /// # Errors
     ///
     /// Always: the reason why the service ended.
     pub(crate) async fn broken(&mut self) -> anyhow::Result<()> {
+        let alerts = async {
+            match &mut self.alerts {
+                Some(alerts) => {
+                    let ended = (&mut alerts.task).await;
+                    alerts.explain(ended)
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ended = &mut self.ingest.task => self.ingest.explain(ended),
             ended = &mut self.consumer.task => self.consumer.explain(ended),
             ended = &mut self.postgres.task => self.postgres.explain(ended),
+            broken = alerts => broken,
             reason = self.query.broken() => Err(reason.context("query failed")),
         }
     }
+}
+
+/// Starts alerts, whose API is answered beside the routes of `others`.
+async fn start_alerts(
+    config: alerts::Config,
+    aws: Aws,
+    others: Router,
+) -> anyhow::Result<(RunningService, Router)> {
+    let transport = Network::new().context("cannot set up TLS")?;
+    let started = alerts::start(config, &aws, Arc::new(transport)).await;
+    let started = started.context("alerts failed")?;
+    let others = others.route(alerts::API, started.api());
+    let service = RunningService::spawn("alerts", aws.meter().clone(), |stop| async move {
+        started.lead(&stop).await
+    });
+    Ok((service, others))
 }
 
 /// The URL of an emulation that listens on the address: one that listens on all is on this machine too.
@@ -242,6 +283,7 @@ struct Configs {
     consumer: batch_consumer::Config,
     aggregator: aggregator::Config,
     query: query::Config,
+    alerts: Option<alerts::Config>,
 }
 
 impl Configs {
@@ -270,6 +312,19 @@ impl Configs {
         let query = [&["query", &keys][..], &bucket].concat();
         let mut query = try_parse_from::<query::Config>(query).context("settings of query")?;
         query.contracts = settings.contracts.clone();
+        let alerts = match settings.with_alerts {
+            true => {
+                let alerts = [&["alerts", &keys][..], &queue, &bucket].concat();
+                let mut alerts =
+                    try_parse_from::<alerts::Config>(alerts).context("settings of alerts")?;
+                alerts.contracts = settings.contracts.clone();
+                let own = format!("http://{listen}");
+                alerts.external_url.get_or_insert(own);
+                alerts.check().context("settings of alerts")?;
+                Some(alerts)
+            }
+            false => None,
+        };
         ingest.check().context("settings of ingest")?;
         consumer.check().context("settings of batch-consumer")?;
         aggregator.check().context("settings of the aggregator")?;
@@ -278,6 +333,7 @@ impl Configs {
             consumer,
             aggregator,
             query,
+            alerts,
         })
     }
 }

@@ -48,6 +48,7 @@ pub async fn serve(
         aws_listen: Some(aws_listen),
         api_key: &config.api_key,
         contracts: config.contracts.clone(),
+        with_alerts: true,
     };
     let mut pipeline = Pipeline::start(
         &settings,
@@ -98,6 +99,9 @@ pub async fn serve(
     pipeline.consumer.stop().await?;
     pipeline.postgres.stop().await?;
     pipeline.query.stop().await.context("query failed")?;
+    if let Some(alerts) = pipeline.alerts {
+        alerts.stop().await?;
+    }
     stop_aggregator.cancel();
     aggregator.await.context("the aggregator broke off")?;
     let last = &pipeline.aggregator;
@@ -242,7 +246,7 @@ fn print_where_to_look(config: &ServeConfig, ingest_url: &str, metrics_url: &str
     let key = shown_key(config);
     let now = contract::format_millis(Utc::now());
     println!(
-        r#"ingest       {ingest_url}   x-api-key: {key}; query answers there too
+        r#"ingest       {ingest_url}   x-api-key: {key}; query and alerts answer there too
 SQS and S3   http://{aws}   an emulation, for development only
 files        {lake}
 simulator    {rate} events/s; Ctrl-C stops all
@@ -258,6 +262,8 @@ or for the fleet: speeds by minute, and the busiest cells of the last 15 minutes
 Post a metric, which needs no key from this machine, and ask for it:
   curl -sS {ingest_url}/metrics -H 'content-type: application/json' -d '{{"name":"cpu_usage","value":85}}'
   curl -sS '{ingest_url}/query?name=cpu_usage' -H 'x-api-key: {key}'
+It is above what a built-in rule takes: half a minute later an alert is printed here, and listed:
+  curl -sS {ingest_url}/api/v1/alerts -H 'x-api-key: {key}'
 The event is in raw/ after two seconds, in curated/ and aggregates/ after at most {interval}:
   ls -R {lake}/raw {lake}/aggregates
   curl -sS {ingest_url}/health
