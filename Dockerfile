@@ -21,10 +21,10 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --profile dist --locked \
-        -p ingest -p batch-consumer -p aggregator -p query -p simulator -p judge -p local-aws \
+        -p ingest -p batch-consumer -p aggregator -p query -p alerts -p simulator -p judge -p local-aws \
     && mkdir out out/spill \
     && cp target/dist/ingest target/dist/batch-consumer target/dist/aggregator target/dist/query \
-        target/dist/simulator target/dist/judge target/dist/local-aws out/ \
+        target/dist/alerts target/dist/simulator target/dist/judge target/dist/local-aws out/ \
     && cp "$(gcc -print-file-name=libgcc_s.so.1)" out/libgcc_s.so.1 \
     && cp /usr/share/doc/gcc-12-base/copyright out/libgcc.copyright
 
@@ -81,6 +81,15 @@ EXPOSE 5433
 EXPOSE 9103
 HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/query", "health"]
 ENTRYPOINT ["/usr/local/bin/query"]
+
+FROM runtime AS alerts
+COPY --from=builder /src/out/alerts /usr/local/bin/alerts
+ENV LISTEN=0.0.0.0:3003
+ENV METRICS_LISTEN=0.0.0.0:9104
+EXPOSE 3003
+EXPOSE 9104
+HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/alerts", "health"]
+ENTRYPOINT ["/usr/local/bin/alerts"]
 
 FROM runtime AS simulator
 COPY --from=builder /src/out/simulator /usr/local/bin/simulator
