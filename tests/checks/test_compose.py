@@ -20,7 +20,7 @@ FOLDER = ROOT / "localstack"
 DASHBOARDS = FOLDER / "grafana/dashboards"
 
 # The crates whose metrics the dashboard shows.
-EXPORTERS = ("ingest", "batch-consumer", "aggregator", "aws")
+EXPORTERS = ("ingest", "batch-consumer", "aggregator", "alerts", "aws")
 
 # Labels that Prometheus adds, and the one of histograms.
 OWN_LABELS = {"job", "instance", "le"}
@@ -95,6 +95,12 @@ def about_provisioning(compose, prometheus, sources, providers, boards):
         yield f"there is no dashboard {home}"
     for name, board in boards.items():
         for panel in board["panels"]:
+            if panel["type"] == "alertlist":
+                # It asks by the rules' API of a Prometheus, and names it.
+                rules = [of["name"] for of in sources["datasources"] if of["jsonData"].get("manageAlerts")]
+                if panel["options"]["datasource"] not in rules:
+                    yield f"{name}: {panel['title']} asks for the rules of none of {rules}"
+                continue
             for part in [panel, *panel.get("targets", [])] if panel["type"] != "row" else []:
                 if part["datasource"] not in [{"type": of["type"], "uid": of["uid"]} for of in sources["datasources"]]:
                     yield f"{name}: {panel['title']} asks another data source"
@@ -111,7 +117,8 @@ def exported():
         named = r'(?:histogram!|latency::describe)\(\s*(?:"(headwater_\w+)"|(?:\w+::)*(\w+))'
         for literal, constant in re.findall(named, text):
             histograms.add(literal or constants.get(constant))
-        labels |= set(re.findall(r'(?:counter|gauge|histogram)!\([^;]*?"(\w+)" =>', text))
+        for call in re.findall(r"(?:counter|gauge|histogram)!\([^;]*", text):
+            labels |= set(re.findall(r'"(\w+)" =>', call))
     return names, histograms, labels
 
 
@@ -144,7 +151,7 @@ def about_layout(board):
         if x + w > 24 or cells & taken:
             yield f"{panel['title']} does not fit"
         taken |= cells
-        if panel["type"] != "row" and not panel.get("targets"):
+        if panel["type"] not in ("row", "alertlist") and not panel.get("targets"):
             yield f"{panel['title']} shows nothing"
 
 
@@ -161,7 +168,8 @@ def about_workflow(text):
 COMPOSE = load(FOLDER / "compose.yaml")
 PROMETHEUS = load(FOLDER / "prometheus/prometheus.yml")
 SOURCES = load(FOLDER / "grafana/provisioning/datasources/prometheus.yaml")
-SOURCES["datasources"] += load(FOLDER / "grafana/provisioning/datasources/query.yaml")["datasources"]
+for other in ("query", "alerts"):
+    SOURCES["datasources"] += load(FOLDER / f"grafana/provisioning/datasources/{other}.yaml")["datasources"]
 PROVIDERS = load(FOLDER / "grafana/provisioning/dashboards/headwater.yaml")
 BOARDS = {file.name: json.loads(file.read_text()) for file in sorted(DASHBOARDS.glob("*.json"))}
 WORKFLOWS = {file.name: file.read_text() for file in sorted((ROOT / ".github/workflows").glob("*.yml"))}
@@ -209,6 +217,10 @@ class Monitoring(unittest.TestCase):
         found = list(about_provisioning(COMPOSE, PROMETHEUS, other, PROVIDERS, BOARDS))
         self.assertTrue(any("compose does not have" in complaint for complaint in found), found)
         self.assertTrue(any("another data source" in complaint for complaint in found), found)
+        other = copy.deepcopy(SOURCES)
+        del other["datasources"][-1]
+        found = list(about_provisioning(COMPOSE, PROMETHEUS, other, PROVIDERS, BOARDS))
+        self.assertTrue(any("asks for the rules of none" in complaint for complaint in found), found)
 
     def test_the_dashboard_asks_for_what_is_exported(self):
         names, histograms, labels = exported()
@@ -238,12 +250,15 @@ class Monitoring(unittest.TestCase):
             for board in BOARDS.values()
             for panel in board["panels"]
             for target in panel.get("targets", [])
+            # The others ask PostgreSQL.
+            if "expr" in target
         ]
         rules = [{"record": f"query:{at}", "expr": query} for at, query in enumerate(queries)]
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"groups": [{"name": "queries", "rules": rules}]}, file)
             file.flush()
-            for check in (["config", FOLDER / "prometheus/prometheus.yml"], ["rules", file.name]):
+            ours = FOLDER / "rules/rules.yml"
+            for check in (["config", FOLDER / "prometheus/prometheus.yml"], ["rules", file.name], ["rules", ours]):
                 done = subprocess.run(["promtool", "check", *check], capture_output=True, text=True)
                 self.assertEqual(done.returncode, 0, done.stderr)
 
