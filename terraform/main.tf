@@ -1,5 +1,5 @@
-# The whole pipeline: queue and lake, ingest and query behind a load balancer, consumer, the aggregator by schedule, tables,
-# alarms.
+# The whole pipeline: queue and lake, ingest, query and alerts behind a load balancer, consumer, the aggregator by
+# schedule, tables, alarms.
 
 data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
@@ -10,9 +10,11 @@ locals {
     batch_consumer = "${var.name}-batch-consumer"
     aggregator     = "${var.name}-aggregator"
     query          = "${var.name}-query"
+    alerts         = "${var.name}-alerts"
   }
 
-  has_query = var.read_keys_secret_arn != null
+  has_query  = var.read_keys_secret_arn != null && var.images.query != null
+  has_alerts = var.read_keys_secret_arn != null && var.images.alerts != null
 
   # A bucket's name is unique in the world: account and region make it so.
   lake_bucket = coalesce(var.lake.bucket_name, "${var.name}-lake-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.region}")
@@ -75,6 +77,7 @@ module "front" {
   port                = local.ports.ingest
   admin_port          = local.ports.ingest_admin
   query               = local.has_query ? { port = local.ports.query, admin_port = local.ports.query_admin } : null
+  alerts              = local.has_alerts ? { port = local.ports.alerts, admin_port = local.ports.alerts_admin } : null
   domain              = var.domain
   certificate_arn     = var.certificate_arn
   access_logs_bucket  = var.access_logs_bucket
@@ -248,6 +251,44 @@ module "query" {
   })
 }
 
+# What tells people. One task: it alone writes the log of alerts, and a second one would stand by. At a release the new
+# one stands by until the old one has ended, and then leads at once.
+module "alerts_task" {
+  count  = local.has_alerts ? 1 : 0
+  source = "./modules/task"
+  name   = local.names.alerts
+  image  = var.images.alerts
+  # Not whether it is ready: while S3 is down a new task would be no better.
+  health_command     = ["/usr/local/bin/alerts", "health", "--live"]
+  port               = local.ports.alerts
+  cpu                = var.alerts.cpu
+  memory             = var.alerts.memory
+  cpu_architecture   = var.cpu_architecture
+  environment        = local.environment.alerts
+  secrets            = merge(var.alerts.secrets, { READ_KEYS = var.read_keys_secret_arn })
+  policy_json        = data.aws_iam_policy_document.alerts.json
+  log_retention_days = var.log_retention_days
+  tags               = local.tags
+}
+
+module "alerts" {
+  count        = local.has_alerts ? 1 : 0
+  source       = "./modules/service"
+  task         = module.alerts_task[0]
+  cluster      = local.cluster
+  network      = var.network
+  tasks        = { min = 1, max = 1 }
+  scaling      = {}
+  egress_ports = var.alerts.receiver_ports
+  tags         = local.tags
+
+  load_balancer = merge(module.front.alerts, {
+    security_group_id = module.front.security_group_id
+    port              = local.ports.alerts
+    admin_port        = local.ports.alerts_admin
+  })
+}
+
 module "catalog" {
   source             = "./modules/catalog"
   name               = var.name
@@ -269,7 +310,8 @@ module "alarms" {
   load_balancer          = module.front.arn_suffix
   target_group           = module.front.target_group_arn_suffix
   cluster_name           = local.cluster.name
-  services               = concat([module.ingest.name, module.batch_consumer.name], module.query[*].name)
+  services               = concat([module.ingest.name, module.batch_consumer.name], module.query[*].name, module.alerts[*].name)
+  alerts                 = local.has_alerts ? { target_group = module.front.alerts.target_group_arn_suffix, log_group = module.alerts_task[0].log_group_name } : null
   metrics_namespace      = var.name
   monthly_budget_usd     = var.monthly_budget_usd
   alarms                 = var.alarms

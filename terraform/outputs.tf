@@ -53,6 +53,11 @@ output "query_service_name" {
   value       = one(module.query[*].name)
 }
 
+output "alerts_service_name" {
+  description = "Name of the ECS service of `alerts`, to redeploy after a change of its keys or secrets; null where it does not run."
+  value       = one(module.alerts[*].name)
+}
+
 output "aggregator_run" {
   description = "What `aws ecs run-task` needs to start the aggregator by hand."
   value = {
@@ -94,10 +99,12 @@ output "dashboard" {
 }
 
 output "log_groups" {
-  description = "Log group of each service."
+  description = "Log group of each service; null where it does not run."
   value = {
     ingest         = module.ingest_task.log_group_name
     batch_consumer = module.batch_consumer_task.log_group_name
     aggregator     = module.aggregator_task.log_group_name
+    query          = one(module.query_task[*].log_group_name)
+    alerts         = one(module.alerts_task[*].log_group_name)
   }
 }

@@ -1,7 +1,7 @@
 # What each service may do: the operations that it calls (crates/aws), on the resources that it calls them on, no more.
 # IAM names some operations otherwise than SQS and S3 do: SendMessageBatch is sqs:SendMessage, DeleteMessageBatch
 # sqs:DeleteMessage, ChangeMessageVisibilityBatch sqs:ChangeMessageVisibility, ListObjectsV2 s3:ListBucket, HeadObject
-# s3:GetObject.
+# s3:GetObject, DeleteObjects s3:DeleteObject.
 
 data "aws_iam_policy_document" "ingest" {
   statement {
@@ -92,8 +92,52 @@ data "aws_iam_policy_document" "query" {
     sid     = "Read"
     actions = ["s3:GetObject"]
     resources = [
-      for prefix in ["raw", "curated", "aggregates", "_commits", "_schema"] : "${module.lake.arn}/${prefix}/*"
+      for prefix in ["raw", "curated", "aggregates", "_commits", "_schema", "moments", "alerts"] : "${module.lake.arn}/${prefix}/*"
     ]
+  }
+
+  # Without a condition on the prefix, as for the aggregator.
+  statement {
+    sid       = "List"
+    actions   = ["s3:ListBucket"]
+    resources = [module.lake.arn]
+  }
+}
+
+# It reads what arrives, keeps a log of its own, and writes anomalies and changes of alerts.
+data "aws_iam_policy_document" "alerts" {
+  statement {
+    sid = "AskWhatWaits"
+    actions = [
+      "sqs:GetQueueAttributes",
+      "sqs:GetQueueUrl",
+    ]
+    resources = [module.queue.arn, module.queue.dlq_arn]
+  }
+
+  statement {
+    sid       = "ReadRaw"
+    actions   = ["s3:GetObject"]
+    resources = ["${module.lake.arn}/raw/*"]
+  }
+
+  statement {
+    sid       = "KeepItsLog"
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["${module.lake.arn}/_alerts/*"]
+  }
+
+  # Records behind a snapshot that say nothing, and those of 30 days ago.
+  statement {
+    sid       = "DeleteOldRecords"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${module.lake.arn}/_alerts/log/*"]
+  }
+
+  statement {
+    sid       = "TellTheLake"
+    actions   = ["s3:PutObject"]
+    resources = [for prefix in ["moments", "alerts"] : "${module.lake.arn}/${prefix}/*"]
   }
 
   # Without a condition on the prefix, as for the aggregator.

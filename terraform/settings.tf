@@ -9,6 +9,8 @@ locals {
     aggregator     = 9102
     query          = 3002
     query_admin    = 9103
+    alerts         = 3003
+    alerts_admin   = 9104
   }
 
   # Where the aggregator's image has a folder of its own to write to.
@@ -60,6 +62,18 @@ locals {
       METRICS_LISTEN = "0.0.0.0:${local.ports.query_admin}"
       # Shorter than the load balancer waits for an answer.
       QUERY_TIMEOUT = "20s"
+    })
+
+    alerts = merge(local.common, var.alerts.settings, var.alerts.rules == null ? {} : { RULES = var.alerts.rules }, {
+      LAKE_BUCKET = module.lake.bucket
+      QUEUE_NAME  = module.queue.name
+      DLQ_NAME    = module.queue.dlq_name
+      # Where links in notifications lead to.
+      EXTERNAL_URL = coalesce(var.alerts.external_url, module.front.url)
+      # Reached through the load balancer, so not on the loopback address alone.
+      LISTEN = "0.0.0.0:${local.ports.alerts}"
+      # For the load balancer's health check; its listener forwards nobody there.
+      METRICS_LISTEN = "0.0.0.0:${local.ports.alerts_admin}"
     })
 
     aggregator_watch = var.aggregator.watch == null ? {} : {

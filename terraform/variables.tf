@@ -17,6 +17,7 @@ variable "images" {
     batch_consumer = string
     aggregator     = string
     query          = optional(string)
+    alerts         = optional(string)
   })
   nullable = false
 }
@@ -56,7 +57,7 @@ variable "api_keys_secret_arn" {
 }
 
 variable "read_keys_secret_arn" {
-  description = "ARN of the Secrets Manager secret whose text is READ_KEYS, as for `api_keys_secret_arn`: with it the service `query` runs, and `images.query` must be given. Null for none."
+  description = "ARN of the Secrets Manager secret whose text is READ_KEYS, as for `api_keys_secret_arn`: with it the services `query` and `alerts` run, each where its image is given. Null for neither."
   type        = string
   default     = null
 
@@ -66,8 +67,14 @@ variable "read_keys_secret_arn" {
   }
 
   validation {
-    condition     = var.read_keys_secret_arn == null || var.images.query != null
-    error_message = "Give `images.query` too: it is the image of the service that reads these keys."
+    condition     = var.read_keys_secret_arn == null || var.images.query != null || var.images.alerts != null
+    error_message = "Give `images.query` or `images.alerts` too: the images of the services that read these keys."
+  }
+
+  # Not at `images`: two variables that check each other are a circle.
+  validation {
+    condition     = var.read_keys_secret_arn != null || var.images.alerts == null
+    error_message = "Give the keys too, or no `images.alerts`: the service answers nobody without a key."
   }
 }
 
@@ -221,6 +228,36 @@ variable "query" {
   validation {
     condition     = alltrue([for name in keys(var.query.settings) : !contains(["LAKE_BUCKET", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "QUERY_TIMEOUT", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
     error_message = "LAKE_BUCKET, LISTEN, METRICS_LISTEN, READ_KEYS, QUERY_TIMEOUT, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+  }
+}
+
+variable "alerts" {
+  description = "Size of the task of `alerts`, whose memory holds MAX_SERIES series; the folder in its image with rules and notify.yml (RULES; null for the built-in rules, whose alerts are log lines); ARNs of Secrets Manager secrets by the variables that notify.yml names; TCP ports of receivers beside 443, such as 587 for mail; where links in notifications lead to (the load balancer, unless given); and further settings by their environment variable."
+  type = object({
+    cpu            = optional(number, 1024)
+    memory         = optional(number, 4096)
+    rules          = optional(string)
+    secrets        = optional(map(string), {})
+    receiver_ports = optional(list(number), [])
+    external_url   = optional(string)
+    settings       = optional(map(string), {})
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.alerts.settings) : !contains(["LAKE_BUCKET", "QUEUE_NAME", "DLQ_NAME", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "RULES", "EXTERNAL_URL", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "LAKE_BUCKET, QUEUE_NAME, DLQ_NAME, LISTEN, METRICS_LISTEN, READ_KEYS, RULES, EXTERNAL_URL, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+  }
+
+  validation {
+    condition     = alltrue([for arn in values(var.alerts.secrets) : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", arn))])
+    error_message = "Whole ARNs of secrets, as `aws secretsmanager create-secret` prints them, with the six characters that AWS adds to the name."
+  }
+
+  validation {
+    condition     = alltrue([for port in var.alerts.receiver_ports : port >= 1 && port <= 65535 && floor(port) == port && port != 443])
+    error_message = "TCP ports beside 443, which is open anyway."
   }
 }
 

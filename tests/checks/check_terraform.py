@@ -20,7 +20,7 @@ import dockerfile
 import policies
 from checkout import Missing, Repo, part, product, seconds
 
-SERVICES = ("ingest", "batch-consumer", "aggregator", "query")
+SERVICES = ("ingest", "batch-consumer", "aggregator", "query", "alerts")
 
 # Who makes queues and bucket where they are missing.
 CREATORS = ("ingest", "batch-consumer", "aggregator")
@@ -29,7 +29,7 @@ CREATORS = ("ingest", "batch-consumer", "aggregator")
 FOREIGN = re.compile(r"AWS_\w+|RUST_LOG")
 
 # Operations of crates/aws that are for tests and tools: no role may call them.
-NOT_FOR_SERVICES = {"sqs:PurgeQueue", "s3:DeleteObject"}
+NOT_FOR_SERVICES = {"sqs:PurgeQueue"}
 
 GLUE_TYPES = {"number": "double", "integer": "bigint", "boolean": "boolean", "string": "string", "labels": "string"}
 
@@ -114,7 +114,7 @@ def given(repo, service):
     secrets = ""
     if service != "aggregator":
         secrets = "".join(
-            re.findall(r"^\s*secrets\s*= \{(.*)\}", repo.block("terraform/main.tf", rf'^module "{module}_task" \{{'), re.M)
+            re.findall(r"^\s*secrets\s*= (?:merge\([^{]*)?\{(.*?)\}", repo.block("terraform/main.tf", rf'^module "{module}_task" \{{'), re.M)
         )
     return set(variable.findall(text)) | set(variable.findall(secrets))
 
@@ -177,6 +177,8 @@ def ports(repo):
         ),
         ("ports", "query", "LISTEN", repo.settings("query")["LISTEN"].rsplit(":", 1)[1], "query", None),
         ("admin ports", "query", "METRICS_LISTEN", admin("query"), "query_admin", None),
+        ("ports", "alerts", "LISTEN", repo.settings("alerts")["LISTEN"].rsplit(":", 1)[1], "alerts", None),
+        ("admin ports", "alerts", "METRICS_LISTEN", admin("alerts"), "alerts_admin", None),
     ):
         listen = re.search(rf"^      {setting}: 0\.0\.0\.0:(\d+)", compose_service(repo, service), re.M)
         exposed = re.findall(r"^EXPOSE (\d+)$", image(repo, service), re.M)
@@ -293,6 +295,15 @@ def routes(repo):
     # Ingest has a /health of its own, and the load balancer asks one of them.
     for path in sorted(public ^ (known - {"/health"})):
         yield f"{front} sends {sorted(public)} to query, which serves {sorted(known)}: {path}"
+    # Its /health and / are for those who reach the task; what is under /api/ goes there whole, and nothing else does.
+    known = {path for path in repo.all_code("crates/alerts/src", 'path = "…"') if path.startswith("/api/")}
+    patterns = re.findall(r'"([^"]+)"', repo.default(front, "alerts_paths"))
+    for path in sorted(known):
+        if not any(fnmatch(path, pattern) for pattern in patterns):
+            yield f"{front} does not send {path} to alerts"
+    for pattern in patterns:
+        if not any(fnmatch(path, pattern) for path in known):
+            yield f"{front} sends {pattern} to alerts, which does not serve it"
     known = repo.all_code("crates/ingest/src", 'path = "…"') + repo.all_code("crates/ingest/src", '.route("…"')
     front = "terraform/modules/front/variables.tf"
     for path in re.findall(r'"([^"]+)"', repo.default(front, "public_paths")):
@@ -338,10 +349,14 @@ def prefixes(repo):
     code |= {repo.code(lake, f'const {name}: &str = "…"') for name in ("COMMITS", "SCHEMA", "ASIDE")}
     letters = repo.code("crates/batch-consumer/src", 'const WHOLE_FOLDER: &str = "…"') + "/"
     policies = "terraform/policies.tf"
-    read = code - {repo.code(lake, 'const ASIDE: &str = "…"')}
-    for service, expected in (("aggregator", code), ("batch_consumer", {"raw/", letters}), ("query", read)):
+    lines = {repo.code(lake, f'const {name}: &str = "…"') for name in ("MOMENTS", "ALERTS")}
+    read = code - {repo.code(lake, 'const ASIDE: &str = "…"')} | lines
+    log = repo.code(lake, 'const ALERT_LOG: &str = "…"')
+    told = {"raw/", log, log.partition("/")[0] + "/"} | lines
+    expectations = (("aggregator", code), ("batch_consumer", {"raw/", letters}), ("query", read), ("alerts", told))
+    for service, expected in expectations:
         body = repo.block(policies, rf'^data "aws_iam_policy_document" "{service}" \{{')
-        allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/(\w+)/\*", body)}
+        allowed = {f"{name}/" for name in re.findall(r"lake\.arn\}/([\w/]+)/\*", body)}
         for listed in re.findall(r"for prefix in \[(.*?)\]", body):
             allowed |= {f"{name}/" for name in re.findall(r'"(\w+)"', listed)}
         if allowed != expected:

@@ -142,8 +142,11 @@ def calls(log, queue, dlq, lake):
         )
 
 
-def needed(calls):
+def needed(calls, deleted=()):
     """What each caller needs to be allowed.
+
+    A request of `DeleteObjects` names its keys in its body, which the log does not have: `deleted` are the keys that such
+    requests took away. Without any, each of the requests needs the whole bucket.
 
     S3 answers a GET of a key that is not there with 404 to those who may list the bucket, without a condition on the
     prefix, for a GET has none. To others it answers 403 (S3 API reference, GetObject, read 2026-11-21).
@@ -152,6 +155,9 @@ def needed(calls):
     for call in calls:
         action = PERMISSIONS.get(call.operation, call.operation)
         mine = needs.setdefault(call.caller, set())
+        if call.operation == "s3:DeleteObjects" and deleted:
+            mine |= {Permission(action, f"{call.resource}/{key}") for key in deleted}
+            continue
         mine.add(Permission(action, call.resource, call.prefix))
         if call.operation == "s3:PutObject":
             there.add(call.resource)

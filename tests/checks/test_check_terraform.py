@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     "Dockerfile",
     "crates/aggregator/src",
+    "crates/alerts/src",
     "crates/aws/src",
     "crates/batch-consumer/src",
     "crates/contract/kinds",
@@ -290,6 +291,34 @@ SPOILT = (
         "curated/kind=${each.key}/${local.hours}",
         "curated/${each.key}/${local.hours}",
         "not the prefixes",
+    ),
+    (
+        "a folder of alerts in its role",
+        "terraform/policies.tf",
+        "/_alerts/log/*",
+        "/_alert/log/*",
+        "alerts reaches",
+    ),
+    (
+        "a path of alerts that is sent elsewhere",
+        "terraform/modules/front/variables.tf",
+        '"/api/v1/*", "/api/v2/*"',
+        '"/api/v2/*"',
+        "does not send /api/v1/alerts to alerts",
+    ),
+    (
+        "a path that alerts does not serve",
+        "terraform/modules/front/variables.tf",
+        '"/api/v1/*", "/api/v2/*"',
+        '"/api/v1/*", "/api/v2/*", "/api/v3/*"',
+        "sends /api/v3/* to alerts",
+    ),
+    (
+        "a key of alerts that callers could override",
+        "terraform/variables.tf",
+        '"LISTEN", "METRICS_LISTEN", "READ_KEYS", "RULES"',
+        '"LISTEN", "METRICS_LISTEN", "RULES"',
+        "lets `alerts.settings` have READ_KEYS",
     ),
     (
         "a column's type",

@@ -98,10 +98,11 @@ class Policies(unittest.TestCase):
 
     def test_the_policies_of_this_checkout_are_understood(self):
         allowed = policies.allowed(Repo(ROOT))
-        self.assertEqual(sorted(allowed), ["aggregator", "batch_consumer", "ingest", "operator", "query"])
+        self.assertEqual(sorted(allowed), ["aggregator", "alerts", "batch_consumer", "ingest", "operator", "query"])
         self.assertIn(Permission("s3:ListBucket", policies.LAKE, "raw/*"), allowed["batch_consumer"])
         self.assertIn(Permission("s3:PutObject", f"{policies.LAKE}/_schema/*"), allowed["aggregator"])
         self.assertIn(Permission("sqs:SendMessage", policies.DLQ), allowed["batch_consumer"])
+        self.assertIn(Permission("s3:DeleteObject", f"{policies.LAKE}/_alerts/log/*"), allowed["alerts"])
 
     def test_a_call_that_is_not_allowed_is_found(self):
         for call, said in (
@@ -134,6 +135,16 @@ class Policies(unittest.TestCase):
                 for one, part in zip(found, said, strict=True):
                     self.assertIn(f"{policies.POLICIES} allows", one)
                     self.assertIn(part, one)
+
+    def test_deletes_are_of_the_keys_that_are_gone(self):
+        calls = [policies.Call("reader", "s3:DeleteObjects", policies.LAKE)]
+        for deleted, on in ((("_commits/1.json",), "/_commits/1.json"), ((), "")):
+            need = policies.needed(calls, deleted)
+            self.assertEqual(need, {"reader": {Permission("s3:DeleteObject", policies.LAKE + on)}})
+        for allowed, found in (("_commits/*", 0), ("raw/*", 2)):
+            allowed = {"reader": {Permission("s3:DeleteObject", f"{policies.LAKE}/{allowed}")}}
+            need = policies.needed(calls, ("_commits/1.json",))
+            self.assertEqual(len(list(policies.differences(allowed, need))), found)
 
     def test_an_action_more_is_found(self):
         found = self.spoilt('"sqs:SendMessage",', '"sqs:SendMessage",\n      "sqs:PurgeQueue",')

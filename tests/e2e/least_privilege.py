@@ -1,7 +1,7 @@
 """What each service calls, and what its role allows: the same.
 
-Runs every path of ingest, consumer, aggregator and `batch-consumer dlq` that calls AWS, each under an access key of its
-own, and with queues and bucket made by others, as on AWS. local-aws writes down who called what on which resource, and
+Runs every path of the services and of `batch-consumer dlq` that calls AWS, each under an access key of its own, and
+with queues and bucket made by others, as on AWS. local-aws writes down who called what on which resource, and
 that is held against terraform/policies.tf in both directions (policies.py), and against the services' own counters.
 
     tests/python least_privilege.py
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import urllib.parse
 import urllib.request
+import uuid
 
 import boto3
 
@@ -26,13 +27,16 @@ from checkout import Repo
 from processes import ROOT, Queue, Services, build, metrics, require, say, wait_until
 
 KEY = "least-privilege-test-key"
-LOCAL_AWS, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN, QUERY, QUERY_ADMIN = range(24001, 24008)
+LOCAL_AWS, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN, QUERY, QUERY_ADMIN, ALERTS, ALERTS_ADMIN = range(24001, 24010)
 NAMES = {"QUEUE_NAME": "privilege", "DLQ_NAME": "privilege-dlq", "LAKE_BUCKET": "privilege"}
 # Whose calls are none of the services': who makes queues and bucket, and this check itself.
 OUTSIDE = "test"
 # Bytes (SQS developer guide, "Message quotas").
 LARGEST = 1_048_576
 UNREADABLE = "no pack and no JSON"
+
+# Of the log of alerts: records between two snapshots, and those that are kept whatever their age (journal/writer.rs).
+SNAPSHOT_EVERY, ALWAYS_KEPT = 500, 1000
 
 
 class Run:
@@ -42,12 +46,14 @@ class Run:
         self.env = env
         self.local_aws = Services(binaries, folder, env | {"RUST_LOG": "local_aws=debug"})
         # Each has the name of its document in policies.tf as its access key.
-        self.ingest, self.consumer, self.aggregator, self.query, self.operator = (
+        self.ingest, self.consumer, self.aggregator, self.query, self.alerts, self.operator = services = tuple(
             Services(binaries, folder, env | {"AWS_ACCESS_KEY_ID": name})
-            for name in ("ingest", "batch_consumer", "aggregator", "query", "operator")
+            for name in ("ingest", "batch_consumer", "aggregator", "query", "alerts", "operator")
         )
-        self.callers = (self.ingest, self.consumer, self.aggregator, self.query, self.operator, self.local_aws)
+        self.callers = (*services, self.local_aws)
         self.counted = {}
+        # Keys that were there and that a service has deleted.
+        self.deleted = []
 
     def prepare(self):
         """Makes queues and bucket, as Terraform would."""
@@ -93,25 +99,79 @@ def post(now, **readings):
         }
         for event_id, reading in readings.items()
     ]
+    send("/v1/events", events)
+
+
+def send(path, events):
     headers = {"content-type": "application/json", "x-api-key": KEY}
-    url = f"http://127.0.0.1:{INGEST}/v1/events"
+    url = f"http://127.0.0.1:{INGEST}{path}"
     request = urllib.request.Request(url, data=json.dumps(events).encode(), headers=headers)
     with urllib.request.urlopen(request, timeout=10) as answer:
         accepted = json.loads(answer.read())["accepted"]
     require(accepted == len(events), f"{accepted} of {len(events)} events accepted")
 
 
-def accepted(run, now):
+def begun(run):
     """Ingest, and how it says that it is: these ask for the queue's depth."""
     address, admin = f"127.0.0.1:{INGEST}", f"127.0.0.1:{INGEST_ADMIN}"
     run.ingest.start("ingest", "--listen", address, "--metrics-listen", admin, ready=f"http://{admin}/readyz")
     with urllib.request.urlopen(f"http://{address}/health", timeout=10) as answer:
         require(json.loads(answer.read())["queue_size"] == 0, "ingest knows how deep the queue is")
-    post(now, first=2000)
 
 
-def unwritten(run):
+def told(run, now):
+    """An alert, an anomaly, and the end of old records of the log, which an earlier process has left long.
+
+    First of all, for an event that arrived before the samples would let the time of their windows pass; then the lake is
+    as empty as it was.
+    """
+    address, admin = f"127.0.0.1:{ALERTS}", f"127.0.0.1:{ALERTS_ADMIN}"
+    serve = ["alerts", "--listen", address, "--metrics-listen", admin]
+    # Without a log yet.
+    run.alerts.start(*serve, ready=f"http://{admin}/readyz")
+    run.alerts.stop("alerts")
+    millis = int(now.timestamp() * 1000)
+    begins = (millis // 10_000 - 90) * 10_000
+    through = SNAPSHOT_EVERY + ALWAYS_KEPT
+    # As an earlier process left it: the records up to the 500th are of two months ago.
+    state = {"through": through, "leader": None, "evaluated_to": begins, "alerts": {}, "flows": {}, "notifications": {}}
+    state |= {"delivered": [], "opened": 0, "dropped": 0, "silences": {}, "acknowledgements": {}, "pruned": 0}
+    state |= {"days": {str(millis // 86_400_000 - 60): SNAPSHOT_EVERY}}
+    objects = {"_alerts/snapshot.json": state}
+    for number in (1, SNAPSHOT_EVERY, *range(through + 1, through + SNAPSHOT_EVERY + 1)):
+        record = {"number": number, "writer": str(uuid.UUID(int=1)), "written_at": begins, "entries": []}
+        objects[f"_alerts/log/{number:010}.json"] = record
+    for key, content in objects.items():
+        run.s3.put_object(Bucket=NAMES["LAKE_BUCKET"], Key=key, Body=json.dumps(content).encode())
+
+    # A quiet quarter of an hour and a loud minute, each with a value in ten seconds, as they arrived then.
+    for at in range(86):
+        arrived = begins + at * 10_000 + 1_000
+        received = datetime.datetime.fromtimestamp(arrived / 1000, datetime.UTC)
+        name = uuid.UUID(int=arrived << 80 | 8 << 76 | 2 << 62 | at)
+        event = {"kind": "metric", "event_id": f"told-{at}", "ingest_received_at": received.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+        event |= {"name": "cpu_usage", "entity": "host", "value": 95 if at >= 80 else 50 + at % 3, "timestamp": arrived - 999}
+        run.s3.put_object(
+            Bucket=NAMES["LAKE_BUCKET"],
+            Key=f"raw/{received:year=%Y/month=%m/day=%d/hour=%H}/part-{name}.jsonl",
+            Body=json.dumps(event) + "\n",
+        )
+    run.alerts.start(*serve, ready=f"http://{admin}/readyz")
+    wait_until("the alert is told", lambda: "[ALERT] cpu_usage avg(60s) > 80.0" in run.alerts.log("alerts"))
+    wait_until("anomaly and alert are written", lambda: run.keys("moments/") and run.keys("alerts/"))
+    old = [f"_alerts/log/{number:010}.json" for number in (1, SNAPSHOT_EVERY)]
+    wait_until("old records are deleted", lambda: not set(old) & set(run.keys("_alerts/log/0000000")))
+    run.deleted += old
+    run.count("alerts", ALERTS_ADMIN)
+    run.alerts.stop("alerts")
+    while keys := run.keys(""):
+        objects = [{"Key": key} for key in keys]
+        run.s3.delete_objects(Bucket=NAMES["LAKE_BUCKET"], Delete={"Objects": objects})
+
+
+def unwritten(run, now):
     """What the consumer cannot write it gives back at its stop. The bucket is away meanwhile."""
+    post(now, first=2000)
     run.start_consumer("60s", batch_max_wait="20s")
     run.s3.delete_bucket(Bucket=NAMES["LAKE_BUCKET"])
     wait_until("a write fails", lambda: "event=write_failed" in run.consumer.log("batch-consumer"))
@@ -173,6 +233,13 @@ def queried(run, now):
     with urllib.request.urlopen(request, timeout=10) as answer:
         points = json.loads(answer.read())["points"]
     require([point["value"] for point in points] == [3], f"three events are counted: {points}")
+    for table in ("moments", "alerts"):
+        key = f"{table}/{now:year=%Y/month=%m/day=%d/hour=%H}/part-none.jsonl"
+        run.s3.put_object(Bucket=NAMES["LAKE_BUCKET"], Key=key, Body=b"")
+        statement = f"SELECT count(*) FROM {table}".encode()
+        request = urllib.request.Request(f"http://{address}/v1/sql", data=statement, headers={"x-api-key": KEY})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            require(answer.status == 200, f"{table} can be read")
     run.count("query", QUERY_ADMIN)
     run.query.stop("query")
 
@@ -215,7 +282,7 @@ def judged(run):
         if counted != seen:
             yield f"{caller} has counted {sorted(counted)}, and was seen to call {sorted(seen)}"
     allowed = policies.allowed(Repo(ROOT))
-    needs = policies.needed(calls)
+    needs = policies.needed(calls, run.deleted)
     needs.pop(OUTSIDE)
     yield from policies.differences(allowed, needs)
     for caller, permissions in sorted(allowed.items()):
@@ -238,8 +305,9 @@ def main():
         run = Run(binaries, pathlib.Path(temporary), env)
         try:
             run.prepare()
-            accepted(run, now)
-            unwritten(run)
+            begun(run)
+            told(run, now)
+            unwritten(run, now)
             written(run)
             aggregated(run, now)
             queried(run, now)

@@ -46,6 +46,7 @@ module "headwater" {
   ingest         = { cpu = 256, memory = 512, min_tasks = 1, max_tasks = 2 }
   batch_consumer = { cpu = 256, memory = 512, min_tasks = 1, max_tasks = 2 }
   aggregator     = { cpu = 512, memory = 1024 }
+  alerts         = merge(var.alerts, { cpu = 256, memory = 1024, settings = { MAX_SERIES = "1000000" } })
 
   # A trial lies idle most of the time.
   alarms = { expect_events = false }

@@ -18,6 +18,7 @@ variable "images" {
     batch_consumer = string
     aggregator     = string
     query          = optional(string)
+    alerts         = optional(string)
   })
   nullable = false
 }
@@ -36,9 +37,21 @@ variable "api_keys_secret_arn" {
 }
 
 variable "read_keys_secret_arn" {
-  description = "ARN of the secret that holds the keys of readers; with it the service query runs."
+  description = "ARN of the secret that holds the keys of readers; with it query and alerts run, where their images are given."
   type        = string
   default     = null
+}
+
+variable "alerts" {
+  description = "Rules and receivers of the service alerts: folder in its image, secrets and ports of receivers, as the module describes them."
+  type = object({
+    rules          = optional(string)
+    secrets        = optional(map(string), {})
+    receiver_ports = optional(list(number), [])
+    external_url   = optional(string)
+  })
+  default  = {}
+  nullable = false
 }
 
 variable "domain" {

@@ -64,5 +64,6 @@ module "headwater" {
   batch_consumer = { cpu = 1024, memory = 2048, min_tasks = 2, max_tasks = 20 }
   # It uses all its vCPUs.
   aggregator = { cpu = 2048, memory = 4096 }
+  alerts     = var.alerts
   catalog    = { kinds = var.kinds }
 }

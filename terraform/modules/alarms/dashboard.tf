@@ -99,6 +99,24 @@ locals {
       ]
     },
     {
+      title = "Alerts: seconds behind, and series in memory"
+      stat  = "Maximum"
+      lines = [
+        [local.own, "AlertsLag", { label = "behind, s" }],
+        [local.own, "AlertsSeries", { label = "series", yAxis = "right" }],
+      ]
+    },
+    {
+      title = "Alerts that fire, and notifications"
+      stat  = "Maximum"
+      lines = [
+        [local.own, "AlertsFiring", { label = "alerts that fire" }],
+        [local.own, "NotificationsOpen", { label = "not delivered yet" }],
+        [local.own, "NotificationsStuck", { label = "given up" }],
+        [local.own, "AlertsRefusedReloads", { stat = "Sum", label = "rule files refused" }],
+      ]
+    },
+    {
       title = "Answers a minute"
       stat  = "Sum"
       lines = [

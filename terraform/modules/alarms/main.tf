@@ -155,6 +155,52 @@ locals {
       period      = 300
       threshold   = 120
     }
+    # The service tells how far behind it is while it evaluates; silent where it does not run.
+    alerts-late = {
+      description = "Rules are looked at more than 90 seconds late. Do events reach raw/, does S3 answer, and has the task of alerts enough CPU?"
+      namespace   = var.metrics_namespace
+      metric      = "AlertsLag"
+      statistic   = "Maximum"
+      period      = 60
+      periods     = 5
+      threshold   = 90
+    }
+    alerts-stuck = {
+      description = "A notification of alerts could not be delivered and is given up. `GET /api/v1/deliveries?status=stuck` says why; mend it, then `alerts retry`."
+      namespace   = var.metrics_namespace
+      metric      = "NotificationsStuck"
+      statistic   = "Maximum"
+      period      = 300
+    }
+    # While the log is not written, evaluation waits, and AlertsLag stays as it was.
+    alerts-unrecorded = {
+      description = "The log of alerts cannot be written: nobody is told of anything new. Does S3 answer, and may the task write to _alerts/?"
+      namespace   = local.log_metrics
+      metric      = "AlertsRecordsDelayed"
+      statistic   = "Sum"
+      period      = 300
+      periods     = 2
+      threshold   = 3
+    }
+    alerts-down = {
+      description = "The task of alerts does not answer: nobody is told of anything else. Its log says why."
+      namespace   = "AWS/ApplicationELB"
+      metric      = "HealthyHostCount"
+      dimensions  = { LoadBalancer = var.load_balancer, TargetGroup = try(var.alerts.target_group, "") }
+      statistic   = "Maximum"
+      period      = 60
+      periods     = 5
+      comparison  = "LessThanThreshold"
+      threshold   = 1
+      silence     = "breaching"
+    }
+    alerts-restarts = {
+      description = "The task of alerts was started more than three times within an hour. Why its tasks ended says ECS."
+      namespace   = local.log_metrics
+      metric      = "AlertsStarts"
+      statistic   = "Sum"
+      threshold   = 3
+    }
     no-healthy-task = {
       description = "No task of ingest is healthy. Its log says why; a release that never became healthy is rolled back by itself."
       namespace   = "AWS/ApplicationELB"
@@ -170,8 +216,30 @@ locals {
   }
 }
 
+locals {
+  # Those of tasks that need not run.
+  left_out = concat(var.alarms.expect_events ? [] : ["no-events"], var.alerts == null ? ["alerts-down", "alerts-restarts", "alerts-unrecorded"] : [])
+
+  # Apart from what services tell themselves.
+  log_metrics = "${var.metrics_namespace}-logs"
+}
+
+# What only the log of the task tells, by the event of its lines.
+resource "aws_cloudwatch_log_metric_filter" "alerts" {
+  for_each       = var.alerts == null ? {} : { AlertsStarts = "started", AlertsRecordsDelayed = "record_delayed" }
+  name           = each.value
+  log_group_name = var.alerts.log_group
+  pattern        = "{ $.event = \"${each.value}\" }"
+
+  metric_transformation {
+    namespace = local.log_metrics
+    name      = each.key
+    value     = "1"
+  }
+}
+
 resource "aws_cloudwatch_metric_alarm" "alarm" {
-  for_each            = { for name, alarm in local.alarms : name => merge(local.usual, alarm) if name != "no-events" || var.alarms.expect_events }
+  for_each            = { for name, alarm in local.alarms : name => merge(local.usual, alarm) if !contains(local.left_out, name) }
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "${each.value.description} ${var.alarms.runbook}#${each.key}"
   namespace           = each.value.namespace

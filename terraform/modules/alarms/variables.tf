@@ -58,6 +58,12 @@ variable "services" {
   nullable    = false
 }
 
+variable "alerts" {
+  description = "What CloudWatch knows the target group of `alerts` by (its `arn_suffix`), and the log group of its task; null where it does not run."
+  type        = object({ target_group = string, log_group = string })
+  default     = null
+}
+
 variable "metrics_namespace" {
   description = "CloudWatch namespace of the services' own metrics (their METRICS_NAMESPACE)."
   type        = string

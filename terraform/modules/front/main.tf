@@ -149,3 +149,45 @@ resource "aws_lb_listener_rule" "query" {
     }
   }
 }
+
+resource "aws_lb_target_group" "alerts" {
+  # checkov:skip=CKV_AWS_378:TLS ends at the load balancer; behind it requests stay in the VPC, on a port that only the load balancer may reach
+  count                         = var.alerts == null ? 0 : 1
+  name                          = "${var.name}-alerts"
+  vpc_id                        = var.vpc_id
+  target_type                   = "ip"
+  protocol                      = "HTTP"
+  port                          = var.alerts.port
+  deregistration_delay          = 15
+  load_balancing_algorithm_type = "least_outstanding_requests"
+  tags                          = var.tags
+
+  # Not /readyz, for the reason that ingest's has.
+  health_check {
+    path                = "/livez"
+    port                = var.alerts.admin_port
+    matcher             = "200"
+    interval            = 10
+    timeout             = 5
+    healthy_threshold   = 2
+    unhealthy_threshold = 3
+  }
+}
+
+resource "aws_lb_listener_rule" "alerts" {
+  count        = var.alerts == null ? 0 : 1
+  listener_arn = aws_lb_listener.https.arn
+  priority     = 9
+  tags         = var.tags
+
+  action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.alerts[0].arn
+  }
+
+  condition {
+    path_pattern {
+      values = var.alerts_paths
+    }
+  }
+}

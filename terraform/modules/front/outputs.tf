@@ -16,6 +16,15 @@ output "query" {
   }
 }
 
+output "alerts" {
+  description = "ARN of the target group of `alerts`, known once requests are forwarded to it, what ALBRequestCountPerTarget knows the pair by, and what CloudWatch knows the target group by; null where it does not run."
+  value = var.alerts == null ? null : {
+    target_group_arn        = aws_lb_listener_rule.alerts[0].action[0].target_group_arn
+    resource_label          = "${aws_lb.front.arn_suffix}/${aws_lb_target_group.alerts[0].arn_suffix}"
+    target_group_arn_suffix = aws_lb_target_group.alerts[0].arn_suffix
+  }
+}
+
 output "target_group_arn" {
   description = "ARN of ingest's target group. Known once requests are forwarded to it, which a service must wait for."
   value       = aws_lb_listener_rule.public.action[0].target_group_arn

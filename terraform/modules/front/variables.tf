@@ -72,6 +72,24 @@ variable "query_paths" {
   nullable    = false
 }
 
+variable "alerts" {
+  description = "Ports on which the service `alerts` answers and serves its probes; null where it does not run."
+  type        = object({ port = number, admin_port = number })
+  default     = null
+}
+
+variable "alerts_paths" {
+  description = "Paths that the service `alerts` answers, those of Prometheus and Alertmanager."
+  type        = list(string)
+  default     = ["/api/v1/*", "/api/v2/*"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.alerts_paths) >= 1 && length(var.alerts_paths) <= 5
+    error_message = "One to five: a rule of a load balancer holds five values."
+  }
+}
+
 variable "public_paths" {
   description = "Paths that clients may ask for; anything else is answered 404 by the load balancer itself."
   type        = list(string)

@@ -1,5 +1,5 @@
-# The bucket of the lake: raw/, curated/, aggregates/, the aggregator's own _commits/, _schema/ and _aside/, and the
-# consumer's _letters/.
+# The bucket of the lake: raw/, curated/, aggregates/, moments/, alerts/, the aggregator's own _commits/, _schema/ and _aside/,
+# the consumer's _letters/, and the log of alerts, _alerts/.
 
 resource "aws_s3_bucket" "lake" {
   # checkov:skip=CKV_AWS_18:Server access logs cost a bucket and a delivery of their own; who needs an audit trail turns on CloudTrail data events for this bucket
@@ -74,7 +74,8 @@ data "aws_iam_policy_document" "tls_only" {
   }
 }
 
-# Nothing here touches _commits/, _schema/ and _aside/: the aggregator goes on from its commits for as long as the lake lives.
+# Nothing here touches objects of _commits/, _schema/, _aside/ and _alerts/: aggregator and alerts go on from their logs
+# for as long as the lake lives.
 resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   bucket = aws_s3_bucket.lake.id
 
@@ -136,6 +137,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 
     noncurrent_version_expiration {
       noncurrent_days = var.noncurrent_days
+    }
+
+    # Of objects that are gone, versions and all: alerts deletes 28,000 records of its log a day.
+    expiration {
+      expired_object_delete_marker = true
     }
 
     abort_incomplete_multipart_upload {

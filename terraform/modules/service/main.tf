@@ -17,6 +17,16 @@ resource "aws_vpc_security_group_egress_rule" "aws" {
   to_port           = 443
 }
 
+resource "aws_vpc_security_group_egress_rule" "other" {
+  for_each          = toset([for port in var.egress_ports : tostring(port)])
+  security_group_id = aws_security_group.service.id
+  description       = "Others that ${var.task.name} calls"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = tonumber(each.value)
+  to_port           = tonumber(each.value)
+}
+
 locals {
   # Requests, and health checks.
   load_balancer_ports = var.load_balancer == null ? {} : {

@@ -41,6 +41,13 @@ variable "load_balancer" {
   default = null
 }
 
+variable "egress_ports" {
+  description = "TCP ports beside 443 that the tasks may reach, anywhere."
+  type        = list(number)
+  default     = []
+  nullable    = false
+}
+
 variable "tasks" {
   description = "Fewest and most tasks."
   type        = object({ min = number, max = number })
