@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use clap::Parser;
 use clap::builder::FalseyValueParser;
+use clap::{Parser, Subcommand};
 use service::logging::LogFormat;
 
+use crate::alerts::AlertsConfig;
 use crate::instance::Counts;
 
 /// Shortest round: enough for a kill, a start and some work between them.
@@ -17,6 +18,9 @@ const SHORTEST_ROUND: Duration = Duration::from_secs(4);
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chaos", version)]
 pub struct Config {
+    /// What to do instead of rounds of the pipeline.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Rounds in which services are killed with `kill -9` and started again.
     #[arg(long, env, default_value_t = 50)]
     pub rounds: u32,
@@ -36,14 +40,14 @@ pub struct Config {
     #[arg(long, env, default_value_t = 300.0)]
     pub rate: f64,
     /// Decides everything that is left to chance. A random one unless given.
-    #[arg(long, env)]
+    #[arg(long, env, global = true)]
     pub seed: Option<u64>,
     /// Longest time to wait for the queue to drain, and again for curated/.
     #[arg(long, env, default_value = "180s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
     /// Folder for the services' logs and the ledger. Unless given, one among the system's temporary
     /// files, which is kept only if something is wrong.
-    #[arg(long, env)]
+    #[arg(long, env, global = true)]
     pub logs: Option<PathBuf>,
     /// Start local-aws as the endpoint, rather than use the one that AWS_ENDPOINT_URL names.
     #[arg(long, env, value_parser = FalseyValueParser::new())]
@@ -51,6 +55,13 @@ pub struct Config {
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+/// What `chaos` can do beside rounds of the pipeline.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Kill `alerts` while it notifies receivers that fail in every way, on a local-aws of its own.
+    Alerts(AlertsConfig),
 }
 
 impl Config {

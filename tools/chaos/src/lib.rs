@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alerts;
 mod config;
 mod deployment;
 mod drain;
@@ -16,7 +17,8 @@ mod report;
 mod rounds;
 mod run;
 
-pub use config::Config;
+pub use alerts::AlertsConfig;
+pub use config::{Command, Config};
 pub use findings::Findings;
 pub use reader::Reader;
 pub use run::run;

@@ -13,12 +13,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Config;
+use crate::alerts::{self, AlertsConfig};
+use crate::config::{Command, Config};
 use crate::deployment::Deployment;
 use crate::faults::FaultKind;
 use crate::findings::Findings;
 use crate::instance::Service;
 use crate::load::SteadyLoad;
+use crate::logs::Logs;
 use crate::processes::START;
 use crate::reader::Reader;
 use crate::report::RoundsReport;
@@ -36,6 +38,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 pub async fn run(config: &Config, stop: &CancellationToken) -> anyhow::Result<bool> {
     config.check()?;
     let seed = config.seed.unwrap_or_else(rand::random);
+    if let Some(Command::Alerts(alerts)) = &config.command {
+        return kill_alerts(config, alerts, seed, stop).await;
+    }
     let mut deployment = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(stopped()),
@@ -78,6 +83,25 @@ pub async fn run(config: &Config, stop: &CancellationToken) -> anyhow::Result<bo
         deployment.logs.remove_if_temporary();
     } else {
         eprintln!("chaos: the services' logs and the ledger are in {folder}");
+    }
+    Ok(clean)
+}
+
+async fn kill_alerts(
+    config: &Config,
+    alerts: &AlertsConfig,
+    seed: u64,
+    stop: &CancellationToken,
+) -> anyhow::Result<bool> {
+    alerts.check()?;
+    let logs = Logs::prepare(config.logs.as_deref(), &format!("alerts-{seed}"))?;
+    let folder = logs.folder.display().to_string();
+    println!("alerts is killed, seed {seed}, logs in {folder}");
+    let clean = alerts::run(alerts, seed, &logs, stop).await?;
+    if clean {
+        logs.remove_if_temporary();
+    } else {
+        eprintln!("chaos: the log of alerts is in {folder}");
     }
     Ok(clean)
 }

@@ -46,6 +46,8 @@ fn settings_that_cannot_work_are_named() {
         (&["--aggregators=9"], "AGGREGATORS"),
         (&["--rate=0"], "RATE"),
         (&["--round-time=1s"], "ROUND_TIME"),
+        (&["alerts", "--kills=0"], "KILLS"),
+        (&["alerts", "--notifications=30"], "NOTIFICATIONS"),
     ] {
         let said = refused(&chaos(wrong).output().unwrap());
         assert!(said.contains(named), "{said}");
