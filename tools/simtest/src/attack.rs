@@ -4,6 +4,8 @@ use std::fmt;
 
 use local_aws::FaultKind;
 
+use crate::alerts::refusal::Refusal;
+
 /// The AWS operations that the pipeline calls in a run.
 pub const OPERATIONS: [&str; 8] = [
     "SendMessageBatch",
@@ -73,12 +75,14 @@ pub enum Role {
     Tail,
     /// Answers queries from snapshots of the lake.
     Query,
+    /// Looks at rules, and notifies; in runs of its own.
+    Alerts,
     /// Reads the lake, and is never struck.
     Reader,
 }
 
 impl Role {
-    /// The roles that are struck, which is all but the reader.
+    /// The roles of the pipeline that are struck, which is all but the reader.
     pub const ALL: [Role; 6] = [
         Role::Ingest,
         Role::Consumer,
@@ -97,6 +101,7 @@ impl Role {
             Role::Replay => "replay",
             Role::Tail => "tail",
             Role::Query => "query",
+            Role::Alerts => "alerts",
             Role::Reader => "reader",
         }
     }
@@ -248,10 +253,18 @@ pub enum Attack {
     Query,
     /// All hours are rebuilt while the aggregators go on.
     Rebuild,
+    /// A receiver of notifications does this instead of taking a message.
+    Receiver(Refusal),
+    /// Another process of `alerts` leads, or the next one in the place of one that died.
+    AnotherLeads,
+    /// The clock of a device is minutes ahead.
+    FastClock,
+    /// No consumer works for minutes, and events wait in the queue.
+    Outage,
 }
 
 impl Attack {
-    /// Every attack: each should take place in a campaign of many seeds.
+    /// Every attack of the pipeline: each should take place in a campaign of many seeds.
     pub fn all() -> Vec<Attack> {
         let mut all = Vec::new();
         for kind in GENERAL_FAULTS {
@@ -307,6 +320,10 @@ impl fmt::Display for Attack {
             }
             Attack::Stop(role) => return write!(out, "stop:{}", role.name()),
             Attack::TakeOver(stage) => return write!(out, "take_over:{}", stage.name()),
+            Attack::Receiver(refusal) => return write!(out, "receiver:{refusal}"),
+            Attack::AnotherLeads => "another_leads",
+            Attack::FastClock => "fast_clock",
+            Attack::Outage => "outage",
             Attack::LittleMemory => "little_memory",
             Attack::OldNames => "old_names",
             Attack::LatePart => "late_part",

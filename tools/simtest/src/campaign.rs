@@ -9,7 +9,8 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use crate::attack::Attack;
-use crate::run::{RunResult, run};
+use crate::run::{RunResult, run_of};
+use crate::subject::Subject;
 use crate::trace::Keep;
 use crate::world::lock;
 
@@ -19,6 +20,8 @@ const TOLD: usize = 10;
 /// Results of many runs.
 #[derive(Debug, Default)]
 pub struct Campaign {
+    /// What is attacked.
+    pub subject: Subject,
     /// Number of runs.
     pub seeds: u64,
     /// Seeds whose runs broke a law, with their failures.
@@ -40,13 +43,17 @@ impl Campaign {
     ///
     /// If a run cannot be set up.
     pub fn of(
+        subject: Subject,
         from: u64,
         seeds: u64,
         threads: usize,
         bar: &ProgressBar,
     ) -> anyhow::Result<Campaign> {
         let next = AtomicU64::new(from);
-        let campaign = Mutex::new(Campaign::default());
+        let campaign = Mutex::new(Campaign {
+            subject,
+            ..Campaign::default()
+        });
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
                 .map(|_| {
@@ -56,7 +63,7 @@ impl Campaign {
                             if seed - from >= seeds {
                                 return anyhow::Ok(());
                             }
-                            let result = run(seed, Keep::Hash)?;
+                            let result = run_of(subject, seed, Keep::Hash)?;
                             if let Some(failure) = result.failures.first() {
                                 bar.println(format!("seed {seed}: {failure}"));
                             }
@@ -96,7 +103,7 @@ impl Campaign {
 
     /// The attacks that never took place.
     pub fn missing(&self) -> Vec<Attack> {
-        let mut all = Attack::all();
+        let mut all = self.subject.attacks();
         all.retain(|attack| !self.fired.contains_key(attack));
         all
     }
@@ -104,7 +111,7 @@ impl Campaign {
     /// The table of attacks.
     pub fn attacks(&self) -> String {
         let mut table = format!("{:<48} {:>12} {:>10}\n", "attack", "times", "in runs");
-        for attack in Attack::all() {
+        for attack in self.subject.attacks() {
             let (times, runs) = self.fired.get(&attack).copied().unwrap_or_default();
             table.push_str(&format!(
                 "{:<48} {times:>12} {runs:>10}\n",
@@ -118,7 +125,14 @@ impl Campaign {
 impl fmt::Display for Campaign {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (seed, failures) in self.failed.iter().take(TOLD) {
-            writeln!(out, "seed {seed} (simtest --seed {seed} replays it):")?;
+            let subject = match self.subject {
+                Subject::Pipeline => "",
+                Subject::Alerts => "--subject alerts ",
+            };
+            writeln!(
+                out,
+                "seed {seed} (simtest {subject}--seed {seed} replays it):"
+            )?;
             for failure in failures {
                 writeln!(out, "  {}", failure.replace('\n', "\n  "))?;
             }

@@ -2,6 +2,8 @@
 
 use clap::Parser;
 
+use crate::subject::Subject;
+
 /// Attacks the pipeline in simulation, one run for each seed, and checks after each run that every
 /// accepted event is in the lake exactly once.
 ///
@@ -10,6 +12,9 @@ use clap::Parser;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "simtest", version)]
 pub struct Config {
+    /// What is attacked.
+    #[arg(long, env = "SIMTEST_SUBJECT", value_enum, default_value_t)]
+    pub subject: Subject,
     /// Number of seeds to run.
     #[arg(long, env = "SIMTEST_SEEDS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,

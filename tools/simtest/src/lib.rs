@@ -4,6 +4,7 @@
 pub mod campaign;
 pub mod config;
 pub mod run;
+pub mod subject;
 
 // The seed's decisions, and the attacks among which it chooses.
 pub mod attack;
@@ -25,3 +26,6 @@ pub mod clients;
 pub mod events;
 pub mod laws;
 pub mod strange;
+
+// The runs of `alerts`: their load, their receivers and their laws.
+pub mod alerts;

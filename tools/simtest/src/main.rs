@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use simtest::campaign::Campaign;
 use simtest::config::Config;
-use simtest::run::{note_panics, run};
+use simtest::run::{note_panics, run_of};
+use simtest::subject::Subject;
 use simtest::trace::Keep;
 use tracing_subscriber::EnvFilter;
 
@@ -15,7 +16,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let config = service::settings::parse::<Config>();
     note_panics();
     let failures = match config.seed {
-        Some(seed) => replay(seed)?,
+        Some(seed) => replay(config.subject, seed)?,
         None => attack(&config)?,
     };
     Ok(ExitCode::from(u8::from(failures > 0)))
@@ -27,7 +28,7 @@ fn attack(config: &Config) -> anyhow::Result<usize> {
         None => std::thread::available_parallelism()?.get(),
     };
     let bar = service::terminal::bar("simulating", config.seeds, "seeds");
-    let campaign = Campaign::of(config.from, config.seeds, threads, &bar)?;
+    let campaign = Campaign::of(config.subject, config.from, config.seeds, threads, &bar)?;
     bar.finish_and_clear();
     if config.attacks {
         println!("{}", campaign.attacks());
@@ -40,14 +41,14 @@ fn attack(config: &Config) -> anyhow::Result<usize> {
     Ok(campaign.failed.len())
 }
 
-fn replay(seed: u64) -> anyhow::Result<usize> {
+fn replay(subject: Subject, seed: u64) -> anyhow::Result<usize> {
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off")),
         )
         .without_time()
         .init();
-    let result = run(seed, Keep::Print)?;
+    let result = run_of(subject, seed, Keep::Print)?;
     for failure in &result.failures {
         println!("{failure}");
     }

@@ -83,6 +83,32 @@ impl Processes {
         }
     }
 
+    /// Starts two consumers, a replay of dead letters, and `count` processes of alerts.
+    pub fn of_alerts<F>(
+        world: &Arc<World>,
+        count: usize,
+        alerts: impl Fn(Process, CancellationToken) -> F + Clone + Send + 'static,
+    ) -> Processes
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let stops = Stops::default();
+        let mut keepers = Vec::new();
+        for number in 0..world.plan.consumers {
+            keepers.push(keep(world, &stops, Role::Consumer, number, consumer));
+        }
+        for number in 0..count {
+            keepers.push(keep(world, &stops, Role::Alerts, number, alerts.clone()));
+        }
+        Processes {
+            fronts: Fronts::default(),
+            followed: Followed::default(),
+            replay: keep(world, &stops, Role::Replay, 0, replayer),
+            stops,
+            keepers,
+        }
+    }
+
     /// The processes that run now: neither dead nor stopped.
     pub fn running(&self) -> Vec<Process> {
         lock(&self.stops)

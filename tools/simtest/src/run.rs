@@ -12,16 +12,17 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts;
 use crate::attack::{Attack, Moment, Role};
 use crate::chance::Chance;
 use crate::clients::{Clients, Entries};
 use crate::events::Events;
 use crate::follow;
 use crate::laws;
-use crate::plan::RunPlan;
 use crate::processes::Processes;
 use crate::query;
 use crate::strange;
+use crate::subject::Subject;
 use crate::trace::Keep;
 use crate::world::{BUCKET, DEAD_LETTERS, QUEUE, World, lock};
 
@@ -61,12 +62,21 @@ pub fn note_panics() {
     }));
 }
 
-/// Runs a seed on this thread.
+/// Runs a seed of the pipeline on this thread.
 ///
 /// # Errors
 ///
 /// If the runtime cannot be made or the world cannot be set up.
 pub fn run(seed: u64, keep: Keep) -> anyhow::Result<RunResult> {
+    run_of(Subject::Pipeline, seed, keep)
+}
+
+/// Runs a seed on this thread.
+///
+/// # Errors
+///
+/// As of [`run`].
+pub fn run_of(subject: Subject, seed: u64, keep: Keep) -> anyhow::Result<RunResult> {
     // The SDK's retries and ours take their jitter from this generator.
     fastrand::seed(seed);
     PANICS.with_borrow_mut(Vec::clear);
@@ -74,34 +84,35 @@ pub fn run(seed: u64, keep: Keep) -> anyhow::Result<RunResult> {
         .enable_time()
         .start_paused(true)
         .build()?;
-    let mut result = runtime.block_on(live_through(RunPlan::of(seed), keep))?;
+    let mut result = runtime.block_on(live_through(subject, seed, keep))?;
     drop(runtime);
     result.failures.extend(PANICS.take());
     Ok(result)
 }
 
-async fn live_through(plan: RunPlan, keep: Keep) -> anyhow::Result<RunResult> {
-    let (seed, start) = (plan.seed, Instant::now());
-    let world = World::new(plan, keep)?;
+async fn live_through(subject: Subject, seed: u64, keep: Keep) -> anyhow::Result<RunResult> {
+    let start = Instant::now();
+    let world = World::new(subject.plan(seed), keep)?;
     world.tell("seed", format_args!("{seed}: {:?}", world.plan));
     let aws = world.onlooker();
     aws::setup::create_queues(&aws, QUEUE, DEAD_LETTERS).await?;
     aws::setup::create_bucket(&aws, BUCKET).await?;
-    let entries = Entries::default();
+    let mut accepted = 0;
     {
-        let ordeal = ordeal(&world, entries.clone());
+        let ordeal = async {
+            match subject {
+                Subject::Pipeline => ordeal(&world).await,
+                Subject::Alerts => alerts::ordeal(&world).await,
+            }
+        };
         let hopeless = world.hopeless.notified();
         tokio::select! {
             biased;
             () = hopeless => {}
-            result = ordeal => result?,
+            result = ordeal => accepted = result?,
         }
     }
-    count_cloud_faults(&world);
-    let accepted = lock(&entries)
-        .iter()
-        .filter(|(.., one)| *one == Certainty::Accepted)
-        .count() as u64;
+    count_cloud_faults(&world, subject);
     let requests = world.requests();
     let (failures, fired, trace) = world.take_results();
     Ok(RunResult {
@@ -116,9 +127,9 @@ async fn live_through(plan: RunPlan, keep: Keep) -> anyhow::Result<RunResult> {
     })
 }
 
-/// Faults under load, then peace, then the laws.
-async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
-    let plan = &world.plan;
+/// Faults under load, then peace, then the laws. Gives the number of accepted events.
+async fn ordeal(world: &Arc<World>) -> anyhow::Result<u64> {
+    let (plan, entries) = (&world.plan, Entries::default());
     let queue = world.onlooker().queue(QUEUE).await?;
     let processes = Processes::start(world);
     // Faults begin after every process has started: a service that cannot start ends with an error.
@@ -127,7 +138,7 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     let clients = Clients {
         world: world.clone(),
         fronts: processes.fronts.clone(),
-        entries,
+        entries: entries.clone(),
         kinds: Arc::new(Kinds::builtin()),
         events: Arc::new(Mutex::new(Events::new(
             Chance::new(plan.seed, "events"),
@@ -170,7 +181,7 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     };
     tokio::select! {
         biased;
-        () = strike_now_and_then(world, &processes) => {}
+        () = strike_now_and_then(world, &processes, &Role::ALL) => {}
         () = unrest => {}
     }
     world.calm();
@@ -183,11 +194,15 @@ async fn ordeal(world: &Arc<World>, entries: Entries) -> anyhow::Result<()> {
     follow::hold(world, &followed);
     laws::hold(world, &clients, &doomed).await;
     query::hold_at_end(world).await;
-    Ok(())
+    let entries = lock(&entries);
+    let accepted = entries
+        .iter()
+        .filter(|(.., one)| *one == Certainty::Accepted);
+    Ok(accepted.count() as u64)
 }
 
-/// Strikes or stops a process now and then, whatever it is doing; never returns.
-async fn strike_now_and_then(world: &World, processes: &Processes) {
+/// Strikes or stops a process of these roles now and then, whatever it is doing; never returns.
+pub(crate) async fn strike_now_and_then(world: &World, processes: &Processes, roles: &[Role]) {
     let Some(mean) = world.plan.strike_every else {
         return std::future::pending().await;
     };
@@ -198,7 +213,7 @@ async fn strike_now_and_then(world: &World, processes: &Processes) {
         if running.is_empty() {
             continue;
         }
-        let role = chance.one_of(&Role::ALL);
+        let role = chance.one_of(roles);
         let of_role: Vec<_> = running.iter().filter(|one| one.role == role).collect();
         if of_role.is_empty() {
             continue;
@@ -214,7 +229,7 @@ async fn strike_now_and_then(world: &World, processes: &Processes) {
 }
 
 /// Waits until the queue is empty. Replays the letters that were only received too often.
-async fn drain(world: &Arc<World>) -> anyhow::Result<()> {
+pub(crate) async fn drain(world: &Arc<World>) -> anyhow::Result<()> {
     let start = Instant::now();
     let aws = world.onlooker();
     loop {
@@ -244,9 +259,9 @@ async fn drain(world: &Arc<World>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn count_cloud_faults(world: &World) {
+fn count_cloud_faults(world: &World, subject: Subject) {
     let fired = world.cloud.faults_fired();
-    for attack in Attack::all() {
+    for attack in subject.attacks() {
         if let Attack::Cloud(..) = attack {
             let times = fired.get(&attack.to_string()).copied().unwrap_or_default();
             world.fire_times(attack, times);

@@ -107,7 +107,7 @@ impl Process {
     }
 
     /// Draws the strike that befalls it with one request, if any does.
-    fn strike_at_request(&self) -> Option<(Strike, Moment)> {
+    pub(crate) fn strike_at_request(&self) -> Option<(Strike, Moment)> {
         let plan = &self.world.plan;
         if !self.world.is_disturbed() || self.role == Role::Reader {
             return None;
@@ -217,6 +217,11 @@ impl Line {
             Err(_) => 0,
         };
         process.tell(format_args!("{what}: {outcome}"));
+        if process.role == Role::Consumer
+            && let Some(key) = what.strip_prefix("PUT lake/")
+        {
+            process.world.landed_at(key);
+        }
         if let Some((strike, Moment::AfterEffect)) = strike {
             process.strike(strike, Moment::AfterEffect);
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws::{Aws, Clock};
+use chrono::{DateTime, Utc};
 use local_aws::{Faults, LocalAws};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,7 @@ pub struct World {
     frozen: Mutex<Vec<Life>>,
     unrest: AtomicBool,
     requests: AtomicU64,
+    landed: Mutex<Vec<(DateTime<Utc>, String)>>,
 }
 
 impl World {
@@ -70,6 +72,7 @@ impl World {
             frozen: Mutex::default(),
             unrest: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            landed: Mutex::default(),
             plan,
         }))
     }
@@ -154,6 +157,24 @@ impl World {
     /// Number of requests so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a consumer has put an object, whatever it was answered.
+    pub fn landed_at(&self, key: &str) {
+        // As in the address, where `=` is escaped.
+        let key = key
+            .split(' ')
+            .next()
+            .unwrap_or_default()
+            .replace("%3D", "=");
+        if self.cloud.object(BUCKET, &key).is_some() {
+            lock(&self.landed).push((self.clock.now(), key));
+        }
+    }
+
+    /// The objects that consumers have put, in the order in which they landed; some of them again and again.
+    pub fn landed(&self) -> Vec<(DateTime<Utc>, String)> {
+        lock(&self.landed).clone()
     }
 
     /// The failures, the attacks with their counts, and the trace.

@@ -3,15 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use planted::Defect;
-use simtest::run::{RunResult, run};
+use simtest::run::{RunResult, run_of};
+use simtest::subject::Subject;
 use simtest::trace::Keep;
 
 /// The first seed that finds the defect, and what it says of it.
 fn found_by(defect: Defect) -> RunResult {
+    found_in(Subject::Pipeline, defect)
+}
+
+fn found_in(subject: Subject, defect: Defect) -> RunResult {
     // The defect is in what this thread runs, and each run keeps to one thread.
     planted::plant(Some(defect));
     let found = (1..=1_000)
-        .map(|seed| run(seed, Keep::Hash).unwrap())
+        .map(|seed| run_of(subject, seed, Keep::Hash).unwrap())
         .find(|result| !result.failures.is_empty());
     planted::plant(None);
     let found = found.unwrap_or_else(|| panic!("{defect:?} is not found"));
@@ -90,11 +95,37 @@ fn a_snapshot_that_keeps_rows_of_committed_objects_is_found() {
 }
 
 #[test]
+fn alerts_that_are_sent_before_they_are_recorded_are_found() {
+    let found = found_in(Subject::Alerts, Defect::SendBeforeRecord);
+    assert!(
+        words(&found).contains("what is not in the log"),
+        "{}",
+        words(&found)
+    );
+}
+
+#[test]
+fn a_watermark_that_stands_on_the_clocks_of_devices_is_found() {
+    let found = found_in(Subject::Alerts, Defect::TrustDeviceClocks);
+    assert!(
+        words(&found).contains("was not told of"),
+        "{}",
+        words(&found)
+    );
+}
+
+#[test]
+fn a_restart_that_begins_the_wait_of_a_rule_again_is_found() {
+    found_in(Subject::Alerts, Defect::RestartHold);
+}
+
+#[test]
 fn every_defect_has_a_test() {
     let tests = include_str!("defects.rs");
     for defect in Defect::ALL {
+        let by_alerts = format!("found_in(Subject::Alerts, Defect::{defect:?})");
         assert!(
-            tests.contains(&format!("found_by(Defect::{defect:?})")),
+            tests.contains(&format!("found_by(Defect::{defect:?})")) || tests.contains(&by_alerts),
             "{defect:?}"
         );
     }
