@@ -127,10 +127,7 @@ impl Deployment {
         &mut self,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
-        let address = local(free_port()?);
-        let listen = address.to_string();
-        let settings = [settings, &[("LISTEN", &*listen)]].concat();
-        self.service("ingest", &settings, Some(address)).await
+        self.listening("ingest", settings).await
     }
 
     /// Starts query and waits until it is ready.
@@ -138,10 +135,15 @@ impl Deployment {
         &mut self,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
-        let address = local(free_port()?);
-        let listen = address.to_string();
-        let settings = [settings, &[("LISTEN", &*listen)]].concat();
-        self.service("query", &settings, Some(address)).await
+        self.listening("query", settings).await
+    }
+
+    /// Starts alerts and waits until it is ready.
+    pub(crate) async fn alerts(
+        &mut self,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<RunningService> {
+        self.listening("alerts", settings).await
     }
 
     /// Starts a batch consumer and waits until it is ready.
@@ -150,6 +152,18 @@ impl Deployment {
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
         self.service("batch-consumer", settings, None).await
+    }
+
+    /// Starts a service that has a port for clients.
+    async fn listening(
+        &mut self,
+        name: &str,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<RunningService> {
+        let address = local(free_port()?);
+        let listen = address.to_string();
+        let settings = [settings, &[("LISTEN", &*listen)]].concat();
+        self.service(name, &settings, Some(address)).await
     }
 
     async fn service(

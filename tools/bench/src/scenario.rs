@@ -45,6 +45,10 @@ pub(crate) enum Scenario {
     Localstack10k,
     /// latency of 100 single events a second (LocalStack)
     LocalstackTrickle,
+    /// from 202 to counted by SQL, 500 events/s (LocalStack; with the feature sql)
+    LocalstackFresh,
+    /// from 202 to the webhook of an alert, 1,000 events/s (LocalStack)
+    LocalstackAlerts,
     /// how cost grows with the work (not in all)
     Growth,
     /// latency against PUTs, with and without BATCH_ADAPTIVE (not in all)
@@ -64,6 +68,8 @@ impl Scenario {
                 | Scenario::PlainPlan
                 | Scenario::Localstack10k
                 | Scenario::LocalstackTrickle
+                | Scenario::LocalstackFresh
+                | Scenario::LocalstackAlerts
         )
     }
 

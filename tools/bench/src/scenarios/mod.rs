@@ -5,6 +5,7 @@ mod adaptive;
 mod aggregator;
 mod consumer;
 mod growth;
+mod heard;
 mod hours;
 mod idle;
 mod ingest;
@@ -52,6 +53,8 @@ pub(crate) async fn run(scenario: Scenario, bench: &Bench) -> anyhow::Result<Mea
         Scenario::PlainPlan => localstack::plain_plan(bench).await?,
         Scenario::Localstack10k => localstack::ten_thousand(bench).await?,
         Scenario::LocalstackTrickle => localstack::trickle(bench).await?,
+        Scenario::LocalstackFresh => heard::fresh(bench).await?,
+        Scenario::LocalstackAlerts => heard::alerts(bench).await?,
         Scenario::Growth => growth::run(bench).await?,
         Scenario::Adaptive => adaptive::run(bench).await?,
         Scenario::Memory => memory::run(bench).await?,
