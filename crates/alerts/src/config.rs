@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 use contract::Kinds;
 use lake::tail::TailSettings;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
 use windows::{Settings, WatermarkSettings};
@@ -20,9 +20,6 @@ use crate::evaluate::EvaluatorSettings;
 use crate::live::FollowSettings;
 use crate::notify::{BUILTIN, NotifySources, Routing, read_notify};
 use crate::rules::{Rules, read_folder};
-
-/// Shortest read key: fewer characters can be guessed.
-const MIN_KEY_LENGTH: usize = 8;
 
 /// What POLL may be: more often brings nothing, as objects come each second or two.
 const POLL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
@@ -33,8 +30,6 @@ const LATENESS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::f
 /// Default of METRICS_LISTEN.
 pub const METRICS_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9104);
-
-const KEY_HELP: &str = "set READ_KEYS, for example READ_KEYS=$(openssl rand -hex 16)";
 
 /// Looks at rules over the events of the lake as they come, and notifies people.
 ///
@@ -203,7 +198,7 @@ impl Config {
     ///
     /// Says which setting is wrong and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.check_keys()?;
+        service::keys::check_read_keys(&self.read_keys)?;
         self.dlq.check(&self.queue).map_err(anyhow::Error::msg)?;
         self.kinds()?;
         self.rules()?;
@@ -223,23 +218,6 @@ impl Config {
             "LATENESS is {}: set it to 10s at least and 1h at most",
             humantime::format_duration(self.lateness)
         );
-        Ok(())
-    }
-
-    fn check_keys(&self) -> anyhow::Result<()> {
-        ensure!(!self.read_keys.is_empty(), "no read key: {KEY_HELP}");
-        for (key, place) in self.read_keys.iter().zip(1..) {
-            let key = key.expose_secret();
-            ensure!(
-                key.len() >= MIN_KEY_LENGTH,
-                "read key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
-                key.len()
-            );
-            ensure!(
-                key.bytes().all(|byte| byte.is_ascii_graphic()),
-                "read key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
-            );
-        }
         Ok(())
     }
 

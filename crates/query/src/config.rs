@@ -9,15 +9,12 @@ use aws::LakeSettings;
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand};
 use contract::Kinds;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
 
 use crate::http::QuerySettings;
 use engine::snapshot::SnapshotSettings;
-
-/// Shortest read key: fewer characters can be guessed.
-const MIN_KEY_LENGTH: usize = 8;
 
 /// Least HOT_LIMIT: an object of the consumer has 5 MB of lines.
 const LEAST_HOT: ByteSize = ByteSize::mib(16);
@@ -29,8 +26,6 @@ const POLL: std::ops::RangeInclusive<Duration> =
 /// Default of METRICS_LISTEN.
 pub const METRICS_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9103);
-
-const KEY_HELP: &str = "set READ_KEYS, for example READ_KEYS=$(openssl rand -hex 16)";
 
 /// Answers questions about the lake, with events that arrived seconds ago.
 ///
@@ -126,7 +121,7 @@ impl Config {
     ///
     /// Says which setting is wrong and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.check_keys()?;
+        service::keys::check_read_keys(&self.read_keys)?;
         self.kinds()?;
         self.queries.check()?;
         ensure!(
@@ -139,23 +134,6 @@ impl Config {
             "HOT_LIMIT is {}: set it to {LEAST_HOT} at least",
             self.hot_limit
         );
-        Ok(())
-    }
-
-    fn check_keys(&self) -> anyhow::Result<()> {
-        ensure!(!self.read_keys.is_empty(), "no read key: {KEY_HELP}");
-        for (key, place) in self.read_keys.iter().zip(1..) {
-            let key = key.expose_secret();
-            ensure!(
-                key.len() >= MIN_KEY_LENGTH,
-                "read key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
-                key.len()
-            );
-            ensure!(
-                key.bytes().all(|byte| byte.is_ascii_graphic()),
-                "read key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
-            );
-        }
         Ok(())
     }
 

@@ -1,9 +1,15 @@
 //! API keys, as clients send them with a request.
 
+use anyhow::ensure;
 use axum::http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+
+/// Shortest read key: fewer characters can be guessed.
+const MIN_KEY_LENGTH: usize = 8;
+
+const KEY_HELP: &str = "set READ_KEYS, for example READ_KEYS=$(openssl rand -hex 16)";
 
 /// The header that holds a key.
 pub const HEADER: &str = "x-api-key";
@@ -20,6 +26,28 @@ pub enum KeyError {
     Several,
     /// The key is not known.
     Wrong,
+}
+
+/// Checks that there are read keys, and that each is long enough and fits into a header.
+///
+/// # Errors
+///
+/// Says which key is wrong and what to do.
+pub fn check_read_keys(keys: &[SecretString]) -> anyhow::Result<()> {
+    ensure!(!keys.is_empty(), "no read key: {KEY_HELP}");
+    for (key, place) in keys.iter().zip(1..) {
+        let key = key.expose_secret();
+        ensure!(
+            key.len() >= MIN_KEY_LENGTH,
+            "read key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
+            key.len()
+        );
+        ensure!(
+            key.bytes().all(|byte| byte.is_ascii_graphic()),
+            "read key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
+        );
+    }
+    Ok(())
 }
 
 impl Keys {
