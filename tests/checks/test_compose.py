@@ -194,13 +194,42 @@ class Compose(unittest.TestCase):
         self.spoilt("there is no", "prometheus", volumes=["./prometheus.yml:/etc/prometheus/prometheus.yml:ro"])
 
     @unittest.skipUnless(shutil.which("docker-compose"), "needs docker-compose")
-    def test_docker_compose_takes_both_profiles(self):
-        for profile, expected in (([], {"localstack"}), (["--profile", "full"], set(COMPOSE["services"]))):
+    def test_docker_compose_takes_each_profile(self):
+        everything = set(COMPOSE["services"])
+        for profile, expected in (
+            ([], {"localstack"}),
+            (["--profile", "dev"], everything - {"prometheus", "grafana"}),
+            (["--profile", "full"], everything),
+        ):
             command = ["docker-compose", "-f", FOLDER / "compose.yaml", *profile, "config", "--services"]
             done = subprocess.run(command, capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             # Version 1 lists the services of all profiles.
             self.assertLessEqual(expected, set(done.stdout.split()))
+
+
+class Makefile(unittest.TestCase):
+    @unittest.skipUnless(shutil.which("make"), "needs make")
+    def test_each_listed_command_runs_what_there_is(self):
+        def make(*arguments):
+            done = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        listed = re.findall(r"^  make (\S+) ", make("help"), re.MULTILINE)
+        self.assertEqual(len(listed), 19)
+        for name in listed:
+            commands = make("--dry-run", name.replace("SERVICE", "ingest"))
+            for service in re.findall(r"(?:exec -T|logs --follow) ([\w-]+)", commands):
+                self.assertIn(service, COMPOSE["services"], name)
+            for profile in re.findall(r"--profile (\w+)", commands):
+                self.assertTrue(any(profile in of.get("profiles", []) for of in COMPOSE["services"].values()), name)
+        self.assertIn("logs --follow ingest", make("--dry-run", "logs-ingest"))
+
+    def test_the_example_of_settings_has_the_defaults(self):
+        example = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+        asked = re.findall(r"\$\{(\w+):-([^}]*)\}", (FOLDER / "compose.yaml").read_text())
+        self.assertEqual(example, dict(asked))
 
 
 class Monitoring(unittest.TestCase):
