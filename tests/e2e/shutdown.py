@@ -25,9 +25,13 @@ from processes import Proxy, Queue, Services, build, metrics, require, say, wait
 
 KEY = "shutdown-test-key"
 LOCAL_AWS, GATE, INGEST, CONSUMER, AGGREGATOR, INGEST_ADMIN = 22101, 22102, 22103, 22104, 22105, 22106
+QUERY, QUERY_ADMIN, ALERTS, ALERTS_ADMIN, WIRE = 22107, 22108, 22109, 22110, 22111
 LONGEST = 20
-ADDRESSES = {"ingest": INGEST_ADMIN, "batch-consumer": CONSUMER, "aggregator": AGGREGATOR}
-# The counter of each service that is above 0 once it has done some of its work.
+ADDRESSES = {
+    "ingest": INGEST_ADMIN, "batch-consumer": CONSUMER, "aggregator": AGGREGATOR, "query": QUERY_ADMIN, "alerts": ALERTS_ADMIN,
+}
+# The counter of each service that is above 0 once it has done some of its work. `query` and `alerts` have none that
+# needs no client: they are ready once they have read the lake.
 WORK = {
     "ingest": "headwater_ingest_events_accepted_total",
     "batch-consumer": "headwater_consumer_events_total",
@@ -51,12 +55,16 @@ def start(services, name):
         "ingest": ["--listen", f"127.0.0.1:{INGEST}", "--metrics-listen", address],
         "batch-consumer": ["--metrics-listen", address],
         "aggregator": ["--metrics-listen", address, "--interval", "2s", "--commit-max-age", "0s", "watch"],
+        "query": ["--listen", f"127.0.0.1:{QUERY}", "--metrics-listen", address, "--pg-listen", f"127.0.0.1:{WIRE}"],
+        "alerts": ["--listen", f"127.0.0.1:{ALERTS}", "--metrics-listen", address],
     }
     services.start(name, *arguments[name], ready=f"http://{address}/readyz")
 
 
 def await_work(name):
     """Waits until a service that has just started has done some of its work."""
+    if name not in WORK:
+        return
     page = f"http://127.0.0.1:{ADDRESSES[name]}/metrics"
     wait_until(f"{name} works", lambda: metrics(page).get(WORK[name], 0) > 0)
 
@@ -96,7 +104,7 @@ def simulator_alone(services):
 
 
 def under_load(services, queue):
-    for name in ("batch-consumer", "ingest", "aggregator", "batch-consumer"):
+    for name in ("batch-consumer", "ingest", "query", "aggregator", "alerts", "batch-consumer"):
         services.stop(name)
         if name == "batch-consumer":
             waiting, in_flight = queue.counts()
@@ -142,7 +150,7 @@ def run(services, gate, sqs, folder, name, count):
     print(services.log("judge"))
     require(judge.returncode == 0, "the judge finds nothing wrong")
     del services.running["judge"]
-    for service in ("aggregator", "batch-consumer", "ingest"):
+    for service in ("alerts", "query", "aggregator", "batch-consumer", "ingest"):
         services.stop(service)
 
 
@@ -163,7 +171,7 @@ def main():
         # After the hang, what was on its way to the consumer comes again when this has gone by.
         "VISIBILITY_TIMEOUT": "20s",
         "SHUTDOWN_GRACE": "16s",
-        "API_KEYS": KEY, "API_KEY": KEY, "INGEST_URL": f"http://127.0.0.1:{INGEST}",
+        "READ_KEYS": KEY, "API_KEYS": KEY, "API_KEY": KEY, "INGEST_URL": f"http://127.0.0.1:{INGEST}",
     }
     with tempfile.TemporaryDirectory(prefix="headwater-shutdown-") as temporary:
         folder = pathlib.Path(temporary)

@@ -148,7 +148,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     Ok(vec![
         Row::of("aggregator", "CPU s per million", &cpu)
             .against(&cpu, &duckdb_cpu)
-            .ratio_bar(Bar::AtMost, 0.333)
+            .ratio_bar(Bar::AtMost, 0.40)
             .with("events", recipe.events)
             .with("lines", lines)
             .with("seconds", median(&seconds)),
