@@ -12,7 +12,8 @@ use parquet::errors::ParquetError;
 use crate::aggregates::merge_sorted::merge_sorted;
 use crate::aggregates::stats::Stats;
 use crate::parquet_file::column;
-use crate::rows::columns::{LongColumns, signal_of};
+use crate::rows::LongColumns;
+use crate::rows::columns::signal_of;
 
 /// Statistics of one kind and event hour.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -14,7 +14,7 @@ use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use contract::{Kind, Scalar};
 
 use crate::rows::buckets::{Bucket, Buckets};
-use crate::rows::columns::ColumnType;
+use crate::rows::column_type::ColumnType;
 use crate::rows::more::More;
 use crate::rows::values::value_at;
 

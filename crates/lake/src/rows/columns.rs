@@ -6,8 +6,6 @@
 //! its type appended, so that no two signals share a column. Engines ignore case in names: spellings that differ in
 //! case alone share a column. A kind has columns for so many undeclared signals as it allows, over its whole life;
 //! values of later ones go to the text column [`MORE`].
-//!
-//! A long kind has no columns of signals: the signal of a row is its name and value, which are contract fields.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,139 +16,16 @@ use arrow::error::ArrowError;
 use contract::{Kind, Scalar, ScalarType, SignalsAt};
 use serde::{Deserialize, Serialize};
 
+use crate::rows::column_type::ColumnType;
+use crate::rows::long_columns::contract_field;
 use crate::rows::more::MORE;
 
 /// Key of the Arrow field metadata that names the signal whose values the column holds.
 const SIGNAL: &str = "signal";
 
-/// Key of the Arrow field metadata of the two columns that hold a row's signal in a long kind: its value is
-/// [`LONG_NAME`] or [`LONG_VALUE`].
-const LONG: &str = "long";
-const LONG_NAME: &str = "name";
-const LONG_VALUE: &str = "value";
-
-/// The type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnType {
-    /// Doubles.
-    Number,
-    /// Whole numbers of 64 bits; contract fields only.
-    Integer,
-    /// `true` and `false`.
-    Boolean,
-    /// Texts in UTF-8.
-    Text,
-}
-
-impl ColumnType {
-    /// The type for a contract field.
-    pub(crate) fn of_field(scalar: ScalarType) -> ColumnType {
-        match scalar {
-            ScalarType::Number => ColumnType::Number,
-            ScalarType::Integer => ColumnType::Integer,
-            ScalarType::Boolean => ColumnType::Boolean,
-            ScalarType::String | ScalarType::Labels => ColumnType::Text,
-        }
-    }
-
-    /// The type for a declared signal. Integers are stored as doubles: a contract takes only those that a double holds
-    /// exactly, and a declaration that later says `number` then changes no column.
-    pub(crate) fn of_signal(scalar: ScalarType) -> ColumnType {
-        match ColumnType::of_field(scalar) {
-            ColumnType::Integer => ColumnType::Number,
-            other => other,
-        }
-    }
-
-    /// The type for this value of the signal: the declared one, or the value's own.
-    pub(crate) fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
-        match (kind.known.get(signal), value) {
-            (Some(rule), _) => ColumnType::of_signal(rule.scalar),
-            (None, Scalar::Number(_)) => ColumnType::Number,
-            (None, Scalar::Bool(_)) => ColumnType::Boolean,
-            (None, Scalar::Text(_)) => ColumnType::Text,
-        }
-    }
-
-    /// Whether a column of this type can hold this sort of value.
-    pub(crate) fn takes(self, value: &Scalar<'_>) -> bool {
-        matches!(
-            (self, value),
-            (ColumnType::Number | ColumnType::Integer, Scalar::Number(_))
-                | (ColumnType::Boolean, Scalar::Bool(_))
-                | (ColumnType::Text, Scalar::Text(_))
-        )
-    }
-
-    pub(crate) fn arrow(self) -> DataType {
-        match self {
-            ColumnType::Number => DataType::Float64,
-            ColumnType::Integer => DataType::Int64,
-            ColumnType::Boolean => DataType::Boolean,
-            ColumnType::Text => DataType::Utf8,
-        }
-    }
-
-    fn of_arrow(r#type: &DataType) -> Option<ColumnType> {
-        Some(match r#type {
-            DataType::Float64 => ColumnType::Number,
-            DataType::Int64 => ColumnType::Integer,
-            DataType::Boolean => ColumnType::Boolean,
-            DataType::Utf8 => ColumnType::Text,
-            _ => return None,
-        })
-    }
-
-    fn suffix(self) -> &'static str {
-        match self {
-            ColumnType::Number => "number",
-            ColumnType::Integer => "integer",
-            ColumnType::Boolean => "bool",
-            ColumnType::Text => "text",
-        }
-    }
-}
-
 /// The signal whose values the column holds; none for the columns of ids, times and contract fields.
 pub fn signal_of(field: &Field) -> Option<&str> {
     field.metadata().get(SIGNAL).map(String::as_str)
-}
-
-/// The columns of rows that hold one signal each, of a [long](Kind::is_long) kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LongColumns {
-    /// Place of the column of the signal's name.
-    pub name: usize,
-    /// Place of the column of its value.
-    pub value: usize,
-}
-
-impl LongColumns {
-    /// The columns in this schema; `None` where the kind is not long.
-    pub fn of(schema: &Schema) -> Option<LongColumns> {
-        let place = |role: &str| {
-            let fields = schema.fields().iter();
-            let mut roles = fields.map(|field| field.metadata().get(LONG).map(String::as_str));
-            roles.position(|found| found == Some(role))
-        };
-        Some(LongColumns {
-            name: place(LONG_NAME)?,
-            value: place(LONG_VALUE)?,
-        })
-    }
-}
-
-/// The column of the contract field at this place in [`Kind::fields`].
-pub(crate) fn contract_field(kind: &Kind, at: usize) -> Field {
-    let rule = &kind.fields[at];
-    let field = Field::new(&rule.name, ColumnType::of_field(rule.scalar).arrow(), true);
-    let role = match kind.signals_at {
-        SignalsAt::Fields { name, .. } if name == at => LONG_NAME,
-        SignalsAt::Fields { value, .. } if value == at => LONG_VALUE,
-        _ => return field,
-    };
-    field.with_metadata(HashMap::from([(LONG.to_owned(), role.to_owned())]))
 }
 
 /// Name and type of each signal that has a column in these rows.

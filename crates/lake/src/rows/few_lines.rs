@@ -8,7 +8,8 @@ use contract::{Kind, Kinds, Rejection};
 
 use crate::rows::block::{Block, Span};
 use crate::rows::buckets::Bucket;
-use crate::rows::columns::{Admission, ColumnType};
+use crate::rows::column_type::ColumnType;
+use crate::rows::columns::Admission;
 use crate::rows::growing_rows::GrowingRows;
 use crate::rows::lines::read_line;
 use crate::rows::signal_set::SignalSet;

@@ -11,7 +11,8 @@ use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
 use crate::rows::block::{Block, COLUMN_NAMES, Span};
-use crate::rows::columns::{Admission, ColumnType};
+use crate::rows::column_type::ColumnType;
+use crate::rows::columns::Admission;
 use crate::rows::more::More;
 use crate::rows::values::Values;
 

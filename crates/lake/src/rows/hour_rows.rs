@@ -15,9 +15,11 @@ use hashbrown::hash_table::Entry;
 
 use crate::rows::block::{Block, COLUMNS, Content, Span};
 use crate::rows::buckets::Bucket;
-use crate::rows::columns::{ColumnType, Columns, contract_field};
+use crate::rows::column_type::ColumnType;
+use crate::rows::columns::Columns;
 use crate::rows::entities::Entities;
 use crate::rows::ids::id_hash;
+use crate::rows::long_columns::contract_field;
 use crate::rows::more::MORE;
 use crate::rows::pick::Pick;
 

@@ -4,6 +4,7 @@
 
 mod block;
 mod buckets;
+mod column_type;
 pub(crate) mod columns;
 mod entities;
 mod few_lines;
@@ -12,6 +13,7 @@ mod growing_rows;
 pub(crate) mod hour_rows;
 mod ids;
 pub(crate) mod lines;
+mod long_columns;
 mod more;
 mod pick;
 mod signal_set;
@@ -19,13 +21,13 @@ mod values;
 
 pub use block::{Block, Content, Span};
 pub use buckets::{Bucket, Buckets, MAX_BUCKETS};
-pub use columns::{
-    Admission, ColumnType, Columns, LongColumns, SignalTypes, signal_of, signals_in,
-};
+pub use column_type::ColumnType;
+pub use columns::{Admission, Columns, SignalTypes, signal_of, signals_in};
 pub use few_lines::{FewLines, FewRows, LinesError};
 pub use gather::{Gathering, KindHour, MAX_LINE_BYTES, Refused, Taken, admissions, too_long};
 pub use hour_rows::{HourRows, LeftOut};
 pub use ids::{id_hash, stable_hash};
+pub use long_columns::LongColumns;
 pub use more::MORE;
 pub(crate) use more::More;
 pub use signal_set::SignalSet;

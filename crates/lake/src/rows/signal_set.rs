@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use contract::{Event, Scalar};
 
-use crate::rows::columns::{Admission, ColumnType};
+use crate::rows::column_type::ColumnType;
+use crate::rows::columns::Admission;
 
 /// Names that are compared one by one before the map is asked.
 const LOOK_AHEAD: usize = 8;

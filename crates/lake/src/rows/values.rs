@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use contract::Scalar;
 
-use crate::rows::columns::ColumnType;
+use crate::rows::column_type::ColumnType;
 
 /// A column under construction. Rows without a value become nulls when the next value comes.
 pub(crate) enum Values {
