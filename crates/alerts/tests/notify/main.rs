@@ -6,9 +6,12 @@
 mod api;
 mod crash;
 mod journal;
+mod large;
 mod lifecycle;
 mod network;
+mod quiet;
 mod receivers;
 mod refusals;
 mod stage;
 mod storm;
+mod trouble;

@@ -308,3 +308,11 @@ impl<F: Future> Future for Freezable<F> {
         self.0.as_mut().poll(context)
     }
 }
+
+/// Alerts as a message tells of them: the label `n`, and the status.
+pub(crate) fn own(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(n, status)| ((*n).to_owned(), (*status).to_owned()))
+        .collect()
+}
