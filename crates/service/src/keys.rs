@@ -17,15 +17,31 @@ pub const HEADER: &str = "x-api-key";
 /// The accepted keys, as digests: comparing digests tells nothing of a key, not even its length.
 pub struct Keys(Vec<[u8; 32]>);
 
-/// Why the key of a request is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why the key of a request is not accepted: for whoever sent it, who is answered `401`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The request carries no key.
+    #[error(
+        "no key: send one in the header `x-api-key`, or, where data are read, as `Authorization: Bearer`"
+    )]
     Missing,
     /// The request carries more than one.
+    #[error("more than one key: send exactly one")]
     Several,
     /// The key is not known.
+    #[error("the key is not known")]
     Wrong,
+}
+
+impl KeyError {
+    /// A stable code for answers.
+    pub fn code(self) -> &'static str {
+        match self {
+            KeyError::Missing => "missing_api_key",
+            KeyError::Several => "several_api_keys",
+            KeyError::Wrong => "wrong_api_key",
+        }
+    }
 }
 
 /// Checks that there are read keys, and that each is long enough and fits into a header.

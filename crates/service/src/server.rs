@@ -1,6 +1,5 @@
 //! Serves HTTP on a bounded number of connections until the service stops, then lets their answers end.
 
-use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,20 +41,13 @@ const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnec
 /// under way is given. Dropping it closes all connections. One past `most`, which is the setting `MAX_CONNECTIONS`, is
 /// told so by a 503.
 ///
-/// A listener that is given, rather than lent or shared, is closed at `stop`, so that connections which come during the
-/// drain are refused.
-pub async fn serve(
-    listener: impl Borrow<TcpListener>,
-    routes: Router,
-    most: usize,
-    stop: &CancellationToken,
-) {
+/// The listener is closed at `stop`, so that connections which come during the drain are refused.
+pub async fn serve(listener: TcpListener, routes: Router, most: usize, stop: &CancellationToken) {
     let places = Arc::new(Semaphore::new(most));
     let door = Arc::new(Semaphore::new(TOLD_AT_ONCE));
     let mut connections = JoinSet::new();
     loop {
-        let socket: &TcpListener = listener.borrow();
-        let Some(accepted) = stop.run_until_cancelled(socket.accept()).await else {
+        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else {
             break;
         };
         while let Some(ended) = connections.try_join_next() {

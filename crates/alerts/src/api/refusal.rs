@@ -42,14 +42,8 @@ pub struct ErrorDetail {
 /// Why a request has no other answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error(
-        "no key: send one of READ_KEYS in the header `x-api-key`, or as `Authorization: Bearer`"
-    )]
-    NoKey,
-    #[error("the key is not known")]
-    WrongKey,
-    #[error("more than one key: send exactly one")]
-    SeveralKeys,
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("no such route: GET / lists the routes")]
     UnknownRoute,
     #[error("{0} is not allowed here: GET / lists the routes")]
@@ -68,16 +62,6 @@ pub(crate) enum Refusal {
     TooManySilences(usize),
     #[error("another process leads, or none does yet: ask again")]
     NotLeader,
-}
-
-impl From<KeyError> for Refusal {
-    fn from(error: KeyError) -> Refusal {
-        match error {
-            KeyError::Missing => Refusal::NoKey,
-            KeyError::Several => Refusal::SeveralKeys,
-            KeyError::Wrong => Refusal::WrongKey,
-        }
-    }
 }
 
 impl From<WriteError> for Refusal {
@@ -118,9 +102,7 @@ impl Refusal {
     fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Refusal::NoKey => (S::UNAUTHORIZED, "missing_api_key"),
-            Refusal::WrongKey => (S::UNAUTHORIZED, "wrong_api_key"),
-            Refusal::SeveralKeys => (S::UNAUTHORIZED, "several_api_keys"),
+            Refusal::Key(error) => (S::UNAUTHORIZED, error.code()),
             Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),
             Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Refusal::InvalidParameter(_) => (S::BAD_REQUEST, "invalid_parameter"),

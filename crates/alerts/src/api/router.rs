@@ -1,20 +1,25 @@
 //! The router: routes and their OpenAPI document, from the same declarations.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use metrics::{counter, histogram};
-use tokio::time::Instant;
+use service::metrics::{RequestMetrics, count_request};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::refusal::{MOST_BODY, Refusal, in_form_of_api};
 use super::state::ApiState;
 use super::{alerts, deliveries, openapi, prometheus, silences, status};
+
+/// How requests are counted.
+const REQUESTS: RequestMetrics = RequestMetrics {
+    total: "headwater_alerts_requests_total",
+    seconds: "headwater_alerts_request_seconds",
+};
 
 /// All routes of the service.
 pub fn router(state: ApiState) -> Router {
@@ -48,7 +53,7 @@ pub fn router(state: ApiState) -> Router {
             "/openapi.json",
             get(async move || ([(header::CONTENT_TYPE, "application/json")], document)),
         )
-        .route_layer(from_fn(count))
+        .route_layer(from_fn_with_state(REQUESTS, count_request))
         .layer(DefaultBodyLimit::max(MOST_BODY))
         .fallback(async || Refusal::UnknownRoute)
         .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))
@@ -63,19 +68,4 @@ async fn check_key(
 ) -> Result<Response, Refusal> {
     state.keys.check_with_bearer(request.headers())?;
     Ok(next.run(request).await)
-}
-
-/// Counts and times requests by route.
-async fn count(path: MatchedPath, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let response = next.run(request).await;
-    let (route, status) = (
-        path.as_str().to_owned(),
-        response.status().as_u16().to_string(),
-    );
-    counter!("headwater_alerts_requests_total", "route" => route.clone(), "status" => status)
-        .increment(1);
-    histogram!("headwater_alerts_request_seconds", "route" => route)
-        .record(started.elapsed().as_secs_f64());
-    response
 }

@@ -36,12 +36,8 @@ pub struct ErrorDetail {
 /// Why a request is refused as a whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("no API key: send one in the header `x-api-key`")]
-    NoKey,
-    #[error("the API key in `x-api-key` is not known")]
-    WrongKey,
-    #[error("more than one `x-api-key` header: send exactly one")]
-    SeveralKeys,
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("no such route: events go to POST /v1/events, GET / lists the routes")]
     UnknownRoute,
     #[error("{0} is not allowed here: the header `allow` names the methods that are")]
@@ -117,16 +113,6 @@ pub(crate) enum Refusal {
     Fault,
 }
 
-impl From<KeyError> for Refusal {
-    fn from(error: KeyError) -> Refusal {
-        match error {
-            KeyError::Missing => Refusal::NoKey,
-            KeyError::Several => Refusal::SeveralKeys,
-            KeyError::Wrong => Refusal::WrongKey,
-        }
-    }
-}
-
 impl From<CommitError> for Refusal {
     fn from(error: CommitError) -> Refusal {
         match error {
@@ -147,9 +133,7 @@ impl Refusal {
     fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Refusal::NoKey => (S::UNAUTHORIZED, "missing_api_key"),
-            Refusal::WrongKey => (S::UNAUTHORIZED, "wrong_api_key"),
-            Refusal::SeveralKeys => (S::UNAUTHORIZED, "several_api_keys"),
+            Refusal::Key(error) => (S::UNAUTHORIZED, error.code()),
             Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),
             Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Refusal::UnknownKind { .. } => (S::NOT_FOUND, "unknown_kind"),

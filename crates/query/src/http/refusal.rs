@@ -47,14 +47,8 @@ pub struct ErrorDetail {
 /// Why a request has no other answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error(
-        "no key: send one of READ_KEYS in the header `x-api-key`, or as `Authorization: Bearer`"
-    )]
-    NoKey,
-    #[error("the key is not known")]
-    WrongKey,
-    #[error("more than one key: send exactly one")]
-    SeveralKeys,
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("no such route: GET / lists the routes")]
     UnknownRoute,
     #[cfg(not(feature = "sql"))]
@@ -110,16 +104,6 @@ pub(crate) enum Refusal {
     LakeRefused,
     #[error("a fault of query: its log has more")]
     Fault,
-}
-
-impl From<KeyError> for Refusal {
-    fn from(error: KeyError) -> Refusal {
-        match error {
-            KeyError::Missing => Refusal::NoKey,
-            KeyError::Several => Refusal::SeveralKeys,
-            KeyError::Wrong => Refusal::WrongKey,
-        }
-    }
 }
 
 impl From<TurnError> for Refusal {
@@ -219,9 +203,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Refusal::NoKey => (S::UNAUTHORIZED, "missing_api_key"),
-            Refusal::WrongKey => (S::UNAUTHORIZED, "wrong_api_key"),
-            Refusal::SeveralKeys => (S::UNAUTHORIZED, "several_api_keys"),
+            Refusal::Key(error) => (S::UNAUTHORIZED, error.code()),
             #[cfg(not(feature = "sql"))]
             Refusal::NoSql => (S::NOT_IMPLEMENTED, "no_sql"),
             #[cfg(feature = "sql")]

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{Method, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use metrics::{counter, histogram};
-use tokio::time::Instant;
+use service::metrics::{RequestMetrics, count_request};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -20,6 +19,12 @@ use crate::http::refusal::Refusal;
 use crate::http::settings::QuerySettings;
 use crate::http::shared::Shared;
 use crate::http::{entities, health, kinds, latest, openapi, query, sql, top};
+
+/// How requests are counted.
+const REQUESTS: RequestMetrics = RequestMetrics {
+    total: "headwater_query_requests_total",
+    seconds: "headwater_query_request_seconds",
+};
 
 /// The document again: where ingest answers on the same port, `/openapi.json` is that of ingest.
 const DOCUMENT_OF_PAGE: &str = "/docs/query.json";
@@ -49,7 +54,7 @@ pub fn router(app: App, settings: QuerySettings) -> Router {
             get(async move || ([(header::CONTENT_TYPE, "application/json")], document)),
         )
         .merge(page)
-        .route_layer(from_fn(count))
+        .route_layer(from_fn_with_state(REQUESTS, count_request))
         .fallback(async || Refusal::UnknownRoute)
         .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))
         .with_state(shared)
@@ -62,19 +67,4 @@ async fn check_key(
 ) -> Result<Response, Refusal> {
     shared.keys.check_with_bearer(request.headers())?;
     Ok(next.run(request).await)
-}
-
-/// Counts and times requests by route.
-async fn count(path: MatchedPath, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let response = next.run(request).await;
-    let (route, status) = (
-        path.as_str().to_owned(),
-        response.status().as_u16().to_string(),
-    );
-    counter!("headwater_query_requests_total", "route" => route.clone(), "status" => status)
-        .increment(1);
-    histogram!("headwater_query_request_seconds", "route" => route)
-        .record(started.elapsed().as_secs_f64());
-    response
 }
