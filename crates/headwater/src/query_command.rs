@@ -108,7 +108,7 @@ async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Res
             None => bail!("{url} answered {status}"),
         }
     }
-    let broken_off = "the answer broke off: the service's log says why";
+    let broken_off = "the answer broke off: it has more rows than the service's MAX_ROWS (add a LIMIT), or the service's log says why";
     if config.format == QueryFormat::Table {
         let bytes = answer.bytes().await.context(broken_off)?;
         let rows = StreamReader::try_new(&bytes[..], None)?;

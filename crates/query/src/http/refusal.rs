@@ -70,6 +70,11 @@ pub(crate) enum Refusal {
     )]
     TooMuchMemory,
     #[cfg(feature = "sql")]
+    #[error(
+        "the answer has more than {most} rows (MAX_ROWS): add a LIMIT, or ask for JSON, which says `truncated`"
+    )]
+    TooManyRows { most: usize },
+    #[cfg(feature = "sql")]
     #[error(transparent)]
     ScanTooLarge(sql::ScanTooLarge),
     #[error("{0} is not allowed here: every route is read by GET, and /v1/sql by POST too")]
@@ -208,6 +213,8 @@ impl Refusal {
             Refusal::NoSql => (S::NOT_IMPLEMENTED, "no_sql"),
             #[cfg(feature = "sql")]
             Refusal::Statement { code, .. } => (S::BAD_REQUEST, code),
+            #[cfg(feature = "sql")]
+            Refusal::TooManyRows { .. } => (S::PAYLOAD_TOO_LARGE, "too_many_rows"),
             #[cfg(feature = "sql")]
             Refusal::ScanTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "scan_too_large"),
             #[cfg(feature = "sql")]

@@ -58,10 +58,10 @@ pub(crate) struct SqlBody {
 /// `application/x-ndjson`, `text/csv` or `application/vnd.apache.arrow.stream`. The body is the statement, or JSON.
 #[utoipa::path(post, path = "/v1/sql", tag = "query", request_body(content((SqlBody = "application/json"), (String = "text/plain"))),
     security(("api_key" = []), ("bearer" = [])), responses(
-    (status = 200, description = "The rows; `truncated` where there are more than MAX_ROWS.", body = String),
+    (status = 200, description = "The rows. Of more than MAX_ROWS the first, and `truncated`, as JSON; in another form the answer breaks off.", body = String),
     (status = 400, description = "The statement cannot be run.", body = ErrorBody),
     (status = 408, description = "It took longer than QUERY_TIMEOUT, or the request's own `timeout`.", body = ErrorBody),
-    (status = 413, description = "It needs more than MEMORY_LIMIT or MAX_SCAN_BYTES.", body = ErrorBody),
+    (status = 413, description = "It needs more than MEMORY_LIMIT, MAX_SCAN_BYTES or MAX_ROWS.", body = ErrorBody),
     (status = 429, description = "Too many queries wait already.", body = ErrorBody),
     (status = 503, description = "The lake cannot be read.", body = ErrorBody),
 ))]
@@ -175,7 +175,9 @@ async fn answer(
 /// An answer as bytes.
 struct Rows {
     answer: Answer,
+    format: Format,
     encoder: Encoder,
+    most: usize,
     left: usize,
     state: Step,
 }
@@ -183,6 +185,8 @@ struct Rows {
 enum Step {
     Begin,
     Rows,
+    /// There are more rows, and the form has no place to say so.
+    TooMany,
     Ended,
 }
 
@@ -192,6 +196,8 @@ impl Rows {
         Ok(Rows {
             encoder: encoder.map_err(SqlError::from_arrow)?,
             answer,
+            format,
+            most,
             left: most,
             state: Step::Begin,
         })
@@ -207,12 +213,17 @@ impl Rows {
             Step::Rows => match self.answer.next().await? {
                 Some(batch) if batch.num_rows() > self.left => {
                     let part = batch.slice(0, self.left);
-                    self.state = Step::Ended;
                     let rows = self.encoder.rows(&part);
-                    rows.and_then(|mut rows| {
-                        rows.extend(self.encoder.end(true)?);
-                        Ok(rows)
-                    })
+                    if self.format == Format::Json {
+                        self.state = Step::Ended;
+                        rows.and_then(|mut rows| {
+                            rows.extend(self.encoder.end(true)?);
+                            Ok(rows)
+                        })
+                    } else {
+                        self.state = Step::TooMany;
+                        rows
+                    }
                 }
                 Some(batch) => {
                     self.left -= batch.num_rows();
@@ -223,6 +234,8 @@ impl Rows {
                     self.encoder.end(false)
                 }
             },
+            // An answer that merely ended here would be taken for whole.
+            Step::TooMany => return Err(Refusal::TooManyRows { most: self.most }),
             Step::Ended => return Ok(None),
         };
         Ok(Some(bytes.map_err(SqlError::from_arrow)?))

@@ -126,6 +126,18 @@ async fn an_answer_comes_in_the_form_that_is_asked_for() {
         ),
         (3, &json!(true))
     );
+    // A form that cannot say so does not end as if that were all.
+    for form in [
+        "text/csv",
+        "application/x-ndjson",
+        "application/vnd.apache.arrow.stream",
+    ] {
+        let cut = post_as(&stage, form, "SELECT engine_rpm FROM vehicle").await;
+        assert_eq!(cut.status, StatusCode::PAYLOAD_TOO_LARGE, "{form}");
+        assert_eq!(cut.code(), "too_many_rows", "{form}");
+        let whole = post_as(&stage, form, "SELECT engine_rpm FROM vehicle LIMIT 3").await;
+        assert_eq!(whole.status, StatusCode::OK, "{form}");
+    }
     assert_eq!(
         post_as(&stage, "image/png", text).await.status,
         StatusCode::BAD_REQUEST
