@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use contract::{Kind, Scalar, ScalarType, SignalsAt};
+use contract::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::rows::column_type::ColumnType;
