@@ -9,6 +9,7 @@ import datetime
 import decimal
 import json
 import pathlib
+import re
 import time
 
 
@@ -34,6 +35,8 @@ def chdb_engine(curated, threads):
     sql.query(f"CREATE VIEW vehicle AS SELECT * FROM file('{curated}/*/*/*/*/*.parquet', Parquet)")
 
     def ask(question):
+        # It takes no times in RFC 3339.
+        question = re.sub(r"'(\d{4}-\d\d-\d\d)T([\d:.]+)Z'", r"toDateTime64('\1 \2', 6, 'UTC')", question)
         lines = sql.query(f"{question} SETTINGS max_threads = {threads}", "JSONCompactEachRow")
         return [json.loads(line) for line in str(lines).splitlines()]
 

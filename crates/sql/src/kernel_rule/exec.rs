@@ -9,14 +9,16 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, assert_or_internal_err};
+use datafusion::common::{Result, Statistics, assert_or_internal_err};
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
 };
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -28,6 +30,9 @@ use super::table::GroupsTable;
 
 /// Bytes that a group takes, about, for each of its columns.
 const GROUP_BYTES: usize = 256;
+
+/// Groups that are reckoned with when a statement is planned: fewer than there are events.
+const GROUPS: usize = 1_000;
 
 /// Reads the events of a kind and gives their groups, in no order.
 #[derive(Debug)]
@@ -138,6 +143,17 @@ impl ExecutionPlan for KernelExec {
         };
         let stream = stream::once(batch).boxed();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let groups = if self.table.is_one { 1 } else { GROUPS };
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        statistics.num_rows = Precision::Inexact(groups);
+        Ok(Arc::new(statistics))
     }
 }
 

@@ -19,6 +19,7 @@ use futures::TryStreamExt;
 use lake::rows::{Columns, SignalTypes};
 
 use crate::bounds::{Bounds, ENTITY, TIME};
+use crate::tables::estimated::EstimatedExec;
 use crate::tables::source::Source;
 
 /// The events of a kind, in one snapshot.
@@ -124,7 +125,7 @@ impl TableProvider for KindTable {
         });
         let plan =
             StreamingTableExec::try_new(schema, streams.collect(), None, None, false, limit)?;
-        Ok(Arc::new(plan))
+        Ok(Arc::new(EstimatedExec::of_events(Arc::new(plan), &hours)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tables of the lake, as DataFusion sees them.
 
+mod estimated;
 mod kind;
 mod long;
 mod points;

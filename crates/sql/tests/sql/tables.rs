@@ -108,6 +108,28 @@ async fn answers_equal_a_recount_before_and_after_aggregation_and_in_between() {
 }
 
 #[tokio::test]
+async fn a_join_keeps_the_smaller_side_in_memory_whichever_is_named_first() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    stage.land_readings(&readings(0..1300)).await;
+    stage.refresh().await;
+    let most = "(SELECT entity_id, max(engine_rpm) AS most FROM vehicle GROUP BY 1) AS m";
+    let on = "v.entity_id = m.entity_id AND v.engine_rpm = m.most";
+    let mut counts = Vec::new();
+    for tables in [
+        format!("vehicle AS v JOIN {most}"),
+        format!("{most} JOIN vehicle AS v"),
+    ] {
+        let text = format!("SELECT count(*) FROM {tables} ON {on}");
+        let plan = stage.ask(&format!("EXPLAIN {text}")).await.join("\n");
+        let place = |name: &str| plan.rfind(name).unwrap_or_else(|| panic!("{name}: {plan}"));
+        // The first of the two is kept.
+        assert!(place("KernelExec") < place("StreamingTableExec"), "{plan}");
+        counts.push(stage.ask(&text).await);
+    }
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[tokio::test]
 async fn an_empty_lake_and_a_kind_without_events_have_tables_without_rows() {
     let mut stage = Stage::new(SqlSettings::default()).await;
     stage.refresh().await;
