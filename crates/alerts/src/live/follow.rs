@@ -34,6 +34,28 @@ pub struct FollowSettings {
     pub tail: TailSettings,
 }
 
+/// What following goes on from.
+#[derive(Debug, Clone, Default)]
+pub struct Begin {
+    /// The window end that was evaluated last, in milliseconds since 1970 of event time.
+    pub evaluated_to: i64,
+    /// The window end after which the first one was evaluated, if that is known: what was over by then is not told.
+    pub begun_at: Option<i64>,
+    /// The last transition of each alert that the log knows; those of alerts that have ended come first.
+    pub last: Vec<Transition>,
+}
+
+impl Begin {
+    /// Begins after a window end, without a log.
+    pub fn after(evaluated_to: i64) -> Begin {
+        Begin {
+            evaluated_to,
+            begun_at: Some(evaluated_to),
+            last: Vec::new(),
+        }
+    }
+}
+
 /// What one look at the lake gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -78,19 +100,21 @@ struct Work {
 }
 
 impl Follow {
-    /// Goes on after the window end `evaluated_to` with the alerts that the log knows. Gives the ends of alerts whose
-    /// rules are gone as well. Sends nothing yet.
+    /// Goes on from `begin`. Gives the ends of alerts whose rules are gone as well. Sends nothing yet.
     pub fn start(
         lake: Lake,
         kinds: Arc<Kinds>,
         clock: Clock,
         rules: Rules,
         settings: FollowSettings,
-        (evaluated_to, last): (i64, Vec<Transition>),
+        begin: Begin,
     ) -> (Follow, Vec<Transition>) {
-        let mut evaluator = Evaluator::new(&rules, settings.evaluator, evaluated_to);
-        let gone = evaluator.restore(last);
-        let (tail, work) = begin(&lake, &kinds, clock, &rules, &settings, evaluator);
+        let mut evaluator = Evaluator::new(&rules, settings.evaluator, begin.evaluated_to);
+        if let Some(begun_at) = begin.begun_at {
+            evaluator.begun_at(begun_at);
+        }
+        let gone = evaluator.restore(begin.last);
+        let (tail, work) = read_from(&lake, &kinds, clock, &rules, &settings, evaluator);
         let follow = Follow {
             lake,
             kinds,
@@ -111,7 +135,8 @@ impl Follow {
         let mut evaluator = std::mem::replace(&mut self.work.evaluator, idle);
         let gone = evaluator.set_rules(&rules);
         let (lake, kinds) = (&self.lake, &self.kinds);
-        let (tail, mut work) = begin(lake, kinds, self.clock, &rules, &self.settings, evaluator);
+        let (tail, mut work) =
+            read_from(lake, kinds, self.clock, &rules, &self.settings, evaluator);
         work.changed = std::mem::take(&mut self.work.changed);
         work.moments = std::mem::take(&mut self.work.moments);
         (self.tail, self.work, self.rules) = (tail, work, rules);
@@ -218,7 +243,7 @@ fn unknown_since(asked: Instant) -> i64 {
 
 /// A tail and windows from which the windows after `evaluated_to` are whole, and those that late events may still
 /// change.
-fn begin(
+fn read_from(
     lake: &Lake,
     kinds: &Arc<Kinds>,
     clock: Clock,
@@ -305,7 +330,7 @@ mod tests {
         let aws = aws::Aws::emulated(cloud.http_client(), cloud.endpoint());
         aws::setup::create_bucket(&aws, "lake").await.unwrap();
         let kinds = Arc::new(Kinds::builtin());
-        let (settings, begin) = (FollowSettings::default(), (0, Vec::new()));
+        let (settings, begin) = (FollowSettings::default(), Begin::after(0));
         let clock = Clock::starting_at(DateTime::UNIX_EPOCH);
         let rules = Rules::builtin();
         let (follow, _) = Follow::start(aws.lake("lake"), kinds, clock, rules, settings, begin);

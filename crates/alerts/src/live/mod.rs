@@ -7,6 +7,6 @@ mod health;
 mod intake;
 mod queue;
 
-pub use follow::{Follow, FollowSettings, Step};
+pub use follow::{Begin, Follow, FollowSettings, Step};
 pub use health::{Health, Reading};
 pub use queue::{QUEUE_EVERY, QueueLook, Waiting};
