@@ -13,6 +13,7 @@ use windows::{Changed, Counts, Intake, Moment, Settings, Watermark, WatermarkSet
 use crate::evaluate::{Evaluator, EvaluatorSettings, signals_of, windows_for};
 use crate::live::clock::SteadyClock;
 use crate::live::intake::observe;
+use crate::live::missed::Missed;
 use crate::live::queue::{QUEUE_EVERY, Waiting};
 use crate::model::Transition;
 use crate::rules::Rules;
@@ -91,8 +92,13 @@ struct Work {
     newest_arrival: Option<i64>,
     /// Changes of windows that have not been looked at.
     pending: Vec<Changed>,
-    /// The signals that rules look at; None where all series are scored.
-    wanted: Option<BTreeSet<String>>,
+    /// Those of them that late events made are looked at; what they mean for windows that are still open is not.
+    open: Vec<Changed>,
+    missed: Missed,
+    /// The signals that rules look at.
+    signals: BTreeSet<String>,
+    /// Whether the windows take in other signals too, to score them.
+    scores_all: bool,
     /// What has changed since the last step ended.
     changed: Vec<Transition>,
     /// As `changed`, of anomalies.
@@ -157,21 +163,41 @@ impl Follow {
         let progress = self
             .tail
             .poll(|object| {
-                // Objects come in the order of arrival: what ingest received before this one is here. So after a gap,
-                // windows of the time before it are over when its first event comes, which is late if it is of then.
-                let arrival = object.arrival.map(|arrival| arrival.timestamp_millis());
-                work.newest_arrival = work.newest_arrival.max(arrival);
-                work.advance(true, now);
+                let is_missed = work.missed.may_be(object.info.last_modified);
+                let wanted = (!work.scores_all).then_some(&work.signals);
                 for (_, event) in object.events {
-                    let arrived = observe(&mut work.windows, &event, work.wanted.as_ref());
+                    let arrived = observe(&mut work.windows, &event, wanted);
                     work.newest_arrival = work.newest_arrival.max(Some(arrived));
+                    if is_missed {
+                        work.missed.note(&event);
+                    }
                 }
                 work.pending.append(&mut work.windows.take_changed());
             })
             .await?;
+        // Only now, for all that the listing showed is here: an object whose oldest event had waited comes before
+        // younger ones, and its newest event says nothing of theirs. While there are more objects, those before the
+        // newest name are here, and so is what was received before that.
         let reached_end = progress.reached_end;
-        work.advance(!reached_end || waiting.may_wait, known_to);
-        work.look_between(now);
+        let arrived = if reached_end {
+            work.newest_arrival
+        } else {
+            progress.newest.map(|newest| newest.timestamp_millis())
+        };
+        work.watermark.observe(Intake {
+            newest_arrival: arrived,
+            backlog: true,
+            now,
+        });
+        let quiet = Intake {
+            newest_arrival: None,
+            backlog: !reached_end || waiting.may_wait,
+            now: known_to,
+        };
+        if let Some(watermark) = work.watermark.observe(quiet) {
+            work.advance(watermark);
+        }
+        work.look_ahead(now);
         Ok(Step {
             evaluated_to: work.evaluator.evaluated_to(),
             transitions: std::mem::take(&mut work.changed),
@@ -256,18 +282,18 @@ fn read_from(
     let windows = Windows::new(windows_for(rules, settings.windows.clone()), from);
     let read_from = from - rules.longest_range() - READ_BEFORE;
     let read_from = DateTime::from_timestamp_millis(read_from).unwrap_or(DateTime::<Utc>::MIN_UTC);
-    let tail = Tail::new(lake.clone(), kinds.clone(), clock, settings.tail, read_from);
+    let tail = Tail::new(lake.clone(), kinds.clone(), clock, settings.tail, read_from)
+        .and_landed_from(read_from);
     let work = Work {
         windows,
         watermark: Watermark::new(settings.watermark),
+        missed: Missed::new(evaluator.evaluated_to()),
         evaluator,
         newest_arrival: None,
         pending: Vec::new(),
-        wanted: settings
-            .windows
-            .anomaly_threshold
-            .is_none()
-            .then(|| signals_of(rules)),
+        open: Vec::new(),
+        signals: signals_of(rules),
+        scores_all: settings.windows.anomaly_threshold.is_some(),
         changed: Vec::new(),
         moments: Vec::new(),
     };
@@ -275,40 +301,52 @@ fn read_from(
 }
 
 impl Work {
-    /// Moves the watermark, and evaluates what it has passed.
-    fn advance(&mut self, backlog: bool, now: i64) {
-        let intake = Intake {
-            newest_arrival: self.newest_arrival,
-            backlog,
-            now,
-        };
-        if let Some(watermark) = self.watermark.observe(intake) {
-            self.windows.advance(watermark);
-        }
+    /// Evaluates what the watermark has passed.
+    fn advance(&mut self, watermark: i64) {
+        self.windows.advance(watermark);
         while let Some(end) = self.windows.next_end() {
             if end <= self.evaluator.evaluated_to() {
-                // Evaluated before the start, with what had changed by then.
                 self.evaluator.look_back(&self.windows, end);
-                self.pending.clear();
                 self.windows.take_moments();
+                if end == self.evaluator.evaluated_to() {
+                    self.catch_up();
+                }
                 continue;
             }
-            self.look_between(now);
+            self.look_at_late();
             self.changed
                 .extend(self.evaluator.evaluate(&self.windows, end));
         }
         self.moments.append(&mut self.windows.take_moments());
     }
 
-    /// What new events mean before the next window end is evaluated.
-    fn look_between(&mut self, now: i64) {
-        let looks_back = self.windows.given_to() < Some(self.evaluator.evaluated_to());
-        if looks_back || self.pending.is_empty() {
-            return;
+    /// The state of the log is reached: what is here was late or not for the process before, but for what it may have
+    /// missed.
+    fn catch_up(&mut self) {
+        for change in &mut self.pending {
+            change.given_to = None;
         }
-        let changed = std::mem::take(&mut self.pending);
+        let missed = self.missed.take(&self.windows, &self.signals);
+        self.changed
+            .extend(self.evaluator.revise(&self.windows, &missed));
+    }
+
+    /// What late events mean for the windows that were evaluated.
+    fn look_at_late(&mut self) {
+        let mut changed = std::mem::take(&mut self.pending);
         self.changed
             .extend(self.evaluator.revise(&self.windows, &changed));
+        self.open.append(&mut changed);
+    }
+
+    /// What new events mean before the next window end is evaluated: after all that the watermark has passed.
+    fn look_ahead(&mut self, now: i64) {
+        let looks_back = self.windows.given_to() < Some(self.evaluator.evaluated_to());
+        if looks_back {
+            return;
+        }
+        self.look_at_late();
+        let changed = std::mem::take(&mut self.open);
         // An arrival in the future is as wrong as a device's clock.
         let arrived = self.newest_arrival.map_or(now, |arrived| arrived.min(now));
         let told = self
