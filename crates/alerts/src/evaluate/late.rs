@@ -136,9 +136,9 @@ impl Slot {
     }
 
     /// The alerts from which windows are gone through again, and the first window end after them, to change what holds
-    /// from `first` on. After a start, history begins later, and the log does not tell what stood then: what was dropped,
-    /// and since when an episode would have fired by events that came late. So all windows that are held are gone
-    /// through, but for those from before the rule was looked at.
+    /// from `first` on. After a start, history begins later, and the log does not tell what stood then: what was
+    /// dropped, and since when an episode would have fired by events that came late. So all windows that are held are
+    /// gone through, but for those from before the rule was looked at.
     fn base(
         &self,
         first: i64,

@@ -14,7 +14,7 @@ use windows::{Changed, PANE, Windows};
 /// there or not: to look again at what was there changes nothing.
 #[derive(Debug)]
 pub(super) struct Missed {
-    /// The window end that the log tells, in milliseconds since 1970.
+    /// The window end that the log tells, in milliseconds since 1970; [`i64::MIN`] once it is reached.
     evaluated_to: i64,
     /// The first pane with such an event, by kind and entity.
     first: BTreeMap<(String, String), i64>,
@@ -44,9 +44,11 @@ impl Missed {
         }
     }
 
-    /// The changes that these events are to the windows up to the one that the log tells; each is given once.
+    /// The changes that these events are to the windows up to the one that the log tells. From then on none is noted:
+    /// windows tell what comes late.
     pub(super) fn take(&mut self, windows: &Windows, signals: &BTreeSet<String>) -> Vec<Changed> {
         let missed = std::mem::take(&mut self.first);
+        let evaluated_to = std::mem::replace(&mut self.evaluated_to, i64::MIN);
         let each = missed.iter().flat_map(|((kind, entity), pane)| {
             let series = signals
                 .iter()
@@ -54,7 +56,7 @@ impl Missed {
             series.map(|series| Changed {
                 pane: *pane,
                 series,
-                given_to: Some(self.evaluated_to),
+                given_to: Some(evaluated_to),
             })
         });
         each.collect()

@@ -22,8 +22,8 @@ const BEHIND: i64 = 12_000;
 /// How soon after its time an event must have landed, so that no clock or pause can make it late: less than `BEHIND`.
 const IN_TIME: i64 = 10_000;
 
-/// A part whose name is older than the newest one by more than this is found by a sweep, which comes within a minute and
-/// the time that a listing takes. A message that has waited long gives such a name to the younger ones beside it.
+/// A part whose name is older than the newest one by more than this is found by a sweep, which comes within a minute
+/// and the time that a listing takes. A message that has waited long gives such a name to the younger ones beside it.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 const SWEEP: i64 = 60_000;
 
