@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use alerts::live::{Follow, FollowSettings, Waiting};
+use alerts::live::{Begin, Follow, FollowSettings, Waiting};
 use alerts::rules::read_file;
 use anyhow::Context;
 use aws::{Aws, Condition, Lake};
@@ -84,8 +84,14 @@ async fn main() -> anyhow::Result<()> {
     let evaluated_to = begin.timestamp_millis() + i64::try_from(seconds)? * 1_000 - planned;
     let rules = read_file("rules.yml", RULES)?;
     let (clock, begun) = (aws.clock(), Instant::now());
-    let state = (evaluated_to, Vec::new());
-    let (mut follow, _) = Follow::start(lake, kinds, clock, rules, settings, state);
+    let (mut follow, _) = Follow::start(
+        lake,
+        kinds,
+        clock,
+        rules,
+        settings,
+        Begin::after(evaluated_to),
+    );
     while !follow.step(Waiting::default()).await?.reached_end {}
     let took = begun.elapsed().as_secs_f64();
     let events = follow.tail_counts().events;

@@ -26,7 +26,8 @@ impl Default for WatermarkSettings {
 /// What the reader of events knows after a poll. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intake {
-    /// The newest `ingest_received_at` of the events taken in so far; None before the first one.
+    /// The newest `ingest_received_at` of the events taken in so far; None before the first one. While there is more to
+    /// read, the time before which all that was received is taken in.
     pub newest_arrival: Option<i64>,
     /// Whether events wait that have not been taken in: the tail has not reached the end of `raw/`, or the queue has
     /// messages.
@@ -60,7 +61,7 @@ impl Watermark {
         }
     }
 
-    /// Takes in what a poll, or one object of it, has told, and gives the watermark. None as long as nothing arrived
+    /// Takes in what a poll has told, and gives the watermark. None as long as nothing arrived
     /// and there is a backlog.
     pub fn observe(&mut self, intake: Intake) -> Option<i64> {
         let Intake {

@@ -71,8 +71,8 @@ pub struct Changed {
 ///
 /// The caller gives events as they come ([`observe`](Windows::observe)) and moves the watermark
 /// ([`advance`](Windows::advance)). [`next_end`](Windows::next_end) then gives the window ends that are due, one after
-/// the other, so that each can be evaluated while its panes are held. A reader with a backlog moves the watermark with
-/// each object that it reads, not once after all of them: panes ahead of the watermark are held until it has passed.
+/// the other, so that each can be evaluated while its panes are held. A reader with a backlog reads it in portions, and
+/// moves the watermark after each of them: panes ahead of the watermark are held until it has passed.
 ///
 /// ```
 /// use windows::{Observed, PANE, Settings, Windows};

@@ -4,15 +4,26 @@
 
 use std::process::Command;
 
-use simtest::run::run;
+use simtest::run::{run, run_of};
+use simtest::subject::Subject;
 use simtest::trace::Keep;
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in 1..=25 {
+    give_the_same_trace(Subject::Pipeline, 1..=25);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_of_alerts() {
+    give_the_same_trace(Subject::Alerts, 1..=12);
+}
+
+fn give_the_same_trace(subject: Subject, seeds: std::ops::RangeInclusive<u64>) {
+    for seed in seeds {
         // On threads of their own, beside each other: neither the thread nor its neighbours count.
         let traces = std::thread::scope(|scope| {
-            let runs = [(); 2].map(|()| scope.spawn(move || run(seed, Keep::Lines).unwrap().trace));
+            let run = move || run_of(subject, seed, Keep::Lines).unwrap().trace;
+            let runs = [(); 2].map(|()| scope.spawn(run));
             runs.map(|run| run.join().unwrap())
         });
         let [one, two] = traces;

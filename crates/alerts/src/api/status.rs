@@ -82,7 +82,7 @@ pub(crate) struct Health {
     (status = 503, description = "This process stops.", body = Health),
 ))]
 pub(crate) async fn health(State(api): State<ApiState>) -> (StatusCode, Json<Health>) {
-    let role = *api.journal.role().borrow();
+    let role = api.journal.role();
     let (code, status) = match role {
         Role::Leader => (StatusCode::OK, "healthy"),
         Role::StandBy => (StatusCode::OK, "standing_by"),

@@ -8,7 +8,7 @@ use aws::{Clock, Lake};
 use chrono::{DateTime, SecondsFormat, Utc};
 use contract::Kinds;
 
-use crate::live::{Follow, FollowSettings, Waiting};
+use crate::live::{Begin, Follow, FollowSettings, Waiting};
 use crate::model::{Labels, State, Transition};
 use crate::rules::Rules;
 
@@ -46,7 +46,7 @@ impl Replay {
         self.rules.take_own();
         self.settings.windows.anomaly_threshold = None;
         let last = to.timestamp_millis();
-        let begin = (from.timestamp_millis(), Vec::new());
+        let begin = Begin::after(from.timestamp_millis());
         let (mut follow, _) = Follow::start(
             self.lake,
             self.kinds,

@@ -38,6 +38,14 @@ impl Evaluator {
         evaluator
     }
 
+    /// Says that no window end up to `since` was ever evaluated: then late events make no episode known that was over
+    /// by then.
+    pub fn begun_at(&mut self, since: i64) {
+        for slot in &mut self.slots {
+            slot.since = since.div_euclid(PANE) * PANE;
+        }
+    }
+
     /// The last window end that was evaluated.
     pub fn evaluated_to(&self) -> i64 {
         self.evaluated_to

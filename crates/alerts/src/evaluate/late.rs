@@ -136,9 +136,9 @@ impl Slot {
     }
 
     /// The alerts from which windows are gone through again, and the first window end after them, to change what holds
-    /// from `first` on. After a start, history begins later, and the log does not tell what stood then: what was dropped,
-    /// and since when an episode would have fired by events that came late. So all windows that are held are gone
-    /// through.
+    /// from `first` on. After a start, history begins later, and the log does not tell what stood then: what was
+    /// dropped, and since when an episode would have fired by events that came late. So all windows that are held are
+    /// gone through, but for those from before the rule was looked at.
     fn base(
         &self,
         first: i64,
@@ -150,13 +150,18 @@ impl Slot {
             let then = alerts.filter_map(|(key, alert)| Some((key.clone(), as_of(alert)?)));
             then.collect()
         };
+        let held_from = last - self.settings.lateness.div_euclid(PANE) * PANE + PANE;
+        // Older windows are no longer whole.
+        let first = first.max(held_from);
         let mut history = self.history.iter().rev();
         if let Some((_, base)) = history.find(|(end, _)| *end < first) {
             return Some((first, concerned(base, &|alert| Some(alert.clone()))));
         }
         let (_, known) = self.history.front()?;
-        let held_from = last - self.settings.lateness.div_euclid(PANE) * PANE + PANE;
-        let first = held_from.min(first);
+        let first = held_from.max(self.since.saturating_add(PANE));
+        if first > last {
+            return None;
+        }
         let base = concerned(known, &|alert| alert.as_of(first - PANE));
         Some((first, base))
     }
@@ -215,10 +220,11 @@ impl Slot {
         left
     }
 
-    /// The first window end from `active_at` on with which no episode of `key` that was told begins.
+    /// The first window end from `active_at` on with which no episode of `key` begins that people were told of.
     fn unused(&self, key: &Key, active_at: i64) -> i64 {
         let current = self.alerts.get(key).map(|alert| alert.active_at);
         let ended = self.ended.get(key).into_iter().flatten();
+        let ended = ended.filter(|ended| ended.fired_at.is_some());
         let taken: BTreeSet<i64> = ended.map(|ended| ended.active_at).chain(current).collect();
         let ends = std::iter::successors(Some(active_at), |end| Some(end + PANE));
         let mut unused = ends.filter(|end| !taken.contains(end));
@@ -253,6 +259,11 @@ impl Slot {
             (Some(old), _) if old.active_at > last => return Some(old),
             // Data are looked for again at the next window end.
             (Some(old), None) if old.reason == Reason::NoData => return Some(old),
+            // Nobody was told of a pending alert. One that began at another time is another, and waits from then on.
+            (Some(old), Some(new)) if old.fired_at.is_none() && old.active_at != new.active_at => {
+                self.reconcile(key, Some(old), None, last, out);
+                return self.reconcile(key, None, Some(new), last, out);
+            }
             (Some(old), None) => {
                 let is_told = old.fired_at.is_some();
                 let to = if is_told {
@@ -267,7 +278,8 @@ impl Slot {
             }
             (Some(mut old), Some(new)) => {
                 (old.seen_at, old.value) = (new.seen_at.max(old.seen_at), new.value);
-                if old.state == new.state || new.state == State::Pending {
+                let is_as_before = (old.state, old.ceased_at) == (new.state, new.ceased_at);
+                if is_as_before || new.state == State::Pending {
                     return Some(old);
                 }
                 if old.fired_at.is_none() {
@@ -289,13 +301,14 @@ impl Slot {
                 if new.ceased_at.is_some_and(|ceased| ended >= Some(ceased)) {
                     return None;
                 }
-                let after = ended.map_or(new.active_at, |ended| ended.max(new.active_at));
-                let active_at = self.unused(key, after);
+                let active_at = self.unused(key, new.active_at);
                 if active_at != new.active_at {
                     new.active_at = active_at;
                     new.episode = episode(&self.rule.id, key, active_at);
-                    new.fired_at = new.fired_at.map(|at| at.max(active_at));
                 }
+                // People heard that it was over until then.
+                let earliest = ended.unwrap_or(active_at).max(active_at);
+                new.fired_at = new.fired_at.map(|at| at.max(earliest));
                 let at = new.ceased_at.or(new.fired_at);
                 let at = at.unwrap_or(new.active_at);
                 (new, at)

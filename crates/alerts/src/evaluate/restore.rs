@@ -71,7 +71,10 @@ impl Evaluator {
                 },
                 other => {
                     left.extend(other);
-                    Slot::new(rule.clone(), self.settings)
+                    Slot {
+                        since: self.evaluated_to,
+                        ..Slot::new(rule.clone(), self.settings)
+                    }
                 }
             });
         }

@@ -37,6 +37,8 @@ pub(super) struct Slot {
     pub(super) known: BTreeMap<Key, (i64, Labels)>,
     /// Alerts that were not made because there were too many.
     pub(super) left_out: u64,
+    /// The rule is looked at as of the window ends after this one. [`i64::MIN`] where that is not known.
+    pub(super) since: i64,
 }
 
 impl Slot {
@@ -49,6 +51,7 @@ impl Slot {
             ended: BTreeMap::new(),
             known: BTreeMap::new(),
             left_out: 0,
+            since: i64::MIN,
         }
     }
 

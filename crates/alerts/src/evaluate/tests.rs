@@ -54,7 +54,7 @@ fn run(
     told
 }
 
-fn states(told: &[Transition]) -> Vec<(State, Reason, i64)> {
+pub(super) fn states(told: &[Transition]) -> Vec<(State, Reason, i64)> {
     let states = told
         .iter()
         .map(|told| (told.to, told.reason, (told.at - START) / 1_000));

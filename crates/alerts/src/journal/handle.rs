@@ -12,6 +12,7 @@ use super::record::Entry;
 use super::shared::{Pace, Request, Role, Sending, SentNow, Shared};
 use super::state::State;
 use super::store;
+use super::watched::Watched;
 use super::writer::{JournalSettings, JournalWriter};
 use crate::model::Transition;
 
@@ -45,9 +46,9 @@ impl Journal {
         let shared = Arc::new(Shared {
             state: RwLock::new(stored.state.clone()),
             version: watch::Sender::new(0),
-            role: watch::Sender::new(Role::StandBy),
-            pace: watch::Sender::new(pace),
-            sending: watch::Sender::new(SentNow {
+            role: Watched::new(Role::StandBy),
+            pace: Watched::new(pace),
+            sending: Watched::new(SentNow {
                 since: now,
                 count: 0,
             }),
@@ -73,14 +74,14 @@ impl Journal {
         self.shared.version.subscribe()
     }
 
-    /// Tells whether this process writes the log.
-    pub fn role(&self) -> watch::Receiver<Role> {
-        self.shared.role.subscribe()
+    /// Whether this process writes the log, stands by, or has ended.
+    pub fn role(&self) -> Role {
+        self.shared.role.get()
     }
 
     /// Whether this process writes the log.
     pub fn is_leader(&self) -> bool {
-        *self.shared.role.borrow() == Role::Leader
+        self.role() == Role::Leader
     }
 
     /// Waits until this process writes the log. The state is then what evaluation must go on from.
@@ -89,12 +90,21 @@ impl Journal {
     ///
     /// [`WriteError::Ended`] if the writer ended before.
     pub async fn until_leader(&self) -> Result<(), WriteError> {
-        let mut role = self.role();
-        let known = role.wait_for(|role| *role != Role::StandBy).await;
-        match known.map(|role| *role) {
-            Ok(Role::Leader) => Ok(()),
-            _ => Err(WriteError::Ended),
+        match self
+            .shared
+            .role
+            .wait_for(|role| *role != Role::StandBy)
+            .await
+        {
+            Role::Leader => Ok(()),
+            Role::StandBy | Role::Ended => Err(WriteError::Ended),
         }
+    }
+
+    /// Waits until the log is no longer written by this process.
+    pub async fn until_ended(&self) {
+        let role = &self.shared.role;
+        role.wait_for(|role| *role == Role::Ended).await;
     }
 
     /// Records that evaluation has come to `evaluated_to`, a window end in milliseconds since 1970 of event time, with
@@ -137,7 +147,7 @@ impl Journal {
     }
 
     fn request(&self, entries: Vec<Entry>) -> Result<oneshot::Receiver<()>, WriteError> {
-        match *self.shared.role.borrow() {
+        match self.role() {
             Role::StandBy => return Err(WriteError::NotLeader),
             Role::Ended => return Err(WriteError::Ended),
             Role::Leader => {}
@@ -149,19 +159,18 @@ impl Journal {
     }
 
     /// Waits until a record could be written at once, and proves that this process still leads if it has not for a
-    /// while: a process that wakes from a freeze must not send what another one has sent. What is sent then ends with
-    /// [`sent`](Journal::sent).
+    /// while: a process that wakes from a freeze must not send what another one has sent. Of several that wait, whoever
+    /// began first is woken first. What is sent then ends with [`sent`](Journal::sent).
     ///
     /// # Errors
     ///
     /// As for [`append`](Journal::append).
     pub async fn ready_to_send(&self) -> Result<Sending, WriteError> {
-        let mut paces = self.shared.pace.subscribe();
         loop {
-            let settled = paces.wait_for(|pace| !pace.is_writing).await;
-            let next = settled.map_err(|_| WriteError::Ended)?.next;
+            let settled = self.shared.pace.wait_for(|pace| !pace.is_writing).await;
+            let next = settled.next;
             sleep_until(next).await;
-            let pace = *self.shared.pace.borrow();
+            let pace = self.shared.pace.get();
             if pace.is_writing || pace.next > next {
                 continue;
             }

@@ -10,6 +10,7 @@ mod shared;
 mod silence;
 mod state;
 mod store;
+mod watched;
 mod writer;
 
 pub use error::{JournalError, WriteError};

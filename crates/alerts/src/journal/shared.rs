@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::record::Entry;
 use super::state::State;
+use super::watched::Watched;
 
 /// Whether this process writes the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +26,10 @@ pub enum Role {
 pub(crate) struct Shared {
     pub(crate) state: RwLock<State>,
     pub(crate) version: watch::Sender<u64>,
-    pub(crate) role: watch::Sender<Role>,
-    pub(crate) pace: watch::Sender<Pace>,
+    pub(crate) role: Watched<Role>,
+    pub(crate) pace: Watched<Pace>,
     /// What is being sent since the last record.
-    pub(crate) sending: watch::Sender<SentNow>,
+    pub(crate) sending: Watched<SentNow>,
     pub(crate) clock: Clock,
     /// Longest time since [`Pace::confirmed`] in which something may be sent.
     pub(crate) lease: Duration,
@@ -63,8 +64,8 @@ pub struct Sending {
 
 impl Sending {
     pub(crate) fn begin(shared: &Arc<Shared>) -> Sending {
-        let since = shared.pace.borrow().next;
-        shared.sending.send_modify(|sending| {
+        let since = shared.pace.get().next;
+        shared.sending.change(|sending| {
             let count = if sending.since == since {
                 sending.count + 1
             } else {
@@ -81,7 +82,7 @@ impl Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        self.shared.sending.send_modify(|sending| {
+        self.shared.sending.change(|sending| {
             if sending.since == self.since {
                 sending.count -= 1;
             }

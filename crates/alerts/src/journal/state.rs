@@ -41,6 +41,9 @@ pub struct State {
     pub leader: Option<Uuid>,
     /// The window end that evaluation has come to, in milliseconds since 1970 of event time; none before the first.
     pub evaluated_to: Option<i64>,
+    /// The window end that evaluation began with; none in a new log, and in one that older releases began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_at: Option<i64>,
     /// Alerts that are pending or firing, and those that are resolved and of which somebody is still to be told, by
     /// episode.
     pub alerts: BTreeMap<String, Alert>,
@@ -182,6 +185,9 @@ impl State {
             Entry::Leads => {}
             Entry::Left => self.leader = None,
             Entry::Evaluated { to, transitions } => {
+                if self.evaluated_to.is_none() {
+                    self.begun_at = Some(to);
+                }
                 self.evaluated_to = Some(to);
                 while self
                     .ended

@@ -86,7 +86,7 @@ pub struct JournalWriter {
 
 impl Drop for JournalWriter {
     fn drop(&mut self) {
-        self.shared.role.send_replace(Role::Ended);
+        self.shared.role.set(Role::Ended);
     }
 }
 
@@ -121,14 +121,14 @@ impl JournalWriter {
             return Ok(());
         };
         led?;
-        self.shared.role.send_replace(Role::Leader);
+        self.shared.role.set(Role::Leader);
         info!(
             event = "leads",
             record = self.shared.state().through,
             "this process writes the log of alerts"
         );
         loop {
-            let due = self.shared.pace.borrow().confirmed + self.settings.heartbeat;
+            let due = self.shared.pace.get().confirmed + self.settings.heartbeat;
             let first = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -136,10 +136,10 @@ impl JournalWriter {
                 () = sleep_until(due) => None,
             };
             if first.is_some() {
-                let next = self.shared.pace.borrow().next;
+                let next = self.shared.pace.get().next;
                 sleep_until(next).await;
                 sleep(self.settings.linger).await;
-                let mut sending = self.shared.sending.subscribe();
+                let sending = &self.shared.sending;
                 let none = sending.wait_for(|sending| sending.since != next || sending.count == 0);
                 // Whoever is slower is recorded next time.
                 let _ = timeout(self.settings.sent_within, none).await;
@@ -180,7 +180,7 @@ impl JournalWriter {
     /// Writes the record that makes this process the leader; false if another process was first.
     async fn claim(&mut self) -> Result<bool, JournalError> {
         // From here on a snapshot of somebody else shows that this process is late: see `check_late`.
-        self.shared.pace.send_modify(|pace| {
+        self.shared.pace.change(|pace| {
             (pace.confirmed, pace.confirmed_at) =
                 (Instant::now(), self.shared.clock.now().timestamp_millis());
         });
@@ -260,14 +260,14 @@ impl JournalWriter {
 
     /// Writes a record, and waits while S3 does not answer.
     async fn put(&mut self, record: &Record) -> Result<Written, JournalError> {
-        self.shared.pace.send_modify(|pace| pace.is_writing = true);
+        self.shared.pace.change(|pace| pace.is_writing = true);
         let mut wait = FIRST_WAIT;
         loop {
             let (began, began_at) = (Instant::now(), self.shared.clock.now().timestamp_millis());
             match store::write(&self.lake, record).await {
                 Ok(Written::Ours) => {
                     self.check_late().await?;
-                    self.shared.pace.send_replace(Pace {
+                    self.shared.pace.set(Pace {
                         confirmed: began,
                         confirmed_at: began_at,
                         next: began + self.settings.pace,
@@ -289,7 +289,7 @@ impl JournalWriter {
     /// A process that was frozen may write a number that another one has used and deleted, behind a snapshot of its
     /// own: that record is void.
     async fn check_late(&mut self) -> Result<(), JournalError> {
-        let pace = *self.shared.pace.borrow();
+        let pace = self.shared.pace.get();
         let by_day = self.shared.clock.now().timestamp_millis() - pace.confirmed_at;
         let by_day = Duration::from_millis(by_day.unsigned_abs());
         if pace.confirmed.elapsed().max(by_day) < self.settings.takeover_after {

@@ -13,6 +13,7 @@ use windows::{Changed, Counts, Intake, Moment, Settings, Watermark, WatermarkSet
 use crate::evaluate::{Evaluator, EvaluatorSettings, signals_of, windows_for};
 use crate::live::clock::SteadyClock;
 use crate::live::intake::observe;
+use crate::live::missed::Missed;
 use crate::live::queue::{QUEUE_EVERY, Waiting};
 use crate::model::Transition;
 use crate::rules::Rules;
@@ -32,6 +33,28 @@ pub struct FollowSettings {
     pub evaluator: EvaluatorSettings,
     /// Bounds of the tail.
     pub tail: TailSettings,
+}
+
+/// What following goes on from.
+#[derive(Debug, Clone, Default)]
+pub struct Begin {
+    /// The window end that was evaluated last, in milliseconds since 1970 of event time.
+    pub evaluated_to: i64,
+    /// The window end after which the first one was evaluated, if that is known: what was over by then is not told.
+    pub begun_at: Option<i64>,
+    /// The last transition of each alert that the log knows; those of alerts that have ended come first.
+    pub last: Vec<Transition>,
+}
+
+impl Begin {
+    /// Begins after a window end, without a log.
+    pub fn after(evaluated_to: i64) -> Begin {
+        Begin {
+            evaluated_to,
+            begun_at: Some(evaluated_to),
+            last: Vec::new(),
+        }
+    }
 }
 
 /// What one look at the lake gave.
@@ -69,8 +92,13 @@ struct Work {
     newest_arrival: Option<i64>,
     /// Changes of windows that have not been looked at.
     pending: Vec<Changed>,
-    /// The signals that rules look at; None where all series are scored.
-    wanted: Option<BTreeSet<String>>,
+    /// Those of them that late events made are looked at; what they mean for windows that are still open is not.
+    open: Vec<Changed>,
+    missed: Missed,
+    /// The signals that rules look at.
+    signals: BTreeSet<String>,
+    /// Whether the windows take in other signals too, to score them.
+    scores_all: bool,
     /// What has changed since the last step ended.
     changed: Vec<Transition>,
     /// As `changed`, of anomalies.
@@ -78,19 +106,21 @@ struct Work {
 }
 
 impl Follow {
-    /// Goes on after the window end `evaluated_to` with the alerts that the log knows. Gives the ends of alerts whose
-    /// rules are gone as well. Sends nothing yet.
+    /// Goes on from `begin`. Gives the ends of alerts whose rules are gone as well. Sends nothing yet.
     pub fn start(
         lake: Lake,
         kinds: Arc<Kinds>,
         clock: Clock,
         rules: Rules,
         settings: FollowSettings,
-        (evaluated_to, last): (i64, Vec<Transition>),
+        begin: Begin,
     ) -> (Follow, Vec<Transition>) {
-        let mut evaluator = Evaluator::new(&rules, settings.evaluator, evaluated_to);
-        let gone = evaluator.restore(last);
-        let (tail, work) = begin(&lake, &kinds, clock, &rules, &settings, evaluator);
+        let mut evaluator = Evaluator::new(&rules, settings.evaluator, begin.evaluated_to);
+        if let Some(begun_at) = begin.begun_at {
+            evaluator.begun_at(begun_at);
+        }
+        let gone = evaluator.restore(begin.last);
+        let (tail, work) = read_from(&lake, &kinds, clock, &rules, &settings, evaluator);
         let follow = Follow {
             lake,
             kinds,
@@ -111,7 +141,8 @@ impl Follow {
         let mut evaluator = std::mem::replace(&mut self.work.evaluator, idle);
         let gone = evaluator.set_rules(&rules);
         let (lake, kinds) = (&self.lake, &self.kinds);
-        let (tail, mut work) = begin(lake, kinds, self.clock, &rules, &self.settings, evaluator);
+        let (tail, mut work) =
+            read_from(lake, kinds, self.clock, &rules, &self.settings, evaluator);
         work.changed = std::mem::take(&mut self.work.changed);
         work.moments = std::mem::take(&mut self.work.moments);
         (self.tail, self.work, self.rules) = (tail, work, rules);
@@ -132,21 +163,41 @@ impl Follow {
         let progress = self
             .tail
             .poll(|object| {
-                // Objects come in the order of arrival: what ingest received before this one is here. So after a gap,
-                // windows of the time before it are over when its first event comes, which is late if it is of then.
-                let arrival = object.arrival.map(|arrival| arrival.timestamp_millis());
-                work.newest_arrival = work.newest_arrival.max(arrival);
-                work.advance(true, now);
+                let is_missed = work.missed.may_be(object.info.last_modified);
+                let wanted = (!work.scores_all).then_some(&work.signals);
                 for (_, event) in object.events {
-                    let arrived = observe(&mut work.windows, &event, work.wanted.as_ref());
+                    let arrived = observe(&mut work.windows, &event, wanted);
                     work.newest_arrival = work.newest_arrival.max(Some(arrived));
+                    if is_missed {
+                        work.missed.note(&event);
+                    }
                 }
                 work.pending.append(&mut work.windows.take_changed());
             })
             .await?;
+        // Only now, for all that the listing showed is here: an object whose oldest event had waited comes before
+        // younger ones, and its newest event says nothing of theirs. While there are more objects, those before the
+        // newest name are here, and so is what was received before that.
         let reached_end = progress.reached_end;
-        work.advance(!reached_end || waiting.may_wait, known_to);
-        work.look_between(now);
+        let arrived = if reached_end {
+            work.newest_arrival
+        } else {
+            progress.newest.map(|newest| newest.timestamp_millis())
+        };
+        work.watermark.observe(Intake {
+            newest_arrival: arrived,
+            backlog: true,
+            now,
+        });
+        let quiet = Intake {
+            newest_arrival: None,
+            backlog: !reached_end || waiting.may_wait,
+            now: known_to,
+        };
+        if let Some(watermark) = work.watermark.observe(quiet) {
+            work.advance(watermark);
+        }
+        work.look_ahead(now);
         Ok(Step {
             evaluated_to: work.evaluator.evaluated_to(),
             transitions: std::mem::take(&mut work.changed),
@@ -218,7 +269,7 @@ fn unknown_since(asked: Instant) -> i64 {
 
 /// A tail and windows from which the windows after `evaluated_to` are whole, and those that late events may still
 /// change.
-fn begin(
+fn read_from(
     lake: &Lake,
     kinds: &Arc<Kinds>,
     clock: Clock,
@@ -231,18 +282,18 @@ fn begin(
     let windows = Windows::new(windows_for(rules, settings.windows.clone()), from);
     let read_from = from - rules.longest_range() - READ_BEFORE;
     let read_from = DateTime::from_timestamp_millis(read_from).unwrap_or(DateTime::<Utc>::MIN_UTC);
-    let tail = Tail::new(lake.clone(), kinds.clone(), clock, settings.tail, read_from);
+    let tail = Tail::new(lake.clone(), kinds.clone(), clock, settings.tail, read_from)
+        .and_landed_from(read_from);
     let work = Work {
         windows,
         watermark: Watermark::new(settings.watermark),
+        missed: Missed::new(evaluator.evaluated_to()),
         evaluator,
         newest_arrival: None,
         pending: Vec::new(),
-        wanted: settings
-            .windows
-            .anomaly_threshold
-            .is_none()
-            .then(|| signals_of(rules)),
+        open: Vec::new(),
+        signals: signals_of(rules),
+        scores_all: settings.windows.anomaly_threshold.is_some(),
         changed: Vec::new(),
         moments: Vec::new(),
     };
@@ -250,40 +301,52 @@ fn begin(
 }
 
 impl Work {
-    /// Moves the watermark, and evaluates what it has passed.
-    fn advance(&mut self, backlog: bool, now: i64) {
-        let intake = Intake {
-            newest_arrival: self.newest_arrival,
-            backlog,
-            now,
-        };
-        if let Some(watermark) = self.watermark.observe(intake) {
-            self.windows.advance(watermark);
-        }
+    /// Evaluates what the watermark has passed.
+    fn advance(&mut self, watermark: i64) {
+        self.windows.advance(watermark);
         while let Some(end) = self.windows.next_end() {
             if end <= self.evaluator.evaluated_to() {
-                // Evaluated before the start, with what had changed by then.
                 self.evaluator.look_back(&self.windows, end);
-                self.pending.clear();
                 self.windows.take_moments();
+                if end == self.evaluator.evaluated_to() {
+                    self.catch_up();
+                }
                 continue;
             }
-            self.look_between(now);
+            self.look_at_late();
             self.changed
                 .extend(self.evaluator.evaluate(&self.windows, end));
         }
         self.moments.append(&mut self.windows.take_moments());
     }
 
-    /// What new events mean before the next window end is evaluated.
-    fn look_between(&mut self, now: i64) {
-        let looks_back = self.windows.given_to() < Some(self.evaluator.evaluated_to());
-        if looks_back || self.pending.is_empty() {
-            return;
+    /// The state of the log is reached: what is here was late or not for the process before, but for what it may have
+    /// missed.
+    fn catch_up(&mut self) {
+        for change in &mut self.pending {
+            change.given_to = None;
         }
-        let changed = std::mem::take(&mut self.pending);
+        let missed = self.missed.take(&self.windows, &self.signals);
+        self.changed
+            .extend(self.evaluator.revise(&self.windows, &missed));
+    }
+
+    /// What late events mean for the windows that were evaluated.
+    fn look_at_late(&mut self) {
+        let mut changed = std::mem::take(&mut self.pending);
         self.changed
             .extend(self.evaluator.revise(&self.windows, &changed));
+        self.open.append(&mut changed);
+    }
+
+    /// What new events mean before the next window end is evaluated: after all that the watermark has passed.
+    fn look_ahead(&mut self, now: i64) {
+        let looks_back = self.windows.given_to() < Some(self.evaluator.evaluated_to());
+        if looks_back {
+            return;
+        }
+        self.look_at_late();
+        let changed = std::mem::take(&mut self.open);
         // An arrival in the future is as wrong as a device's clock.
         let arrived = self.newest_arrival.map_or(now, |arrived| arrived.min(now));
         let told = self
@@ -305,7 +368,7 @@ mod tests {
         let aws = aws::Aws::emulated(cloud.http_client(), cloud.endpoint());
         aws::setup::create_bucket(&aws, "lake").await.unwrap();
         let kinds = Arc::new(Kinds::builtin());
-        let (settings, begin) = (FollowSettings::default(), (0, Vec::new()));
+        let (settings, begin) = (FollowSettings::default(), Begin::after(0));
         let clock = Clock::starting_at(DateTime::UNIX_EPOCH);
         let rules = Rules::builtin();
         let (follow, _) = Follow::start(aws.lake("lake"), kinds, clock, rules, settings, begin);

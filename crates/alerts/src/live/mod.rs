@@ -5,8 +5,12 @@ mod clock;
 mod follow;
 mod health;
 mod intake;
+mod missed;
 mod queue;
 
-pub use follow::{Follow, FollowSettings, Step};
+pub use follow::{Begin, Follow, FollowSettings, Step};
 pub use health::{Health, Reading};
 pub use queue::{QUEUE_EVERY, QueueLook, Waiting};
+
+#[cfg(test)]
+mod tests;

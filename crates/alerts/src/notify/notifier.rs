@@ -15,7 +15,7 @@ use super::message::Message;
 use super::plan::Planner;
 use super::routing::Routing;
 use super::transport::Transport;
-use crate::journal::{Entry, Journal, Role, State, Status, WriteError};
+use crate::journal::{Entry, Journal, State, Status, WriteError};
 
 /// Longest sleep of the planner: it looks again, in case the clock was set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -57,11 +57,10 @@ impl Notifier {
         leads?;
         let sending = deliver(&self.journal, &self.routing, &*self.transport, stop);
         let working = try_join(self.plan_until(stop), sending);
-        let mut role = self.journal.role();
         tokio::select! {
             biased;
             ended = working => ended.map(|_| ()),
-            _ = role.wait_for(has_ended) => Err(WriteError::Ended),
+            () = self.journal.until_ended() => Err(WriteError::Ended),
         }
     }
 
@@ -121,10 +120,6 @@ impl Notifier {
             }
         }
     }
-}
-
-fn has_ended(role: &Role) -> bool {
-    *role == Role::Ended
 }
 
 /// Shows how the notifications stand.

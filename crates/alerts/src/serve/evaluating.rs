@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use windows::Moment;
 
 use crate::journal::Journal;
-use crate::live::{Follow, Health, QUEUE_EVERY, QueueLook, Waiting};
+use crate::live::{Begin, Follow, Health, QUEUE_EVERY, QueueLook, Waiting};
 use crate::model::Transition;
 use crate::rules::Rules;
 use crate::serve::figures::Figures;
@@ -43,14 +43,21 @@ impl Evaluating {
     /// Goes on from what the log knows; without a log, from now.
     pub(super) fn begin(shared: Arc<Shared>, journal: Journal) -> Evaluating {
         let now = shared.clock.now().timestamp_millis();
-        let (evaluated_to, last) = {
-            let state = journal.state();
-            let last = state.ended.iter().chain(state.active());
-            (state.evaluated_to, last.cloned().collect::<Vec<_>>())
-        };
         let settings = shared.config.follow();
-        let evaluated_to =
-            evaluated_to.unwrap_or(now - settings.watermark.delay - settings.watermark.way);
+        let first = now - settings.watermark.delay - settings.watermark.way;
+        let (begin, last) = {
+            let state = journal.state();
+            let begin = match state.evaluated_to {
+                None => Begin::after(first),
+                Some(evaluated_to) => Begin {
+                    evaluated_to,
+                    begun_at: state.begun_at,
+                    ..Begin::default()
+                },
+            };
+            let last = state.ended.iter().chain(state.active());
+            (begin, last.cloned().collect::<Vec<_>>())
+        };
         let (rules, own) = split(shared.rules());
         let is_own = |told: &Transition| own.all.iter().any(|rule| rule.id == told.rule);
         let (own_last, last): (Vec<_>, Vec<_>) = last.into_iter().partition(is_own);
@@ -61,9 +68,10 @@ impl Evaluating {
             shared.clock,
             rules,
             settings,
-            (evaluated_to, last),
+            Begin { last, ..begin },
         );
         unrecorded.extend(gone);
+        let evaluated_to = follow.evaluator().evaluated_to();
         info!(
             event = "evaluating",
             evaluated_to,
@@ -71,7 +79,6 @@ impl Evaluating {
             crate::notify::time(evaluated_to)
         );
         let queues = shared.queues.clone();
-        let evaluated_to = follow.evaluator().evaluated_to();
         Evaluating {
             shared,
             journal,

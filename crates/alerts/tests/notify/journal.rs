@@ -292,11 +292,7 @@ async fn a_second_process_takes_over_when_the_first_is_silent_and_the_first_says
     first.evaluate(0, vec![firing("Hot", "1", 0)]).await;
     let second = stage.start(ROUTES, stage.settings()).await.unwrap();
     seconds(120).await;
-    assert_eq!(
-        *second.journal.role().borrow(),
-        Role::StandBy,
-        "the first one lives"
-    );
+    assert_eq!(second.journal.role(), Role::StandBy, "the first one lives");
     assert!(second.journal.append(0, Vec::new()).await.is_err());
     assert_eq!(
         second.journal.state().alerts.len(),

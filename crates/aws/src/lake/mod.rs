@@ -10,6 +10,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::result::SdkError;
 use bytes::Bytes;
+use chrono::DateTime;
 
 use crate::error::{CallError, sort, status, unbuilt};
 use crate::lake::object::{ByteRange, Condition, Fetched, Head, Object, ObjectInfo, PutOutcome};
@@ -320,6 +321,9 @@ impl Lake {
                 key: object.key?,
                 size: object.size.unwrap_or_default().max(0) as u64,
                 etag: object.e_tag.unwrap_or_default(),
+                last_modified: object
+                    .last_modified
+                    .and_then(|time| DateTime::from_timestamp_millis(time.to_millis().ok()?)),
             })
         });
         Ok((objects.collect(), page.next_continuation_token))

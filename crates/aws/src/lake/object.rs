@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 
 /// When a put may take effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,4 +84,6 @@ pub struct ObjectInfo {
     /// nobody has written. It is the MD5 of the content only under some settings (S3 API reference, `Object`, read
     /// 2026-11-26).
     pub etag: String,
+    /// When the object was written, by the clock of S3, in whole seconds; None where the listing does not tell it.
+    pub last_modified: Option<DateTime<Utc>>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws::{CallError, Clock, Fetched, Lake, ObjectInfo};
 use chrono::{DateTime, TimeDelta, Utc};
-use contract::{Kinds, RAW};
+use contract::{Hour, Kinds, RAW};
 use futures::{StreamExt, stream};
 
 use crate::tail::events::{NewEvents, NewObject};
@@ -31,6 +31,8 @@ pub struct Tail {
     clock: Clock,
     settings: TailSettings,
     from: DateTime<Utc>,
+    /// Objects that landed at this time or later are given as well, whatever their names; None: no others.
+    landed_from: Option<DateTime<Utc>>,
     /// Where the next poll goes on if the last one did not reach the end; at first the hour of `from`.
     resume: Option<String>,
     /// The tail lists nothing up to this place, and has forgotten the keys before it.
@@ -86,6 +88,7 @@ impl Tail {
             made: clock.now(),
             clock,
             from,
+            landed_from: None,
             resume: Some(before_hour(from)),
             floor: before_hour(from),
             newest: None,
@@ -95,6 +98,16 @@ impl Tail {
             counts: TailCounts::default(),
             settings,
         }
+    }
+
+    /// The same tail, which also gives the objects that landed at `time` or later, whatever the times in their names: a
+    /// part with an event that waited for an hour has a name of an hour ago, and may hold events of now. The first
+    /// listing then begins as far before `time` as [`TailSettings::sweep`] says.
+    pub fn and_landed_from(mut self, time: DateTime<Utc>) -> Tail {
+        let start = before_hour(earlier(time, self.settings.sweep).min(self.from));
+        (self.resume, self.floor) = (Some(start.clone()), start);
+        self.landed_from = Some(time);
+        self
     }
 
     /// Lists once, reads the objects that are new, and gives each to `take`. A backlog comes in steps, the oldest
@@ -195,7 +208,7 @@ impl Tail {
             let (page, more) = self.lake.list_some(RAW, Some(&start), PAGE).await?;
             for object in page {
                 let key = object.key.clone();
-                if let Some(arrival) = self.arrival_if_new(&key) {
+                if let Some(arrival) = self.arrival_if_new(&object) {
                     let size = object.size;
                     let full = new.len() >= self.settings.max_objects.max(1);
                     if !new.is_empty() && (full || bytes + size > self.settings.max_bytes) {
@@ -212,11 +225,16 @@ impl Tail {
         }
     }
 
-    fn arrival_if_new(&self, key: &str) -> Option<Arrival> {
+    fn arrival_if_new(&self, object: &ObjectInfo) -> Option<Arrival> {
+        let key = object.key.as_str();
         let arrival = Arrival::of(key)?;
+        let has_landed_since = || {
+            let landed = object.last_modified.zip(self.landed_from);
+            landed.is_some_and(|(landed, from)| landed >= from)
+        };
         let is_asked_for = match arrival {
-            Arrival::At(time) => time >= self.from,
-            Arrival::In(_) => true,
+            Arrival::At(time) => time >= self.from || has_landed_since(),
+            Arrival::In(hour) => hour >= Hour::of(self.from) || has_landed_since(),
         };
         let is_new = || !self.given.contains(key.strip_prefix(RAW).unwrap_or(key));
         (is_asked_for && is_new()).then_some(arrival)

@@ -175,6 +175,26 @@ async fn after_a_restart_a_tail_gives_what_arrived_from_the_time_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tail_that_asks_for_it_gives_what_landed_lately_however_old_its_name() {
+    let stage = Stage::new().await;
+    stage.put(-3_600, &["a"]).await;
+    pass(TimeDelta::minutes(10)).await;
+    let from = stage.now();
+    for (seconds, id) in [(-3_600, "b"), (-10, "c"), (1, "d"), (-3 * 3_600, "e")] {
+        stage.put(seconds, &[id]).await;
+    }
+    let mut by_names = stage.tail_from(from, TailSettings::default());
+    assert_eq!(ids(&mut by_names).await, ["d"]);
+    let tail = stage.tail_from(from, TailSettings::default());
+    let mut by_landing = tail.and_landed_from(from);
+    // What has the oldest name lies further back than a sweep.
+    assert_eq!(ids(&mut by_landing).await, ["b", "c", "d"]);
+    pass(TimeDelta::minutes(1)).await;
+    stage.put(-3_600, &["f"]).await;
+    assert_eq!(ids(&mut by_landing).await, ["f"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backlog_comes_in_steps_the_oldest_first() {
     let stage = Stage::new().await;
     for (at, id) in ["a", "b", "c", "d", "e"].iter().enumerate() {

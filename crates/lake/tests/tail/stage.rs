@@ -18,8 +18,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Stage {
-        let clock = aws::Clock::starting_at("2025-10-04T12:30:00Z".parse().unwrap());
-        let cloud = LocalAws::in_process();
+        let start: DateTime<Utc> = "2025-10-04T12:30:00Z".parse().unwrap();
+        let clock = aws::Clock::starting_at(start);
+        let cloud = LocalAws::builder()
+            .start_time(start.into())
+            .build()
+            .unwrap();
         let aws = Aws::emulated_at(cloud.http_client(), cloud.endpoint(), clock);
         aws::setup::create_bucket(&aws, BUCKET).await.unwrap();
         let lake = aws.lake(BUCKET);

@@ -65,6 +65,7 @@ impl Log {
                     self.first.get_or_insert(to);
                     self.evaluated_to = Some(to);
                     for transition in transitions {
+                        world.tell("log", format_args!("{to}: {}", show(&transition)));
                         self.step(world, transition);
                     }
                 }
@@ -105,4 +106,18 @@ impl Log {
         }
         self.last.insert(transition.episode.clone(), transition);
     }
+}
+
+fn show(transition: &Transition) -> String {
+    let label = |name| transition.labels.get(name).map_or("", String::as_str);
+    format!(
+        "{} of {} {:?} by {:?} at {}, active at {}, fired at {:?}",
+        label("alertname"),
+        label("entity_id"),
+        transition.to,
+        transition.reason,
+        transition.at,
+        transition.active_at,
+        transition.fired_at
+    )
 }
