@@ -303,7 +303,7 @@ def pipeline(arguments, services, sqs, s3):
     kinds = oracle.declared(ROOT / "docs/examples")
     services.start(
         "query", "--listen", QUERY.removeprefix("http://"), "--metrics-listen", QUERY_ADMIN, "--hot-limit", "2GiB",
-        ready=f"http://{QUERY_ADMIN}/readyz",
+        "--pg-listen", "127.0.0.1:0", ready=f"http://{QUERY_ADMIN}/readyz",
     )
     oracle.download(s3, bucket, folder / "raw-lake")
     answered(folder / "raw-lake", kinds, "before the aggregator ran")

@@ -224,7 +224,8 @@ def queried(run, now):
     address, admin = f"127.0.0.1:{QUERY}", f"127.0.0.1:{QUERY_ADMIN}"
     post(now, third=1500)
     run.queue.drained()
-    run.query.start("query", "--listen", address, "--metrics-listen", admin, ready=f"http://{admin}/readyz")
+    listen = ["--listen", address, "--metrics-listen", admin, "--pg-listen", "127.0.0.1:0"]
+    run.query.start("query", *listen, ready=f"http://{admin}/readyz")
     hour = now.replace(minute=0, second=0, microsecond=0)
     asked = {"name": "engine_rpm", "agg": "count", "start": text(hour), "end": text(hour + datetime.timedelta(hours=1))}
     request = urllib.request.Request(

@@ -135,7 +135,8 @@ impl Deployment {
         &mut self,
         settings: &[(&str, &str)],
     ) -> anyhow::Result<RunningService> {
-        self.listening("query", settings).await
+        let settings = [settings, &[("PG_LISTEN", "127.0.0.1:0")]].concat();
+        self.listening("query", &settings).await
     }
 
     /// Starts alerts and waits until it is ready.
