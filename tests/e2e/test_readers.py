@@ -71,6 +71,14 @@ class Figures(unittest.TestCase):
         (told,) = figures.differences(found, {})
         self.assertIn("not in the aggregates", told)
 
+    def test_a_name_of_a_long_kind_is_a_signal(self):
+        row = PLACE | {"count value": 1, "mean value": 2.0, "min value": 2.0, "max value": 2.0}
+        rows = [row | {"name": "level", "messages": 1}, row | {"name": "load", "messages": 3}]
+        found = figures.by_name(rows, "metric", "name", "value")
+        key = ("metric", "2026-01-01T05", "m-1", "level")
+        self.assertEqual(found[key], figures.Figure(4, 1, 2.0, 2.0, 2.0))
+        self.assertEqual(len(found), 2)
+
     def test_rows_of_aggregates_are_compared_to_the_last_digit(self):
         row = LINE | PLACE
         self.assertEqual(list(figures.rows_differ([row], {KEY: LINE})), [])

@@ -1,7 +1,8 @@
 """The four readers. Each opens the lake as docs/readers.md says, and counts and averages in its own way.
 
-All give the same: a kind's columns with their types in one spelling, and rows of figures for each hour and entity, in
-which `count <column>`, `mean <column>`, `min <column>` and `max <column>` are a column's.
+All give the same: a kind's columns with their types in one spelling, and rows of figures for each hour and entity, and
+each value of the columns `by`, in which `count <column>`, `mean <column>`, `min <column>` and `max <column>` are a
+column's.
 """
 
 import contextlib
@@ -48,12 +49,13 @@ class DuckDB:
         spelling["TIMESTAMP WITH TIME ZONE"] = "timestamp"
         return {name: spelling.get(str(of), str(of)) for name, of in zip(relation.columns, relation.types, strict=True)}
 
-    def figures(self, relation, numbers, texts):
+    def figures(self, relation, numbers, texts, by=()):
         wanted = ["count(*) AS messages"] + [f'count("{name}") AS "count {name}"' for name in numbers + texts]
         for name in numbers:
             value = f'CAST("{name}" AS DOUBLE)'
             wanted += [f'avg({value}) AS "mean {name}", min({value}) AS "min {name}", max({value}) AS "max {name}"']
-        return relation.aggregate(", ".join(GROUP + wanted), ", ".join(GROUP))
+        group = [*GROUP, *by]
+        return relation.aggregate(", ".join(group + wanted), ", ".join(group))
 
     def selected(self, relation):
         return relation.project(", ".join(f'"{name}"' for name in AGGREGATE))
@@ -80,14 +82,14 @@ class Polars:
             for name, of in schema.items()
         }
 
-    def figures(self, frame, numbers, texts):
+    def figures(self, frame, numbers, texts, by=()):
         wanted = [self.pl.len().alias("messages")]
         wanted += [self.pl.col(name).count().alias(f"count {name}") for name in numbers + texts]
         for name in numbers:
             value = self.pl.col(name).cast(self.pl.Float64)
             wanted += [value.mean().alias(f"mean {name}"), value.min().alias(f"min {name}")]
             wanted += [value.max().alias(f"max {name}")]
-        return frame.group_by(GROUP).agg(wanted)
+        return frame.group_by([*GROUP, *by]).agg(wanted)
 
     def selected(self, frame):
         return frame.select(AGGREGATE)
@@ -115,8 +117,9 @@ class PyArrow:
             for field in dataset.schema
         }
 
-    def figures(self, dataset, numbers, texts):
-        table = dataset.to_table(columns=GROUP + numbers + texts)
+    def figures(self, dataset, numbers, texts, by=()):
+        group = [*GROUP, *by]
+        table = dataset.to_table(columns=group + numbers + texts)
         for name in numbers:
             at = table.column_names.index(name)
             table = table.set_column(at, name, table[name].cast("float64"))
@@ -125,7 +128,7 @@ class PyArrow:
             for of in ("count", "mean", "min", "max") if name in numbers else ("count",):
                 wanted.append((name, of))
                 heads[f"{name}_{of}"] = f"{of} {name}"
-        return table.group_by(GROUP).aggregate(wanted).rename_columns(heads)
+        return table.group_by(group).aggregate(wanted).rename_columns(heads)
 
     def selected(self, dataset):
         return dataset.to_table(columns=AGGREGATE)
@@ -197,7 +200,7 @@ class PySpark:
     def columns(self, frame):
         return dict(frame.dtypes)
 
-    def figures(self, frame, numbers, texts):
+    def figures(self, frame, numbers, texts, by=()):
         functions = self.names["F"]
         wanted = [functions.count("*").alias("messages")]
         wanted += [functions.count(name).alias(f"count {name}") for name in numbers + texts]
@@ -205,7 +208,7 @@ class PySpark:
             value = functions.col(name).cast("double")
             wanted += [functions.avg(value).alias(f"mean {name}"), functions.min(value).alias(f"min {name}")]
             wanted += [functions.max(value).alias(f"max {name}")]
-        return frame.groupBy(*GROUP).agg(*wanted)
+        return frame.groupBy(*GROUP, *by).agg(*wanted)
 
     def selected(self, frame):
         return frame.select(*AGGREGATE)

@@ -3,6 +3,7 @@
 Figures are by kind, hour (`2026-11-21T05`), entity and signal.
 """
 
+import collections
 import json
 import math
 import re
@@ -88,6 +89,19 @@ def melted(rows, kind, columns):
                 )
             found[kind, hour_of(row), row["entity_id"], signal] = figure
     return found
+
+
+def by_name(rows, kind, name, value):
+    """A reader's rows of hours, entities and names, of a kind that has a signal an event, as figures."""
+    messages = collections.Counter()
+    for row in rows:
+        messages[hour_of(row), row["entity_id"]] += row["messages"]
+    return {
+        (kind, hour_of(row), row["entity_id"], row[name]): Figure(
+            messages[hour_of(row), row["entity_id"]], *(row[f"{of} {value}"] for of in ("count", "mean", "min", "max"))
+        )
+        for row in rows
+    }
 
 
 def differences(found, wanted):
