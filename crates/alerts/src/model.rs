@@ -13,8 +13,9 @@ pub type Labels = BTreeMap<String, String>;
 pub enum State {
     /// The condition holds, for less than the rule's `for`.
     Pending,
-    /// The condition has held for `for`, or the rule asks so of missing data. Comes again for the same episode, with the
-    /// same `fired_at`, when the condition of a [`Keeping`](State::Keeping) alert holds again: only the first one is news.
+    /// The condition has held for `for`, or the rule asks so of missing data. Comes again for the same episode, with
+    /// the same `fired_at`, when the condition of a [`Keeping`](State::Keeping) alert holds again: only the first one is
+    /// news.
     Firing,
     /// It fires, the condition has ceased at `at`, and `keep_firing_for` is not over. Recorded, so that a restart does
     /// not begin that time again; to receivers it is firing, and nobody is told.
@@ -45,7 +46,8 @@ pub enum Reason {
 /// evaluation that is repeated gives the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transition {
-    /// Follows from rule, labels and `active_at`: the same at each evaluation of the same events. 32 hexadecimal digits.
+    /// Follows from rule, labels and `active_at`: the same at each evaluation of the same events. 32 hexadecimal
+    /// digits.
     pub episode: String,
     /// `<group>/<alert>`; where several rules have that name, followed by the labels that tell them apart.
     pub rule: String,

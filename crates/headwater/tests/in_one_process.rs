@@ -67,7 +67,8 @@ async fn the_demo_loses_nothing_and_can_be_run_again() {
     }
 }
 
-/// Serves until the lake's keys under `aggregates/` are `enough` and alerts has begun its log, then stops; gives back those keys.
+/// Serves until the lake's keys under `aggregates/` are `enough` and alerts has begun its log, then stops; gives back
+/// those keys.
 /// An hour's files are put side by side, so that a listing may meet any of them first.
 async fn serve_until(config: ServeConfig, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
     let stop = CancellationToken::new();

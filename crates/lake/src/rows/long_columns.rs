@@ -1,5 +1,5 @@
-//! The columns of a long kind: it has none of signals, for the signal of a row is its name and value, which are contract
-//! fields.
+//! The columns of a long kind: it has none of signals, for the signal of a row is its name and value, which are
+//! contract fields.
 
 use std::collections::HashMap;
 
