@@ -6,7 +6,9 @@ use std::ops::Range;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Between, InList};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Like, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, Like, Operator, TableProviderFilterPushDown,
+};
 use engine::kernels::EntityFilter;
 
 /// Name of the column of event times.
@@ -23,6 +25,15 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
+    /// Which filters bounds say all of: a scan that keeps to its bounds needs no second look by them.
+    pub(crate) fn support(filters: &[&Expr], time: &str) -> Vec<TableProviderFilterPushDown> {
+        let support = |filter: &&Expr| match Bounds::exactly([*filter], time) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Inexact,
+        };
+        filters.iter().map(support).collect()
+    }
+
     /// What is left by all of these filters; one that says nothing of the column `time` or of entities counts as none.
     pub(crate) fn of<'e>(filters: impl IntoIterator<Item = &'e Expr>, time: &str) -> Bounds {
         Bounds::read(filters, time).0
@@ -124,13 +135,25 @@ impl Bounds {
         }
     }
 
-    /// Of two filters of entities one is kept.
+    /// Leaves the entities that this filter and the ones before leave; always says all.
     fn only(&mut self, entities: EntityFilter) -> bool {
-        if self.entities == EntityFilter::All {
-            self.entities = entities;
-            return true;
+        match both(&self.entities, &entities) {
+            Some(left) => self.entities = left,
+            // Without an entity there is no event, as where there is no time.
+            None => self.times = self.times.start.max(0)..0,
         }
-        self.entities == entities
+        true
+    }
+}
+
+/// The entities that both filters leave; none if they leave no entity.
+fn both(a: &EntityFilter, b: &EntityFilter) -> Option<EntityFilter> {
+    use EntityFilter::{All, One, Prefix};
+    match (a, b) {
+        (All, other) | (other, All) => Some(other.clone()),
+        (One(id), other) | (other, One(id)) => other.takes(id).then(|| One(id.clone())),
+        (Prefix(prefix), Prefix(longer)) if longer.starts_with(prefix) => Some(b.clone()),
+        (Prefix(longer), Prefix(prefix)) => longer.starts_with(prefix).then(|| a.clone()),
     }
 }
 

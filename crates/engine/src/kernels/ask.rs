@@ -35,7 +35,8 @@ impl EntityFilter {
         }
     }
 
-    pub(crate) fn takes(&self, id: &str) -> bool {
+    /// Whether it leaves the entity with this id.
+    pub fn takes(&self, id: &str) -> bool {
         match self {
             EntityFilter::All => true,
             EntityFilter::One(one) => one == id,

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use futures::{Stream, StreamExt, stream};
@@ -17,8 +18,9 @@ use tokio::task::spawn_blocking;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::kernels::ask::EntityFilter;
+use crate::kernels::rows::{entities, times};
 use crate::kernels::scan_error::ScanError;
-use crate::read::{Chunks, Footer, PartError, PartReader};
+use crate::read::{Chunks, ENTITY, Footer, PartError, PartReader, RowGroup, TIME};
 use crate::snapshot::{HourData, Part};
 
 /// Rows of a batch.
@@ -35,10 +37,9 @@ const FETCHES: usize = 3;
 pub struct RowsAsk {
     /// The columns, by the names and types that batches get. Where a part lacks a column its values are null.
     pub schema: SchemaRef,
-    /// Event times in microseconds since 1970; the end is left out. Rows outside may come too: what is left out are
-    /// row groups and pages.
+    /// Event times in microseconds since 1970; the end is left out.
     pub times: Range<i64>,
-    /// Whose rows; rows of others may come too.
+    /// Whose rows.
     pub entities: EntityFilter,
 }
 
@@ -106,6 +107,14 @@ struct Unit {
     group: usize,
     chunks: Chunks,
     columns: Vec<usize>,
+    check: Check,
+}
+
+/// What is left to look at in each row.
+#[derive(Debug, Clone, Copy)]
+struct Check {
+    time: bool,
+    entity: bool,
 }
 
 async fn give_all(
@@ -115,8 +124,12 @@ async fn give_all(
     out: &Sender<Result<RecordBatch, ScanError>>,
 ) -> Result<(), ScanError> {
     for batch in share.hot {
-        let batch =
-            shaped(&batch, &ask.schema).map_err(|error| ScanError::HotRows(error.into()))?;
+        let check = Check {
+            time: true,
+            entity: ask.entities != EntityFilter::All,
+        };
+        let batch = left(&batch, &ask, check).and_then(|batch| shaped(&batch, &ask.schema));
+        let batch = batch.map_err(|error| ScanError::HotRows(error.into()))?;
         if out.send(Ok(batch)).await.is_err() {
             return Ok(());
         }
@@ -135,7 +148,13 @@ async fn give_all(
         .map(|found| {
             let reader = reader.clone();
             async move {
-                let (part, footer, group, columns) = found?;
+                let Found {
+                    part,
+                    footer,
+                    group,
+                    columns,
+                    check,
+                } = found?;
                 let chunks = reader.chunks(&part, &footer, group, &columns).await?;
                 Ok::<_, PartError>(Unit {
                     part,
@@ -143,6 +162,7 @@ async fn give_all(
                     group,
                     chunks,
                     columns,
+                    check,
                 })
             }
         })
@@ -158,27 +178,56 @@ async fn give_all(
     Ok(())
 }
 
-type Found = Result<(Part, Arc<Footer>, usize, Vec<usize>), PartError>;
+/// A row group that may have rows for the question.
+struct Found {
+    part: Part,
+    footer: Arc<Footer>,
+    group: usize,
+    /// The places of the columns to read.
+    columns: Vec<usize>,
+    check: Check,
+}
 
-/// The row groups that may have rows for the question, each with the places of the columns that it has of those asked
-/// for.
-fn groups_of(found: Result<(Part, Arc<Footer>), PartError>, ask: &RowsAsk) -> Vec<Found> {
+/// The row groups of a part that may have rows for the question.
+fn groups_of(
+    found: Result<(Part, Arc<Footer>), PartError>,
+    ask: &RowsAsk,
+) -> Vec<Result<Found, PartError>> {
     let (part, footer) = match found {
         Ok(found) => found,
         Err(error) => return vec![Err(error)],
     };
-    let fields = footer.schema().fields().iter().enumerate();
-    let asked = fields.filter(|(_, field)| ask.schema.column_with_name(field.name()).is_some());
-    let mut columns: Vec<usize> = asked.map(|(at, _)| at).collect();
-    if columns.is_empty() {
-        // Rows are counted: any column tells how many there are, and this one is small.
-        columns.extend(footer.schema().index_of(crate::read::ENTITY).ok());
-    }
+    let fields = footer.schema().fields();
+    // Where rows are only counted, any column tells how many there are, and that of entities is small.
+    let asked_any = fields.iter().any(|field| ask.has(field.name()));
+    let found = |(group, known): (usize, &RowGroup)| {
+        let check = Check {
+            time: !known.is_within(&ask.times),
+            entity: ask.entities != EntityFilter::All,
+        };
+        let is_read = |name: &str| {
+            let is_checked = check.time && name == TIME || check.entity && name == ENTITY;
+            is_checked || ask.has(name) || !asked_any && name == ENTITY
+        };
+        let columns = fields.iter().enumerate();
+        let columns = columns.filter(|(_, field)| is_read(field.name()));
+        Ok(Found {
+            part: part.clone(),
+            footer: footer.clone(),
+            group,
+            columns: columns.map(|(at, _)| at).collect(),
+            check,
+        })
+    };
     let groups = footer.groups.iter().enumerate();
     let groups = groups.filter(|(_, known)| known.may_have(&ask.times, ask.entities.one()));
-    groups
-        .map(|(group, _)| Ok((part.clone(), footer.clone(), group, columns.clone())))
-        .collect()
+    groups.map(found).collect()
+}
+
+impl RowsAsk {
+    fn has(&self, column: &str) -> bool {
+        self.schema.column_with_name(column).is_some()
+    }
 }
 
 impl Unit {
@@ -205,6 +254,7 @@ impl Unit {
             .build()
             .map_err(|error| PartError::broken(part, error))?;
         for batch in batches {
+            let batch = batch.and_then(|batch| left(&batch, ask, self.check));
             let batch = batch.and_then(|batch| shaped(&batch, &ask.schema));
             let batch = batch.map_err(|error| PartError::broken(part, error))?;
             if out.blocking_send(Ok(batch)).is_err() {
@@ -212,6 +262,33 @@ impl Unit {
             }
         }
         Ok(())
+    }
+}
+
+/// The rows of the batch that the question leaves.
+fn left(batch: &RecordBatch, ask: &RowsAsk, check: Check) -> Result<RecordBatch, ArrowError> {
+    let column = |name: &str| {
+        let missing = || ArrowError::SchemaError(format!("`{name}` is missing"));
+        batch.column_by_name(name).ok_or_else(missing)
+    };
+    let mut left: Option<BooleanBuffer> = None;
+    if check.time {
+        let times = times(column(TIME)?)?;
+        let in_time = |row: usize| ask.times.contains(&times[row]);
+        left = Some(BooleanBuffer::collect_bool(times.len(), in_time));
+    }
+    if check.entity {
+        let entities = entities(column(ENTITY)?)?;
+        let names = entities.names.iter();
+        let takes = names.map(|name| name.is_some_and(|name| ask.entities.takes(name)));
+        let takes: Vec<bool> = takes.collect();
+        let is_theirs = |row: usize| takes[entities.keys[row] as usize];
+        let theirs = BooleanBuffer::collect_bool(entities.keys.len(), is_theirs);
+        left = Some(left.map_or_else(|| theirs.clone(), |left| &left & &theirs));
+    }
+    match left {
+        Some(left) => filter_record_batch(batch, &BooleanArray::new(left, None)),
+        None => Ok(batch.clone()),
     }
 }
 

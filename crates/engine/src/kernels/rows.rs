@@ -199,7 +199,12 @@ pub(super) fn numbered(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-fn entities(column: &ArrayRef) -> Result<Entities, ArrowError> {
+/// The column of entities.
+///
+/// # Errors
+///
+/// If it holds no texts, or not one in each row.
+pub(super) fn entities(column: &ArrayRef) -> Result<Entities, ArrowError> {
     let column = numbered(column)?;
     let column = column.as_dictionary::<Int32Type>();
     if column.null_count() > 0 {
@@ -212,7 +217,12 @@ fn entities(column: &ArrayRef) -> Result<Entities, ArrowError> {
     })
 }
 
-fn times(column: &ArrayRef) -> Result<ScalarBuffer<i64>, ArrowError> {
+/// The column of event times, in microseconds.
+///
+/// # Errors
+///
+/// If it holds no times, or not one in each row.
+pub(super) fn times(column: &ArrayRef) -> Result<ScalarBuffer<i64>, ArrowError> {
     let times = column.as_primitive_opt::<TimestampMicrosecondType>();
     let times = times.filter(|times| times.null_count() == 0);
     let missing = || ArrowError::SchemaError(format!("`{TIME}` is no time in some rows"));

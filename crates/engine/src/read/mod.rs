@@ -11,5 +11,5 @@ mod sparse_file;
 pub use part_error::PartError;
 pub use part_reader::{PartReader, ReadSettings};
 
-pub(crate) use footer::{ENTITY, Footer, SIGNAL, TIME};
+pub(crate) use footer::{ENTITY, Footer, RowGroup, SIGNAL, TIME};
 pub(crate) use part_reader::Chunks;

@@ -12,9 +12,16 @@ mod stage;
 use std::ops::Range;
 use std::sync::Arc;
 
-use engine::kernels::{Ask, EntityFilter, Grouping, PointsAsk, Stat, Value, Wanted};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, Field, Float64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
+use engine::kernels::{
+    Ask, EntityFilter, Grouping, PointsAsk, RowsAsk, Stat, Value, Wanted, shares,
+};
 use engine::read::ReadSettings;
 use engine::snapshot::HourData;
+use futures::TryStreamExt;
 use plain::{Counted, HOUR, Plain, SIGNALS, batch, part_of_small_pages, plain, recount};
 use proptest::prelude::*;
 use stage::{Stage, hour};
@@ -236,6 +243,87 @@ proptest! {
         prop_assert_eq!(plain(&first), &text[..most.min(text.len())]);
         prop_assert!(text.ends_with(&plain(&rest)));
     }
+
+    #[test]
+    fn rows_are_those_of_the_times_and_entities_however_events_are_spread(
+        spread in spread(),
+        times in times(),
+        entities in entities(),
+        columns in prop::sample::subsequence(vec!["entity_id", "event_time", "speed"], 0..=3),
+        streams in 1..3_usize,
+    ) {
+        let events = spread.iter().flat_map(|(_, events)| events);
+        let takes = takes(&entities);
+        let left = events.filter(|event| times.contains(&event.time) && takes(&event.entity));
+        let mut expected: Vec<String> = left.map(|event| texts_of(event, &columns)).collect();
+        expected.sort();
+        let mut found = block_on(async {
+            let mut stage = Stage::new(ReadSettings::default()).await;
+            let hours = stored(&mut stage, &spread).await;
+            let ask = RowsAsk {
+                schema: schema_of(&columns),
+                times: times.clone(),
+                entities: entities.clone(),
+            };
+            let mut found = Vec::new();
+            for share in shares(&hours, streams) {
+                let mut rows = stage.scanner.rows(share, ask.clone());
+                while let Some(batch) = rows.try_next().await.unwrap() {
+                    found.extend((0..batch.num_rows()).map(|row| texts_in(&batch, row)));
+                }
+            }
+            found
+        });
+        found.sort();
+        prop_assert_eq!(found, expected);
+    }
+}
+
+fn schema_of(columns: &[&str]) -> SchemaRef {
+    let field = |name: &&str| match *name {
+        "entity_id" => Field::new(*name, DataType::Utf8View, false),
+        "event_time" => {
+            let utc = Some("UTC".into());
+            Field::new(
+                *name,
+                DataType::Timestamp(TimeUnit::Microsecond, utc),
+                false,
+            )
+        }
+        _ => Field::new(*name, DataType::Float64, true),
+    };
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+/// The values of these columns in an event, as text.
+fn texts_of(event: &Plain, columns: &[&str]) -> String {
+    let text = |column: &&str| match *column {
+        "entity_id" => event.entity.clone(),
+        "event_time" => event.time.to_string(),
+        _ => format!("{:?}", event.speed),
+    };
+    columns.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+/// The same of a row.
+fn texts_in(batch: &RecordBatch, row: usize) -> String {
+    let text = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8View => column.as_string_view().value(row).to_owned(),
+        DataType::Float64 => {
+            let speeds = column.as_primitive::<Float64Type>();
+            format!("{:?}", speeds.is_valid(row).then(|| speeds.value(row)))
+        }
+        _ => {
+            let times = column.as_primitive::<TimestampMicrosecondType>();
+            times.value(row).to_string()
+        }
+    };
+    batch
+        .columns()
+        .iter()
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl TableProvider for KindTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        Ok(Bounds::support(filters, TIME))
     }
 
     async fn scan(

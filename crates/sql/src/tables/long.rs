@@ -229,7 +229,13 @@ impl TableProvider for LongTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        Ok(match self.form {
+            Form::Point => Bounds::support(filters, self.form.time()),
+            // Whole hours are read.
+            Form::Window(_) | Form::Hour => {
+                vec![TableProviderFilterPushDown::Inexact; filters.len()]
+            }
+        })
     }
 
     async fn scan(

@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt, stream};
 use crate::bounds::{ENTITY, TIME};
 use crate::tables::long::Wanted;
 
-/// All points that are wanted, and more: filters are looked at again.
+/// All points that are wanted.
 pub(crate) fn rows(wanted: Arc<Wanted>) -> impl Stream<Item = Result<RecordBatch>> + Send {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let mut fields = vec![
