@@ -23,8 +23,12 @@ use crate::processes::RunningService;
 use crate::row::{Bar, Row};
 use crate::stats::{Latencies, latencies_ms};
 
-/// How long the load goes on, in seconds.
+/// How long markers are sent among the load, in seconds.
 const SECONDS: f64 = 60.0;
+
+/// How long the load goes on after the last marker, in seconds: until all are heard of, for a pipeline that has become
+/// quiet waits longer before it takes an event for the last one.
+const AFTER: f64 = 45.0;
 
 /// Time between two markers.
 const BETWEEN: Duration = Duration::from_millis(200);
@@ -129,12 +133,20 @@ impl Markers {
 }
 
 fn load(bench: &Bench, rate: f64, batch: usize) -> OfferedLoad {
-    let part = if bench.args.quick { 0.25 } else { 1.0 };
     OfferedLoad {
         batch,
         connections: 16,
-        amount: Amount::Seconds(SECONDS * part),
+        amount: Amount::Seconds(seconds(bench) + AFTER),
         rate: Some(rate),
+    }
+}
+
+/// How long markers are sent.
+fn seconds(bench: &Bench) -> f64 {
+    if bench.args.quick {
+        SECONDS / 4.0
+    } else {
+        SECONDS
     }
 }
 
@@ -152,14 +164,12 @@ async fn hear(
     markers: &Markers,
     ways: usize,
 ) -> anyhow::Result<()> {
-    let Amount::Seconds(seconds) = load.amount else {
-        return Ok(());
+    let markers = async {
+        let posted = markers.post(&pipeline.ingest, seconds(bench)).await?;
+        markers.all(posted * ways).await
     };
-    let (_, posted) = tokio::try_join!(
-        bench.load(&pipeline.ingest, corpus, load),
-        markers.post(&pipeline.ingest, seconds)
-    )?;
-    markers.all(posted * ways).await
+    tokio::try_join!(bench.load(&pipeline.ingest, corpus, load), markers)?;
+    Ok(())
 }
 
 /// `localstack-fresh`: from `202` until SQL counts the event, 500 events a second, two rows.
