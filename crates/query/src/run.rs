@@ -62,7 +62,11 @@ pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
     let engine = Arc::new(config.queries.engine(lake, snapshots.watch()));
     let app = App {
         #[cfg(feature = "sql")]
-        database: Arc::new(sql::Database::new(engine.clone(), &config.sql)?),
+        database: Arc::new(sql::Database::new(
+            engine.clone(),
+            &config.sql,
+            config.queries.query_timeout,
+        )?),
         engine,
         kinds,
         clock,

@@ -1,6 +1,7 @@
 //! A context for each statement, over one snapshot.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
@@ -15,6 +16,7 @@ use tracing::warn;
 
 use crate::error::SqlError;
 use crate::functions;
+use crate::join_limits::{JoinsEnd, JoinsYield};
 use crate::kernel_rule::{KernelRule, KindEvents};
 use crate::scan_budget::ScanBudget;
 use crate::settings::SqlSettings;
@@ -27,6 +29,7 @@ pub struct Database {
     engine: Arc<Engine>,
     runtime: Arc<RuntimeEnv>,
     most_scanned: u64,
+    longest: Duration,
     views: Vec<UserView>,
 }
 
@@ -40,12 +43,17 @@ pub struct SessionOptions {
 }
 
 impl Database {
-    /// Over the lake that `engine` reads.
+    /// Over the lake that `engine` reads. Whoever runs a statement ends it after its time; a join that would not hear of
+    /// this ends by itself after `longest`.
     ///
     /// # Errors
     ///
     /// If a setting is wrong: a folder of views that cannot be read, or has one that is no query.
-    pub fn new(engine: Arc<Engine>, settings: &SqlSettings) -> Result<Database, SqlError> {
+    pub fn new(
+        engine: Arc<Engine>,
+        settings: &SqlSettings,
+        longest: Duration,
+    ) -> Result<Database, SqlError> {
         let limit = usize::try_from(settings.memory_limit.as_u64()).unwrap_or(usize::MAX);
         // Sorts do not go to disk: that of a service is small, and often memory.
         let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
@@ -57,6 +65,7 @@ impl Database {
             engine,
             runtime,
             most_scanned: settings.max_scan_bytes.as_u64(),
+            longest,
             views: match &settings.views {
                 Some(folder) => UserView::of_folder(folder)?,
                 None => Vec::new(),
@@ -94,6 +103,8 @@ impl Database {
             .with_runtime_env(self.runtime.clone())
             .with_default_features()
             .with_optimizer_rule(Arc::new(KernelRule::new(events_of)))
+            .with_optimizer_rule(Arc::new(JoinsEnd(self.longest)))
+            .with_physical_optimizer_rule(Arc::new(JoinsYield))
             .build();
         let context = SessionContext::new_with_state(state);
         for function in functions::all() {

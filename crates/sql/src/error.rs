@@ -96,7 +96,9 @@ impl SqlError {
         match self {
             SqlError::Starting => "57P03",
             SqlError::Lake(_) | SqlError::Scan(_) => "58030",
-            SqlError::Turn(_) => "53300",
+            // query_canceled, of which PostgreSQL's own timeout is one
+            SqlError::Turn(TurnError::TimedOut(_)) => "57014",
+            SqlError::Turn(TurnError::TooMany(_)) => "53300",
             SqlError::Syntax { .. } => "42601",
             SqlError::ReadOnly(_) => "25006",
             SqlError::Invalid { sqlstate, .. } => sqlstate,
@@ -193,10 +195,15 @@ fn of_datafusion(error: DataFusionError, place: Option<Place>) -> SqlError {
         DataFusionError::External(inner) => of_ours(inner),
         DataFusionError::Shared(shared) => match shared.find_root() {
             DataFusionError::ResourcesExhausted(_) => SqlError::Memory,
-            DataFusionError::External(inner) => match inner.downcast_ref::<ScanError>() {
-                Some(scan) => SqlError::Scan(scan.shared()),
-                None => SqlError::Fault(DataFusionError::Shared(shared.clone())),
-            },
+            DataFusionError::External(inner) => {
+                match (inner.downcast_ref::<ScanError>(), inner.downcast_ref()) {
+                    (Some(scan), _) => SqlError::Scan(scan.shared()),
+                    (None, Some(TurnError::TimedOut(limit))) => {
+                        SqlError::Turn(TurnError::TimedOut(*limit))
+                    }
+                    _ => SqlError::Fault(DataFusionError::Shared(shared.clone())),
+                }
+            }
             other => {
                 let text = other.strip_backtrace();
                 invalid(code_of_value(&text), &text)
@@ -230,7 +237,10 @@ fn of_ours(error: Box<dyn std::error::Error + Send + Sync>) -> SqlError {
             Ok(read) => SqlError::Lake(*read),
             Err(error) => match error.downcast::<ScanTooLarge>() {
                 Ok(scan) => SqlError::ScanTooLarge(*scan),
-                Err(error) => SqlError::Fault(DataFusionError::External(error)),
+                Err(error) => match error.downcast::<TurnError>() {
+                    Ok(turn) => SqlError::Turn(*turn),
+                    Err(error) => SqlError::Fault(DataFusionError::External(error)),
+                },
             },
         },
     }

@@ -7,6 +7,7 @@ mod database;
 mod error;
 mod format;
 mod functions;
+mod join_limits;
 pub mod kernel_rule;
 mod large_stack;
 mod scan_budget;

@@ -1,6 +1,7 @@
 //! A lake in this process with its aggregator, and the service that answers questions about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws::{Aws, Clock, Condition, Lake};
 use axum::Router;
@@ -84,7 +85,9 @@ impl Stage {
         );
         let sql = sql::SqlSettings::default();
         let app = App {
-            database: Arc::new(sql::Database::new(engine.clone(), &sql).unwrap()),
+            database: Arc::new(
+                sql::Database::new(engine.clone(), &sql, Duration::from_secs(30)).unwrap(),
+            ),
             kinds: Arc::new(Kinds::builtin()),
             clock: self.aws.clock(),
             read_keys: [KEY.into(), "the-second-key".into()].into(),

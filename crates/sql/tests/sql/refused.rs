@@ -8,7 +8,7 @@ use engine::kernels::ScanError;
 use engine::read::PartError;
 use sql::{SessionOptions, SqlError, SqlSettings};
 
-use crate::stage::{Stage, all, lines, readings};
+use crate::stage::{LONGEST, Stage, all, lines, readings};
 
 #[tokio::test]
 async fn names_that_are_not_known_are_answered_with_the_nearest() {
@@ -102,6 +102,25 @@ async fn memory_is_bounded_and_others_are_unharmed() {
         assert!(matches!(error, SqlError::Memory), "{greedy}: {error:?}");
     }
     assert_eq!(stage.ask("SELECT 1").await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_join_that_finds_nothing_ends_when_its_time_is_over() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    stage.refresh().await;
+    for condition in [
+        "(a.value * b.value) % 7 = 8",
+        "a.value % 2 = b.value % 2 AND a.value + b.value < 0",
+    ] {
+        let text = format!(
+            "SELECT count(*) FROM generate_series(1, 1000000) AS a JOIN generate_series(1, 1000000) AS b ON {condition}"
+        );
+        let error = stage.refused(&text).await;
+        assert!(
+            matches!(&error, SqlError::Turn(TurnError::TimedOut(limit)) if *limit == LONGEST),
+            "{condition}: {error:?}"
+        );
+    }
 }
 
 /// A statement that runs for years.

@@ -13,6 +13,9 @@ use sql::{Answer, Database, SessionOptions, SqlError, SqlSettings};
 
 use crate::landing::{Landing, arrival};
 
+/// Longest time of a join.
+pub(crate) const LONGEST: Duration = Duration::from_secs(2);
+
 /// A lake and what answers statements over it.
 pub(crate) struct Stage {
     pub(crate) landing: Landing,
@@ -64,7 +67,7 @@ impl Stage {
         let snapshots = Snapshots::new(lake.clone(), kinds, clock, SnapshotSettings::default());
         let newest = snapshots.watch();
         let engine = Engine::new(lake, newest, ReadSettings::default(), Turns::new(2, 2));
-        let database = Database::new(Arc::new(engine), &settings).unwrap();
+        let database = Database::new(Arc::new(engine), &settings, LONGEST).unwrap();
         Stage {
             landing,
             snapshots,

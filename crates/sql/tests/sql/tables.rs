@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::landing::arrival;
-use crate::stage::{Reading, Stage, readings};
+use crate::stage::{LONGEST, Reading, Stage, readings};
 use sql::SqlSettings;
 
 async fn check(stage: &Stage, all: &[Reading]) {
@@ -37,6 +37,38 @@ async fn check(stage: &Stage, all: &[Reading]) {
         )
     });
     assert_eq!(stage.ask(text).await, groups.collect::<Vec<_>>());
+
+    // Neither time is the end of an hour, of a row group or of a page, and filters of entities come together.
+    let times = "event_time > '2025-10-04T13:02:03Z' AND event_time <= '2025-10-04T13:09:08.5Z'";
+    for (filters, entities) in [
+        ("", &["veh-0", "veh-1", "veh-2"][..]),
+        ("AND entity_id = 'veh-1'", &["veh-1"]),
+        (
+            "AND entity_id = 'veh-1' AND entity_id LIKE 'veh-%'",
+            &["veh-1"],
+        ),
+        (
+            "AND entity_id LIKE 'veh-%' AND entity_id LIKE 'veh-2%'",
+            &["veh-2"],
+        ),
+        ("AND entity_id LIKE 'veh-2%' AND entity_id = 'veh-1'", &[]),
+    ] {
+        let left = all.iter().filter(|reading| {
+            (124..549).contains(&reading.second) && entities.contains(&reading.entity.as_str())
+        });
+        let rpms: Vec<u32> = left.map(|reading| reading.rpm).collect();
+        let sum: u32 = rpms.iter().map(|rpm| rpm % 7).sum();
+        let of_vehicle = format!(
+            "SELECT count(*), coalesce(sum(engine_rpm::int % 7), 0) FROM vehicle WHERE {times} {filters}"
+        );
+        let of_points = format!(
+            "SELECT count(*), coalesce(sum(value::int % 7), 0) FROM points \
+             WHERE kind = 'vehicle' AND signal = 'engine_rpm' AND {times} {filters}"
+        );
+        let expected = [format!("{},{sum}", rpms.len())];
+        assert_eq!(stage.ask(&of_vehicle).await, expected, "{filters}");
+        assert_eq!(stage.ask(&of_points).await, expected, "{filters}");
+    }
 
     let one: Vec<&Reading> = all
         .iter()
@@ -208,7 +240,7 @@ async fn the_views_of_a_folder_are_tables_and_bad_ones_are_named_at_the_start() 
     ] {
         write(name, text);
         let engine = stage.database.engine().clone();
-        let error = sql::Database::new(engine, &settings).unwrap_err();
+        let error = sql::Database::new(engine, &settings, LONGEST).unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
         std::fs::remove_file(folder.join(name)).unwrap();
     }
