@@ -60,7 +60,7 @@ pub struct Config {
     pub contracts: Option<PathBuf>,
 
     /// Time between two looks at what has arrived; each is a listing, which is billed.
-    #[arg(long, env, default_value = "1s", help_heading = "Snapshot")]
+    #[arg(long, env, default_value = "750ms", help_heading = "Snapshot")]
     #[arg(value_parser = humantime::parse_duration)]
     pub poll: Duration,
 
