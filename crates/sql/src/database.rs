@@ -1,23 +1,23 @@
 //! A context for each statement, over one snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::ViewTable;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use engine::Engine;
 use engine::snapshot::Snapshot;
-use tracing::warn;
 
 use crate::error::SqlError;
 use crate::functions;
 use crate::join_limits::{JoinsEnd, JoinsYield};
 use crate::kernel_rule::{KernelRule, KindEvents};
+use crate::public::{CATALOG, Public, SCHEMA, View};
 use crate::scan_budget::ScanBudget;
 use crate::settings::SqlSettings;
 use crate::tables::{KindTable, LongTable, OfKind, Source, Told, ToldTable};
@@ -28,9 +28,11 @@ use crate::views::{UserView, VIEWS, pm_events};
 pub struct Database {
     engine: Arc<Engine>,
     runtime: Arc<RuntimeEnv>,
+    /// Without tables, for times in UTC.
+    base: SessionState,
     most_scanned: u64,
     longest: Duration,
-    views: Vec<UserView>,
+    views: Vec<Arc<UserView>>,
 }
 
 /// What a client has set for its own statements.
@@ -62,6 +64,7 @@ impl Database {
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(limit)))
             .build_arc()?;
         Ok(Database {
+            base: base(&runtime, &engine, longest, None),
             engine,
             runtime,
             most_scanned: settings.max_scan_bytes.as_u64(),
@@ -89,27 +92,10 @@ impl Database {
         options: &SessionOptions,
     ) -> Result<(SessionContext, Snapshot), SqlError> {
         let snapshot = self.engine.snapshot().ok_or(SqlError::Starting)?;
-        let mut config = SessionConfig::new()
-            .with_default_catalog_and_schema("headwater", "public")
-            .with_information_schema(true)
-            .with_target_partitions(self.engine.scanner.threads());
-        // Errors tell the place of what they are about.
-        config.options_mut().sql_parser.collect_spans = true;
-        if let Some(zone) = &options.time_zone {
-            config.options_mut().execution.time_zone = Some(zone.clone());
-        }
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(self.runtime.clone())
-            .with_default_features()
-            .with_optimizer_rule(Arc::new(KernelRule::new(events_of)))
-            .with_optimizer_rule(Arc::new(JoinsEnd(self.longest)))
-            .with_physical_optimizer_rule(Arc::new(JoinsYield))
-            .build();
-        let context = SessionContext::new_with_state(state);
-        for function in functions::all() {
-            context.register_udf(function);
-        }
+        let base = match &options.time_zone {
+            None => self.base.clone(),
+            Some(zone) => base(&self.runtime, &self.engine, self.longest, Some(zone)),
+        };
         let most = (!options.allow_full_scan).then_some(self.most_scanned);
         let source = Source {
             engine: self.engine.clone(),
@@ -117,58 +103,68 @@ impl Database {
             budget: Arc::new(ScanBudget::new(most)),
         };
         let types = self.engine.types.get(snapshot.kinds()).await?;
+        let mut tables: BTreeMap<String, Arc<dyn TableProvider>> = BTreeMap::new();
         let (mut kinds, mut views) = (Vec::new(), Vec::new());
         for (kind, types) in snapshot.kinds().iter().zip(types.iter()) {
             let table = KindTable::new(source.clone(), kind, types.clone());
             kinds.push(OfKind::new(kind, &table));
             if kind.name == "cell" {
-                views.push(("pm_events", pm_events(kind, &table.schema())));
+                views.push(View {
+                    name: "pm_events".into(),
+                    query: pm_events(kind, &table.schema()).into(),
+                    user: None,
+                });
             }
-            context.register_table(kind.name.as_str(), Arc::new(table))?;
+            tables.insert(kind.name.clone(), Arc::new(table));
         }
         for (name, table) in LongTable::all(&source, &kinds.into()) {
-            context.register_table(name, Arc::new(table))?;
+            tables.insert(name.to_owned(), Arc::new(table));
         }
         for (name, told) in Told::ALL {
             let table = ToldTable::new(source.clone(), told);
-            context.register_table(name, Arc::new(table))?;
+            tables.insert(name.to_owned(), Arc::new(table));
         }
-        views.extend(VIEWS.map(|(name, text)| (name, text.to_owned())));
-        for (name, text) in views {
-            let plan = context.state().create_logical_plan(&text).await?;
-            context.register_table(name, Arc::new(ViewTable::new(plan, Some(text))))?;
-        }
-        for view in &self.views {
-            add_view(&context, view).await?;
-        }
-        Ok((context, snapshot))
+        views.extend(VIEWS.map(|(name, query)| View {
+            name: name.into(),
+            query: query.into(),
+            user: None,
+        }));
+        let public = Public::new(base, tables, views, &self.views);
+        Ok((SessionContext::new_with_state(public.state()?), snapshot))
     }
 }
 
-/// Adds a user's view; one that cannot be planned is left out, for the others' sake.
-async fn add_view(context: &SessionContext, view: &UserView) -> Result<(), SqlError> {
-    let name = view.name.as_str();
-    let planned = if context.table_exist(name)? {
-        Err("there is a table of this name".to_owned())
-    } else {
-        let planned = context.state().create_logical_plan(&view.query).await;
-        planned.map_err(|error| error.strip_backtrace())
-    };
-    match planned {
-        Ok(plan) => {
-            let table = ViewTable::new(plan, Some(view.query.clone()));
-            context.register_table(name, Arc::new(table))?;
-        }
-        Err(reason) => view.left_out.call_once(|| {
-            warn!(
-                event = "view_left_out",
-                view = name,
-                reason,
-                "the view `{name}` of VIEWS is left out: {reason}"
-            );
-        }),
+/// What plans and runs statements, without tables: DataFusion with what is ours.
+fn base(
+    runtime: &Arc<RuntimeEnv>,
+    engine: &Engine,
+    longest: Duration,
+    time_zone: Option<&str>,
+) -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true)
+        .with_target_partitions(engine.scanner.threads());
+    // Errors tell the place of what they are about.
+    config.options_mut().sql_parser.collect_spans = true;
+    if let Some(zone) = time_zone {
+        config.options_mut().execution.time_zone = Some(zone.to_owned());
     }
-    Ok(())
+    let context = SessionContext::new_with_state(
+        SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime.clone())
+            .with_default_features()
+            .with_optimizer_rule(Arc::new(KernelRule::new(events_of)))
+            .with_optimizer_rule(Arc::new(JoinsEnd(longest)))
+            .with_physical_optimizer_rule(Arc::new(JoinsYield))
+            .build(),
+    );
+    for function in functions::all() {
+        context.register_udf(function);
+    }
+    context.state()
 }
 
 /// The events that are the rows of a kind's table.

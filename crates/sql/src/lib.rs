@@ -10,6 +10,7 @@ mod functions;
 mod join_limits;
 pub mod kernel_rule;
 mod large_stack;
+mod public;
 mod scan_budget;
 mod settings;
 mod statement;

@@ -58,8 +58,13 @@ pub(crate) struct UserView {
 }
 
 impl UserView {
+    /// Whether it could not be planned.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.left_out.is_completed()
+    }
+
     /// The views of a folder in the order of their names: each file `NAME.sql` is one.
-    pub(crate) fn of_folder(folder: &Path) -> Result<Vec<UserView>, SqlError> {
+    pub(crate) fn of_folder(folder: &Path) -> Result<Vec<Arc<UserView>>, SqlError> {
         let unreadable = |path: &Path, error: &std::io::Error| {
             wrong(&format!("cannot read `{}`: {error}", path.display()))
         };
@@ -85,11 +90,11 @@ impl UserView {
             if let Err(error) = parse_one(&query) {
                 return Err(wrong(&format!("`{}`: {error}", path.display())));
             }
-            views.push(UserView {
+            views.push(Arc::new(UserView {
                 name,
                 query,
                 left_out: Once::new(),
-            });
+            }));
         }
         views.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(views)
