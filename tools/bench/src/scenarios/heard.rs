@@ -95,6 +95,18 @@ impl Markers {
         latencies_ms(&mut micros)
     }
 
+    /// The markers that took longest, with the seconds that they took.
+    fn slowest(&self, way: &str) -> Vec<(String, f64)> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_way = heard.iter().filter(|((by, _), _)| *by == way);
+        let mut slowest: Vec<_> = of_way
+            .map(|((_, entity), micros)| (entity.clone(), f64::from(*micros) / 1e6))
+            .collect();
+        slowest.sort_by(|a, b| b.1.total_cmp(&a.1));
+        slowest.truncate(10);
+        slowest
+    }
+
     /// Posts markers, each of an entity of its own, for as long as the load goes on, and gives how many.
     async fn post(&self, ingest: &RunningService, seconds: f64) -> anyhow::Result<usize> {
         let http = http_client(LONGEST)?;
@@ -238,6 +250,7 @@ pub(super) async fn alerts(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (name, adaptive, sooner) in [("as designed", "false", 0.0), ("adaptive", "true", 2.0)] {
         let mut found: Vec<[Latencies; 2]> = Vec::new();
+        let mut slowest = Vec::new();
         for run in 1..=bench.runs() {
             bench.say(format!("localstack-alerts, {name}, run {run}"));
             let mut pipeline = pipeline(bench, adaptive).await?;
@@ -256,6 +269,7 @@ pub(super) async fn alerts(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             let alerts = pipeline.deployment.alerts(&settings).await?;
             hear(bench, &pipeline, (&corpus, &load), &markers, 2).await?;
             found.push(["max", "avg"].map(|rule| markers.latencies(rule)));
+            slowest.push(["max", "avg"].map(|rule| markers.slowest(rule)));
             alerts.stop().await?;
             pipeline.end().await?;
         }
@@ -267,6 +281,8 @@ pub(super) async fn alerts(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             let name = format!("localstack-alerts: {rule}, {name}, p99");
             let row = Row::of(name, "s from 202 to the webhook", &of(|run| run.p99));
             let row = row.with("p50_seconds", json!(of(|run| run.p50)));
+            let slowest: Vec<_> = slowest.iter().map(|run| &run[at]).collect();
+            let row = row.with("slowest", json!(slowest));
             rows.push(row.bar(Bar::AtMost, limit - sooner));
         }
     }
