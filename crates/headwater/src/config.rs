@@ -15,6 +15,10 @@ use crate::cost::CostConfig;
 /// The published API key, for an ingest that only this machine can reach.
 pub(crate) const DEV_KEY: &str = "local-dev-key";
 
+/// How long the events of `demo --chaos` may flow.
+const CHAOS_TIME: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(3_600);
+
 /// The whole telemetry pipeline in one process, on an embedded emulation of SQS and S3.
 ///
 /// Without a subcommand it runs the demo.
@@ -63,6 +67,12 @@ pub struct DemoConfig {
     /// Seed of all random choices; if not given, a random one.
     #[arg(long, env)]
     pub seed: Option<u64>,
+    /// Kill and freeze ingest, consumer and aggregator while the events flow, slower than otherwise.
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    pub chaos: bool,
+    /// How long the events of `--chaos` flow.
+    #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration)]
+    pub chaos_time: Duration,
     /// Show the services' whole log rather than its warnings.
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub verbose: bool,
@@ -161,6 +171,11 @@ impl DemoConfig {
                 "{name} ({share}) must be from 0 to 1"
             );
         }
+        ensure!(
+            CHAOS_TIME.contains(&self.chaos_time),
+            "CHAOS_TIME ({}) must be from 10s to 1h",
+            humantime::format_duration(self.chaos_time)
+        );
         let sum = self.duplicates + self.late + self.broken;
         ensure!(
             sum <= 1.0,
@@ -239,6 +254,7 @@ mod tests {
             "--broken=0.97",
             "--duplicates=-0.1",
             "--count=1",
+            "--chaos-time=1s",
         ] {
             let Command::Demo(demo) = parse(&[wrong]) else {
                 panic!("not the demo")

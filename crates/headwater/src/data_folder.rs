@@ -18,6 +18,9 @@ const LOCK: &str = ".local-aws/lock";
 /// The file with the demo's ledger of accepted events.
 pub(crate) const LEDGER: &str = "ledger.ndjson";
 
+/// The page that the demo leaves.
+pub(crate) const REPORT: &str = "report.html";
+
 /// Makes the folder ready for a new demo: removes the files of an earlier demo, and no others.
 ///
 /// # Errors
@@ -45,10 +48,12 @@ pub(crate) fn prepare(folder: &Path) -> anyhow::Result<()> {
         for made in [BUCKET, EMULATION] {
             missing_is_fine(fs::remove_dir_all(folder.join(made))).with_context(failed)?;
         }
-        missing_is_fine(fs::remove_file(folder.join(LEDGER))).with_context(failed)?;
+        for made in [LEDGER, REPORT] {
+            missing_is_fine(fs::remove_file(folder.join(made))).with_context(failed)?;
+        }
     }
     let words = format!(
-        "Made by `headwater demo`. The next demo removes `{BUCKET}`, `{EMULATION}` and `{LEDGER}` here.\n"
+        "Made by `headwater demo`. The next demo removes `{BUCKET}`, `{EMULATION}`, `{LEDGER}` and `{REPORT}` here.\n"
     );
     fs::write(&marker, words).with_context(failed)
 }

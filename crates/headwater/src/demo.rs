@@ -21,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{DEV_KEY, DemoConfig};
 use crate::data_folder;
+use crate::faults::{Control, Faults};
 use crate::lake_samples::LakeSamples;
-use crate::pipeline::{Aggregator, Listeners, Pipeline, Settings};
+use crate::pipeline::{Aggregator, Listeners, Pipeline, RunningService, Settings};
+use crate::report_page::{self, Page, Series, Top};
 
 /// Posts under way at once.
 const CONNECTIONS: usize = 16;
@@ -35,6 +37,9 @@ const SPAN: Duration = Duration::from_secs(3_600);
 
 /// Interval at which to look for new objects, and thus the resolution of the latencies.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Time between two runs of the aggregator among faults.
+const AGGREGATE_EVERY: Duration = Duration::from_secs(5);
 
 /// What is asked in the end: the speeds of the last hour.
 const QUESTION: &str = "/query?name=vehicle_speed_kmh&step=15m&agg=count,avg,max";
@@ -55,6 +60,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// What the query service answered to a question about the events, as JSON.
     pub answer: String,
+    /// What the page shows of the events.
+    series: Vec<Series>,
+    top: Top,
 }
 
 impl Report {
@@ -85,6 +93,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         api_key: &api_key,
         contracts: None,
         with_alerts: false,
+        with_faults: config.chaos,
     };
     let mut pipeline = Pipeline::start(
         &settings,
@@ -108,6 +117,9 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         seed: config.seed.unwrap_or_else(rand::random),
     };
     let stage = Stage::of(&pipeline).await?;
+    if config.chaos {
+        println!("ingest, consumer and aggregator are killed and frozen meanwhile:");
+    }
     let report = tokio::select! {
         report = show.run(&stage, &api_key) => report?,
         broken = pipeline.broken() => {
@@ -119,7 +131,21 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     pipeline.consumer.stop().await?;
     pipeline.postgres.stop().await?;
     pipeline.query.stop().await.context("query failed")?;
-    stage.samples().await?.print(&config.data);
+    let samples = stage.samples().await?;
+    samples.print(&config.data);
+    let page = Page {
+        report: &report,
+        series: &report.series,
+        top: &report.top,
+        samples: &samples,
+        lake: &data_folder::lake(&config.data),
+        took: start.elapsed(),
+        now: Utc::now(),
+    };
+    let path = config.data.join(data_folder::REPORT);
+    std::fs::write(&path, page.html())
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
+    println!("\nThe same with charts, for a browser: {}", path.display());
     println!("\nGET {}{QUESTION}\n{}", pipeline.ingest_url, report.answer);
     println!(
         "\nKeep it running and post your own events: cargo run --release -p headwater -- serve\n\
@@ -136,6 +162,8 @@ struct Stage {
     queue: aws::Queue,
     meters: [aws::Meter; 3],
     aggregator: Aggregator,
+    /// What befalls the services; nothing unless it is asked for.
+    faults: Vec<Control>,
     address: SocketAddr,
     ingest_url: String,
 }
@@ -147,6 +175,7 @@ impl Stage {
             queue: pipeline.queue().await?,
             meters: pipeline.meters().map(Clone::clone),
             aggregator: pipeline.aggregator.clone(),
+            faults: pipeline.faults.clone(),
             address: pipeline.address,
             ingest_url: pipeline.ingest_url.clone(),
         })
@@ -172,7 +201,12 @@ impl Show<'_> {
         let arrivals =
             Arrivals::watch(stage.lake.clone(), Utc::now(), LOOK_EVERY, watch.clone()).await?;
         let mut ledger = Ledger::kept_in(&self.config.data.join(data_folder::LEDGER))?;
-        let sent = self.send(stage, api_key, &mut ledger).await?;
+        let sent = if self.config.chaos {
+            self.send_under_faults(stage, api_key, &mut ledger).await?
+        } else {
+            let client = ClientConfig::new(&stage.ingest_url, api_key.clone());
+            self.send(&client, None, &mut ledger).await?
+        };
         println!("{sent}");
         self.drain(stage, &arrivals).await?;
         watch.cancel();
@@ -195,7 +229,10 @@ impl Show<'_> {
         verdict.aggregates = Some(recount(&stage.lake, &self.kinds, &Extent::complete()).await?);
         let key = format!("x-api-key: {}\r\n", api_key.expose_secret());
         let answer = service::health::get(stage.address, QUESTION, &key).await?;
+        let (series, top) = report_page::ask(stage.address, &key, Utc::now()).await?;
         Ok(Report {
+            series,
+            top,
             answer,
             sent,
             first,
@@ -204,14 +241,54 @@ impl Show<'_> {
         })
     }
 
-    /// Sends one half in single posts, the other in bulk.
-    async fn send(
+    /// Sends at a steady rate while one fault after the other befalls the services, the aggregator among them.
+    async fn send_under_faults(
         &self,
         stage: &Stage,
         api_key: &SecretString,
         ledger: &mut Ledger,
     ) -> anyhow::Result<Sent> {
-        let client = Client::new(&ClientConfig::new(&stage.ingest_url, api_key.clone()))?;
+        let client = ClientConfig {
+            retry_for: PATIENCE,
+            ..ClientConfig::new(&stage.ingest_url, api_key.clone())
+        };
+        let rate = self.config.count as f64 / self.config.chaos_time.as_secs_f64();
+        let mut aggregator = stage.aggregator.clone();
+        aggregator.config.interval = AGGREGATE_EVERY;
+        aggregator.config.commit_max_age = AGGREGATE_EVERY;
+        let (aggregating, control) = RunningService::spawn_faulty(
+            "aggregator",
+            aggregator.aws.meter().clone(),
+            move |stop| {
+                let aggregator = aggregator.clone();
+                async move {
+                    aggregator::watch(&aggregator.config, &aggregator.aws, &stop, |_| {}).await;
+                    Ok(())
+                }
+            },
+        );
+        let faults = Faults::of(stage.faults.iter().cloned().chain([control]).collect());
+        let end = CancellationToken::new();
+        let playing = faults.play(self.seed, &end, |fault| println!("{fault}"));
+        let sending = async {
+            let sent = self.send(&client, Some(rate), ledger).await;
+            end.cancel();
+            sent
+        };
+        let (played, sent) = tokio::join!(playing, sending);
+        aggregating.stop().await?;
+        println!("{played} faults");
+        sent
+    }
+
+    /// Sends one half in single posts, the other in bulk; `rate` is that of events a second.
+    async fn send(
+        &self,
+        client: &ClientConfig,
+        rate: Option<f64>,
+        ledger: &mut Ledger,
+    ) -> anyhow::Result<Sent> {
+        let client = Client::new(client)?;
         let sender = Sender {
             client: Arc::new(client.stopped_by(self.stop.clone())),
             kinds: self.kinds.clone(),
@@ -230,7 +307,7 @@ impl Show<'_> {
             let options = SendOptions {
                 batch,
                 connections: CONNECTIONS,
-                rate: None,
+                rate,
             };
             sent.add(
                 sender

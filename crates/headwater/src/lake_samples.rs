@@ -44,18 +44,28 @@ impl LakeSamples {
         Ok(samples)
     }
 
+    /// The sample keys with their meaning.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let all = [
+            (&self.raw, "events as they arrived"),
+            (&self.curated, "deduplicated, for DuckDB, Spark, Polars"),
+            (&self.aggregate, "statistics by hour, entity and signal"),
+        ];
+        let there = all.into_iter();
+        there.filter_map(|(key, what)| Some((key.as_deref()?, what)))
+    }
+
+    /// A line of the sample of statistics.
+    pub(crate) fn line(&self) -> Option<&str> {
+        self.line.as_deref()
+    }
+
     /// Prints the sample keys with their meaning; `data` is the folder of the demo.
     pub(crate) fn print(&self, data: &Path) {
         let lake = data_folder::lake(data);
         println!("\nLook at the files in {}:", lake.display());
-        for (key, what) in [
-            (&self.raw, "events as they arrived"),
-            (&self.curated, "deduplicated, for DuckDB, Spark, Polars"),
-            (&self.aggregate, "statistics by hour, entity and signal"),
-        ] {
-            if let Some(key) = key {
-                println!("  {key}\n      {what}");
-            }
+        for (key, what) in self.objects() {
+            println!("  {key}\n      {what}");
         }
         if let Some(line) = &self.line {
             println!("  of which a line is\n      {line}");

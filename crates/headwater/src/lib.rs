@@ -4,11 +4,13 @@ mod config;
 mod cost;
 mod data_folder;
 mod demo;
+mod faults;
 mod lake_samples;
 mod output;
 mod pipeline;
 #[cfg(feature = "sql")]
 mod query_command;
+mod report_page;
 mod serve;
 
 pub use config::{Cli, Command, DemoConfig, QueryConfig, QueryFormat, ServeConfig};

@@ -16,10 +16,15 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::faults::{self, Control};
+
 /// Names of the queues and the bucket: the services' own defaults.
 const QUEUE: &str = "headwater-events";
 const DLQ: &str = "headwater-events-dlq";
 pub(crate) const BUCKET: &str = "headwater-lake";
+
+/// How long messages of a killed consumer stay hidden.
+const HIDDEN: Duration = Duration::from_secs(15);
 
 /// Longest wait of a receive: shorter than in production, because here a receive costs nothing and a stop
 /// waits for it.
@@ -36,6 +41,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) contracts: Option<PathBuf>,
     /// Whether alerts are looked at as well.
     pub(crate) with_alerts: bool,
+    /// Whether ingest, consumer and aggregator can be killed and frozen.
+    pub(crate) with_faults: bool,
 }
 
 /// What the services listen on.
@@ -57,6 +64,8 @@ pub(crate) struct Pipeline {
     pub(crate) aws: Aws,
     pub(crate) ingest: RunningService,
     pub(crate) consumer: RunningService,
+    /// What kills and freezes ingest and consumer, where that is wanted.
+    pub(crate) faults: Vec<Control>,
     pub(crate) aggregator: Aggregator,
     /// Answered on ingest's port.
     pub(crate) query: query::Started,
@@ -144,19 +153,45 @@ impl Pipeline {
             }
             None => (None, others),
         };
-        let meter = for_ingest.meter().clone();
-        let ingest = RunningService::spawn("ingest", meter, |stop| {
-            ingest::run(configs.ingest, for_ingest, http, admin, others, stop)
-        });
-        let meter = for_consumer.meter().clone();
-        let consumer = RunningService::spawn("batch-consumer", meter, |stop| {
-            batch_consumer::run(configs.consumer, for_consumer, stop)
-        });
+        let meters = [&for_ingest, &for_consumer].map(|aws| aws.meter().clone());
+        let [of_ingest, of_consumer] = meters;
+        let (ingest, consumer, faults) = if settings.with_faults {
+            // Each start of ingest listens again, as that of a process does.
+            drop(http);
+            let (ingest, ingest_faults) =
+                RunningService::spawn_faulty("ingest", of_ingest, move |stop| {
+                    let (config, aws) = (configs.ingest.clone(), for_ingest.clone());
+                    let others = others.clone();
+                    async move {
+                        let listener = TcpListener::bind(address).await;
+                        let listener = listener.context("cannot listen again")?;
+                        ingest::run(config, aws, listener, None, others, stop).await
+                    }
+                });
+            let mut config = configs.consumer;
+            // What a killed consumer held comes back within the demo.
+            config.visibility_timeout = HIDDEN;
+            let (consumer, consumer_faults) =
+                RunningService::spawn_faulty("batch-consumer", of_consumer, move |stop| {
+                    batch_consumer::run(config.clone(), for_consumer.clone(), stop)
+                });
+            let faults = vec![ingest_faults, consumer_faults];
+            (ingest, consumer, faults)
+        } else {
+            let ingest = RunningService::spawn("ingest", of_ingest, |stop| {
+                ingest::run(configs.ingest, for_ingest, http, admin, others, stop)
+            });
+            let consumer = RunningService::spawn("batch-consumer", of_consumer, |stop| {
+                batch_consumer::run(configs.consumer, for_consumer, stop)
+            });
+            (ingest, consumer, Vec::new())
+        };
         Ok(Pipeline {
             cloud,
             aws,
             ingest,
             consumer,
+            faults,
             aggregator,
             query,
             postgres,
@@ -248,6 +283,27 @@ impl RunningService {
             task: tokio::spawn(run(stop.clone())),
             stop,
         }
+    }
+
+    /// Spawns a service that can be killed and frozen; `make` starts it.
+    pub(crate) fn spawn_faulty<F>(
+        name: &'static str,
+        meter: Meter,
+        make: impl Fn(CancellationToken) -> F + Clone + Send + 'static,
+    ) -> (RunningService, Control)
+    where
+        F: Future<Output = anyhow::Result<()>> + 'static,
+    {
+        let stop = CancellationToken::new();
+        let (running, control) = faults::spawn(name, make, stop.clone());
+        let task = tokio::spawn(running);
+        let service = RunningService {
+            name,
+            meter,
+            stop,
+            task,
+        };
+        (service, control)
     }
 
     /// Stops the service and waits until it has finished what it holds.

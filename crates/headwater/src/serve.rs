@@ -49,6 +49,7 @@ pub async fn serve(
         api_key: &config.api_key,
         contracts: config.contracts.clone(),
         with_alerts: true,
+        with_faults: false,
     };
     let mut pipeline = Pipeline::start(
         &settings,
