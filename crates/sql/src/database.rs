@@ -19,7 +19,7 @@ use crate::kernel_rule::{KernelRule, KindEvents};
 use crate::scan_budget::ScanBudget;
 use crate::settings::SqlSettings;
 use crate::tables::{KindTable, LongTable, OfKind, Source, Told, ToldTable};
-use crate::views::{UserView, VIEWS, pm_events};
+use crate::views::{View, pm_events};
 
 /// What the statements of all clients share.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub struct Database {
     engine: Arc<Engine>,
     runtime: Arc<RuntimeEnv>,
     most_scanned: u64,
-    views: Vec<UserView>,
+    /// Those of the program, then those of its user.
+    views: Vec<View>,
 }
 
 /// What a client has set for its own statements.
@@ -53,14 +54,15 @@ impl Database {
             .with_disk_manager_builder(no_disk)
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(limit)))
             .build_arc()?;
+        let mut views = View::built_in();
+        if let Some(folder) = &settings.views {
+            views.extend(View::of_folder(folder)?);
+        }
         Ok(Database {
             engine,
             runtime,
             most_scanned: settings.max_scan_bytes.as_u64(),
-            views: match &settings.views {
-                Some(folder) => UserView::of_folder(folder)?,
-                None => Vec::new(),
-            },
+            views,
         })
     }
 
@@ -106,12 +108,12 @@ impl Database {
             budget: Arc::new(ScanBudget::new(most)),
         };
         let types = self.engine.types.get(snapshot.kinds()).await?;
-        let (mut kinds, mut views) = (Vec::new(), Vec::new());
+        let (mut kinds, mut pm_view) = (Vec::new(), None);
         for (kind, types) in snapshot.kinds().iter().zip(types.iter()) {
             let table = KindTable::new(source.clone(), kind, types.clone());
             kinds.push(OfKind::new(kind, &table));
             if kind.name == "cell" {
-                views.push(("pm_events", pm_events(kind, &table.schema())));
+                pm_view = Some(pm_events(kind, &table.schema()));
             }
             context.register_table(kind.name.as_str(), Arc::new(table))?;
         }
@@ -122,10 +124,10 @@ impl Database {
             let table = ToldTable::new(source.clone(), told);
             context.register_table(name, Arc::new(table))?;
         }
-        views.extend(VIEWS.map(|(name, text)| (name, text.to_owned())));
-        for (name, text) in views {
+        if let Some(text) = pm_view {
             let plan = context.state().create_logical_plan(&text).await?;
-            context.register_table(name, Arc::new(ViewTable::new(plan, Some(text))))?;
+            let view = ViewTable::new(plan, Some(text));
+            context.register_table("pm_events", Arc::new(view))?;
         }
         for view in &self.views {
             add_view(&context, view).await?;
@@ -134,8 +136,8 @@ impl Database {
     }
 }
 
-/// Adds a user's view; one that cannot be planned is left out, for the others' sake.
-async fn add_view(context: &SessionContext, view: &UserView) -> Result<(), SqlError> {
+/// Adds a view; one that cannot be planned is left out, for the others' sake.
+async fn add_view(context: &SessionContext, view: &View) -> Result<(), SqlError> {
     let name = view.name.as_str();
     let planned = if context.table_exist(name)? {
         Err("there is a table of this name".to_owned())
@@ -153,7 +155,7 @@ async fn add_view(context: &SessionContext, view: &UserView) -> Result<(), SqlEr
                 event = "view_left_out",
                 view = name,
                 reason,
-                "the view `{name}` of VIEWS is left out: {reason}"
+                "the view `{name}` is left out: {reason}"
             );
         }),
     }

@@ -43,23 +43,44 @@ pub(crate) fn pm_events(kind: &Kind, schema: &SchemaRef) -> String {
 }
 
 /// Views of the built-in kinds, by name.
-pub(crate) const VIEWS: [(&str, &str); 2] = [
+const VIEWS: [(&str, &str); 6] = [
     ("pm_kpi_5m", include_str!("../views/pm_kpi_5m.sql")),
     ("busiest_cells", include_str!("../views/busiest_cells.sql")),
+    ("streams", include_str!("../views/streams.sql")),
+    (
+        "chat_summary_minute",
+        include_str!("../views/chat_summary_minute.sql"),
+    ),
+    (
+        "viewer_timeseries",
+        include_str!("../views/viewer_timeseries.sql"),
+    ),
+    ("transactions", include_str!("../views/transactions.sql")),
 ];
 
-/// A view of the user.
+/// A view of the program or of its user. It is left out where it cannot be planned, as where the user has declared a
+/// kind anew without one of its columns, and where a kind has its name.
 #[derive(Debug)]
-pub(crate) struct UserView {
+pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) query: String,
     /// That it is left out is logged once, and not for each statement.
     pub(crate) left_out: Once,
 }
 
-impl UserView {
+impl View {
+    /// The views of the built-in kinds.
+    pub(crate) fn built_in() -> Vec<View> {
+        let view = |(name, query): (&str, &str)| View {
+            name: name.to_owned(),
+            query: query.to_owned(),
+            left_out: Once::new(),
+        };
+        VIEWS.map(view).into()
+    }
+
     /// The views of a folder in the order of their names: each file `NAME.sql` is one.
-    pub(crate) fn of_folder(folder: &Path) -> Result<Vec<UserView>, SqlError> {
+    pub(crate) fn of_folder(folder: &Path) -> Result<Vec<View>, SqlError> {
         let unreadable = |path: &Path, error: &std::io::Error| {
             wrong(&format!("cannot read `{}`: {error}", path.display()))
         };
@@ -85,7 +106,7 @@ impl UserView {
             if let Err(error) = parse_one(&query) {
                 return Err(wrong(&format!("`{}`: {error}", path.display())));
             }
-            views.push(UserView {
+            views.push(View {
                 name,
                 query,
                 left_out: Once::new(),
