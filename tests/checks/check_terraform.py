@@ -388,6 +388,13 @@ def prefixes(repo):
         yield f"{catalog}: tables over {sorted(templates)}, which are not the prefixes of {key}"
 
 
+def derived(rule):
+    """Type and unit of a derived signal: that of a condition is a boolean."""
+    if isinstance(rule, str) or "when" in rule:
+        return ("boolean", None)
+    return ("number", rule.get("unit"))
+
+
 def columns(repo):
     path = "terraform/modules/catalog/kinds.tf"
     for declaration in sorted((repo.root / "crates/contract/kinds").glob("*.toml")):
@@ -410,6 +417,7 @@ def columns(repo):
             yield f"{path}: fields of {kind} are {there}, {declaration.name} says {wanted}"
         there = {name: (of, unit or None) for name, of, unit in entry.findall(signals)}
         wanted = {name: (rule["type"], rule.get("unit")) for name, rule in declared["signals"].get("known", {}).items()}
+        wanted |= {name: derived(rule) for name, rule in declared["signals"].get("derived", {}).items()}
         for name in sorted(there.keys() | wanted.keys()):
             if there.get(name) != wanted.get(name):
                 yield f"{path}: {name} of {kind} is {there.get(name)}, {declaration.name} says {wanted.get(name)}"

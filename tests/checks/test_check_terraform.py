@@ -335,6 +335,13 @@ SPOILT = (
         "new_pct of cell",
     ),
     (
+        "a signal derived since",
+        "crates/contract/kinds/chat.toml",
+        "[signals.derived]\n",
+        '[signals.derived]\nlong_cheer = "bits > 1000"\n',
+        "long_cheer of chat is None, chat.toml says ('boolean', None)",
+    ),
+    (
         "a column of the aggregates",
         "crates/lake/src",
         '"p95", "p99"];',

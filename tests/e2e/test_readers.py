@@ -123,9 +123,10 @@ class Tables(unittest.TestCase):
 
     def test_the_tables_of_this_checkout_are_found(self):
         tables = glue.Tables(ROOT)
-        self.assertEqual(sorted(tables.curated), ["cell", "metric", "vehicle"])
+        self.assertEqual(sorted(tables.curated), ["cell", "chat", "metric", "stream_meta", "transaction", "vehicle", "viewer"])
         self.assertEqual((tables.curated["metric"]["tags"], tables.raw["tags"]), ("string", "map<string,string>"))
         self.assertEqual(tables.curated["vehicle"]["gear"], "double")
+        self.assertEqual((tables.curated["chat"]["sentiment"], tables.raw["message"]), ("double", "map<string,string>"))
         self.assertEqual(tables.curated["cell"]["schema_version"], "bigint")
         self.assertEqual(tables.raw["payload"], "map<string,string>")
         self.assertEqual(tables.raw["can_id"], "string")

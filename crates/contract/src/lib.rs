@@ -14,6 +14,7 @@ mod time;
 mod wire;
 
 pub use declare::declaration::KindError;
+pub use declare::derived::{Comparison, Derivation, DerivedFrom, DerivedSignal};
 pub use declare::kind::{Kind, SignalsAt};
 pub use declare::kinds::Kinds;
 pub use declare::naming::NameRule;

@@ -64,6 +64,9 @@ pub struct DemoConfig {
     /// Share of events that ingest must refuse, 0 to 1.
     #[arg(long, env, default_value_t = 0.02)]
     pub broken: f64,
+    /// Live streams among what is simulated, with their chats; each kind that is late falls into hours of its own.
+    #[arg(long, env, default_value_t = 0)]
+    pub streams: u32,
     /// Seed of all random choices; if not given, a random one.
     #[arg(long, env)]
     pub seed: Option<u64>,
@@ -100,6 +103,9 @@ pub struct ServeConfig {
     /// Simulated events a second; 0 for none.
     #[arg(long, env, default_value_t = 20.0)]
     pub rate: f64,
+    /// Simulated live streams, with their chats, beside 20 vehicles and 5 cells.
+    #[arg(long, env, default_value_t = 2)]
+    pub streams: u32,
     /// Time between two runs of the aggregator.
     #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
     pub interval: Duration,

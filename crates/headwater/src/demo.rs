@@ -327,6 +327,7 @@ impl Show<'_> {
 
     fn plan(&self, count: u64, seed: u64, end: DateTime<Utc>) -> Plan {
         Plan {
+            streams: self.config.streams,
             count: Some(count),
             seed,
             duplicates: self.config.duplicates,

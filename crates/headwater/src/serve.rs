@@ -161,12 +161,14 @@ fn simulate(
     };
     let client = Client::new(&ClientConfig::new(ingest_url, config.api_key.clone()))?;
     let client = Arc::new(client.stopped_by(stop.clone()));
+    let streams = config.streams;
     let task = tokio::spawn(async move {
         while !stop.is_cancelled() {
             let plan = Plan {
                 seed: rand::random(),
                 start: Utc::now(),
                 step: interval,
+                streams,
                 ..Plan::default()
             };
             let generator = match Generator::new(&plan) {
@@ -233,12 +235,13 @@ fn print_sql(config: &ServeConfig, ingest_url: &str, pg_listen: Option<SocketAdd
     println!(
         r#"SQL, by any PostgreSQL client, such as Grafana, or psql:
   PGPASSWORD={key} psql -h {host} -p {port} -U reader headwater
-or over HTTP: curl -sS {ingest_url}/v1/sql -H 'x-api-key: {key}' -d 'SELECT …'. Three to try:
+or over HTTP: curl -sS {ingest_url}/v1/sql -H 'x-api-key: {key}' -d 'SELECT …'. Four to try:
   SELECT entity_id, max(vehicle_speed_kmh) FROM vehicle
     WHERE event_time > now() - INTERVAL '15 minutes' GROUP BY 1 ORDER BY 2 DESC LIMIT 5;
   SELECT time_bucket(INTERVAL '1 minute', event_time) AS minute, avg(engine_rpm) FROM vehicle
     WHERE event_time > now() - INTERVAL '1 hour' GROUP BY 1 ORDER BY 1;
   SELECT * FROM busiest_cells LIMIT 5;
+  SELECT * FROM chat_summary_minute ORDER BY minute DESC LIMIT 5;
 "#
     );
 }

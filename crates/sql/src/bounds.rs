@@ -11,6 +11,8 @@ use datafusion::logical_expr::{
 };
 use engine::kernels::EntityFilter;
 
+use crate::kernel_rule::step_of;
+
 /// Name of the column of event times.
 pub(crate) const TIME: &str = "event_time";
 /// Name of the column of entities.
@@ -102,6 +104,12 @@ impl Bounds {
                 _ => false,
             };
         }
+        if time == TIME
+            && let Some(step) = step_of(column)
+        {
+            self.narrow_by_bucket(step, op, value);
+            return false;
+        }
         let Some((from, after)) = micros(value).filter(|_| is_time(column, time)) else {
             return false;
         };
@@ -118,6 +126,24 @@ impl Bounds {
             _ => return false,
         }
         true
+    }
+
+    /// The start of a time's bucket, of `step` microseconds, compares so with a time: the time itself lies at most a
+    /// step behind the start.
+    fn narrow_by_bucket(&mut self, step: i64, op: Operator, value: &ScalarValue) {
+        let Some((from, after)) = micros(value) else {
+            return;
+        };
+        let times = &mut self.times;
+        if matches!(op, Operator::GtEq | Operator::Gt | Operator::Eq) {
+            times.start = times.start.max(from);
+        }
+        let end = match op {
+            Operator::Lt => from,
+            Operator::LtEq | Operator::Eq => after,
+            _ => return,
+        };
+        times.end = times.end.min(end.saturating_add(step));
     }
 
     /// `entity_id LIKE 'prefix%'`.
@@ -252,5 +278,40 @@ fn texts(filter: &Expr, column: &str) -> Option<BTreeSet<String>> {
             negated: false,
         }) if is_it(expr) => list.iter().map(text).collect(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::functions::datetime::date_bin;
+    use datafusion::logical_expr::{binary_expr, col, lit};
+
+    use super::*;
+
+    #[test]
+    fn a_bound_of_a_bucket_bounds_the_times_in_it() {
+        let minute = 60_000_000;
+        let length = lit(ScalarValue::new_interval_mdn(0, 0, minute * 1000));
+        let bucket = date_bin().call(vec![length, col(TIME)]);
+        let at = |micros: i64| lit(ScalarValue::TimestampMicrosecond(Some(micros), None));
+        for (op, start, end) in [
+            (Operator::Gt, 7 * minute, i64::MAX),
+            (Operator::GtEq, 7 * minute, i64::MAX),
+            (Operator::Eq, 7 * minute, 8 * minute + 1),
+            (Operator::Lt, i64::MIN, 8 * minute),
+            (Operator::LtEq, i64::MIN, 8 * minute + 1),
+            (Operator::NotEq, i64::MIN, i64::MAX),
+        ] {
+            let filter = [binary_expr(bucket.clone(), op, at(7 * minute))];
+            assert_eq!(Bounds::of(&filter, TIME).times, start..end, "{op}");
+            assert_eq!(Bounds::exactly(&filter, TIME), None, "{op}");
+            // The column of another table has its own name.
+            assert_eq!(Bounds::of(&filter, "at").times, i64::MIN..i64::MAX);
+        }
+        let both = [
+            binary_expr(bucket, Operator::GtEq, at(0)),
+            binary_expr(col(TIME), Operator::Lt, at(minute)),
+        ];
+        assert_eq!(Bounds::of(&both, TIME).times, 0..minute);
     }
 }

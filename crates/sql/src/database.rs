@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
@@ -17,11 +18,11 @@ use crate::error::SqlError;
 use crate::functions;
 use crate::join_limits::{JoinsEnd, JoinsYield};
 use crate::kernel_rule::{KernelRule, KindEvents};
-use crate::public::{CATALOG, Public, SCHEMA, View};
+use crate::public::{CATALOG, Public, SCHEMA};
 use crate::scan_budget::ScanBudget;
 use crate::settings::SqlSettings;
 use crate::tables::{KindTable, LongTable, OfKind, Source, Told, ToldTable};
-use crate::views::{UserView, VIEWS, pm_events};
+use crate::views::{View, pm_events};
 
 /// What the statements of all clients share.
 #[derive(Debug)]
@@ -32,7 +33,10 @@ pub struct Database {
     base: SessionState,
     most_scanned: u64,
     longest: Duration,
-    views: Vec<Arc<UserView>>,
+    /// Those of the program, then those of its user.
+    views: Vec<Arc<View>>,
+    /// Whether `pm_events` is left out, whose text goes by the columns of cells.
+    pm_events_left_out: Arc<AtomicBool>,
 }
 
 /// What a client has set for its own statements.
@@ -63,16 +67,18 @@ impl Database {
             .with_disk_manager_builder(no_disk)
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(limit)))
             .build_arc()?;
+        let mut views = View::built_in();
+        if let Some(folder) = &settings.views {
+            views.extend(View::of_folder(folder)?);
+        }
         Ok(Database {
             base: base(&runtime, &engine, longest, None),
             engine,
             runtime,
             most_scanned: settings.max_scan_bytes.as_u64(),
             longest,
-            views: match &settings.views {
-                Some(folder) => UserView::of_folder(folder)?,
-                None => Vec::new(),
-            },
+            views,
+            pm_events_left_out: Arc::default(),
         })
     }
 
@@ -109,11 +115,9 @@ impl Database {
             let table = KindTable::new(source.clone(), kind, types.clone());
             kinds.push(OfKind::new(kind, &table));
             if kind.name == "cell" {
-                views.push(View {
-                    name: "pm_events".into(),
-                    query: pm_events(kind, &table.schema()).into(),
-                    user: None,
-                });
+                let text = pm_events(kind, &table.schema());
+                let left_out = self.pm_events_left_out.clone();
+                views.push(Arc::new(View::new("pm_events", text, left_out)));
             }
             tables.insert(kind.name.clone(), Arc::new(table));
         }
@@ -124,12 +128,8 @@ impl Database {
             let table = ToldTable::new(source.clone(), told);
             tables.insert(name.to_owned(), Arc::new(table));
         }
-        views.extend(VIEWS.map(|(name, query)| View {
-            name: name.into(),
-            query: query.into(),
-            user: None,
-        }));
-        let public = Public::new(base, tables, views, &self.views);
+        views.extend(self.views.iter().cloned());
+        let public = Public::new(base, tables, views);
         Ok((SessionContext::new_with_state(public.state()?), snapshot))
     }
 }

@@ -1,6 +1,5 @@
 //! The schema `public` of one statement: its tables, and its views, each of which is planned when somebody names it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,28 +11,18 @@ use datafusion::catalog::{
 use datafusion::datasource::ViewTable;
 use datafusion::error::Result;
 use datafusion::execution::SessionState;
-use tracing::warn;
 
-use crate::views::UserView;
+use crate::views::View;
 
 /// Names of the catalog and of its schema.
 pub(crate) const CATALOG: &str = "headwater";
 pub(crate) const SCHEMA: &str = "public";
 
-/// A view by its name.
-#[derive(Debug)]
-pub(crate) struct View {
-    pub(crate) name: Cow<'static, str>,
-    pub(crate) query: Cow<'static, str>,
-    /// Whose it is, if it is a user's.
-    pub(crate) user: Option<Arc<UserView>>,
-}
-
 /// Tables, and views over them. A view sees all tables, and the views before it.
 #[derive(Debug, Clone)]
 pub(crate) struct Public {
     tables: Arc<BTreeMap<String, Arc<dyn TableProvider>>>,
-    views: Arc<[View]>,
+    views: Arc<[Arc<View>]>,
     /// How many of the views there are.
     seen: usize,
     /// What plans a view, without tables.
@@ -41,25 +30,19 @@ pub(crate) struct Public {
 }
 
 impl Public {
-    /// The tables, the program's `views`, and those of the `users`. A user's view that has the name of a table is left
-    /// out.
+    /// These tables and views; a view that has the name of a table, or of a view before it, is left out.
     pub(crate) fn new(
         base: SessionState,
         tables: BTreeMap<String, Arc<dyn TableProvider>>,
-        mut views: Vec<View>,
-        users: &[Arc<UserView>],
+        all: Vec<Arc<View>>,
     ) -> Public {
-        for user in users {
-            let is_there = |view: &View| view.name == user.name;
-            if tables.contains_key(&user.name) || views.iter().any(is_there) {
-                leave_out(user, "there is a table of this name");
-                continue;
+        let mut views: Vec<Arc<View>> = Vec::new();
+        for view in all {
+            if tables.contains_key(&view.name) || views.iter().any(|v| v.name == view.name) {
+                view.leave_out("there is a table of this name");
+            } else {
+                views.push(view);
             }
-            views.push(View {
-                name: user.name.clone().into(),
-                query: user.query.clone().into(),
-                user: Some(user.clone()),
-            });
         }
         Public {
             tables: tables.into(),
@@ -90,8 +73,8 @@ impl Public {
 impl SchemaProvider for Public {
     fn table_names(&self) -> Vec<String> {
         let views = self.views[..self.seen].iter();
-        let views = views.filter(|view| !view.user.as_ref().is_some_and(|user| user.is_left_out()));
-        let views = views.map(|view| view.name.to_string());
+        let views = views.filter(|view| !view.is_left_out());
+        let views = views.map(|view| view.name.clone());
         self.tables.keys().cloned().chain(views).collect()
     }
 
@@ -108,33 +91,20 @@ impl SchemaProvider for Public {
             ..self.clone()
         };
         let plan = before.state()?.create_logical_plan(&view.query).await;
-        match (plan, &view.user) {
-            (Ok(plan), _) => {
-                let text = view.query.to_string();
+        match plan {
+            Ok(plan) => {
+                view.take_in();
+                let text = view.query.clone();
                 Ok(Some(Arc::new(ViewTable::new(plan, Some(text)))))
             }
-            // It is left out, for the others' sake.
-            (Err(error), Some(user)) => {
-                leave_out(user, &error.strip_backtrace());
+            Err(error) => {
+                view.leave_out(&error.strip_backtrace());
                 Ok(None)
             }
-            (Err(error), None) => Err(error),
         }
     }
 
     fn table_exist(&self, name: &str) -> bool {
         self.tables.contains_key(name) || self.view(name).is_some()
     }
-}
-
-fn leave_out(view: &UserView, reason: &str) {
-    let name = view.name.as_str();
-    view.left_out.call_once(|| {
-        warn!(
-            event = "view_left_out",
-            view = name,
-            reason,
-            "the view `{name}` of VIEWS is left out: {reason}"
-        );
-    });
 }

@@ -1,10 +1,12 @@
 //! Views: SQL over the tables of kinds, of the program and of its user.
 
 use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use contract::Kind;
+use tracing::warn;
 
 use crate::error::SqlError;
 use crate::statement::parse_one;
@@ -43,28 +45,85 @@ pub(crate) fn pm_events(kind: &Kind, schema: &SchemaRef) -> String {
 }
 
 /// Views of the built-in kinds, by name.
-pub(crate) const VIEWS: [(&str, &str); 2] = [
+const VIEWS: [(&str, &str); 6] = [
     ("pm_kpi_5m", include_str!("../views/pm_kpi_5m.sql")),
     ("busiest_cells", include_str!("../views/busiest_cells.sql")),
+    ("streams", include_str!("../views/streams.sql")),
+    (
+        "chat_summary_minute",
+        include_str!("../views/chat_summary_minute.sql"),
+    ),
+    (
+        "viewer_timeseries",
+        include_str!("../views/viewer_timeseries.sql"),
+    ),
+    ("transactions", include_str!("../views/transactions.sql")),
 ];
 
-/// A view of the user.
+/// A view of the program or of its user. It is left out where it cannot be planned, as where the user has declared a
+/// kind anew without one of its columns, and where a table has its name.
 #[derive(Debug)]
-pub(crate) struct UserView {
+pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) query: String,
-    /// That it is left out is logged once, and not for each statement.
-    pub(crate) left_out: Once,
+    /// Whether it is left out now: that is logged once, and not for each statement.
+    left_out: Arc<AtomicBool>,
 }
 
-impl UserView {
-    /// Whether it could not be planned.
+impl View {
+    pub(crate) fn new(name: &str, query: String, left_out: Arc<AtomicBool>) -> View {
+        View {
+            name: name.to_owned(),
+            query,
+            left_out,
+        }
+    }
+
+    /// The views of the built-in kinds.
+    pub(crate) fn built_in() -> Vec<Arc<View>> {
+        let view =
+            |(name, query): (&str, &str)| View::new(name, query.to_owned(), Arc::default());
+        VIEWS.map(view).map(Arc::new).into()
+    }
+
+    /// Whether it was left out when it was named last.
     pub(crate) fn is_left_out(&self) -> bool {
-        self.left_out.is_completed()
+        self.left_out.load(Relaxed)
+    }
+
+    /// Notes that it can be planned.
+    pub(crate) fn take_in(&self) {
+        self.left_out.store(false, Relaxed);
+    }
+
+    /// Notes that it is left out, for the others' sake.
+    pub(crate) fn leave_out(&self, reason: &str) {
+        let name = self.name.as_str();
+        if !self.left_out.swap(true, Relaxed) {
+            warn!(
+                event = "view_left_out",
+                view = name,
+                reason,
+                "the view `{name}` is left out: {reason}"
+            );
+        }
     }
 
     /// The views of a folder in the order of their names: each file `NAME.sql` is one.
-    pub(crate) fn of_folder(folder: &Path) -> Result<Vec<Arc<UserView>>, SqlError> {
+    XX
+impl View {
+    /// The views of the built-in kinds.
+    pub(crate) fn built_in() -> Vec<View> {
+        let view = |(name, query): (&str, &str)| View {
+            name: name.to_owned(),
+            query: query.to_owned(),
+            left_out: Once::new(),
+        };
+        VIEWS.map(view).into()
+    }
+
+    /// The views of a folder in the order of their names: each file `NAME.sql` is one.
+    pub(crate) fn of_folder(folder: &Path) -> Result<Vec<Arc<View>>, SqlError> {
         let unreadable = |path: &Path, error: &std::io::Error| {
             wrong(&format!("cannot read `{}`: {error}", path.display()))
         };
@@ -90,11 +149,7 @@ impl UserView {
             if let Err(error) = parse_one(&query) {
                 return Err(wrong(&format!("`{}`: {error}", path.display())));
             }
-            views.push(Arc::new(UserView {
-                name,
-                query,
-                left_out: Once::new(),
-            }));
+            views.push(Arc::new(View::new(&name, query, Arc::default())));
         }
         views.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(views)

@@ -60,6 +60,66 @@ locals {
       ]
       signals = []
     }
+    chat = {
+      entity_field  = "stream_id"
+      time_field    = "timestamp"
+      signals_field = "message"
+      fields = [
+        { name = "message_id", type = "string" },
+        { name = "user", type = "string" },
+      ]
+      signals = [
+        { name = "text", type = "string", unit = null },
+        { name = "emotes", type = "string", unit = null },
+        { name = "bits", type = "integer", unit = "1" },
+        # Derived: in the files, and in no event.
+        { name = "sentiment", type = "number", unit = null },
+      ]
+    }
+    viewer = {
+      entity_field  = "stream_id"
+      time_field    = "timestamp"
+      signals_field = "audience"
+      fields        = []
+      signals = [
+        { name = "viewers", type = "integer", unit = "1" },
+        { name = "chatters", type = "integer", unit = "1" },
+        { name = "followers", type = "integer", unit = "1" },
+        { name = "raiders", type = "integer", unit = "1" },
+      ]
+    }
+    transaction = {
+      entity_field  = "stream_id"
+      time_field    = "timestamp"
+      signals_field = "payment"
+      fields = [
+        { name = "transaction_id", type = "string" },
+        { name = "type", type = "string" },
+        { name = "currency", type = "string" },
+        { name = "user", type = "string" },
+      ]
+      signals = [
+        { name = "amount", type = "number", unit = null },
+        { name = "quantity", type = "integer", unit = "1" },
+      ]
+    }
+    stream_meta = {
+      entity_field  = "stream_id"
+      time_field    = "timestamp"
+      signals_field = "status"
+      fields = [
+        { name = "title", type = "string" },
+        { name = "category", type = "string" },
+        { name = "language", type = "string" },
+        { name = "channel", type = "string" },
+      ]
+      signals = [
+        { name = "live", type = "boolean", unit = null },
+        { name = "bitrate_kbps", type = "number", unit = "kbit/s" },
+        { name = "fps", type = "number", unit = "Hz" },
+        { name = "delay_s", type = "number", unit = "s" },
+      ]
+    }
   }
 
   kinds = merge(local.built_in, var.kinds)

@@ -28,7 +28,7 @@ variable "first_year" {
 }
 
 variable "kinds" {
-  description = "Kinds beside `vehicle`, `cell` and `metric`, as their declarations in CONTRACTS have them; `type` is number, integer, boolean, string or, of fields, labels. A kind with `name_field` and `value_field` has no `signals_field`; these two are among its fields, of types string and number."
+  description = "Kinds beside the built-in ones, as their declarations in CONTRACTS have them; `type` is number, integer, boolean, string or, of fields, labels. A kind with `name_field` and `value_field` has no `signals_field`; these two are among its fields, of types string and number."
   type = map(object({
     entity_field  = string
     time_field    = string

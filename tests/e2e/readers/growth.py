@@ -82,6 +82,8 @@ def meters(first, count, values):
 def before():
     yield "vehicle", [all_signals("vehicle", at(7))]
     yield "cell", [all_signals("cell", at(8))]
+    for kind in ("chat", "viewer", "transaction", "stream_meta"):
+        yield kind, [all_signals(kind, at(8))]
     yield (
         "metric",
         [
@@ -141,7 +143,14 @@ def all_signals(kind, time):
     for name, rule in declared["signals"]["known"].items():
         by_type = {"number": max(rule.get("min", 0), -1), "integer": 1, "boolean": True, "string": "text"}
         signals[name] = by_type[rule["type"]]
-    fields = {"vehicle": {"can_id": "0x1F0"}, "cell": {"schema_version": 1, "source": "test", "entity_type": "cell"}}
+    fields = {
+        "vehicle": {"can_id": "0x1F0"},
+        "cell": {"schema_version": 1, "source": "test", "entity_type": "cell"},
+        "chat": {"message_id": "m-1", "user": "ann"},
+        "viewer": {},
+        "transaction": {"transaction_id": "t-1", "type": "gift", "currency": "EUR", "user": "ann"},
+        "stream_meta": {"title": "a", "category": "b", "language": "en", "channel": "c"},
+    }
     parts = {declared["entity"]["field"]: f"{kind}-1", declared["time"]["field"]: time}
     return parts | {declared["signals"]["field"]: signals} | fields[kind]
 

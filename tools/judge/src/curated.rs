@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use contract::{CURATED, Hour, Kinds, format_millis};
+use contract::{CURATED, Hour, Kind, Kinds, format_millis};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::columns::{
@@ -92,16 +92,18 @@ pub fn read(
     };
     let (kind, hour) = partition(key)
         .ok_or_else(|| failed("its key does not name kind and event hour".to_owned()))?;
-    let kind = kind_number(kinds, kind).ok_or_else(|| JudgeError::UnknownKind {
+    let unknown = || JudgeError::UnknownKind {
         kind: kind.to_owned(),
-    })?;
+    };
+    let declared = kinds.get(kind).ok_or_else(unknown)?;
+    let kind = kind_number(kinds, kind).ok_or_else(unknown)?;
     let batches = ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(ParquetRecordBatchReaderBuilder::build)
         .map_err(|error| failed(error.to_string()))?;
     let mut sum = ContentHasher::default();
     for batch in batches {
         let batch = batch.map_err(|error| failed(error.to_string()))?;
-        let columns = PartColumns::of(&batch).map_err(failed)?;
+        let columns = PartColumns::of(&batch, declared).map_err(failed)?;
         for row in 0..batch.num_rows() {
             let time = DateTime::from_timestamp_micros(columns.times.value(row))
                 .ok_or_else(|| failed(format!("row {row}: its event time is no time")))?;
@@ -129,11 +131,12 @@ fn partition(key: &str) -> Option<(&str, Hour)> {
 }
 
 impl PartColumns {
-    fn of(batch: &RecordBatch) -> Result<PartColumns, String> {
+    /// Columns of derived signals are left out: they follow from the rest, and no sender says them.
+    fn of(batch: &RecordBatch, kind: &Kind) -> Result<PartColumns, String> {
         let mut others = Vec::new();
         for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
             let name = field.name().as_str();
-            if is_built_in(name) {
+            if is_built_in(name) || kind.derived_signal(name).is_some() {
                 continue;
             }
             let values = match column.data_type() {

@@ -18,7 +18,7 @@ use crate::simulate::Plan;
 /// Simulated time that a run covers at full speed unless `--span` says otherwise.
 const USUAL_SPAN: Duration = Duration::from_secs(2 * 3_600);
 
-/// Sends simulated vehicles and cells, or recorded data, to ingest.
+/// Sends simulated vehicles, cells and live streams, or recorded data, to ingest.
 ///
 /// Without a subcommand a small fleet sends at a gentle rate until Ctrl-C.
 #[derive(Debug, Clone, Parser)]
@@ -54,6 +54,9 @@ pub struct FleetConfig {
     /// Number of radio cells.
     #[arg(long, env, default_value_t = 5)]
     pub cells: u32,
+    /// Number of live streams, with their chats, viewers and payments.
+    #[arg(long, env, default_value_t = 0)]
+    pub streams: u32,
     /// Events a second; 0 is as many as ingest takes, and needs --count.
     #[arg(long, env, default_value_t = 50.0)]
     pub rate: f64,
@@ -147,6 +150,7 @@ impl FleetConfig {
         let plan = Plan {
             vehicles: self.vehicles,
             cells: self.cells,
+            streams: self.streams,
             count: self.count,
             seed: self.seed.unwrap_or(any_seed),
             duplicates: self.duplicates,

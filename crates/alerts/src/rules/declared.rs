@@ -67,7 +67,7 @@ fn undeclared(selector: &Selector, kinds: &Kinds) -> Option<String> {
         let kinds = kinds.iter();
         kinds.filter(|kind| wanted.is_none_or(|wanted| kind.name == wanted))
     };
-    if asked().any(|kind| kind.known.contains_key(signal)) {
+    if asked().any(|kind| kind.signal(signal).is_some()) {
         return None;
     }
     if wanted.is_none() && OWN_SIGNALS.contains(&signal) {
@@ -75,7 +75,7 @@ fn undeclared(selector: &Selector, kinds: &Kinds) -> Option<String> {
             "the signal `{signal}` of the pipeline itself needs `{{kind=\"{OWN_KIND}\"}}`"
         ));
     }
-    let names = asked().flat_map(|kind| kind.known.keys().map(String::as_str));
+    let names = asked().flat_map(|kind| kind.signals().map(|rule| rule.name.as_str()));
     let near = nearest(signal, names);
     // Any name may be a signal of an open long kind, and most are declared nowhere.
     if let Some(long) = asked().find(|kind| kind.is_long() && kind.open) {

@@ -84,3 +84,29 @@ async fn an_idle_service_asks_s3_at_most_twice_a_second() {
     assert!((1_000..=2_000).contains(&requests), "{requests}");
     stage.end(false).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_derived_signal_may_have_a_rule() {
+    let mut stage = Stage::new().await;
+    let rules = r#"
+groups:
+  - name: chats
+    rules:
+      - alert: SourChat
+        expr: avg_over_time(sentiment{kind="chat"}[30s]) < -0.3
+"#;
+    write(stage.rules.path(), "rules.yml", rules);
+    stage.begin().await;
+    while stage.second() < 60 {
+        sleep(Duration::from_secs(1)).await;
+        let now = contract::format_millis(stage.aws.clock().now());
+        let said = [("calm", "nice run"), ("sour", "worst lag ever")].map(|(stream, text)| {
+            json!({"stream_id": stream, "timestamp": now, "message_id": now, "user": "ann", "message": {"text": text}})
+        });
+        stage.land_metrics(said).await;
+    }
+    stage.end(false).await;
+    let told = stage.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("SourChat sour firing "), "{told:?}");
+}

@@ -6,9 +6,10 @@ use chrono::{DateTime, Duration, Utc};
 use regex::Regex;
 
 use crate::MAX_SIGNALS;
+use crate::declare::derived::derived;
 use crate::declare::kind::{Kind, SignalsAt};
 use crate::declare::names::{
-    MAX_NAME_BYTES, RESERVED, SERVER_FIELDS, is_field_name, is_in, is_kind_name,
+    MAX_NAME_BYTES, RESERVED, SERVER_FIELDS, is_alias, is_field_name, is_in, is_kind_name,
 };
 use crate::declare::naming::Naming;
 use crate::declare::rule::{
@@ -70,12 +71,16 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Kind, KindError> {
 }
 
 fn kind_of(declared: Declaration) -> Result<Kind, String> {
-    for name in [&declared.kind].into_iter().chain(&declared.aliases) {
-        if !is_kind_name(name) {
-            return Err(format!(
-                "kind `{name}` is not a name: 1 to 32 of a-z, 0-9 and _, a letter first"
-            ));
-        }
+    if !is_kind_name(&declared.kind) {
+        let name = &declared.kind;
+        return Err(format!(
+            "kind `{name}` is not a name: 1 to 32 of a-z, 0-9 and _, a letter first"
+        ));
+    }
+    if let Some(alias) = declared.aliases.iter().find(|alias| !is_alias(alias)) {
+        return Err(format!(
+            "alias `{alias}` is not a name: 1 to 64 of a-z, 0-9, _ and ., a letter first"
+        ));
     }
     let (entity, time, signals) = (declared.entity, declared.time, declared.signals);
     let mut fields = declared.fields;
@@ -114,6 +119,7 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
             "signal `{name}` is a {scalar}: with `value_field` each is a number or an integer"
         ));
     }
+    let derived = derived(signals.derived, &fields, &known, is_long)?;
     let mut kind = Kind {
         name: declared.kind,
         version: declared.version,
@@ -121,6 +127,7 @@ fn kind_of(declared: Declaration) -> Result<Kind, String> {
         description: declared.description,
         fields,
         known,
+        derived,
         entity: entity_rule(entity)?,
         time: time_rule(time)?,
         signals_at,
@@ -296,7 +303,7 @@ fn rules(tables: BTreeMap<String, FieldTable>, what: &str) -> Result<Vec<FieldRu
     tables.into_iter().map(rule).collect()
 }
 
-fn field_rule(name: &str, table: FieldTable) -> Result<FieldRule, String> {
+pub(super) fn field_rule(name: &str, table: FieldTable) -> Result<FieldRule, String> {
     let scalar = table.r#type;
     let numeric = matches!(scalar, ScalarType::Number | ScalarType::Integer);
     if !numeric && (table.min.is_some() || table.max.is_some()) {
@@ -360,7 +367,7 @@ fn pattern(text: &str) -> Result<Regex, String> {
     Regex::new(text).map_err(|error| format!("pattern `{text}`: {error}"))
 }
 
-fn check_field_name(name: &str, what: &str) -> Result<(), String> {
+pub(super) fn check_field_name(name: &str, what: &str) -> Result<(), String> {
     if is_field_name(name) {
         Ok(())
     } else {

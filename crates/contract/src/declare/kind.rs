@@ -1,5 +1,6 @@
 //! A kind of event: what its declaration says, and what follows from it for reading.
 
+use crate::declare::derived::DerivedSignal;
 use crate::declare::names::{RESERVED, is_in};
 use crate::declare::naming::Naming;
 use crate::declare::rule::{EntityRule, FieldRule, OnUnfit, RulesByName, TimeRule};
@@ -37,8 +38,10 @@ pub struct Kind {
     pub out_of_range: OnUnfit,
     /// The other fields, in byte order of their names; among them, in a long kind, a signal's name and value.
     pub fields: Vec<FieldRule>,
-    /// The declared signals, by name, in no order.
+    /// The declared signals that senders send, by name, in no order.
     pub known: RulesByName,
+    /// Signals that follow from others, in byte order of their names; no sender may send one of these names.
+    pub derived: Vec<DerivedSignal>,
     /// How signals get their names; `None` if each has the one that is sent.
     pub(crate) naming: Option<Naming>,
     /// The kind's own fields in byte order of their names, which is the order of the canonical form:
@@ -78,6 +81,24 @@ impl Kind {
     /// make its id: two samples that say the same are two, and who takes them in gives them ids.
     pub fn is_long(&self) -> bool {
         matches!(self.signals_at, SignalsAt::Fields { .. })
+    }
+
+    /// What is declared of a signal, whether it is sent or derived.
+    pub fn signal(&self, name: &str) -> Option<&FieldRule> {
+        let derived = || self.derived_signal(name).map(|derived| &derived.rule);
+        self.known.get(name).or_else(derived)
+    }
+
+    /// All declared signals, sent and derived ones, in no order.
+    pub fn signals(&self) -> impl Iterator<Item = &FieldRule> {
+        let derived = self.derived.iter().map(|derived| &derived.rule);
+        self.known.values().chain(derived)
+    }
+
+    /// The derived signal of that name, in upper or lower case.
+    pub fn derived_signal(&self, name: &str) -> Option<&DerivedSignal> {
+        let mut derived = self.derived.iter();
+        derived.find(|derived| derived.rule.name.eq_ignore_ascii_case(name))
     }
 
     /// Every field that an event must have, in the order in which messages name them.

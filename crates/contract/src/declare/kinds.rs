@@ -9,7 +9,7 @@ use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
 use crate::declare::overlap::mark_overlaps;
 
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 7] = [
     (
         "vehicle.toml (built in)",
         include_str!("../../kinds/vehicle.toml"),
@@ -22,16 +22,32 @@ const BUILT_IN: [(&str, &str); 3] = [
         "metric.toml (built in)",
         include_str!("../../kinds/metric.toml"),
     ),
+    (
+        "chat.toml (built in)",
+        include_str!("../../kinds/chat.toml"),
+    ),
+    (
+        "viewer.toml (built in)",
+        include_str!("../../kinds/viewer.toml"),
+    ),
+    (
+        "transaction.toml (built in)",
+        include_str!("../../kinds/transaction.toml"),
+    ),
+    (
+        "stream_meta.toml (built in)",
+        include_str!("../../kinds/stream_meta.toml"),
+    ),
 ];
 
-/// The declared kinds: `vehicle`, `cell`, `metric`, and a user's own. Names and aliases are unique.
+/// The declared kinds: the built-in ones, of the folder `kinds/`, and a user's own. Names and aliases are unique.
 #[derive(Debug)]
 pub struct Kinds {
     kinds: Vec<Kind>,
 }
 
 impl Kinds {
-    /// The built-in kinds alone: `vehicle`, `cell` and `metric`.
+    /// The built-in kinds alone: `vehicle`, `cell`, `metric`, and those of live streams.
     pub fn builtin() -> Kinds {
         Kinds::load(None).expect("without a folder nothing can be wrong")
     }
@@ -96,7 +112,7 @@ impl Kinds {
         self.kinds.iter()
     }
 
-    /// The names of all kinds, for messages: `vehicle, cell, metric`.
+    /// The names of all kinds, for messages: `vehicle, cell, metric, chat`.
     pub fn names(&self) -> String {
         let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name.as_str()).collect();
         names.join(", ")
@@ -154,6 +170,8 @@ fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
 mod tests {
     use super::*;
 
+    const BUILT_IN_NAMES: &str = "vehicle, cell, metric, chat, viewer, transaction, stream_meta";
+
     const STATION: &str = r#"
         kind = "station"
         version = 1
@@ -172,7 +190,7 @@ mod tests {
     #[test]
     fn built_in_kinds_load() {
         let kinds = Kinds::builtin();
-        assert_eq!(kinds.names(), "vehicle, cell, metric");
+        assert_eq!(kinds.names(), BUILT_IN_NAMES);
         assert!(kinds.iter().all(|kind| !kind.overlaps));
     }
 
@@ -184,7 +202,7 @@ mod tests {
         let mine = include_str!("../../kinds/vehicle.toml").replace("version = 1", "version = 2");
         std::fs::write(folder.path().join("vehicle.toml"), mine).unwrap();
         let kinds = Kinds::load(Some(folder.path())).unwrap();
-        assert_eq!(kinds.names(), "vehicle, cell, metric, station");
+        assert_eq!(kinds.names(), format!("{BUILT_IN_NAMES}, station"));
         assert_eq!(kinds.get("vehicle").unwrap().version, 2);
     }
 
@@ -194,6 +212,15 @@ mod tests {
         assert_eq!(kinds.get_by_alias("pm").unwrap().name, "cell");
         assert_eq!(kinds.get_by_alias("cell").unwrap().name, "cell");
         assert!(kinds.get_by_alias("boat").is_none() && kinds.get("pm").is_none());
+        for (alias, name) in [
+            ("transactions", "transaction"),
+            ("telemetra.events.chat", "chat"),
+            ("telemetra.events.viewer", "viewer"),
+            ("telemetra.events.transactions", "transaction"),
+            ("telemetra.events.stream_meta", "stream_meta"),
+        ] {
+            assert_eq!(kinds.get_by_alias(alias).unwrap().name, name);
+        }
     }
 
     #[test]
@@ -406,13 +433,13 @@ mod tests {
         assert!(pipe.status().unwrap().success());
         assert_eq!(
             Kinds::load(Some(folder.path())).unwrap().names(),
-            "vehicle, cell, metric"
+            BUILT_IN_NAMES
         );
         std::fs::write(folder.path().join("elsewhere"), STATION).unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.path().join("link.toml")).unwrap();
         assert_eq!(
             Kinds::load(Some(folder.path())).unwrap().names(),
-            "vehicle, cell, metric, station"
+            format!("{BUILT_IN_NAMES}, station")
         );
     }
 

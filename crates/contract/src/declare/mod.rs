@@ -2,6 +2,7 @@
 //! looks up. A declaration that contradicts itself or another is refused here, so that readers need not ask.
 
 pub(crate) mod declaration;
+pub(crate) mod derived;
 pub(crate) mod kind;
 pub(crate) mod kinds;
 pub(crate) mod names;

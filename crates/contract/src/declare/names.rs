@@ -29,6 +29,18 @@ pub(crate) fn is_kind_name(name: &str) -> bool {
         && (name.bytes()).all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
+/// An alias stands in routes alone, and may be the name of a topic, such as `events.chat`.
+pub(crate) fn is_alias(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.as_bytes()[0].is_ascii_lowercase()
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && name.split('.').all(|word| {
+            let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            word.bytes().all(fits)
+        })
+}
+
 pub(crate) fn is_field_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len())
         && !name.as_bytes()[0].is_ascii_digit()
@@ -52,10 +64,12 @@ mod tests {
     proptest! {
         #[test]
         fn names_have_the_form_that_schemas_and_messages_say(
-            name in "([A-Za-z0-9_éx -]{0,4}|[a-z_][a-z0-9_]{30,32}|[A-Z][a-z0-9_]{62,64})",
+            name in "([A-Za-z0-9_éx. -]{0,4}|[a-z_][a-z0-9_.]{30,32}|[A-Z][a-z0-9_]{62,64})",
         ) {
             let kind = Regex::new("^[a-z][a-z0-9_]{0,31}$").unwrap();
             prop_assert_eq!(is_kind_name(&name), kind.is_match(&name));
+            let alias = Regex::new("^[a-z][a-z0-9_]*([.][a-z0-9_]+)*$").unwrap();
+            prop_assert_eq!(is_alias(&name), alias.is_match(&name) && name.len() <= 64);
             prop_assert_eq!(is_field_name(&name), Regex::new(FIELD_NAME).unwrap().is_match(&name));
         }
     }

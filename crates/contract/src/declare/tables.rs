@@ -1,8 +1,11 @@
 //! A declaration as its TOML has it. What a key means is said in `docs/contracts.md`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::declare::naming::NameRule;
 use crate::declare::rule::{OnUnfit, ScalarType, TimeFormat};
@@ -72,6 +75,66 @@ pub(super) struct SignalsTable {
     pub(super) out_of_range: Option<OnUnfit>,
     #[serde(default)]
     pub(super) known: BTreeMap<String, FieldTable>,
+    #[serde(default)]
+    pub(super) derived: BTreeMap<String, DerivedTable>,
+}
+
+/// A derived signal: a table, or in short the text of its `when`.
+#[derive(Default)]
+pub(super) struct DerivedTable {
+    pub(super) when: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) by: Option<String>,
+    pub(super) description: String,
+    pub(super) unit: Option<String>,
+    pub(super) quantiles: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DerivedForm {
+    when: Option<String>,
+    from: Option<String>,
+    by: Option<String>,
+    #[serde(default)]
+    description: String,
+    unit: Option<String>,
+    quantiles: Option<bool>,
+}
+
+impl<'de> Deserialize<'de> for DerivedTable {
+    fn deserialize<D: Deserializer<'de>>(toml: D) -> Result<DerivedTable, D::Error> {
+        toml.deserialize_any(DerivedVisitor)
+    }
+}
+
+struct DerivedVisitor;
+
+impl<'de> Visitor<'de> for DerivedVisitor {
+    type Value = DerivedTable;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a condition, or a table with `when`, or with `from` and `by`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, when: &str) -> Result<DerivedTable, E> {
+        Ok(DerivedTable {
+            when: Some(when.to_owned()),
+            ..DerivedTable::default()
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DerivedTable, A::Error> {
+        let form = DerivedForm::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(DerivedTable {
+            when: form.when,
+            from: form.from,
+            by: form.by,
+            description: form.description,
+            unit: form.unit,
+            quantiles: form.quantiles,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -97,9 +160,18 @@ impl FieldTable {
     /// A field that each event must have, of any value of its type.
     pub(super) fn required(r#type: ScalarType, description: &str) -> FieldTable {
         FieldTable {
-            r#type,
             required: true,
             description: description.to_owned(),
+            ..FieldTable::of_type(r#type)
+        }
+    }
+
+    /// A field of which nothing but the type is declared.
+    pub(super) fn of_type(r#type: ScalarType) -> FieldTable {
+        FieldTable {
+            r#type,
+            required: false,
+            description: String::new(),
             from: None,
             quantiles: None,
             unit: None,

@@ -116,6 +116,9 @@ pub(super) fn check_undeclared(kind: &Kind, name: &str) -> Result<(), Rejection>
     } else if kind.is_reserved_signal(name) {
         let what = "is a reserved name: rename the signal";
         (Code::InvalidFormat, what.into())
+    } else if kind.derived_signal(name).is_some() {
+        let what = "is derived from other signals here: leave it out, or rename it";
+        (Code::InvalidFormat, what.into())
     } else if let Some(known) = kind.known_in_other_case(name) {
         let what = format!("differs from `{known}`, which is declared, in case alone: spell it so");
         (Code::InvalidFormat, what)

@@ -166,7 +166,21 @@ async fn the_openapi_document_is_whole() {
     let kinds = &document["paths"]["/v1/events/{kind}"]["post"]["parameters"][0]["schema"]["enum"];
     assert_eq!(
         *kinds,
-        serde_json::json!(["vehicle", "cell", "metric", "pm"])
+        serde_json::json!([
+            "vehicle",
+            "cell",
+            "metric",
+            "chat",
+            "viewer",
+            "transaction",
+            "stream_meta",
+            "pm",
+            "telemetra.events.chat",
+            "telemetra.events.viewer",
+            "transactions",
+            "telemetra.events.transactions",
+            "telemetra.events.stream_meta"
+        ])
     );
     let vehicle = &document["components"]["schemas"]["Event.vehicle"];
     assert_eq!(vehicle["additionalProperties"], false);

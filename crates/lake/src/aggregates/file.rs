@@ -72,7 +72,7 @@ impl<'a> AggregateFile<'a> {
                 let (min, max, mean) = (number(stats.min), number(stats.max), number(stats.mean));
                 let percentiles = stats.percentiles().map(|found| found.map(Some));
                 let [p50, p95, p99] = percentiles.unwrap_or_default();
-                let rule = kind.known.get(&**signal);
+                let rule = kind.signal(signal);
                 // Texts count only for a signal without any number.
                 let texts = if stats.is_numeric() { stats.texts } else { 0 };
                 rows.push(Row {

@@ -47,7 +47,7 @@ impl Aggregates {
             if let Some(signal) = signal_of(field)
                 && column.null_count() < column.len()
             {
-                let quantiles = || kind.known.get(signal).is_none_or(|rule| rule.quantiles);
+                let quantiles = || kind.signal(signal).is_none_or(|rule| rule.quantiles);
                 let entry = signals.entry(signal.into());
                 let (_, columns) = entry.or_insert_with(|| (quantiles(), Vec::new()));
                 columns.push(column);
@@ -124,7 +124,7 @@ fn of_long(
             of_name.push(values.value(row));
         }
         let stats = by_name.into_iter().map(|(name, mut values)| {
-            let quantiles = kind.known.get(name).is_none_or(|rule| rule.quantiles);
+            let quantiles = kind.signal(name).is_none_or(|rule| rule.quantiles);
             (Arc::from(name), Stats::of(&mut values, 0, quantiles))
         });
         aggregates.entities.push(Entity {

@@ -4,13 +4,13 @@ use arrow::array::{Array, AsArray, RecordBatch, StringArray, TimestampMicrosecon
 use parquet::errors::Result;
 
 use crate::parquet_file::column;
-use crate::rows::columns::signal_of;
+use crate::rows::columns::{is_derived, signal_of};
 use crate::rows::{Content, MORE, More, value_at};
 
 /// Columns before the contract fields: ids and times.
 const BUILT_IN: usize = 4;
 
-/// Content of the part's row.
+/// Content of the part's row: what its event says, without derived signals.
 ///
 /// # Errors
 ///
@@ -24,7 +24,7 @@ pub fn content(part: &RecordBatch, row: usize) -> Result<Content<'_>> {
         if field.name() == MORE && column.is_valid(row) {
             let more = column.as_string_opt::<i32>().map(|texts| texts.value(row));
             values.extend(More::of_text(more.unwrap_or_default()).into_values());
-        } else if let Some(value) = value_at(column, row) {
+        } else if let Some(value) = value_at(column, row).filter(|_| !is_derived(field)) {
             let name = signal_of(field).unwrap_or(field.name());
             values.push((name.into(), value));
         }

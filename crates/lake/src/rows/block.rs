@@ -39,7 +39,8 @@ pub struct Span {
     pub end: u32,
 }
 
-/// What an event says in `curated/`. When it was received is no part of it.
+/// What an event says in `curated/`. When it was received is no part of it, nor are derived signals: they follow from
+/// the rest, and parts of before they were declared do not have them.
 #[derive(Debug)]
 pub struct Content<'g> {
     /// Id of the vehicle, cell or other thing.
@@ -248,6 +249,7 @@ impl Block {
             (name, value_at(column, row))
         });
         let signals = self.signals(kind);
+        let signals = signals.filter(|(name, _, _)| kind.derived_signal(name).is_none());
         let signals = signals.map(|(name, _, column)| (name.into(), value_at(column, row)));
         let columns = fields.chain(signals);
         let columns = columns.filter_map(|(name, value)| Some((name, value?)));

@@ -40,7 +40,7 @@ impl ColumnType {
 
     /// The type for this value of the signal: the declared one, or the value's own.
     pub(crate) fn of(kind: &Kind, signal: &str, value: &Scalar<'_>) -> ColumnType {
-        match (kind.known.get(signal), value) {
+        match (kind.signal(signal), value) {
             (Some(rule), _) => ColumnType::of_signal(rule.scalar),
             (None, Scalar::Number(_)) => ColumnType::Number,
             (None, Scalar::Bool(_)) => ColumnType::Boolean,

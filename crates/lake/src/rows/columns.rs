@@ -23,9 +23,17 @@ use crate::rows::more::MORE;
 /// Key of the Arrow field metadata that names the signal whose values the column holds.
 const SIGNAL: &str = "signal";
 
+/// Key of the Arrow field metadata of a column of a derived signal.
+const DERIVED: &str = "derived";
+
 /// The signal whose values the column holds; none for the columns of ids, times and contract fields.
 pub fn signal_of(field: &Field) -> Option<&str> {
     field.metadata().get(SIGNAL).map(String::as_str)
+}
+
+/// Whether the column holds a derived signal, which is no part of what events say.
+pub fn is_derived(field: &Field) -> bool {
+    field.metadata().contains_key(DERIVED)
 }
 
 /// Name and type of each signal that has a column in these rows.
@@ -151,21 +159,29 @@ fn declared(kind: &Kind) -> BTreeMap<String, Column> {
             },
         )
     };
-    kind.known.values().map(column).collect()
+    kind.signals().map(column).collect()
 }
 
 /// The columns of one kind's signals.
 #[derive(Debug)]
 pub struct Columns {
     declared: BTreeMap<String, Column>,
+    /// Names in lower case of derived signals, which are declared too.
+    derived: HashSet<String>,
     types: SignalTypes,
 }
 
 impl Columns {
     /// The columns of the declared signals and of those in `types`.
     pub fn new(kind: &Kind, types: SignalTypes) -> Columns {
-        let declared = declared(kind);
-        Columns { declared, types }
+        let derived = kind.derived.iter();
+        Columns {
+            declared: declared(kind),
+            derived: derived
+                .map(|signal| signal.rule.name.to_ascii_lowercase())
+                .collect(),
+            types,
+        }
     }
 
     /// Number of undeclared names that have a column.
@@ -186,7 +202,10 @@ impl Columns {
                 name = format!("{name}__{}", r#type.suffix());
             }
         }
-        let metadata = HashMap::from([(SIGNAL.to_owned(), plain.name.clone())]);
+        let mut metadata = HashMap::from([(SIGNAL.to_owned(), plain.name.clone())]);
+        if self.derived.contains(&lower) {
+            metadata.insert(DERIVED.to_owned(), "true".to_owned());
+        }
         Some(Arc::new(
             Field::new(name, r#type.arrow(), true).with_metadata(metadata),
         ))
@@ -264,7 +283,11 @@ mod tests {
             signals: undeclared.iter().map(column).collect(),
         };
         let declared = declared.iter().map(column).collect();
-        Columns { declared, types }
+        Columns {
+            declared,
+            derived: HashSet::new(),
+            types,
+        }
     }
 
     #[test]

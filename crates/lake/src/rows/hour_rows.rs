@@ -276,7 +276,7 @@ impl HourRows {
             }
         }
         // Every part has the columns of all declared signals, also of those that no event here has.
-        let declared = kind.known.values();
+        let declared = kind.signals();
         let declared = declared.map(|rule| (&rule.name, ColumnType::of_signal(rule.scalar)));
         let others = all.into_iter().flatten();
         let others = others.map(|(name, r#type)| (name, *r#type));

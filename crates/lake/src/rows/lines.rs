@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use contract::{Event, Kinds, Rejection, parse_line};
 
+use crate::rows::derive::add_derived;
+
 /// The lines of an object of `raw/` as ranges of its bytes, each with its line feed. Lines of white space are left
 /// out; the last line may end without a line feed.
 pub(crate) fn lines(body: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
@@ -21,13 +23,15 @@ pub(crate) fn lines(body: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-/// Reads a line, with or without its line feed.
+/// Reads a line, with or without its line feed, into an event with its derived signals.
 ///
 /// # Errors
 ///
 /// The rejection of a line that is not UTF-8 or breaks its contract.
 pub(crate) fn read_line<'l>(kinds: &'l Kinds, line: &'l [u8]) -> Result<Event<'l>, Rejection> {
-    parse_line(kinds, std::str::from_utf8(line).unwrap_or_default())
+    let mut event = parse_line(kinds, std::str::from_utf8(line).unwrap_or_default())?;
+    add_derived(&mut event);
+    Ok(event)
 }
 
 #[cfg(test)]

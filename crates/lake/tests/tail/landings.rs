@@ -81,3 +81,26 @@ proptest! {
         runtime.block_on(each_event_comes_once(parts, max_objects, pause));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn events_of_the_tail_have_their_derived_signals() {
+    let stage = Stage::new().await;
+    let mut tail = stage.tail(TailSettings::default());
+    let time = "2025-10-04T12:00:00.000Z";
+    let chat = format!(
+        r#"{{"kind":"chat","event_id":"a","ingest_received_at":"{time}","timestamp":"{time}","stream_id":"s","message_id":"m","user":"ann","message":{{"text":"worst lag ever"}}}}"#
+    );
+    let hour = Hour::of(stage.now());
+    stage
+        .put_at(&raw_key(hour, raw_part_name(stage.now(), 1)), chat)
+        .await;
+    let mut values = Vec::new();
+    let polled = tail.poll(|object| {
+        for (_, event) in object.events {
+            let sentiment = event.signals.iter().find(|(name, _)| name == "sentiment");
+            values.push(sentiment.unwrap().1.as_number());
+        }
+    });
+    polled.await.unwrap();
+    assert_eq!(values, [Some(-0.7579)]);
+}

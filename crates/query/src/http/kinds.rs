@@ -107,7 +107,7 @@ async fn describe(shared: &Shared, snapshot: &Snapshot, kind: &Kind) -> Result<K
         .unwrap_or_default();
     let times = last - chrono::TimeDelta::hours(2)..last;
     let names = shared.names.signals(snapshot, kind, &times).await?;
-    let signals = names.into_iter().map(|name| match kind.known.get(&name) {
+    let signals = names.into_iter().map(|name| match kind.signal(&name) {
         Some(rule) => SignalBody::declared(rule),
         None => SignalBody {
             name,

@@ -45,7 +45,7 @@ impl StoredNames {
             return Ok(self.long_names(snapshot, kind, times).await?.names);
         }
         let stored = self.0.types.get(snapshot.kinds()).await?;
-        let mut names: BTreeSet<String> = kind.known.keys().cloned().collect();
+        let mut names: BTreeSet<String> = kind.signals().map(|rule| rule.name.clone()).collect();
         let number = snapshot
             .kinds()
             .iter()
@@ -74,7 +74,8 @@ impl StoredNames {
     ) -> Result<SignalNames, Refusal> {
         let hours = snapshot.hours(&kind.name, times.start, times.end).await?;
         let mut names = self.0.scanner.signal_names(&hours).await?;
-        names.names.extend(kind.known.keys().cloned());
+        let declared = kind.signals().map(|rule| rule.name.clone());
+        names.names.extend(declared);
         Ok(names)
     }
 

@@ -16,7 +16,7 @@ const DAY: i64 = 86_400 * SECOND;
 ///
 /// `floor(extract(epoch FROM event_time) / 300) * 300` is one up to the year 2065: from then on a double is too coarse
 /// to tell the last microsecond of a bucket from the next bucket, and DataFusion counts it there.
-pub(super) fn step_of(expr: &Expr) -> Option<i64> {
+pub(crate) fn step_of(expr: &Expr) -> Option<i64> {
     match expr {
         Expr::Alias(alias) => step_of(&alias.expr),
         Expr::ScalarFunction(call) => of_call(call),

@@ -13,5 +13,6 @@ mod measures;
 mod rule;
 mod table;
 
+pub(crate) use buckets::step_of;
 pub use events::KindEvents;
 pub use rule::KernelRule;

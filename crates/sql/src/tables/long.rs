@@ -62,7 +62,7 @@ pub(crate) struct Signal {
 impl OfKind {
     pub(crate) fn new(kind: &Kind, table: &KindTable) -> OfKind {
         let schema = table.schema();
-        let unit = |signal: &str| kind.known.get(signal)?.unit.clone();
+        let unit = |signal: &str| kind.signal(signal)?.unit.clone();
         let name = kind.name.clone();
         if let Some(columns) = LongColumns::of(&schema) {
             let known = kind.known.keys();

@@ -6,5 +6,6 @@
 mod landing;
 mod refused;
 mod stage;
+mod streams;
 mod tables;
 mod told;

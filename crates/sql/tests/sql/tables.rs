@@ -177,6 +177,12 @@ async fn an_empty_lake_and_a_kind_without_events_have_tables_without_rows() {
         "pm_events",
         "pm_kpi_5m",
         "busiest_cells",
+        "chat",
+        "transaction",
+        "streams",
+        "chat_summary_minute",
+        "viewer_timeseries",
+        "transactions",
     ] {
         let text = format!("SELECT count(*) FROM {table}");
         assert_eq!(stage.ask(&text).await, ["0"], "{table}");

@@ -167,7 +167,7 @@ fn wrong(
             wrong.push(format!("{name} {is} rather than {must}"));
         }
     }
-    let rule = kind.known.get(&row.signal);
+    let rule = kind.signal(&row.signal);
     let unit = rule.and_then(|rule| rule.unit.as_deref());
     if row.unit.as_deref() != unit {
         let (is, must) = (row.unit.as_deref(), unit);

@@ -91,6 +91,10 @@ impl Breakage {
         };
         let (time, entity, signals, number) = match kind {
             "cell" => ("event_time", "entity_id", "metrics", "dl_prb_util_pct"),
+            "chat" => ("timestamp", "stream_id", "message", "bits"),
+            "viewer" => ("timestamp", "stream_id", "audience", "viewers"),
+            "transaction" => ("timestamp", "stream_id", "payment", "amount"),
+            "stream_meta" => ("timestamp", "stream_id", "status", "fps"),
             _ => ("timestamp", "vehicle_id", "payload", "engine_rpm"),
         };
         let Some(Value::Object(readings)) = event.get_mut(signals) else {
@@ -140,10 +144,12 @@ mod tests {
     #[test]
     fn each_breakage_gets_the_answer_it_expects_from_the_contract() {
         let kinds = Kinds::builtin();
-        let mut fleet = Fleet::new(1, 1, 1, 1);
-        for _ in 0..10 {
+        let mut fleet = Fleet::new(1, 1, 1, 1, 1);
+        let mut kinds_met = std::collections::BTreeSet::new();
+        for _ in 0..2_000 {
             let event = fleet.next_event(Utc::now()).unwrap();
             parse_sent(&kinds, None, &event.body, Utc::now()).unwrap();
+            kinds_met.insert(event.kind);
             for breakage in Breakage::ALL {
                 let body = breakage.apply(event.kind, &event.body);
                 let rejection = parse_sent(&kinds, None, &body, Utc::now()).unwrap_err();
@@ -154,5 +160,6 @@ mod tests {
                 );
             }
         }
+        assert_eq!(kinds_met.len(), 6);
     }
 }

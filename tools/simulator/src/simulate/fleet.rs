@@ -1,4 +1,4 @@
-//! Vehicles and cells taking turns, as JSON events of the built-in contracts.
+//! Vehicles, cells and live streams taking turns, as JSON events of the built-in contracts.
 
 use std::fmt::Write;
 
@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::cell::Cell;
+use super::stream::Stream;
 use super::vehicle::Vehicle;
 
 /// The slow frame (temperature, fuel) goes out once in this many rounds of its vehicle, as on a
@@ -17,22 +18,23 @@ const SLOW_EVERY: u64 = 5;
 /// An event that a fleet yields: sound, and new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetEvent {
-    /// `vehicle` or `cell`.
+    /// `vehicle`, `cell`, or one of the kinds of streams.
     pub kind: &'static str,
     /// The event as JSON, one line, in its contract's own fields.
     pub body: String,
 }
 
-/// Vehicles and cells that take turns: each vehicle sends its frames one after the other, each
-/// cell one report, then the next entity follows, round after round.
+/// Vehicles, cells and streams that take turns: each vehicle sends its frames one after the other, each
+/// cell one report, each stream what has happened on it, then the next entity follows, round after round.
 ///
 /// Coherent over time: an entity's state moves on by the time that has passed since its turn
-/// before. Vehicle events carry no `event_id` (the server derives one), cell events do.
+/// before. Cell events carry an `event_id`; for the others the server derives one.
 #[derive(Debug)]
 pub struct Fleet {
     vehicles: Vec<(String, Vehicle)>,
     cells: Vec<(String, Cell)>,
-    /// When each entity was last heard of; vehicles first.
+    streams: Vec<Stream>,
+    /// When each entity was last heard of; vehicles first, then cells.
     last: Vec<Option<DateTime<Utc>>>,
     ids: StdRng,
     turn: usize,
@@ -41,11 +43,11 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet of `veh-00001` and on, and `CELL-000001` and on.
+    /// A fleet of `veh-00001` and on, `CELL-000001` and on, and `stream-001` and on.
     ///
-    /// `seed` decides how they behave; `ids` the event ids of cells, apart, so that two runs of
+    /// `seed` decides how they behave; `ids` the event ids of cells and the ids of messages and payments, apart, so that two runs of
     /// one seed at different times do not use the same ids for different events.
-    pub fn new(vehicles: u32, cells: u32, seed: u64, ids: u64) -> Fleet {
+    pub fn new(vehicles: u32, cells: u32, streams: u32, seed: u64, ids: u64) -> Fleet {
         let mut seeds = StdRng::seed_from_u64(seed);
         Fleet {
             vehicles: (1..=vehicles)
@@ -54,7 +56,10 @@ impl Fleet {
             cells: (1..=cells)
                 .map(|n| (format!("CELL-{n:06}"), Cell::new(seeds.next_u64())))
                 .collect(),
-            last: vec![None; vehicles as usize + cells as usize],
+            streams: (1..=streams)
+                .map(|n| Stream::new(format!("stream-{n:03}"), seeds.next_u64()))
+                .collect(),
+            last: vec![None; vehicles as usize + cells as usize + streams as usize],
             ids: StdRng::seed_from_u64(ids),
             turn: 0,
             frame: 0,
@@ -64,7 +69,7 @@ impl Fleet {
 
     /// The next event, as of `now`; times must not go backwards from call to call.
     ///
-    /// `None` where there is neither vehicle nor cell.
+    /// `None` where there is no vehicle, cell or stream.
     pub fn next_event(&mut self, now: DateTime<Utc>) -> Option<FleetEvent> {
         let last = self.last.get_mut(self.turn)?;
         let passed = last
@@ -88,7 +93,19 @@ impl Fleet {
                 body,
             });
         }
-        let (id, cell) = self.cells.get_mut(turn - self.vehicles.len())?;
+        let turn = turn - self.vehicles.len();
+        if let Some(stream) = self.streams.get_mut(turn.wrapping_sub(self.cells.len())) {
+            if self.frame == 0 {
+                stream.advance(passed);
+            }
+            self.frame += 1;
+            let event = stream.next_event(now, &mut self.ids);
+            if !stream.has_more() {
+                self.end_turn();
+            }
+            return Some(event);
+        }
+        let (id, cell) = self.cells.get_mut(turn)?;
         cell.advance(passed, now);
         let mut random = [0; 16];
         self.ids.fill_bytes(&mut random);
@@ -168,7 +185,7 @@ mod tests {
 
     #[test]
     fn each_entity_takes_its_turn_and_sends_its_frames() {
-        let mut fleet = Fleet::new(2, 1, 5, 5);
+        let mut fleet = Fleet::new(2, 1, 0, 5, 5);
         let told: Vec<String> = events(&mut fleet, 12)
             .iter()
             .map(|event| {
@@ -189,7 +206,7 @@ mod tests {
 
     #[test]
     fn speed_engine_speed_and_gear_of_one_vehicle_belong_together_on_the_wire() {
-        let mut fleet = Fleet::new(1, 0, 11, 11);
+        let mut fleet = Fleet::new(1, 0, 0, 11, 11);
         let mut ratios: [Vec<f64>; 7] = Default::default();
         for event in events(&mut fleet, 60_000) {
             let event: Value = serde_json::from_str(&event.body).unwrap();
@@ -224,7 +241,7 @@ mod tests {
 
     #[test]
     fn cells_carry_an_event_id_and_vehicles_do_not() {
-        let mut fleet = Fleet::new(1, 1, 5, 5);
+        let mut fleet = Fleet::new(1, 1, 0, 5, 5);
         let mut ids = Vec::new();
         for event in events(&mut fleet, 100) {
             let body: Value = serde_json::from_str(&event.body).unwrap();
@@ -242,6 +259,6 @@ mod tests {
 
     #[test]
     fn an_empty_fleet_has_nothing_to_say() {
-        assert_eq!(Fleet::new(0, 0, 1, 1).next_event(Utc::now()), None);
+        assert_eq!(Fleet::new(0, 0, 0, 1, 1).next_event(Utc::now()), None);
     }
 }

@@ -32,7 +32,7 @@ const LATE_STRIDE: u64 = 7_742_933;
 /// An event of a [`Generator`], and what is to become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimulatedEvent {
-    /// `vehicle` or `cell`.
+    /// `vehicle`, `cell`, or one of the kinds of streams.
     pub kind: &'static str,
     /// The event as JSON, one line.
     pub body: String,
@@ -70,7 +70,7 @@ impl Generator {
         plan.check()?;
         // Ids depend on the start too: the same seed an hour later yields other events.
         let ids = plan.seed ^ plan.start.timestamp_millis().unsigned_abs().rotate_left(32);
-        let fleet = Fleet::new(plan.vehicles, plan.cells, plan.seed, ids);
+        let fleet = Fleet::new(plan.vehicles, plan.cells, plan.streams, plan.seed, ids);
         Ok(Generator {
             step: plan.step.max(plan.shortest_step()),
             fleet,

@@ -1,4 +1,4 @@
-//! Simulated vehicles and cells: a [`Plan`] comes in, its events go out, each in a known state.
+//! Simulated vehicles, cells and live streams: a [`Plan`] comes in, its events go out, each in a known state.
 //!
 //! The same plan yields the same events, byte for byte; nothing here knows of HTTP or the clock.
 
@@ -7,6 +7,8 @@ mod cell;
 mod fleet;
 mod generator;
 mod plan;
+mod stream;
+mod stream_texts;
 mod vehicle;
 
 pub use breakage::Breakage;

@@ -15,6 +15,8 @@ pub struct Plan {
     pub vehicles: u32,
     /// How many cells there are.
     pub cells: u32,
+    /// How many live streams there are.
+    pub streams: u32,
     /// How many events are yielded in all, those that are repeated or broken included; `None` is
     /// without end.
     pub count: Option<u64>,
@@ -34,11 +36,12 @@ pub struct Plan {
 }
 
 impl Default for Plan {
-    /// 20 vehicles and 5 cells, a second between an entity's turns, from now on, nothing wrong.
+    /// 20 vehicles and 5 cells, no streams, a second between an entity's turns, from now on, nothing wrong.
     fn default() -> Plan {
         Plan {
             vehicles: 20,
             cells: 5,
+            streams: 0,
             count: None,
             seed: 1,
             duplicates: 0.0,
@@ -53,8 +56,8 @@ impl Default for Plan {
 /// A plan that cannot be followed.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum PlanError {
-    /// The plan has neither vehicles nor cells.
-    #[error("there is neither a vehicle nor a cell to simulate")]
+    /// The plan has no vehicles, cells or streams.
+    #[error("there is no vehicle, cell or stream to simulate")]
     NoEntities,
     /// A share is not from 0 to 1.
     #[error("the share of {0} events is {1}: it must be from 0 to 1")]
@@ -91,12 +94,13 @@ impl Plan {
 
     /// The shortest step at which no entity sends one frame twice at one time of the grid.
     pub(crate) fn shortest_step(&self) -> Duration {
-        let fewest = 2 * u128::from(self.vehicles) + u128::from(self.cells);
+        let [vehicles, cells, streams] = [self.vehicles, self.cells, self.streams].map(u128::from);
+        let fewest = 2 * vehicles + cells + streams;
         Duration::from_nanos(GRID.as_nanos().div_ceil(fewest.max(1)) as u64)
     }
 
     pub(crate) fn check(&self) -> Result<(), PlanError> {
-        if self.vehicles == 0 && self.cells == 0 {
+        if self.vehicles == 0 && self.cells == 0 && self.streams == 0 {
             return Err(PlanError::NoEntities);
         }
         for (share, name) in [

@@ -4,6 +4,7 @@ mod kinds;
 mod lines;
 mod refusals;
 mod samples;
+mod streams;
 
 use chrono::{DateTime, Utc};
 
