@@ -1,6 +1,7 @@
 //! The first rows of any Parquet file, read by range: whatever its size, and whoever wrote it.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -59,8 +60,8 @@ pub struct FirstRows {
 pub async fn first_rows(lake: &Lake, object: &Part, most: usize) -> Result<FirstRows, PartError> {
     let broken = |error: ParquetError| PartError::broken(object, error);
     let metadata = Arc::new(footer(lake, object).await?);
-    let plain = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new());
-    let plain = plain.map_err(broken)?;
+    let of_arrow = || ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new());
+    let plain = unbroken(of_arrow).map_err(broken)?;
     let rows = metadata.file_metadata().num_rows().max(0) as u64;
     let schema = plain.schema().clone();
     let Some(group) =
@@ -149,7 +150,7 @@ async fn footer(lake: &Lake, object: &Part) -> Result<ParquetMetaData, PartError
         .push_range(first..object.size, tail)
         .map_err(broken)?;
     loop {
-        match decoder.try_decode().map_err(broken)? {
+        match unbroken(|| decoder.try_decode()).map_err(broken)? {
             DecodeResult::Data(metadata) => return Ok(metadata),
             DecodeResult::NeedsData(ranges) => {
                 let bytes: u64 = ranges
@@ -172,6 +173,15 @@ async fn footer(lake: &Lake, object: &Part) -> Result<ParquetMetaData, PartError
             }
         }
     }
+}
+
+/// What `work` gives; an error where it panics, as the decoder does of some footers that are none.
+fn unbroken<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(ParquetError::General(
+            "the decoder of Parquet broke off".into(),
+        ))
+    })
 }
 
 /// These bytes of the object, as it was when it was listed.
