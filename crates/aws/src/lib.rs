@@ -18,7 +18,9 @@ pub use endpoint::NotAnEndpoint;
 pub use error::CallError;
 pub use explain::Explained;
 pub use lake::Lake;
-pub use lake::object::{ByteRange, Condition, Fetched, Head, Object, ObjectInfo, PutOutcome};
+pub use lake::object::{
+    ByteRange, Condition, Fetched, Folder, Head, Object, ObjectInfo, PutOutcome,
+};
 pub use meter::{Meter, PRICES_AS_OF, Usage, price_per_request};
 pub use queue::Queue;
 pub use queue::batch::{MAX_BATCH_BYTES, MAX_ENTRIES, retry_delays};

@@ -127,6 +127,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
             bail!("a service ended early");
         }
     };
+    pipeline.live.stop().await?;
     pipeline.ingest.stop().await?;
     pipeline.consumer.stop().await?;
     pipeline.postgres.stop().await?;

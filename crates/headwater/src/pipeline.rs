@@ -9,7 +9,9 @@ use alerts::notify::Network;
 use anyhow::{Context, bail};
 use aws::{Aws, Lake, Meter, Queue};
 use axum::Router;
+use console::{AlertsApi, Console};
 use local_aws::LocalAws;
+use query::http::{OtherApi, router_with_console};
 use secrecy::{ExposeSecret, SecretString};
 use service::settings::try_parse_from;
 use tokio::net::TcpListener;
@@ -73,6 +75,10 @@ pub(crate) struct Pipeline {
     pub(crate) postgres: RunningService,
     /// Answered on ingest's port; none where it is not asked for.
     pub(crate) alerts: Option<RunningService>,
+    /// The console, which is answered on ingest's port too.
+    pub(crate) console: Console,
+    /// What follows the lake for the console.
+    pub(crate) live: RunningService,
     /// Where ingest listens.
     pub(crate) address: SocketAddr,
     /// URL of ingest and query, such as `http://127.0.0.1:3000`.
@@ -145,16 +151,21 @@ impl Pipeline {
                 Ok(())
             }
         });
-        let others = query::http::router(query.app.clone(), configs.query.queries);
-        let (alerts, others) = match configs.alerts {
+        let mut meters: Vec<Meter> = [&for_ingest, &for_consumer, &aggregator.aws, &for_query]
+            .map(|aws| aws.meter().clone())
+            .into();
+        let (alerts, api) = match configs.alerts {
             Some(config) => {
-                let (service, routes) = start_alerts(config, aws.with_own_meter(), others).await?;
-                (Some(service), routes)
+                let for_alerts = aws.with_own_meter();
+                meters.push(for_alerts.meter().clone());
+                let (service, api) = start_alerts(config, for_alerts).await?;
+                (Some(service), Some(api))
             }
-            None => (None, others),
+            None => (None, None),
         };
-        let meters = [&for_ingest, &for_consumer].map(|aws| aws.meter().clone());
-        let [of_ingest, of_consumer] = meters;
+        let (console, live, others) =
+            with_console(&query, &configs.query, meters, api, settings.api_key)?;
+        let [of_ingest, of_consumer] = [&for_ingest, &for_consumer].map(|aws| aws.meter().clone());
         let (ingest, consumer, faults) = if settings.with_faults {
             // Each start of ingest listens again, as that of a process does.
             drop(http);
@@ -196,6 +207,8 @@ impl Pipeline {
             query,
             postgres,
             alerts,
+            console,
+            live,
             address,
             ingest_url: format!("http://{address}"),
         })
@@ -237,30 +250,68 @@ impl Pipeline {
             ended = &mut self.ingest.task => self.ingest.explain(ended),
             ended = &mut self.consumer.task => self.consumer.explain(ended),
             ended = &mut self.postgres.task => self.postgres.explain(ended),
+            ended = &mut self.live.task => self.live.explain(ended),
             broken = alerts => broken,
             reason = self.query.broken() => Err(reason.context("query failed")),
         }
     }
 }
 
-/// Starts alerts, whose API is answered beside the routes of `others`.
+/// Starts alerts, and gives their API.
 async fn start_alerts(
     config: alerts::Config,
     aws: Aws,
-    others: Router,
 ) -> anyhow::Result<(RunningService, Router)> {
     let transport = Network::new().context("cannot set up TLS")?;
     let started = alerts::start(config, &aws, Arc::new(transport)).await;
     let started = started.context("alerts failed")?;
-    let others = others.route(alerts::API, started.api());
+    let api = Router::new().route(alerts::API, started.api());
     let service = RunningService::spawn("alerts", aws.meter().clone(), |stop| async move {
         started.lead(&stop).await
     });
-    Ok((service, others))
+    Ok((service, api))
 }
 
-/// The URL of an emulation that listens on the address: one that listens on all is on this machine too.
-fn endpoint_at(mut address: SocketAddr) -> String {
+/// Starts the console, and gives the routes of query, console, and alerts where they run.
+fn with_console(
+    query: &query::Started,
+    config: &query::Config,
+    meters: Vec<Meter>,
+    alerts: Option<Router>,
+    key: &SecretString,
+) -> anyhow::Result<(Console, RunningService, Router)> {
+    let api = match &alerts {
+        Some(routes) => AlertsApi::here(routes.clone(), key.clone()),
+        None => AlertsApi::of(&config.console).context("cannot ask alerts")?,
+    };
+    let console = query.console(config, meters, api).context("no console")?;
+    let mut others = vec![OtherApi {
+        name: "ingest",
+        url: "/openapi.json",
+        document: None,
+    }];
+    if alerts.is_some() {
+        others.push(OtherApi {
+            name: "alerts",
+            url: "/docs/alerts.json",
+            document: Some(alerts::api::document()),
+        });
+    }
+    let (app, settings) = (query.app.clone(), config.queries.clone());
+    let mut routes = router_with_console(app, settings, &console, &others);
+    if let Some(alerts) = alerts {
+        routes = routes.merge(alerts);
+    }
+    let following = console.clone();
+    let live = RunningService::spawn("console", Meter::default(), |stop| async move {
+        following.run(&stop).await;
+        Ok(())
+    });
+    Ok((console, live, routes))
+}
+
+/// The URL of a server on this machine that listens on the address, which may be all addresses.
+pub(crate) fn endpoint_at(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::config::ServeConfig;
 use crate::data_folder;
-use crate::pipeline::{BUCKET, Listeners, Pipeline, Settings};
+use crate::pipeline::{BUCKET, Listeners, Pipeline, Settings, endpoint_at};
 
 /// Longest wait for the queue to drain at the end; messages left then wait for the next start.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -69,6 +69,9 @@ pub async fn serve(
     let (stop_aggregator, aggregator) = watch(&pipeline, config.interval);
     let stop_simulator = CancellationToken::new();
     let simulator = simulate(config, &pipeline.ingest_url, stop_simulator.clone())?;
+    // The first thing that a newcomer sees.
+    let token = pipeline.console.one_time_token()?;
+    println!("look: {}/console/open?token={token}\n", endpoint_at(listen));
     print_where_to_look(config, &pipeline.ingest_url, &metrics_url, aws_listen);
     print_sql(config, &pipeline.ingest_url, pg_listen);
     started(listen, aws_listen);
@@ -95,6 +98,8 @@ pub async fn serve(
         return Err(broken);
     }
     let queue = pipeline.queue().await?;
+    // Before ingest, which waits for the answers under way: the live stream is one without an end.
+    pipeline.live.stop().await?;
     pipeline.ingest.stop().await?;
     drain(&queue).await;
     pipeline.consumer.stop().await?;

@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use aws::LakeSettings;
 use bytesize::ByteSize;
 use clap::{Parser, Subcommand};
+use console::ConsoleSettings;
 use contract::Kinds;
 use secrecy::SecretString;
 use service::emf::EmfSettings;
@@ -83,6 +84,10 @@ pub struct Config {
     #[command(flatten, next_help_heading = "PostgreSQL wire")]
     pub postgres: crate::postgres::PgSettings,
 
+    /// The console and the live stream.
+    #[command(flatten, next_help_heading = "Console")]
+    pub console: ConsoleSettings,
+
     /// Most connections at a time; past it a new one is answered 503.
     #[arg(long, env, default_value = "1000", help_heading = "Limits")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
@@ -124,6 +129,7 @@ impl Config {
         service::keys::check_read_keys(&self.read_keys)?;
         self.kinds()?;
         self.queries.check()?;
+        self.console.check()?;
         ensure!(
             POLL.contains(&self.poll),
             "POLL is {}: set it to 100ms at least and 1m at most",

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use aws::Aws;
+use aws::{Aws, Meter};
 use axum::Router;
+use console::{AlertsApi, Console};
 use service::emf::Emf;
 use service::metrics::{Ready, routes, serve_routes};
 use service::server;
@@ -17,14 +18,15 @@ use tracing::{error, info};
 use crate::app::App;
 use crate::cloudwatch;
 use crate::config::Config;
-use crate::http::router;
-use engine::snapshot::Snapshots;
+use crate::http::{router, router_with_console};
+use engine::snapshot::{Arrivals, Snapshots};
 
 /// A query service without a port of its own: its snapshot is kept up to date for as long as this lives.
 #[derive(Debug)]
 pub struct Started {
     /// What [`router`](crate::http::router) answers from.
     pub app: App,
+    arrivals: Arrivals,
     following: Supervised,
     end: DropGuard,
 }
@@ -33,6 +35,32 @@ impl Started {
     /// Waits until the task that keeps the snapshot up to date ends, which it should not, and gives the reason.
     pub async fn broken(&self) -> anyhow::Error {
         self.following.broken().await
+    }
+
+    /// The console over this service, whose routes are those of [`router`]; the requests of `meters` are told as the
+    /// process's.
+    ///
+    /// # Errors
+    ///
+    /// If a setting of the console is wrong.
+    pub fn console(
+        &self,
+        config: &Config,
+        meters: Vec<Meter>,
+        alerts: AlertsApi,
+    ) -> anyhow::Result<Console> {
+        let app = &self.app;
+        let parts = console::Parts {
+            engine: app.engine.clone(),
+            arrivals: self.arrivals.clone(),
+            clock: app.clock,
+            read_keys: app.read_keys.clone(),
+            meters,
+            query: router(app.clone(), config.queries.clone()),
+            has_sql: cfg!(feature = "sql"),
+            alerts,
+        };
+        Console::new(parts, &config.console)
     }
 
     /// Ends the task that keeps the snapshot up to date, and waits until it has.
@@ -74,6 +102,7 @@ pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
         ready: Ready::default(),
         meter: aws.meter().clone(),
     };
+    let arrivals = snapshots.arrivals();
     let end = CancellationToken::new();
     let following = supervise::spawn("snapshot", {
         let (ready, end) = (app.ready.clone(), end.clone());
@@ -84,6 +113,7 @@ pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
     });
     Ok(Started {
         app,
+        arrivals,
         following,
         end: end.drop_guard(),
     })
@@ -140,10 +170,13 @@ pub async fn run(
         serve_routes(admin, routes, CancellationToken::new()).await
     };
     let wire = wire(&config, app, postgres, &stop)?;
-    let routes = router(app.clone(), config.queries.clone());
+    let alerts = AlertsApi::of(&config.console).context("cannot ask alerts")?;
+    let console = started.console(&config, vec![aws.meter().clone()], alerts)?;
+    let routes = router_with_console(app.clone(), config.queries.clone(), &console, &[]);
     let serve_all = async {
         let http = serve(&config, app, listener, routes, &stop);
-        tokio::join!(http, wire);
+        // It closes the live stream of each client at the stop, so that the drain need not wait for them.
+        tokio::join!(http, wire, console.run(&stop));
     };
     let result = tokio::select! {
         () = serve_all => Ok(()),

@@ -105,6 +105,11 @@ impl Keys {
         self.check_one(sent.chain(bearer))
     }
 
+    /// Whether `key` is one of the keys; takes the same time whichever matches, or if none does.
+    pub fn has(&self, key: &str) -> bool {
+        self.check_one(std::iter::once(key.as_bytes())).is_ok()
+    }
+
     /// Takes the same time whichever key matches, or if none does.
     fn check_one<'k>(&self, mut sent: impl Iterator<Item = &'k [u8]>) -> Result<(), KeyError> {
         let key = match (sent.next(), sent.next()) {

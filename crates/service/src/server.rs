@@ -1,10 +1,15 @@
 //! Serves HTTP on a bounded number of connections until the service stops, then lets their answers end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,7 +44,7 @@ const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnec
 
 /// Serves HTTP/1.1 on the connections of `listener`, `most` at a time, until `stop`; returns when the last answer
 /// under way is given. Dropping it closes all connections. One past `most`, which is the setting `MAX_CONNECTIONS`, is
-/// told so by a 503.
+/// told so by a 503. Requests have the client's address as [`ConnectInfo`].
 ///
 /// The listener is closed at `stop`, so that connections which come during the drain are refused.
 pub async fn serve(listener: TcpListener, routes: Router, most: usize, stop: &CancellationToken) {
@@ -53,8 +58,8 @@ pub async fn serve(listener: TcpListener, routes: Router, most: usize, stop: &Ca
         while let Some(ended) = connections.try_join_next() {
             tell_panic(ended);
         }
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(
                     event = "accept_failed",
@@ -66,7 +71,8 @@ pub async fn serve(listener: TcpListener, routes: Router, most: usize, stop: &Ca
             }
         };
         if let Ok(place) = places.clone().try_acquire_owned() {
-            connections.spawn(connection(stream, place, routes.clone(), stop.clone()));
+            let served = connection(stream, peer, place, routes.clone(), stop.clone());
+            connections.spawn(served);
         } else if let Ok(place) = door.clone().acquire_owned().await {
             // The semaphore never closes.
             connections.spawn(tell_full(stream, place));
@@ -80,6 +86,7 @@ pub async fn serve(listener: TcpListener, routes: Router, most: usize, stop: &Ca
 
 async fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     _place: OwnedSemaphorePermit,
     routes: Router,
     stop: CancellationToken,
@@ -93,7 +100,10 @@ async fn connection(
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(
             TokioIo::new(Box::pin(stream)),
-            TowerToHyperService::new(routes),
+            service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                TowerToHyperService::new(routes.clone()).call(request)
+            }),
         )
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);

@@ -81,8 +81,7 @@ impl View {
 
     /// The views of the built-in kinds.
     pub(crate) fn built_in() -> Vec<Arc<View>> {
-        let view =
-            |(name, query): (&str, &str)| View::new(name, query.to_owned(), Arc::default());
+        let view = |(name, query): (&str, &str)| View::new(name, query.to_owned(), Arc::default());
         VIEWS.map(view).map(Arc::new).into()
     }
 
@@ -107,19 +106,6 @@ impl View {
                 "the view `{name}` is left out: {reason}"
             );
         }
-    }
-
-    /// The views of a folder in the order of their names: each file `NAME.sql` is one.
-    XX
-impl View {
-    /// The views of the built-in kinds.
-    pub(crate) fn built_in() -> Vec<View> {
-        let view = |(name, query): (&str, &str)| View {
-            name: name.to_owned(),
-            query: query.to_owned(),
-            left_out: Once::new(),
-        };
-        VIEWS.map(view).into()
     }
 
     /// The views of a folder in the order of their names: each file `NAME.sql` is one.

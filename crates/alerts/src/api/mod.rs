@@ -4,6 +4,7 @@
 
 mod alerts;
 mod deliveries;
+mod figures;
 mod openapi;
 mod parameters;
 mod prometheus;
@@ -14,8 +15,9 @@ mod silences;
 mod state;
 mod status;
 
+pub use figures::QueueFigures;
 pub(crate) use refusal::Refusal;
 pub use refusal::{ErrorBody, ErrorDetail};
-pub use router::router;
+pub use router::{document, router};
 pub use rules_view::{RuleGroup, RuleView, RulesView};
 pub use state::ApiState;

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::refusal::{MOST_BODY, Refusal, in_form_of_api};
 use super::state::ApiState;
-use super::{alerts, deliveries, openapi, prometheus, silences, status};
+use super::{alerts, deliveries, figures, openapi, prometheus, silences, status};
 
 /// How requests are counted.
 const REQUESTS: RequestMetrics = RequestMetrics {
@@ -21,9 +21,9 @@ const REQUESTS: RequestMetrics = RequestMetrics {
     seconds: "headwater_alerts_request_seconds",
 };
 
-/// All routes of the service.
-pub fn router(state: ApiState) -> Router {
-    let with_key = OpenApiRouter::new()
+/// The routes that ask for a key.
+fn with_key() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
         .routes(routes!(prometheus::rules))
         .routes(routes!(prometheus::alerts))
         .routes(routes!(alerts::alerts))
@@ -40,7 +40,20 @@ pub fn router(state: ApiState) -> Router {
             deliveries::acknowledgements,
             deliveries::acknowledge
         ))
-        .route_layer(from_fn_with_state(state.clone(), check_key));
+        .routes(routes!(figures::figures))
+}
+
+/// The OpenAPI document of the service, for who shows several services together.
+pub fn document() -> utoipa::openapi::OpenApi {
+    OpenApiRouter::with_openapi(openapi::outline())
+        .merge(with_key())
+        .routes(routes!(status::health))
+        .into_openapi()
+}
+
+/// All routes of the service.
+pub fn router(state: ApiState) -> Router {
+    let with_key = with_key().route_layer(from_fn_with_state(state.clone(), check_key));
     let (router, document) = OpenApiRouter::with_openapi(openapi::outline())
         .merge(with_key)
         .routes(routes!(status::health))

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use service::keys::Keys;
 use tokio::sync::watch;
 
+use super::figures::QueueFigures;
 use super::rules_view::RulesView;
 use crate::journal::Journal;
 use crate::notify::Routing;
@@ -18,6 +19,7 @@ pub struct ApiState {
     pub(crate) routing: watch::Receiver<Arc<Routing>>,
     pub(crate) rules: Arc<dyn RulesView>,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) figures: Option<watch::Receiver<Option<QueueFigures>>>,
     /// In milliseconds since 1970.
     pub(crate) started_at: i64,
 }
@@ -36,7 +38,15 @@ impl ApiState {
             journal,
             routing,
             rules,
+            figures: None,
         }
+    }
+
+    /// Tells what `figures` has of the queues.
+    #[must_use]
+    pub fn with_figures(mut self, figures: watch::Receiver<Option<QueueFigures>>) -> ApiState {
+        self.figures = Some(figures);
+        self
     }
 }
 

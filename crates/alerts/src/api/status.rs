@@ -111,6 +111,7 @@ pub(crate) async fn index() -> &'static str {
      GET /api/v2/status                and /api/v2/receivers\n\
      GET /api/v1/deliveries            notifications with their attempts and answers\n\
      POST /api/v1/deliveries/retry     sends stuck notifications again; /forget gives them up\n\
+     GET /api/v1/figures               what waits in the queues, and how late the lake is\n\
      GET, POST /api/v1/acknowledgements  who looks after which alert\n\
      GET /health                       whether this process leads\n\
      GET /openapi.json                 the API in full\n"

@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::live::{Begin, Follow, Health, QUEUE_EVERY, QueueLook, Waiting};
 use crate::model::Transition;
 use crate::rules::Rules;
-use crate::serve::figures::Figures;
+use crate::serve::figures::{Figures, queue_figures};
 use crate::serve::shared::{LAKE, Shared};
 use crate::serve::told::Told;
 
@@ -141,6 +141,8 @@ impl Evaluating {
                 }
             };
             self.look_at_health((waiting, dead_letters));
+            let told = queue_figures(&self.follow, (waiting, dead_letters));
+            self.shared.figures.send_replace(Some(told));
             self.figures.publish(&self.follow);
             self.record().await?;
             let now = self.shared.clock.now();

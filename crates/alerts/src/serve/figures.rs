@@ -4,6 +4,7 @@ use lake::tail::TailCounts;
 use metrics::{counter, gauge};
 use windows::{Counts, PANE};
 
+use crate::api::QueueFigures;
 use crate::journal::{State, Status};
 use crate::live::{Follow, Reading, Waiting};
 
@@ -119,11 +120,8 @@ impl Figures {
         ];
         // Where a queue does not answer, its signals are missing, and rules on them have no data.
         if let Some(messages) = events.messages {
-            let since = events.since.max(follow.newest_arrival());
-            let age = since.filter(|_| messages > 0);
-            let age = age.map_or(0, |since| (follow.now() - since).max(0));
             readings.push(("queue_messages", messages as f64));
-            readings.push(("queue_age_seconds", age as f64 / 1e3));
+            readings.extend(queue_age(follow, events).map(|age| ("queue_age_seconds", age)));
         }
         readings.extend(
             dead_letters
@@ -132,4 +130,27 @@ impl Figures {
         );
         readings
     }
+}
+
+/// What the API tells of the queues now.
+pub(super) fn queue_figures(
+    follow: &Follow,
+    (events, dead_letters): (Waiting, Waiting),
+) -> QueueFigures {
+    QueueFigures {
+        at: follow.now(),
+        queue_messages: events.messages,
+        queue_oldest_s: queue_age(follow, events),
+        dead_letters: dead_letters.messages,
+        lake_lag_s: follow.late_by() as f64 / 1e3,
+    }
+}
+
+/// For how long the oldest message has waited at most, in seconds: since the queue was empty, or since the newest
+/// event that has arrived. None where the queue does not answer.
+fn queue_age(follow: &Follow, events: Waiting) -> Option<f64> {
+    let messages = events.messages?;
+    let since = events.since.max(follow.newest_arrival());
+    let age = since.filter(|_| messages > 0);
+    Some(age.map_or(0, |since| (follow.now() - since).max(0)) as f64 / 1e3)
 }

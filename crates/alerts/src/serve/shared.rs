@@ -8,6 +8,7 @@ use service::metrics::Ready;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::api::QueueFigures;
 use crate::config::Config;
 use crate::notify::{Routing, Transport};
 use crate::rules::Rules;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     /// Changes each time that other rules are taken.
     pub(super) reload: watch::Sender<u64>,
     pub(super) rules: RwLock<Rules>,
+    /// What is known of the queues; None while this process does not lead.
+    pub(super) figures: watch::Sender<Option<QueueFigures>>,
 }
 
 impl Shared {

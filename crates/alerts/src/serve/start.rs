@@ -82,6 +82,7 @@ pub async fn start(
         shown,
         reload: watch::Sender::new(0),
         rules: RwLock::new(rules),
+        figures: watch::Sender::new(None),
         config,
     };
     Ok(Started {

@@ -39,7 +39,8 @@ pub(super) async fn term(
         shared.routing.subscribe(),
         shared.shown.clone(),
         &shared.config.read_keys,
-    );
+    )
+    .with_figures(shared.figures.subscribe());
     let _open = front.open(router(api));
     work(shared, journal, writer, stop).await
 }
@@ -107,5 +108,8 @@ async fn lead(
         return Ok(());
     };
     leads?;
-    Evaluating::begin(shared, journal).run(stop).await
+    let figures = shared.figures.clone();
+    let ended = Evaluating::begin(shared, journal).run(stop).await;
+    figures.send_replace(None);
+    ended
 }

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use chrono::DateTime;
 
 use crate::error::{CallError, sort, status, unbuilt};
-use crate::lake::object::{ByteRange, Condition, Fetched, Head, Object, ObjectInfo, PutOutcome};
+use crate::lake::object::{
+    ByteRange, Condition, Fetched, Folder, Head, Object, ObjectInfo, PutOutcome,
+};
 use crate::meter::Meter;
 use crate::timeouts::longer_timeouts;
 
@@ -295,6 +297,54 @@ impl Lake {
         Ok((objects, token.is_some()))
     }
 
+    /// The first `most` folders and objects, at most 1,000 together, that stand directly under `prefix` and after
+    /// `after` in byte order, in one request. `after` is the [`Folder::next`] of the page before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`list`](Lake::list).
+    pub async fn list_folder(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Folder, CallError> {
+        // A folder is listed as long as a key in it follows: so all of them are passed over.
+        let start_after = after.map(|after| match after.strip_prefix(prefix) {
+            Some(rest) if rest.ends_with('/') => format!("{after}{}", char::MAX),
+            _ => after.to_owned(),
+        });
+        let page = self
+            .s3
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(prefix)
+            .delimiter("/")
+            .max_keys(most.clamp(1, MAX_LIST) as i32)
+            .set_start_after(start_after)
+            .customize()
+            .interceptor(self.meter.attempts(LIST, 0))
+            .send()
+            .await
+            .map_err(|error| self.named(sort(LIST, error), prefix))?;
+        let folders = page.common_prefixes.unwrap_or_default().into_iter();
+        let mut folder = Folder {
+            folders: folders.filter_map(|common| common.prefix).collect(),
+            objects: page
+                .contents
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(info)
+                .collect(),
+            next: None,
+        };
+        if page.is_truncated.unwrap_or_default() {
+            let last_object = folder.objects.last().map(|object| &object.key);
+            folder.next = last_object.max(folder.folders.last()).cloned();
+        }
+        Ok(folder)
+    }
+
     async fn page(
         &self,
         prefix: &str,
@@ -316,17 +366,8 @@ impl Lake {
             .await
             .map_err(|error| self.named(sort(LIST, error), prefix))?;
         let objects = page.contents.unwrap_or_default().into_iter();
-        let objects = objects.filter_map(|object| {
-            Some(ObjectInfo {
-                key: object.key?,
-                size: object.size.unwrap_or_default().max(0) as u64,
-                etag: object.e_tag.unwrap_or_default(),
-                last_modified: object
-                    .last_modified
-                    .and_then(|time| DateTime::from_timestamp_millis(time.to_millis().ok()?)),
-            })
-        });
-        Ok((objects.collect(), page.next_continuation_token))
+        let objects = objects.filter_map(info).collect();
+        Ok((objects, page.next_continuation_token))
     }
 
     /// Deletes the objects of the keys; a key without an object is no error. One request for each 1,000 keys.
@@ -380,4 +421,16 @@ impl Lake {
         };
         error.reworded(|reason| format!("{at}: {reason}{hint}"))
     }
+}
+
+/// An object of a listing; none where S3 names no key.
+fn info(object: aws_sdk_s3::types::Object) -> Option<ObjectInfo> {
+    Some(ObjectInfo {
+        key: object.key?,
+        size: object.size.unwrap_or_default().max(0) as u64,
+        etag: object.e_tag.unwrap_or_default(),
+        last_modified: object
+            .last_modified
+            .and_then(|time| DateTime::from_timestamp_millis(time.to_millis().ok()?)),
+    })
 }

@@ -87,3 +87,14 @@ pub struct ObjectInfo {
     /// When the object was written, by the clock of S3, in whole seconds; None where the listing does not tell it.
     pub last_modified: Option<DateTime<Utc>>,
 }
+
+/// What stands directly under a prefix: folders, which end in `/`, and objects. Both are in byte order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// The prefixes of further keys, up to and with the next `/`.
+    pub folders: Vec<String>,
+    /// The objects.
+    pub objects: Vec<ObjectInfo>,
+    /// Where the next page goes on, to be given as `after`; None at the end.
+    pub next: Option<String>,
+}

@@ -3,11 +3,13 @@
 //! asked of S3. A part is read under the ETag that it was listed with, or not at all.
 
 mod bounded_cache;
+mod first_rows;
 mod footer;
 mod part_error;
 mod part_reader;
 mod sparse_file;
 
+pub use first_rows::{FirstRows, first_rows};
 pub use part_error::PartError;
 pub use part_reader::{PartReader, ReadSettings};
 

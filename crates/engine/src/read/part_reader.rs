@@ -256,7 +256,7 @@ fn kib(bytes: u64) -> u64 {
 }
 
 /// Joins ranges that lie near each other; each comes with those that it is made of.
-fn coalesced(mut ranges: Vec<Range<u64>>) -> Vec<(Range<u64>, Vec<Range<u64>>)> {
+pub(super) fn coalesced(mut ranges: Vec<Range<u64>>) -> Vec<(Range<u64>, Vec<Range<u64>>)> {
     ranges.sort_by_key(|range| range.start);
     let mut joined: Vec<(Range<u64>, Vec<Range<u64>>)> = Vec::new();
     for range in ranges {

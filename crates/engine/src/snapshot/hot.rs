@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{
+    Array, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMillisecondArray,
+};
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use contract::Kinds;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use lake::parts::IdHashes;
 use lake::rows::{Columns, KindHour, SignalTypes, id_hash, signals_in};
 
 use crate::planted_defects;
@@ -243,6 +246,21 @@ impl Hot {
         }
         Ok(view)
     }
+}
+
+/// The ids of these objects, by kind and hour.
+pub(super) fn ids_of(objects: &[ObjectRows]) -> BTreeMap<KindHour, IdHashes> {
+    let mut rows: BTreeMap<KindHour, Vec<&RecordBatch>> = BTreeMap::new();
+    for (at, batch) in objects.iter().flat_map(|object| &object.rows) {
+        rows.entry(*at).or_default().push(batch);
+    }
+    let hashes = rows.into_iter().map(|(at, batches)| {
+        let ids = batches
+            .into_iter()
+            .filter_map(|batch| batch.column(0).as_string_opt::<i32>());
+        (at, IdHashes::of(ids.flatten().flatten()))
+    });
+    hashes.collect()
 }
 
 /// Bytes that these rows take, with their ids in the table of their hour.

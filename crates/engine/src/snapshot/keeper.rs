@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
 use arrow::error::ArrowError;
 use aws::{Clock, Lake};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,8 +19,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::metrics::Sizes;
+use crate::snapshot::arrivals::{Arrival, Arrivals};
 use crate::snapshot::compute::compute;
-use crate::snapshot::hot::{Hot, HotRows, ObjectRows};
+use crate::snapshot::hot::{Hot, HotRows, ObjectRows, ids_of};
 use crate::snapshot::hour_data::Part;
 use crate::snapshot::part_ids::{PartHashes, PartIds};
 use crate::snapshot::part_lists::{PartLists, Span};
@@ -52,6 +52,7 @@ pub struct Snapshots {
     /// None until the log has been read.
     state: Option<State>,
     newest: watch::Sender<Snapshot>,
+    arrivals: Arrivals,
 }
 
 /// Where it is read from, and how.
@@ -115,6 +116,7 @@ impl Snapshots {
             },
             state: None,
             newest: watch::Sender::new(empty),
+            arrivals: Arrivals::default(),
         }
     }
 
@@ -126,6 +128,11 @@ impl Snapshots {
     /// Gives the newest snapshot to other tasks, at once and whenever there is a newer one.
     pub fn watch(&self) -> watch::Receiver<Snapshot> {
         self.newest.subscribe()
+    }
+
+    /// Gives what arrives to other tasks, each object after the snapshot that has it.
+    pub fn arrivals(&self) -> Arrivals {
+        self.arrivals.clone()
     }
 
     pub(super) fn settings(&self) -> &SnapshotSettings {
@@ -159,8 +166,12 @@ impl Snapshots {
             }
             None => self.state.insert(sources.begin().await?),
         };
-        let refreshed = sources.take_objects(state).await?;
+        let follows = self.arrivals.has_followers();
+        let (refreshed, arrived) = sources.take_objects(state, follows).await?;
         self.newest.send_replace(sources.snapshot(state));
+        for arrival in arrived {
+            self.arrivals.give(arrival);
+        }
         state.sizes(refreshed.is_full).show();
         Ok(refreshed)
     }
@@ -278,8 +289,13 @@ impl Sources {
         })
     }
 
-    /// Lists `raw/`, and takes in the objects that are new, as many as there is room for.
-    async fn take_objects(&self, state: &mut State) -> Result<Refreshed, ReadError> {
+    /// Lists `raw/`, and takes in the objects that are new, as many as there is room for. Gives them as arrivals where
+    /// somebody `follows`.
+    async fn take_objects(
+        &self,
+        state: &mut State,
+        follows: bool,
+    ) -> Result<(Refreshed, Vec<Arrival>), ReadError> {
         let settings = &self.settings;
         let known = (&state.log, &state.hot);
         let now = self.clock.now();
@@ -319,6 +335,12 @@ impl Sources {
         state.full_at = is_full.then_some(held);
         let asked = compute(|| ids_of(&objects));
         let met = self.meet(&asked, 0..=state.log.done).await?;
+        let arrived = if follows {
+            let seen = |object| Arrival::of(object, &self.kinds, now);
+            objects.iter().map(seen).collect()
+        } else {
+            Vec::new()
+        };
         compute(|| {
             for object in objects {
                 state.hot.add(object, |at, hash| {
@@ -339,11 +361,12 @@ impl Sources {
         if is_complete {
             state.fresh_until = state.fresh_until.max(Some(now));
         }
-        Ok(Refreshed {
+        let refreshed = Refreshed {
             is_complete,
             is_full,
             listed_after: looked.and_then(|looked| looked.after),
-        })
+        };
+        Ok((refreshed, arrived))
     }
 
     /// The parts of these commits that may hold some of the ids of their hours.
@@ -399,21 +422,6 @@ impl State {
             is_full,
         }
     }
-}
-
-/// The ids of these objects, by kind and hour.
-fn ids_of(objects: &[ObjectRows]) -> BTreeMap<KindHour, IdHashes> {
-    let mut rows: BTreeMap<KindHour, Vec<&RecordBatch>> = BTreeMap::new();
-    for (at, batch) in objects.iter().flat_map(|object| &object.rows) {
-        rows.entry(*at).or_default().push(batch);
-    }
-    let hashes = rows.into_iter().map(|(at, batches)| {
-        let ids = batches
-            .into_iter()
-            .filter_map(|batch| batch.column(0).as_string_opt::<i32>());
-        (at, IdHashes::of(ids.flatten().flatten()))
-    });
-    hashes.collect()
 }
 
 /// Ascending hours as runs without a gap of a day: an event that is a year late must not list a year.

@@ -1,6 +1,7 @@
 //! Where connections come from: a TCP listener in production, pipes in memory in tests and in simulation.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,11 @@ pub trait Accept: Send {
     /// The next connection, as soon as a client makes one. An error concerns one connection: the next call may
     /// succeed.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// The client's address, where the connection has one.
+    fn peer(_stream: &Self::Stream) -> Option<SocketAddr> {
+        None
+    }
 }
 
 impl Accept for TcpListener {
@@ -27,6 +33,10 @@ impl Accept for TcpListener {
             debug!(event = "nodelay_failed", %error, "answers on this connection may be delayed");
         }
         Ok(stream)
+    }
+
+    fn peer(stream: &TcpStream) -> Option<SocketAddr> {
+        stream.peer_addr().ok()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -37,12 +38,18 @@ const BUFFER_BYTES: usize = 8 * 1024;
 pub(crate) struct Connection {
     pub(crate) seat: Arc<Seat>,
     pub(crate) fast_path: Arc<FastPath>,
+    /// The client's address, where it is known.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 impl Connection {
     /// Serves until the client leaves, or the connection gives way or is drained. `first` is what was read of the
     /// stream already.
-    pub(crate) async fn serve(self, stream: impl AsyncRead + AsyncWrite, first: Bytes) {
+    pub(crate) async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        first: Bytes,
+    ) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let unread = Arc::<AtomicBool>::default();
@@ -59,7 +66,9 @@ impl Connection {
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(|request| self.answer(request)),
-            );
+            )
+            // A WebSocket of another service: its stream is served elsewhere, and the seat is free again.
+            .with_upgrades();
         let mut connection = pin!(connection);
         let _open = self.fast_path.app.counts.connection();
         let ended = poll_fn(|context| {
@@ -127,9 +136,9 @@ impl Connection {
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
         self.seat.receives();
-        let (fast_path, seat) = (self.fast_path.clone(), self.seat.clone());
+        let (fast_path, seat, peer) = (self.fast_path.clone(), self.seat.clone(), self.peer);
         async move {
-            let answer = fast_path.answer(&seat, request).await;
+            let answer = fast_path.answer(&seat, peer, request).await;
             seat.waits();
             Ok(answer)
         }

@@ -2,6 +2,7 @@
 //! way at once, else answered `503` and closed. No client waits without a word.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,8 @@ const PIECE_BYTES: usize = 1024;
 
 /// Serves a connection that found no seat free, or turns it away.
 pub(crate) async fn at_the_door(
-    mut stream: Pin<Box<impl AsyncRead + AsyncWrite + Send>>,
+    mut stream: Pin<Box<impl AsyncRead + AsyncWrite + Send + 'static>>,
+    peer: Option<SocketAddr>,
     place: OwnedSemaphorePermit,
     seats: Seats,
     fast_path: Arc<FastPath>,
@@ -46,9 +48,12 @@ pub(crate) async fn at_the_door(
     if let Some(seat) = seat {
         drop(place);
         let seat = Arc::new(seat);
-        return Connection { seat, fast_path }
-            .serve(stream, first.freeze())
-            .await;
+        let connection = Connection {
+            seat,
+            fast_path,
+            peer,
+        };
+        return connection.serve(stream, first.freeze()).await;
     }
     drop(first);
     let started = Instant::now();

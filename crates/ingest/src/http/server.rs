@@ -1,5 +1,6 @@
 //! Serves connections until the service stops, then drains them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,9 +95,8 @@ async fn accept_all(
 ) {
     let door = Arc::new(Semaphore::new(DOOR_PLACES));
     loop {
-        // Boxed, so that both ways below serve the same type.
         let stream = match source.accept().await {
-            Ok(stream) => Box::pin(stream),
+            Ok(stream) => stream,
             Err(error) => {
                 warn!(
                     event = "accept_failed",
@@ -111,15 +111,26 @@ async fn accept_all(
         while let Some(ended) = connections.try_join_next() {
             tell_panic(ended);
         }
-        let fast_path = fast_path.clone();
+        let (fast_path, peer) = (fast_path.clone(), peer_of(source, &stream));
+        // Boxed, so that both ways below serve the same type.
+        let stream = Box::pin(stream);
         if let Some(seat) = seats.free_seat() {
             let seat = Arc::new(seat);
-            connections.spawn(Connection { seat, fast_path }.serve(stream, Bytes::new()));
+            let connection = Connection {
+                seat,
+                fast_path,
+                peer,
+            };
+            connections.spawn(connection.serve(stream, Bytes::new()));
         } else if let Ok(place) = door.clone().acquire_owned().await {
             // The semaphore never closes.
-            connections.spawn(at_the_door(stream, place, seats.clone(), fast_path));
+            connections.spawn(at_the_door(stream, peer, place, seats.clone(), fast_path));
         }
     }
+}
+
+fn peer_of<A: Accept>(_: &A, stream: &A::Stream) -> Option<SocketAddr> {
+    A::peer(stream)
 }
 
 async fn all_end(connections: &mut JoinSet<()>) {

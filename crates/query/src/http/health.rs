@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -44,9 +45,18 @@ pub(crate) async fn health(State(shared): State<Arc<Shared>>) -> (StatusCode, Js
     (code, Json(health))
 }
 
-/// Names the routes.
-pub(crate) async fn index() -> &'static str {
-    "Headwater query\n\n\
+/// Sends browsers to the console, where there is one, and names the routes to others.
+pub(crate) fn front(has_console: bool, headers: &HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
+    if has_console && accept.is_some_and(|accept| accept.contains("text/html")) {
+        return Redirect::to("/console/").into_response();
+    }
+    INDEX.into_response()
+}
+
+/// The routes.
+const INDEX: &str = "Headwater query\n\n\
      GET /query         the values of a signal over time\n\
      GET /v1/kinds      kinds and their signals\n\
      GET /v1/entities   who has sent events\n\
@@ -55,5 +65,7 @@ pub(crate) async fn index() -> &'static str {
      POST /v1/sql       a statement of SQL\n\
      GET /health        whether questions are answered, and how fresh answers are\n\
      GET /docs          the API, to read and to try\n\
-     GET /openapi.json  the API in full\n"
-}
+     GET /openapi.json  the API in full\n\
+     GET /v1/live       what is new, as it comes: WebSocket or Server-Sent Events\n\
+     GET /v1/lake       what is in the lake\n\
+     GET /console/      the console\n";

@@ -24,5 +24,5 @@ mod sql;
 mod top;
 
 pub use refusal::{ErrorBody, ErrorDetail};
-pub use router::router;
+pub use router::{OtherApi, router, router_with_console};
 pub use settings::QuerySettings;

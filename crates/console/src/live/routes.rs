@@ -1,0 +1,109 @@
+//! `GET /v1/live`: who may follow, and by which of the two ways.
+
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use super::since::Since;
+use super::{sse, websocket};
+use crate::refusal::{ErrorBody, Refusal};
+use crate::session::{Session, check_upgrade, sent_session};
+use crate::shared::Shared;
+
+/// Most bytes of a message of a client: 2,000 topics with long names.
+const MOST_MESSAGE: usize = 1024 * 1024;
+
+/// Bytes of a connection's buffers.
+const BUFFER: usize = 16 * 1024;
+
+/// What follows Server-Sent Events; a WebSocket says it in messages.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LiveParameters {
+    /// JSON list of topics, such as `[{"topic":"health"}]`.
+    subscribe: Option<String>,
+    /// The `seq` of the last message of an earlier connection; `Last-Event-ID` goes before it.
+    since: Option<String>,
+}
+
+/// What is new, as it comes: a WebSocket, or with `Accept: text/event-stream` Server-Sent Events.
+///
+/// A client of the WebSocket sends `{"subscribe":[TOPIC,…],"unsubscribe":[TOPIC,…],"since":seq}`. A topic is
+/// `{"topic":"series","kind","entity","signal"}`, `{"topic":"top","kind","signal","window":"5m","n":10,"stat":"avg"}`,
+/// `{"topic":"health"}`, `{"topic":"alerts"}` or `{"topic":"moments"}`. Messages have `seq`, `at` and `topic`; the first
+/// is `hello`, with the `boot` that changes when the server was restarted.
+#[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveParameters), security(("api_key" = []), ("bearer" = [])), responses(
+    (status = 101, description = "The connection is a WebSocket from here on."),
+    (status = 200, description = "Server-Sent Events.", content_type = "text/event-stream", body = String),
+    (status = 401, description = "Neither a session nor a read key.", body = ErrorBody),
+    (status = 403, description = "Another site asks with the session of a browser.", body = ErrorBody),
+    (status = 503, description = "All places are taken.", body = ErrorBody),
+))]
+pub(crate) async fn live(
+    State(shared): State<Arc<Shared>>,
+    Query(parameters): Query<LiveParameters>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Refusal> {
+    let wants_events = headers.get_all(header::ACCEPT).iter().any(|accept| {
+        accept
+            .to_str()
+            .is_ok_and(|accept| accept.contains("text/event-stream"))
+    });
+    let session = may_follow(&shared, &headers, upgrade.is_ok())?;
+    let ends = session.map(|session| (shared.sessions.left(&session), session.ended));
+    match upgrade {
+        Ok(upgrade) => {
+            let client = shared.hub.enter()?;
+            let upgrade = upgrade
+                .max_message_size(MOST_MESSAGE)
+                .max_frame_size(MOST_MESSAGE)
+                .read_buffer_size(BUFFER)
+                .write_buffer_size(BUFFER)
+                .max_write_buffer_size(4 * BUFFER + MOST_MESSAGE);
+            let closing = shared.hub.closing.clone();
+            Ok(upgrade.on_upgrade(move |socket| websocket::serve(socket, client, ends, closing)))
+        }
+        Err(_) if wants_events => {
+            let list = parameters
+                .subscribe
+                .as_deref()
+                .map(serde_json::from_str::<Value>)
+                .transpose();
+            let list = list.map_err(|error| {
+                Refusal::InvalidParameter(format!("`subscribe` is no JSON list of topics: {error}"))
+            })?;
+            let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+            let since = last.or(parameters.since.as_deref()).and_then(Since::parse);
+            let client = shared.hub.enter()?;
+            client.take_list(list.as_ref(), since.as_ref());
+            Ok(sse::serve(client, ends, shared.hub.closing.clone()))
+        }
+        Err(_) => Err(Refusal::NoUpgrade),
+    }
+}
+
+/// A read key, or a session that no other site uses; the session where it is one.
+fn may_follow(
+    shared: &Shared,
+    headers: &HeaderMap,
+    upgrades: bool,
+) -> Result<Option<Session>, Refusal> {
+    let has_key =
+        headers.contains_key(service::keys::HEADER) || headers.contains_key(header::AUTHORIZATION);
+    if has_key || sent_session(headers).is_none() {
+        shared.keys.check_with_bearer(headers)?;
+        return Ok(None);
+    }
+    if upgrades {
+        check_upgrade(headers)?;
+    }
+    shared.session(headers).map(Some)
+}
