@@ -90,35 +90,30 @@ function mount(root, page) {
     const now = Date.now();
     const from = Math.floor((now - LENGTHS[range]) / MINUTE) * MINUTE;
     const where = (column) => `stream_id = ${literal(stream)} AND ${column} >= ${literal(new Date(from).toISOString())}`;
-    const works = [];
-    if (columns.has("chat_summary_minute")) {
-      works.push(lookAtChat(where, from, now));
-    }
-    if (columns.has("viewer_timeseries")) {
-      works.push(lookAtViewers(where, from, now));
-    }
-    if (columns.has("transactions")) {
-      works.push(lookAtTransactions(where, columns.get("transactions")));
-    }
-    await Promise.all(works);
+    await Promise.all([
+      columns.has("chat_summary_minute") && lookAtChat(where, from, now),
+      columns.has("viewer_timeseries") && lookAtViewers(where, from, now, timeOf(columns.get("viewer_timeseries"))),
+      columns.has("transactions") && lookAtTransactions(where, columns.get("transactions")),
+    ]);
   }
 
   async function lookAtChat(where, from, now) {
     const rows = await sqlObjects(`SELECT * FROM chat_summary_minute WHERE ${where("minute")} ORDER BY minute`, { signal: page.signal });
     const times = rows.map((row) => millis(row.minute));
+    const sentiment = rows[0] && "avg_sentiment" in rows[0] ? "avg_sentiment" : "sentiment_mean";
     const column = (name) => rows.map((row) => (typeof row[name] === "number" ? row[name] : NaN));
     fill(parts.said.chat, rows.length ? null : note("No chat in this time."));
     parts.chat.set({ times, values: [column("messages"), column("unique_chatters")] }, from, now);
-    parts.sentiment.set({ times, values: [column("sentiment_mean")] }, from, now);
+    parts.sentiment.set({ times, values: [column(sentiment)] }, from, now);
     parts.shares.set({ times, values: [column("positive_share"), column("neutral_share"), column("negative_share")] }, from, now);
-    const lines = rows.slice(-10).reverse().map((row) => [time(millis(row.minute)), row.messages, row.unique_chatters, number(row.sentiment_mean), bdi(show(row.top_emotes))]);
+    const lines = rows.slice(-10).reverse().map((row) => [time(millis(row.minute)), row.messages, row.unique_chatters, number(row[sentiment]), bdi(show(row.top_emotes))]);
     fill(parts.emotes, el("h2", {}, "The last minutes of chat"),
       table("The last minutes of chat", ["Minute (UTC)", ["Messages", "n"], ["Chatters", "n"], ["Sentiment", "n"], "Top emotes"], lines));
   }
 
-  async function lookAtViewers(where, from, now) {
+  async function lookAtViewers(where, from, now, at) {
     const rows = await sqlObjects(
-      `SELECT date_bin(INTERVAL '1 minute', time) AS minute, max(viewers) AS viewers FROM viewer_timeseries WHERE ${where("time")} GROUP BY 1 ORDER BY 1`,
+      `SELECT date_bin(INTERVAL '1 minute', ${at}) AS minute, max(viewers) AS viewers FROM viewer_timeseries WHERE ${where(at)} GROUP BY 1 ORDER BY 1`,
       { signal: page.signal },
     );
     fill(parts.said.viewers, rows.length ? null : note("No counts of viewers in this time."));
@@ -126,11 +121,12 @@ function mount(root, page) {
   }
 
   async function lookAtTransactions(where, names) {
+    const at = timeOf(names);
     const shown = names.filter((name) => !HIDDEN.includes(name)).map(identifier).join(", ");
     const [{ columns, rows }, sums] = await Promise.all([
-      sql(`SELECT ${shown} FROM transactions WHERE ${where("time")} ORDER BY time DESC LIMIT 50`, { signal: page.signal }),
+      sql(`SELECT ${shown} FROM transactions WHERE ${where(at)} ORDER BY ${at} DESC LIMIT 50`, { signal: page.signal }),
       sqlObjects(
-        `SELECT type, currency, count(*) AS n, sum(amount) AS total FROM transactions WHERE ${where("time")} GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 20`,
+        `SELECT type, currency, count(*) AS n, sum(amount) AS total FROM transactions WHERE ${where(at)} GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 20`,
         { signal: page.signal },
       ),
     ]);
@@ -166,6 +162,11 @@ async function columnsOf(names, signal) {
     found.set(name, [...(found.get(name) ?? []), column]);
   }
   return found;
+}
+
+// The column of a view that has the time of its rows.
+function timeOf(columns) {
+  return columns.includes("event_time") ? "event_time" : "time";
 }
 
 function show(value, type = "") {
