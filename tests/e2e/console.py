@@ -1,9 +1,9 @@
 """The console's page in a real browser: Debian's chromium under Selenium, on `headwater serve`.
 
 Starts `headwater serve` with events whose values are known, signs in, and holds every view against the API; then what
-goes wrong: wrong keys, sessions that end, markup in ids, 64 KB of SQL, a server that is frozen, killed and started again;
-and how the page is used: by keyboard, on a phone, with axe-core in light and dark. Nothing may be reported against the
-page's policy, and nothing be asked of another host.
+goes wrong: wrong keys, sessions that end, markup in ids, 64 KB of SQL, a server that is frozen, killed and started
+again; and how the page is used: by keyboard, on a phone, with axe-core in light and dark. Nothing may be reported
+against the page's policy, and nothing be asked of another host.
 
     tests/python console.py                               builds the services
     tests/python console.py --binaries target/debug       with services that are built already
@@ -89,7 +89,9 @@ def main():
             say(f"policy: FAILED: {error}")
             failed.append("policy")
         world.is_feeding = False
-    print(f"console: {len(chosen) + 1 - len(failed)} of {len(chosen) + 1} checks hold{''.join(f'; failed: {name}' for name in failed)}")
+    print(
+        f"console: {len(chosen) + 1 - len(failed)} of {len(chosen) + 1} checks hold{''.join(f'; failed: {name}' for name in failed)}"
+    )
     raise SystemExit(1 if failed else 0)
 
 

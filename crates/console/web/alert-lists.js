@@ -13,7 +13,13 @@ export function stateWord(state) {
 /** Labels as a list, without those that are shown elsewhere. */
 export function labelList(labels, without = []) {
   const items = Object.entries(labels ?? {}).filter(([name]) => !without.includes(name));
-  return items.length ? el("ul", { class: "labels" }, items.map(([name, value]) => el("li", {}, `${name}=`, bdi(value)))) : "";
+  return items.length
+    ? el(
+        "ul",
+        { class: "labels" },
+        items.map(([name, value]) => el("li", {}, `${name}=`, bdi(value))),
+      )
+    : "";
 }
 
 // Looks at once and each five seconds; gives what ends that.
@@ -30,12 +36,26 @@ export function rules(place, page) {
   fill(place, list);
   return follow(page, list, async () => {
     const { data } = await alerts("/api/v1/rules", {}, page.signal);
-    const rows = data.groups.flatMap((group) => group.rules.map((rule) => [
-      stateWord(rule.state), bdi(rule.name), bdi(group.name), el("code", {}, bdi(rule.query)),
-      seconds(rule.duration), String(rule.alerts.length), rule.lastError ? bdi(rule.lastError) : rule.health,
-      rule.lastEvaluation ? time(millis(rule.lastEvaluation)) : "–",
-    ]));
-    fill(list, table("Rules", ["State", "Rule", "Group", "Condition", "For", ["Alerts", "n"], "Health", "Looked at (UTC)"], rows));
+    const rows = data.groups.flatMap((group) =>
+      group.rules.map((rule) => [
+        stateWord(rule.state),
+        bdi(rule.name),
+        bdi(group.name),
+        el("code", {}, bdi(rule.query)),
+        seconds(rule.duration),
+        String(rule.alerts.length),
+        rule.lastError ? bdi(rule.lastError) : rule.health,
+        rule.lastEvaluation ? time(millis(rule.lastEvaluation)) : "–",
+      ]),
+    );
+    fill(
+      list,
+      table(
+        "Rules",
+        ["State", "Rule", "Group", "Condition", "For", ["Alerts", "n"], "Health", "Looked at (UTC)"],
+        rows,
+      ),
+    );
   }).end;
 }
 
@@ -52,15 +72,36 @@ export function silences(place, page) {
     }
     const rows = all.map((silence) => [
       stateWord(silence.status.state),
-      el("ul", { class: "labels" }, silence.matchers.map(({ name, value, isRegex, isEqual }) =>
-        el("li", {}, `${name}${isEqual === false ? "!" : "="}${isRegex ? "~" : isEqual === false ? "=" : ""}`, bdi(value)))),
-      bdi(silence.createdBy), el("span", {}, bdi(silence.comment)), time(millis(silence.startsAt)), time(millis(silence.endsAt)),
-      silence.status.state === "expired" ? "" : el("button", {
-        type: "button",
-        class: "small",
-        onclick: () => tellAlerts("DELETE", `/api/v2/silence/${encodeURIComponent(silence.id)}`)
-          .then(run, (error) => showError(words, error)),
-      }, "End it"),
+      el(
+        "ul",
+        { class: "labels" },
+        silence.matchers.map(({ name, value, isRegex, isEqual }) =>
+          el(
+            "li",
+            {},
+            `${name}${isEqual === false ? "!" : "="}${isRegex ? "~" : isEqual === false ? "=" : ""}`,
+            bdi(value),
+          ),
+        ),
+      ),
+      bdi(silence.createdBy),
+      el("span", {}, bdi(silence.comment)),
+      time(millis(silence.startsAt)),
+      time(millis(silence.endsAt)),
+      silence.status.state === "expired"
+        ? ""
+        : el(
+            "button",
+            {
+              type: "button",
+              class: "small",
+              onclick: () =>
+                tellAlerts("DELETE", `/api/v2/silence/${encodeURIComponent(silence.id)}`).then(run, (error) =>
+                  showError(words, error),
+                ),
+            },
+            "End it",
+          ),
     ]);
     fill(list, table("Silences", ["State", "Matches", "By", "Comment", "From (UTC)", "Until (UTC)", "Actions"], rows));
   });
@@ -106,13 +147,36 @@ export function deliveries(place, page, state) {
     const rows = answer.deliveries.map((one) => {
       const last = one.attempts.at(-1);
       return [
-        stateWord(one.status), time(one.opened_at), bdi(one.receiver), bdi(one.channel), one.why, labelList(one.group_labels),
-        `${one.firing.length} / ${one.resolved.length}`, String(one.attempts.length),
+        stateWord(one.status),
+        time(one.opened_at),
+        bdi(one.receiver),
+        bdi(one.channel),
+        one.why,
+        labelList(one.group_labels),
+        `${one.firing.length} / ${one.resolved.length}`,
+        String(one.attempts.length),
         last ? el("span", {}, `${time(last.at)} ${last.outcome}, ${last.took_ms} ms: `, bdi(last.answer)) : "–",
       ];
     });
-    fill(list, table("Notifications", ["Status", "Opened (UTC)", "Receiver", "Channel", "Why", "Group", ["Firing / resolved", "n"], ["Attempts", "n"], "Last attempt"], rows),
-      answer.truncated ? note("The newest 200; there are more.") : null);
+    fill(
+      list,
+      table(
+        "Notifications",
+        [
+          "Status",
+          "Opened (UTC)",
+          "Receiver",
+          "Channel",
+          "Why",
+          "Group",
+          ["Firing / resolved", "n"],
+          ["Attempts", "n"],
+          "Last attempt",
+        ],
+        rows,
+      ),
+      answer.truncated ? note("The newest 200; there are more.") : null,
+    );
   });
   return end;
 }
@@ -124,7 +188,16 @@ export function history(place, page, state) {
     fill(place, note("History is read by SQL, which this program was built without."));
     return () => {};
   }
-  const range = select([["1 hour", "an hour"], ["1 day", "a day"], ["7 days", "a week"], ["30 days", "30 days"]], state.range ?? "1 day", { onchange: choose });
+  const range = select(
+    [
+      ["1 hour", "an hour"],
+      ["1 day", "a day"],
+      ["7 days", "a week"],
+      ["30 days", "30 days"],
+    ],
+    state.range ?? "1 day",
+    { onchange: choose },
+  );
   const name = el("input", { type: "search", value: state.alert ?? "", placeholder: "all", onchange: choose });
   fill(place, el("div", { class: "controls" }, field("The last", range), field("Alert", name)), list);
 
@@ -145,14 +218,36 @@ export function history(place, page, state) {
       );
       const lines = rows.map((row) => {
         const at = millis(row.at);
-        const entity = row.kind && row.entity_id
-          ? link("entity", { kind: row.kind, entity: row.entity_id, from: at - 600_000, to: at + 600_000 }, bdi(row.entity_id))
-          : bdi(row.entity_id ?? "");
-        return [time(at), stateWord(row.state ?? ""), bdi(row.alertname ?? ""), bdi(row.severity ?? ""), bdi(row.kind ?? ""), entity, number(row.value), row.reason ?? ""];
+        const entity =
+          row.kind && row.entity_id
+            ? link(
+                "entity",
+                { kind: row.kind, entity: row.entity_id, from: at - 600_000, to: at + 600_000 },
+                bdi(row.entity_id),
+              )
+            : bdi(row.entity_id ?? "");
+        return [
+          time(at),
+          stateWord(row.state ?? ""),
+          bdi(row.alertname ?? ""),
+          bdi(row.severity ?? ""),
+          bdi(row.kind ?? ""),
+          entity,
+          number(row.value),
+          row.reason ?? "",
+        ];
       });
-      fill(list, lines.length
-        ? table("Changes of alerts", ["At (UTC)", "State", "Alert", "Severity", "Kind", "Entity", ["Value", "n"], "Reason"], lines)
-        : note("Nothing changed in this time."), lines.length === 500 ? note("The newest 500.") : null);
+      fill(
+        list,
+        lines.length
+          ? table(
+              "Changes of alerts",
+              ["At (UTC)", "State", "Alert", "Severity", "Kind", "Entity", ["Value", "n"], "Reason"],
+              lines,
+            )
+          : note("Nothing changed in this time."),
+        lines.length === 500 ? note("The newest 500.") : null,
+      );
     } catch (error) {
       showError(list, error);
     }

@@ -133,9 +133,12 @@ function askToSignIn() {
   hideBanner();
   document.title = "Sign in · Headwater";
   const link = new URLSearchParams(location.search).get("link");
-  const reason = link === "used"
-    ? "That link was used before, or is unknown. Sign in with a read key, or start the service anew for another link."
-    : isReturning ? "The session is over. Sign in again to go on where you were." : null;
+  const reason =
+    link === "used"
+      ? "That link was used before, or is unknown. Sign in with a read key, or start the service anew for another link."
+      : isReturning
+        ? "The session is over. Sign in again to go on where you were."
+        : null;
   signIn(main, reason, () => {
     if (link) {
       history.replaceState(null, "", "/console/");
@@ -160,7 +163,13 @@ function hideBanner() {
   fill(banner);
 }
 
-const STATES = { off: "not connected", connecting: "connecting", live: "live", lost: "connection lost", hidden: "resting" };
+const STATES = {
+  off: "not connected",
+  connecting: "connecting",
+  live: "live",
+  lost: "connection lost",
+  hidden: "resting",
+};
 let wasLost = false;
 
 function tellState() {
@@ -173,7 +182,9 @@ function tellState() {
   } else if (live.state === "live" && wasLost) {
     wasLost = false;
     const gap = live.gaps.at(-1);
-    const words = gap ? ` Nothing was heard from ${time(gap.from)} to ${time(gap.to)} UTC (${seconds((gap.to - gap.from) / 1000)}): ${gap.why}.` : "";
+    const words = gap
+      ? ` Nothing was heard from ${time(gap.from)} to ${time(gap.to)} UTC (${seconds((gap.to - gap.from) / 1000)}): ${gap.why}.`
+      : "";
     setBanner("back", `Connected again.${words}`);
     bannerTimer = setTimeout(hideBanner, 30_000);
   }
@@ -181,10 +192,16 @@ function tellState() {
 
 function switchTheme() {
   const root = document.documentElement;
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = isDark ? "light" : "dark";
+  const theme = root.dataset.theme === "dark" ? "light" : "dark";
+  const isSystems = matchMedia("(prefers-color-scheme: dark)").matches === (theme === "dark");
+  root.dataset.theme = theme;
   try {
-    localStorage.setItem("headwater-theme", root.dataset.theme);
+    // A choice that is also the system's is none: the page then goes with the system.
+    if (isSystems) {
+      localStorage.removeItem("headwater-theme");
+    } else {
+      localStorage.setItem("headwater-theme", theme);
+    }
   } catch {
     // Storage may be forbidden: the choice then lasts until the page is loaded again.
   }
@@ -212,7 +229,7 @@ logout.addEventListener("click", async () => {
   session = null;
   askToSignIn();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themeChanged);
+document.addEventListener("theme", themeChanged);
 live.onChange(tellState);
 onExpired(() => {
   if (session || !document.getElementById("key")) {

@@ -20,10 +20,19 @@ export function themeChanged() {
 export class Chart {
   /**
    * `title` and `unit` as text, `lines` by name, `zero` for an axis from 0, `gapAfter` in ms: two samples that are
-   * further apart are not joined. `caption` says what is shown. `onZoom(from, to)`, where given, is asked for other data
-   * in place of a look at the same.
+   * further apart are not joined. `caption` says what is shown. `onZoom({from, to})`, where given, is asked for other
+   * data in place of a look at the same; it gets null for the whole range.
    */
-  constructor({ title, unit = "", lines = [""], zero = false, gapAfter = Infinity, caption = "", height = "", onZoom }) {
+  constructor({
+    title,
+    unit = "",
+    lines = [""],
+    zero = false,
+    gapAfter = Infinity,
+    caption = "",
+    height = "",
+    onZoom,
+  }) {
     Object.assign(this, { title, unit, lines, onZoom });
     this.options = { zero, gapAfter };
     this.data = { times: [], values: lines.map(() => []), marks: [] };
@@ -44,14 +53,29 @@ export class Chart {
       onblur: () => this.point(null),
     });
     this.legend = el("p", { class: "legend" });
-    this.whole = el("button", { type: "button", class: "small", hidden: true, onclick: () => this.zoom(null) }, "Whole range");
+    this.whole = el(
+      "button",
+      { type: "button", class: "small", hidden: true, onclick: () => this.zoom(null) },
+      "Whole range",
+    );
     this.words = el("p", { class: "gaps", hidden: true });
-    this.region = el("div", { class: "scroll numbers", tabindex: "0", role: "region", "aria-label": `Numbers of ${title}` });
+    this.region = el("div", {
+      class: "scroll numbers",
+      tabindex: "0",
+      role: "region",
+      "aria-label": `Numbers of ${title}`,
+    });
     this.details = el("details", { ontoggle: () => this.tabulate() }, el("summary", {}, "Table"), this.region);
     this.root = el(
       "figure",
       { class: "chart" },
-      el("figcaption", {}, el("span", { class: "name" }, title), unit ? el("span", { class: "unit" }, unit) : null, this.whole),
+      el(
+        "figcaption",
+        {},
+        el("span", { class: "name" }, title),
+        unit ? el("span", { class: "unit" }, unit) : null,
+        this.whole,
+      ),
       this.canvas,
       this.legend,
       caption ? el("p", { class: "caption" }, caption) : null,
@@ -88,13 +112,15 @@ export class Chart {
   }
 
   draw() {
-    this.isPlanned ||= Boolean(requestAnimationFrame(() => {
-      this.isPlanned = false;
-      if (!this.isRemoved && this.range && this.canvas.clientWidth > 0) {
-        this.plot = paint(this.canvas, this.data, this.view ?? this.range, this.options, this.cursor, this.selection);
-        this.describe();
-      }
-    }));
+    this.isPlanned ||= Boolean(
+      requestAnimationFrame(() => {
+        this.isPlanned = false;
+        if (!this.isRemoved && this.range && this.canvas.clientWidth > 0) {
+          this.plot = paint(this.canvas, this.data, this.view ?? this.range, this.options, this.cursor, this.selection);
+          this.describe();
+        }
+      }),
+    );
   }
 
   // The legend, with values at the crosshair or the newest ones; and the same for those who do not see the canvas.
@@ -104,21 +130,40 @@ export class Chart {
     const parts = this.lines.map((name, line) => {
       const text = index < 0 ? "–" : number(values[line][index]);
       const dash = el("span", { class: `dash line-${(line % 6) + 1}`, "aria-hidden": "true" });
-      return el("span", { class: "entry" }, this.lines.length > 1 ? dash : null, name ? el("bdi", {}, name) : null, " ", el("b", {}, text));
+      return el(
+        "span",
+        { class: "entry" },
+        this.lines.length > 1 ? dash : null,
+        name ? el("bdi", {}, name) : null,
+        " ",
+        el("b", {}, text),
+      );
     });
     const when = index < 0 ? "no data" : `${time(times[index])} UTC`;
     fill(this.legend, parts, el("span", { class: "when" }, when));
-    const told = index < 0 ? "no data" : this.lines.map((name, line) => `${name} ${number(values[line][index])}`.trim()).join(", ");
-    this.canvas.setAttribute("aria-label", `Chart of ${this.title}${this.unit ? ` in ${this.unit}` : ""}: ${told} at ${when}`);
+    const told =
+      index < 0
+        ? "no data"
+        : this.lines.map((name, line) => `${name} ${number(values[line][index])}`.trim()).join(", ");
+    this.canvas.setAttribute(
+      "aria-label",
+      `Chart of ${this.title}${this.unit ? ` in ${this.unit}` : ""}: ${told} at ${when}`,
+    );
     this.tellMarks();
   }
 
   tellMarks() {
     const { from, to } = this.view ?? this.range;
     const seen = this.data.marks.filter((mark) => mark.to >= from && mark.from <= to);
-    const words = seen.slice(-3).map((mark) => `${time(mark.from)} to ${time(mark.to)} (${seconds((mark.to - mark.from) / 1000)}): ${mark.why}`);
+    const words = seen
+      .slice(-3)
+      .map((mark) => `${time(mark.from)} to ${time(mark.to)} (${seconds((mark.to - mark.from) / 1000)}): ${mark.why}`);
     this.words.hidden = words.length === 0;
-    fill(this.words, words.length ? `Gap ${words.join("; ")}` : "", seen.length > 3 ? `; and ${seen.length - 3} before` : "");
+    fill(
+      this.words,
+      words.length ? `Gap ${words.join("; ")}` : "",
+      seen.length > 3 ? `; and ${seen.length - 3} before` : "",
+    );
   }
 
   // The newest sample in which some line has a value.
@@ -150,13 +195,33 @@ export class Chart {
     const first = Math.max(0, times.length - MOST_ROWS);
     const rows = [];
     for (let index = times.length - 1; index >= first; index -= 1) {
-      rows.push(el("tr", {}, el("th", { scope: "row" }, moment(times[index])), columns.map((column) => cell(column[index]))));
+      rows.push(
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, moment(times[index])),
+          columns.map((column) => cell(column[index])),
+        ),
+      );
     }
     const left = this.region.scrollTop;
     fill(
       this.region,
       first > 0 ? el("p", { class: "caption" }, `The newest ${MOST_ROWS} of ${times.length} rows.`) : null,
-      el("table", {}, el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows)),
+      el(
+        "table",
+        {},
+        el(
+          "thead",
+          {},
+          el(
+            "tr",
+            {},
+            heads.map((head) => el("th", { scope: "col" }, head)),
+          ),
+        ),
+        el("tbody", {}, rows),
+      ),
     );
     this.region.scrollTop = left;
   }
@@ -188,7 +253,9 @@ export class Chart {
   onUp() {
     const chosen = this.selection?.toSorted((a, b) => a - b);
     this.selection = null;
-    const width = this.plot ? ((chosen?.[1] - chosen?.[0]) / (this.plot.to - this.plot.from)) * (this.plot.right - this.plot.left) : 0;
+    const width = this.plot
+      ? ((chosen?.[1] - chosen?.[0]) / (this.plot.to - this.plot.from)) * (this.plot.right - this.plot.left)
+      : 0;
     if (width > 6) {
       this.zoom({ from: Math.round(chosen[0]), to: Math.round(chosen[1]) });
     } else {

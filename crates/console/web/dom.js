@@ -74,7 +74,10 @@ export function setOptions(control, options, chosen) {
   if (chosen && !all.some(([value]) => value === chosen)) {
     all.push([chosen, chosen]);
   }
-  fill(control, all.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+  fill(
+    control,
+    all.map(([value, text]) => el("option", { value, selected: value === chosen }, text)),
+  );
 }
 
 /** Runs `work` at most once each `wait` ms, the last call always. */

@@ -17,19 +17,33 @@ export class EntityPane {
     Object.assign(this, { state, page });
     this.units = new Map((kind?.signals ?? []).map((signal) => [signal.name, signal.unit ?? ""]));
     this.signals = new Map(); // name -> {ring, chart, cells, history, end}
-    this.range = state.from && state.to ? null : (state.range in RANGES ? state.range : "15m");
+    this.range = state.from && state.to ? null : state.range in RANGES ? state.range : "15m";
     this.isLive = this.range !== null && RANGES[this.range] <= LIVE_UP_TO;
     this.tablePlace = el("div");
     this.charts = el("div", { class: "charts" });
     this.words = el("div", { role: "status" });
-    this.root = el("div", {},
-      el("div", { class: "titled" },
-        el("h2", {}, bdi(state.entity)), el("span", { class: "caption" }, state.kind),
-        tabs("Range", Object.keys(RANGES).map((name) => [name, name]), this.range, (name) => this.address({ range: name })),
+    this.root = el(
+      "div",
+      {},
+      el(
+        "div",
+        { class: "titled" },
+        el("h2", {}, bdi(state.entity)),
+        el("span", { class: "caption" }, state.kind),
+        tabs(
+          "Range",
+          Object.keys(RANGES).map((name) => [name, name]),
+          this.range,
+          (name) => this.address({ range: name }),
+        ),
         this.range === null
           ? el("span", { class: "caption" }, `${moment(Number(state.from))} to ${moment(Number(state.to))} UTC`)
-          : null),
-      this.tablePlace, this.words, this.charts);
+          : null,
+      ),
+      this.tablePlace,
+      this.words,
+      this.charts,
+    );
     this.drawSoon = throttle(250, () => this.isRemoved || this.draw());
     this.ticks = [
       setInterval(this.drawSoon, 1000),
@@ -100,7 +114,11 @@ export class EntityPane {
     const names = [...this.signals].filter(([, signal]) => signal.chart).map(([name]) => name);
     for (let first = 0; first < names.length; first += 10) {
       const group = names.slice(first, first + 10);
-      const answer = await query("/query", { ...asked, name: group.join(","), step: step.text, agg: "avg,min,max", limit: 10_000 }, this.page.signal);
+      const answer = await query(
+        "/query",
+        { ...asked, name: group.join(","), step: step.text, agg: "avg,min,max", limit: 10_000 },
+        this.page.signal,
+      );
       const rows = new Map(group.map((name) => [name, { times: [], avg: [], min: [], max: [] }]));
       for (const { timestamp, name, values } of answer.points) {
         const row = rows.get(name ?? group[0]);
@@ -126,7 +144,9 @@ export class EntityPane {
     this.signals.set(name, signal);
     if (this.range !== null) {
       const { kind, entity } = this.state;
-      this.ends.push(live.subscribe({ topic: "series", kind, entity, signal: name }, (message) => this.take(name, message)));
+      this.ends.push(
+        live.subscribe({ topic: "series", kind, entity, signal: name }, (message) => this.take(name, message)),
+      );
     }
   }
 
@@ -158,11 +178,35 @@ export class EntityPane {
         this.addChart(name, signal);
       }
       signal.cells = { value: el("span", { "data-signal": name }), time: el("span", {}) };
-      return [bdi(name), this.units.get(name) ?? "", el("b", {}, signal.cells.value), signal.cells.time,
-        values.count ?? 0, values.min, values.avg, values.max, values.stddev, values.p95].map((cell) => cell ?? "–");
+      return [
+        bdi(name),
+        this.units.get(name) ?? "",
+        el("b", {}, signal.cells.value),
+        signal.cells.time,
+        values.count ?? 0,
+        values.min,
+        values.avg,
+        values.max,
+        values.stddev,
+        values.p95,
+      ].map((cell) => cell ?? "–");
     });
-    const heads = ["Signal", "Unit", ["Newest", "n"], "At (UTC)", ["Count", "n"], ["Min", "n"], ["Mean", "n"], ["Max", "n"], ["Deviation", "n"], ["p95", "n"]];
-    fill(this.tablePlace, el("section", { class: "panel" }, table("Signals and their statistics in the range", heads, rows)));
+    const heads = [
+      "Signal",
+      "Unit",
+      ["Newest", "n"],
+      "At (UTC)",
+      ["Count", "n"],
+      ["Min", "n"],
+      ["Mean", "n"],
+      ["Max", "n"],
+      ["Deviation", "n"],
+      ["p95", "n"],
+    ];
+    fill(
+      this.tablePlace,
+      el("section", { class: "panel" }, table("Signals and their statistics in the range", heads, rows)),
+    );
     this.tell();
   }
 
@@ -221,19 +265,26 @@ export class EntityPane {
       }
       const fresh = this.isLive ? ring.since(known) : { times: [], columns: [[]] };
       const join = (old) => [...old, ...fresh.columns[0]];
-      chart.set({
-        times: [...history.times, ...fresh.times],
-        values: [join(history.avg)],
-        bands: [{ low: join(history.min), high: join(history.max) }],
-        marks,
-      }, start, end);
+      chart.set(
+        {
+          times: [...history.times, ...fresh.times],
+          values: [join(history.avg)],
+          bands: [{ low: join(history.min), high: join(history.max) }],
+          marks,
+        },
+        start,
+        end,
+      );
     }
   }
 }
 
 // Samples further apart than four usual distances are not joined.
 function gapAfter(times, step) {
-  const distances = times.slice(1).map((at, index) => at - times[index]).sort((a, b) => a - b);
+  const distances = times
+    .slice(1)
+    .map((at, index) => at - times[index])
+    .sort((a, b) => a - b);
   const usual = distances[distances.length >> 1] ?? step;
   return Math.max(4 * usual, 4 * step, 5000);
 }

@@ -27,7 +27,12 @@ export function short(value) {
     return "–";
   }
   const size = Math.abs(value);
-  const units = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]];
+  const units = [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e4, "k"],
+  ];
   const found = units.find(([least]) => size >= least);
   if (found) {
     const [least, unit] = found;
@@ -59,7 +64,12 @@ export function seconds(value) {
   if (value < 60) {
     return `${trim(value, value < 10 ? 2 : 3)} s`;
   }
-  const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const parts = [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+  ];
   const words = [];
   let left = Math.round(value);
   for (const [length, unit] of parts) {

@@ -45,7 +45,10 @@ class Health {
     const at = message.at ?? Date.now();
     // An hour-long list of one-second samples does not fit a quarter of an hour's ring: one a second at most.
     if (this.ring.newest() === null || at - this.ring.newest() >= 900) {
-      this.ring.push(at, FIGURES.map((name) => message.value[name] ?? NaN));
+      this.ring.push(
+        at,
+        FIGURES.map((name) => message.value[name] ?? NaN),
+      );
     }
     this.latest = { at, value: message.value };
     for (const listener of this.listeners) {
@@ -77,8 +80,17 @@ class Health {
       `SELECT date_bin(INTERVAL '5 seconds', event_time) AS t, count(*) AS n FROM (${parts.join(" UNION ALL ")}) AS e
        WHERE event_time <= now() GROUP BY 1 ORDER BY 1`,
     );
-    const times = rows.map(([at]) => Date.parse(at) + STEP / 2);
-    this.before = { times, values: rows.map(([, count]) => Number(count) / (STEP / 1000)) };
+    // A bucket without a row is one without an event.
+    const counts = new Map(rows.map(([at, count]) => [Date.parse(at), Number(count)]));
+    const [first, last] = [rows[0], rows.at(-1)].map((row) => (row ? Date.parse(row[0]) : 0));
+    const times = [];
+    for (let at = first; at > 0 && at <= last; at += STEP) {
+      times.push(at);
+    }
+    this.before = {
+      times: times.map((at) => at + STEP / 2),
+      values: times.map((at) => (counts.get(at) ?? 0) / (STEP / 1000)),
+    };
   }
 }
 

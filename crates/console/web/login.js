@@ -5,7 +5,13 @@ import { el, fill } from "./dom.js";
 
 /** Shows the form in `place`, with the reason why it is there; calls `done` once the server has taken a key. */
 export function signIn(place, reason, done) {
-  const key = el("input", { id: "key", type: "password", autocomplete: "current-password", required: true, spellcheck: "false" });
+  const key = el("input", {
+    id: "key",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    spellcheck: "false",
+  });
   const error = el("p", { class: "error", role: "alert", id: "login-error" });
   const button = el("button", { type: "submit", class: "main" }, "Sign in");
   const form = el(
@@ -17,7 +23,11 @@ export function signIn(place, reason, done) {
     key,
     error,
     button,
-    el("p", { class: "caption" }, "One of READ_KEYS of the service. It is sent once; the browser then holds a session cookie."),
+    el(
+      "p",
+      { class: "caption" },
+      "One of READ_KEYS of the service. It is sent once; the browser then holds a session cookie.",
+    ),
   );
 
   async function submit(event) {

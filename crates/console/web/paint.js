@@ -1,7 +1,7 @@
 // Paints a chart onto a canvas: axes, marks, bands, lines, crosshair.
 
 import { short } from "./format.js";
-import { firstAtLeast, numberTicks, timeTick, timeTicks, valueRange } from "./scale.js";
+import { firstAtLeast, numberAxis, timeTick, timeTicks, valueRange } from "./scale.js";
 
 const TOP = 8;
 const BOTTOM = 20;
@@ -69,8 +69,8 @@ export function paint(canvas, data, view, options, cursor, selection) {
   context.clearRect(0, 0, width, height);
   context.font = FONT;
   const colour = colours();
-  const [low, high] = valueRange(...extent(data, view.from, view.to), options.zero);
-  const ticks = numberTicks(low, high, Math.max(2, Math.floor((height - TOP - BOTTOM) / 34)));
+  const count = Math.max(2, Math.floor((height - TOP - BOTTOM) / 40));
+  const { low, high, ticks } = numberAxis(...valueRange(...extent(data, view.from, view.to), options.zero), count);
   const labels = ticks.map(short);
   const left = Math.max(28, ...labels.map((label) => context.measureText(label).width + 10));
   const plot = { left, right: width - RIGHT, top: TOP, bottom: height - BOTTOM, from: view.from, to: view.to };

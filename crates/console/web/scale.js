@@ -5,21 +5,21 @@ const STEPS = [
   2592000,
 ].map((step) => step * 1000);
 
-/** Round numbers from `low` to `high`, about `count` of them. */
-export function numberTicks(low, high, count) {
+/** An axis from `low` to `high`, widened to round numbers, with about `count` ticks: `{low, high, ticks}`. */
+export function numberAxis(low, high, count) {
   const raw = (high - low) / Math.max(1, count);
   const size = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * size >= raw * 0.999) * size;
-  const ticks = [];
-  for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index += 1) {
-    ticks.push(Number((index * step).toPrecision(12)));
-  }
-  return ticks;
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.ceil(high / step - 1e-9);
+  const ticks = Array.from({ length: last - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));
+  return { low: ticks[0], high: ticks.at(-1), ticks };
 }
 
 /** Round times in UTC from `from` to `to` (ms), at most `count` of them. */
 export function timeTicks(from, to, count) {
-  const step = STEPS.find((length) => (to - from) / length <= count) ?? Math.ceil((to - from) / count / 2.592e9) * 2.592e9;
+  const step =
+    STEPS.find((length) => (to - from) / length <= count) ?? Math.ceil((to - from) / count / 2.592e9) * 2.592e9;
   const ticks = [];
   for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
     ticks.push(at);
@@ -48,7 +48,7 @@ export function valueRange(low, high, fromZero) {
     const air = Math.abs(low) * 0.1;
     return fromZero && low > 0 ? [0, low * 1.2] : [low - air, high + air];
   }
-  const air = (high - low) * 0.06;
+  const air = (high - low) * 0.02;
   if (low >= 0 && (fromZero || low < (high - low) * 0.5)) {
     return [0, high + air];
   }

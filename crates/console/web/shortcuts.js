@@ -23,7 +23,11 @@ export function openShortcuts() {
   fill(
     dialog,
     el("h2", { id: "shortcuts-title" }, "Keyboard shortcuts"),
-    el("dl", {}, LIST.flatMap(([keys, what]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, what)])),
+    el(
+      "dl",
+      {},
+      LIST.flatMap(([keys, what]) => [el("dt", {}, el("kbd", {}, keys)), el("dd", {}, what)]),
+    ),
     el("form", { method: "dialog" }, el("button", { class: "main" }, "Close")),
   );
   dialog.showModal();

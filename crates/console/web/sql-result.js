@@ -15,19 +15,22 @@ export function chartOf({ columns, rows }) {
   if (timeColumn < 0 || numbers.length === 0 || rows.length < 2) {
     return null;
   }
-  const texts = columns.map((column, index) => [column, index]).filter(([{ type }]) => type === "text" || type === "character varying");
+  const texts = columns
+    .map((column, index) => [column, index])
+    .filter(([{ type }]) => type === "text" || type === "character varying");
   const points = rows
     .map((row) => [millis(row[timeColumn]), row])
     .filter(([at]) => at !== null)
     .sort((a, b) => a[0] - b[0])
     .slice(-MOST_POINTS);
-  const { lines, times, values, isLess } = texts.length > 0 ? byText(points, texts, numbers) : byColumn(points, numbers);
+  const { lines, times, values, isLess } =
+    texts.length > 0 ? byText(points, texts, numbers) : byColumn(points, numbers);
   if (times.length < 2) {
     return null;
   }
   const name = columns[timeColumn].name;
   const chart = new Chart({
-    title: lines.length === 1 ? (lines[0] || numbers[0][0].name) : "Result",
+    title: lines.length === 1 ? lines[0] || numbers[0][0].name : "Result",
     lines: lines.length === 1 ? [""] : lines,
     height: "tall",
     caption: `Over ${name}.${isLess ? " There are more lines: the first six are drawn." : ""}`,
@@ -106,19 +109,35 @@ export function tableOf({ columns, rows }) {
 
   function add() {
     const next = rows.slice(shown, shown + SHOWN);
-    body.append(...next.map((cells) => el("tr", {}, cells.map((value, index) => el("td", { class: isNumber[index] ? "n" : null }, text(value))))));
+    body.append(
+      ...next.map((cells) =>
+        el(
+          "tr",
+          {},
+          cells.map((value, index) => el("td", { class: isNumber[index] ? "n" : null }, text(value))),
+        ),
+      ),
+    );
     shown += next.length;
     more.hidden = shown >= rows.length;
     said.textContent = shown < rows.length ? ` ${shown} of ${rows.length} rows are shown.` : "";
   }
 
   add();
-  const head = columns.map(({ name, type }, index) => el("th", { scope: "col", class: isNumber[index] ? "n" : null, title: type }, bdi(name)));
-  return el("section", { class: "panel" },
+  const head = columns.map(({ name, type }, index) =>
+    el("th", { scope: "col", class: isNumber[index] ? "n" : null, title: type }, bdi(name)),
+  );
+  return el(
+    "section",
+    { class: "panel" },
     rows.length ? null : el("p", { class: "note" }, "No rows."),
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" },
-      el("table", {}, el("thead", {}, el("tr", {}, head)), body)),
-    el("div", {}, more, said));
+    el(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" },
+      el("table", {}, el("thead", {}, el("tr", {}, head)), body),
+    ),
+    el("div", {}, more, said),
+  );
 }
 
 function text(value) {
@@ -126,5 +145,9 @@ function text(value) {
     return el("span", { class: "null" }, "null");
   }
   const whole = typeof value === "object" ? JSON.stringify(value) : String(value);
-  return el("bdi", { title: whole.length > 60 ? whole.slice(0, 2000) : null }, whole.length > 4000 ? `${whole.slice(0, 4000)}…` : whole);
+  return el(
+    "bdi",
+    { title: whole.length > 60 ? whole.slice(0, 2000) : null },
+    whole.length > 4000 ? `${whole.slice(0, 4000)}…` : whole,
+  );
 }

@@ -4,13 +4,14 @@ import { el, fill } from "./dom.js";
 import { number } from "./format.js";
 
 /**
- * A table in a region that scrolls. `heads` are texts, or `[text, "n"]` for a column of numbers; each of `rows` is a list
- * of cells: nodes, texts, or numbers.
+ * A table in a region that scrolls. `heads` are texts, or `[text, "n"]` for a column of numbers; each of `rows` is a
+ * list of cells: nodes, texts, or numbers.
  */
 export function table(label, heads, rows) {
   const isNumber = heads.map((head) => Array.isArray(head) && head[1] === "n");
   const head = heads.map((name, index) =>
-    el("th", { scope: "col", class: isNumber[index] ? "n" : null }, Array.isArray(name) ? name[0] : name));
+    el("th", { scope: "col", class: isNumber[index] ? "n" : null }, Array.isArray(name) ? name[0] : name),
+  );
   const body = rows.map((cells) => row(cells, isNumber));
   return el(
     "div",
@@ -21,14 +22,18 @@ export function table(label, heads, rows) {
 
 /** One row of a table whose columns are numbers where `isNumber` says so. */
 export function row(cells, isNumber = []) {
-  return el("tr", {}, cells.map((content, index) => {
-    const isPlain = typeof content === "number";
-    return el(
-      "td",
-      { class: isNumber[index] ? "n" : null, title: isPlain ? String(content) : null },
-      isPlain ? number(content) : content,
-    );
-  }));
+  return el(
+    "tr",
+    {},
+    cells.map((content, index) => {
+      const isPlain = typeof content === "number";
+      return el(
+        "td",
+        { class: isNumber[index] ? "n" : null, title: isPlain ? String(content) : null },
+        isPlain ? number(content) : content,
+      );
+    }),
+  );
 }
 
 /** Says that something is missing, or why it could not be had. */
@@ -58,6 +63,7 @@ export function tabs(label, options, chosen, address) {
     "nav",
     { class: "tabs", "aria-label": label },
     options.map(([value, text]) =>
-      el("a", { href: address(value), "aria-current": value === chosen ? "true" : null }, text)),
+      el("a", { href: address(value), "aria-current": value === chosen ? "true" : null }, text),
+    ),
   );
 }

@@ -8,7 +8,13 @@ import { millis, number, time } from "./format.js";
 import { live } from "./live.js";
 import { note, showError, table, tabs } from "./table.js";
 
-const TABS = [["active", "Active"], ["rules", "Rules"], ["silences", "Silences"], ["deliveries", "Deliveries"], ["history", "History"]];
+const TABS = [
+  ["active", "Active"],
+  ["rules", "Rules"],
+  ["silences", "Silences"],
+  ["deliveries", "Deliveries"],
+  ["history", "History"],
+];
 const LISTS = { active, rules, silences, deliveries, history };
 const PACE = 5000; // ms between two looks at a list
 
@@ -16,9 +22,20 @@ function mount(root, page) {
   const state = Object.fromEntries(page.parameters);
   const tab = state.tab in LISTS ? state.tab : "active";
   const place = el("div");
-  fill(root, el("div", { class: "controls" }, tabs("Alerts", TABS, tab, (name) => address("alerts", name === "active" ? {} : { tab: name }))), place);
+  fill(
+    root,
+    el(
+      "div",
+      { class: "controls" },
+      tabs("Alerts", TABS, tab, (name) => address("alerts", name === "active" ? {} : { tab: name })),
+    ),
+    place,
+  );
   if (!page.session.alerts && tab !== "history") {
-    fill(place, note("No alerts service is connected here: the console of query finds it by ALERTS_URL and ALERTS_KEY."));
+    fill(
+      place,
+      note("No alerts service is connected here: the console of query finds it by ALERTS_URL and ALERTS_KEY."),
+    );
     return {};
   }
   const ended = LISTS[tab](place, page, state);
@@ -27,12 +44,20 @@ function mount(root, page) {
 
 // Alerts that are pending or firing; those that fire also come by the live stream.
 function active(place, page, state) {
-  const filter = select([["", "all"], ["firing", "firing"], ["pending", "pending"]], state.state ?? "", {
-    onchange: () => {
-      page.setParameters({ ...state, state: filter.value });
-      look();
+  const filter = select(
+    [
+      ["", "all"],
+      ["firing", "firing"],
+      ["pending", "pending"],
+    ],
+    state.state ?? "",
+    {
+      onchange: () => {
+        page.setParameters({ ...state, state: filter.value });
+        look();
+      },
     },
-  });
+  );
   const list = el("section", { class: "panel" }, note("Asking."));
   const asOf = el("p", { class: "caption" });
   fill(place, el("div", { class: "controls" }, field("State", filter)), list, asOf);
@@ -71,23 +96,43 @@ function active(place, page, state) {
       const status = statuses.get(labelKey(labels));
       const looksAfter = by.get(alert.episode);
       const at = millis(alert.activeAt);
-      const entity = labels.kind && labels.entity_id
-        ? link("entity", { kind: labels.kind, entity: labels.entity_id, from: at - 600_000, to: at + 600_000 }, bdi(labels.entity_id))
-        : "";
+      const entity =
+        labels.kind && labels.entity_id
+          ? link(
+              "entity",
+              { kind: labels.kind, entity: labels.entity_id, from: at - 600_000, to: at + 600_000 },
+              bdi(labels.entity_id),
+            )
+          : "";
       return [
         el("span", {}, stateWord(alert.state), status?.state === "suppressed" ? [" ", stateWord("suppressed")] : null),
-        bdi(labels.alertname), entity,
-        number(Number(alert.value)), time(at),
+        bdi(labels.alertname),
+        entity,
+        number(Number(alert.value)),
+        time(at),
         el("span", {}, bdi(annotations.summary ?? annotations.description ?? "")),
         labelList(labels, ["alertname", "kind", "entity_id"]),
         looksAfter ? el("span", { title: looksAfter.comment }, bdi(looksAfter.created_by)) : "–",
-        el("div", { class: "actions" },
+        el(
+          "div",
+          { class: "actions" },
           el("button", { type: "button", class: "small", onclick: () => silence(labels, look) }, "Silence"),
-          el("button", { type: "button", class: "small", disabled: Boolean(looksAfter), onclick: () => acknowledge(alert, look) }, "Acknowledge")),
+          el(
+            "button",
+            { type: "button", class: "small", disabled: Boolean(looksAfter), onclick: () => acknowledge(alert, look) },
+            "Acknowledge",
+          ),
+        ),
       ];
     });
-    fill(list, table("Alerts that are firing or pending",
-      ["State", "Alert", "Entity", ["Value", "n"], "Since (UTC)", "Summary", "Labels", "Looked after by", "Actions"], rows));
+    fill(
+      list,
+      table(
+        "Alerts that are firing or pending",
+        ["State", "Alert", "Entity", ["Value", "n"], "Since (UTC)", "Summary", "Labels", "Looked after by", "Actions"],
+        rows,
+      ),
+    );
   }
 
   const soon = throttle(1000, () => page.signal.aborted || look());

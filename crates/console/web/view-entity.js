@@ -15,19 +15,27 @@ async function mountInto(root, page) {
   }
   state.kind ??= (list.find((kind) => kind.first) ?? list[0])?.name;
   const search = el("input", {
-    type: "search", value: state.prefix ?? "", placeholder: "first characters of the id", spellcheck: "false", autocomplete: "off",
+    type: "search",
+    value: state.prefix ?? "",
+    placeholder: "first characters of the id",
+    spellcheck: "false",
+    autocomplete: "off",
     oninput: () => searchSoon(),
     onkeydown: (event) => event.key === "Enter" && search.value && open(search.value.trim()),
   });
-  const kind = select(list.map(({ name }) => name), state.kind, {
-    onchange: () => {
-      page.setParameters({ kind: kind.value });
-      Object.assign(state, { kind: kind.value, entity: undefined, prefix: "" });
-      search.value = "";
-      find();
-      showPane();
+  const kind = select(
+    list.map(({ name }) => name),
+    state.kind,
+    {
+      onchange: () => {
+        page.setParameters({ kind: kind.value });
+        Object.assign(state, { kind: kind.value, entity: undefined, prefix: "" });
+        search.value = "";
+        find();
+        showPane();
+      },
     },
-  });
+  );
   const found = el("ul", { class: "choices", "aria-label": "Entities found" });
   const more = el("button", { type: "button", class: "small", hidden: true, onclick: () => find(after) }, "More");
   const words = el("div", { role: "status" });
@@ -44,14 +52,28 @@ async function mountInto(root, page) {
   async function find(from) {
     const number = (asked += 1);
     try {
-      const answer = await query("/v1/entities", { kind: kind.value, prefix: search.value, limit: PAGE, after: from }, page.signal);
+      const answer = await query(
+        "/v1/entities",
+        { kind: kind.value, prefix: search.value, limit: PAGE, after: from },
+        page.signal,
+      );
       if (number !== asked) {
         return;
       }
-      const items = answer.entities.map((id) => el("li", {}, el("a", {
-        href: address("entity", { kind: kind.value, entity: id, prefix: search.value, range: state.range }),
-        "aria-current": id === state.entity ? "true" : null,
-      }, bdi(id))));
+      const items = answer.entities.map((id) =>
+        el(
+          "li",
+          {},
+          el(
+            "a",
+            {
+              href: address("entity", { kind: kind.value, entity: id, prefix: search.value, range: state.range }),
+              "aria-current": id === state.entity ? "true" : null,
+            },
+            bdi(id),
+          ),
+        ),
+      );
       if (from) {
         found.append(...items);
       } else {
@@ -81,9 +103,15 @@ async function mountInto(root, page) {
     fill(place, pane.root);
   }
 
-  fill(root, el("div", { class: "split" },
-    el("div", {}, el("div", { class: "controls" }, field("Kind", kind), field("Entity", search)), found, words, more),
-    place));
+  fill(
+    root,
+    el(
+      "div",
+      { class: "split" },
+      el("div", {}, el("div", { class: "controls" }, field("Kind", kind), field("Entity", search)), found, words, more),
+      place,
+    ),
+  );
   find();
   showPane();
   return () => pane?.remove();

@@ -11,15 +11,38 @@ const AROUND = 10 * 60_000; // ms before and after a moment that its link shows
 
 function mount(root, page) {
   const state = Object.fromEntries(page.parameters);
-  const range = select([["1 hour", "an hour"], ["1 day", "a day"], ["7 days", "a week"], ["30 days", "30 days"]], state.range ?? "1 day", { onchange: choose });
-  const text = el("input", { type: "search", value: state.entity ?? "", placeholder: "all", onchange: choose, spellcheck: "false" });
+  const range = select(
+    [
+      ["1 hour", "an hour"],
+      ["1 day", "a day"],
+      ["7 days", "a week"],
+      ["30 days", "30 days"],
+    ],
+    state.range ?? "1 day",
+    { onchange: choose },
+  );
+  const text = el("input", {
+    type: "search",
+    value: state.entity ?? "",
+    placeholder: "all",
+    onchange: choose,
+    spellcheck: "false",
+  });
   const list = el("section", { class: "panel" });
   const words = el("div", { role: "status" });
   const moments = new Map(); // by id
   let isHistory = false;
-  fill(root,
-    el("form", { class: "controls", onsubmit: (event) => event.preventDefault() }, page.session.sql ? field("The last", range) : null, field("Entity", text)),
-    words, list);
+  fill(
+    root,
+    el(
+      "form",
+      { class: "controls", onsubmit: (event) => event.preventDefault() },
+      page.session.sql ? field("The last", range) : null,
+      field("Entity", text),
+    ),
+    words,
+    list,
+  );
 
   function choose() {
     page.setParameters({ range: range.value, entity: text.value });
@@ -69,7 +92,10 @@ function mount(root, page) {
       wanted.forEach(take);
     }
     if (wanted.length === 0) {
-      fill(list, note(isHistory ? "Nothing out of the ordinary in this time." : "Nothing out of the ordinary was told yet."));
+      fill(
+        list,
+        note(isHistory ? "Nothing out of the ordinary in this time." : "Nothing out of the ordinary was told yet."),
+      );
       return;
     }
     const rows = wanted.map((row) => {
@@ -78,13 +104,38 @@ function mount(root, page) {
       const from = start - AROUND;
       const to = (end ?? start) + AROUND;
       return [
-        time(start), end === null ? "lasts" : seconds((end - start) / 1000), bdi(row.kind),
+        time(start),
+        end === null ? "lasts" : seconds((end - start) / 1000),
+        bdi(row.kind),
         link("entity", { kind: row.kind, entity: row.entity_id, signal: row.signal, from, to }, bdi(row.entity_id)),
-        bdi(row.signal), el("b", { title: String(row.value) }, number(row.value)), number(row.expected), number(row.stddev), number(row.score), row.method ?? "",
+        bdi(row.signal),
+        el("b", { title: String(row.value) }, number(row.value)),
+        number(row.expected),
+        number(row.stddev),
+        number(row.score),
+        row.method ?? "",
       ];
     });
-    fill(list, table("Moments", ["Began (UTC)", "Lasted", "Kind", "Entity", "Signal", ["Value", "n"], ["Expected", "n"], ["Deviation", "n"], ["Score", "n"], "Found by"], rows),
-      wanted.length === MOST ? note(`The newest ${MOST}.`) : null);
+    fill(
+      list,
+      table(
+        "Moments",
+        [
+          "Began (UTC)",
+          "Lasted",
+          "Kind",
+          "Entity",
+          "Signal",
+          ["Value", "n"],
+          ["Expected", "n"],
+          ["Deviation", "n"],
+          ["Score", "n"],
+          "Found by",
+        ],
+        rows,
+      ),
+      wanted.length === MOST ? note(`The newest ${MOST}.`) : null,
+    );
   }
 
   const end = live.subscribe({ topic: "moments" }, (message) => {

@@ -27,13 +27,37 @@ const TILES = [
 ];
 
 const CHARTS = [
-  { title: "Events accepted", unit: "a second", figures: ["events_per_second"], lines: [""], zero: true,
-    caption: "Before this page was opened: by event time, from SQL." },
-  { title: "Accepted to lake", unit: "s", figures: ["accepted_to_lake_p50_s", "accepted_to_lake_p95_s"], lines: ["p50", "p95"], zero: true,
-    caption: "From the answer 202 until the event was seen in raw/." },
-  { title: "Lake is behind by", unit: "s", figures: ["lake_age_s"], lines: [""], zero: true,
-    caption: "What had landed before that is in every answer." },
-  { title: "Queue", unit: "messages", figures: ["queue_messages", "dead_letters"], lines: ["waiting", "dead letters"], zero: true },
+  {
+    title: "Events accepted",
+    unit: "a second",
+    figures: ["events_per_second"],
+    lines: [""],
+    zero: true,
+    caption: "Before this page was opened: by event time, from SQL.",
+  },
+  {
+    title: "Accepted to lake",
+    unit: "s",
+    figures: ["accepted_to_lake_p50_s", "accepted_to_lake_p95_s"],
+    lines: ["p50", "p95"],
+    zero: true,
+    caption: "From the answer 202 until the event was seen in raw/.",
+  },
+  {
+    title: "Lake is behind by",
+    unit: "s",
+    figures: ["lake_age_s"],
+    lines: [""],
+    zero: true,
+    caption: "What had landed before that is in every answer.",
+  },
+  {
+    title: "Queue",
+    unit: "messages",
+    figures: ["queue_messages", "dead_letters"],
+    lines: ["waiting", "dead letters"],
+    zero: true,
+  },
   { title: "AWS requests", unit: "a second", figures: ["requests_per_second"], lines: [""], zero: true },
 ];
 
@@ -44,12 +68,30 @@ function mount(root, page) {
     values.set(name, value);
     return el("div", { class: "tile" }, el("dt", {}, title), value);
   });
-  const charts = CHARTS.map(({ figures, ...options }) => ({ figures, chart: new Chart({ ...options, gapAfter: GAP }) }));
-  const byKind = new Chart({ title: "Values by kind", unit: "a minute", lines: ["–"], zero: true, gapAfter: 1.5 * MINUTE });
+  const charts = CHARTS.map(({ figures, ...options }) => ({
+    figures,
+    chart: new Chart({ ...options, gapAfter: GAP }),
+  }));
+  const byKind = new Chart({
+    title: "Values by kind",
+    unit: "a minute",
+    lines: ["–"],
+    zero: true,
+    gapAfter: 1.5 * MINUTE,
+  });
   const kindsPlace = el("div", { class: "cell" }, byKind.root);
   const asOf = el("p", { class: "caption", id: "as-of" }, "Waiting for the first figures.");
-  fill(root, el("dl", { class: "tiles" }, tiles), asOf,
-    el("div", { class: "charts" }, charts.map(({ chart }) => chart.root), kindsPlace));
+  fill(
+    root,
+    el("dl", { class: "tiles" }, tiles),
+    asOf,
+    el(
+      "div",
+      { class: "charts" },
+      charts.map(({ chart }) => chart.root),
+      kindsPlace,
+    ),
+  );
   let kindChart = byKind;
 
   function update() {
@@ -80,12 +122,20 @@ function mount(root, page) {
   async function loadKinds() {
     const end = Math.floor(Date.now() / MINUTE) * MINUTE;
     try {
-      const answer = await query("/query", { name: "*", agg: "count", step: "1m", start: end - HOUR, end }, page.signal);
+      const answer = await query(
+        "/query",
+        { name: "*", agg: "count", step: "1m", start: end - HOUR, end },
+        page.signal,
+      );
       const { names, data } = countByKind(answer.points);
       if (names.join() !== kindChart.lines.join()) {
         kindChart.remove();
         kindChart = new Chart({
-          title: "Values by kind", unit: "a minute", lines: names.length ? names : [""], zero: true, gapAfter: 1.5 * MINUTE,
+          title: "Values by kind",
+          unit: "a minute",
+          lines: names.length ? names : [""],
+          zero: true,
+          gapAfter: 1.5 * MINUTE,
           caption: `By event time, the last hour, from GET /query.${answer.next ? " More signals than fit one answer: too low." : ""}`,
         });
         fill(kindsPlace, kindChart.root);

@@ -6,7 +6,8 @@ import { number } from "./format.js";
 import { chartOf, tableOf } from "./sql-result.js";
 import { note, showError } from "./table.js";
 
-const FIRST = "SELECT kind, entity_id, event_time, signal, value\nFROM points\nWHERE event_time > now() - INTERVAL '5 minutes'\nORDER BY event_time DESC\nLIMIT 100";
+const FIRST =
+  "SELECT kind, entity_id, event_time, signal, value\nFROM points\nWHERE event_time > now() - INTERVAL '5 minutes'\nORDER BY event_time DESC\nLIMIT 100";
 const IN_QUERY = 4000; // characters of a statement that an address may have before its `#`, which servers bound
 const KEPT = 65_536; // bytes that a statement may have: the bound of the service
 
@@ -18,7 +19,12 @@ function mount(root, page) {
   const hash = new URLSearchParams(location.hash.slice(1));
   const given = page.parameters.get("q") ?? hash.get("q");
   const editor = el("textarea", {
-    class: "editor", rows: 8, spellcheck: "false", autocomplete: "off", autocapitalize: "off", "aria-label": "Statement of SQL",
+    class: "editor",
+    rows: 8,
+    spellcheck: "false",
+    autocomplete: "off",
+    autocapitalize: "off",
+    "aria-label": "Statement of SQL",
     onkeydown: (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
@@ -77,10 +83,15 @@ function mount(root, page) {
       const took = performance.now() - begun;
       ran = statement;
       csv.disabled = false;
-      fill(words, note(
-        `${number(result.rows.length)} ${result.rows.length === 1 ? "row" : "rows"} in ${number(Math.round(took))} ms`,
-        result.truncated ? "; there are more: these are the first ones" : "",
-        result.freshUntil ? `; of what had landed before ${result.freshUntil}` : "", "."));
+      fill(
+        words,
+        note(
+          `${number(result.rows.length)} ${result.rows.length === 1 ? "row" : "rows"} in ${number(Math.round(took))} ms`,
+          result.truncated ? "; there are more: these are the first ones" : "",
+          result.freshUntil ? `; of what had landed before ${result.freshUntil}` : "",
+          ".",
+        ),
+      );
       show(result);
     } catch (error) {
       if (work !== mine) {
@@ -130,14 +141,24 @@ function mount(root, page) {
       const begin = Math.max(0, column - 61);
       box.append(
         el("pre", { class: "place" }, `${line.slice(begin, begin + 120)}\n${" ".repeat(column - 1 - begin)}^`),
-        el("button", { type: "button", class: "small", onclick: () => goTo(statement, error.line, column) }, `Go to line ${error.line}, column ${column}`),
+        el(
+          "button",
+          { type: "button", class: "small", onclick: () => goTo(statement, error.line, column) },
+          `Go to line ${error.line}, column ${column}`,
+        ),
       );
     }
     fill(words, box);
   }
 
   function goTo(statement, line, column) {
-    const start = statement.split("\n").slice(0, line - 1).reduce((sum, text) => sum + text.length + 1, 0) + column - 1;
+    const start =
+      statement
+        .split("\n")
+        .slice(0, line - 1)
+        .reduce((sum, text) => sum + text.length + 1, 0) +
+      column -
+      1;
     editor.focus();
     const end = start + (/^\w+|^./u.exec(statement.slice(start))?.[0].length ?? 0);
     editor.setSelectionRange(start, end);
@@ -153,7 +174,10 @@ function mount(root, page) {
         signal: page.signal,
       });
       const url = URL.createObjectURL(await answer.blob());
-      const link = el("a", { href: url, download: `headwater-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv` });
+      const link = el("a", {
+        href: url,
+        download: `headwater-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.csv`,
+      });
       link.click();
       setTimeout(() => URL.revokeObjectURL(url), 10_000);
     } catch (error) {

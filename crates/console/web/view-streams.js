@@ -32,7 +32,10 @@ function mount(root, page) {
   async function look() {
     const columns = await columnsOf(VIEWS, page.signal);
     const missing = VIEWS.filter((name) => !columns.has(name));
-    fill(words, missing.length ? note(`Not here: ${missing.join(", ")}. These views come with kinds of streams.`) : null);
+    fill(
+      words,
+      missing.length ? note(`Not here: ${missing.join(", ")}. These views come with kinds of streams.`) : null,
+    );
     if (columns.has("streams")) {
       await lookAtStreams();
     } else {
@@ -51,11 +54,27 @@ function mount(root, page) {
     }
     const id = columns.findIndex(({ name }) => name === "stream_id");
     stream ??= rows[0][id];
-    const lines = rows.map((cells) => cells.map((value, index) =>
-      index === id
-        ? el("a", { href: address("streams", { stream: value, range }), "aria-current": value === stream ? "true" : null }, bdi(value))
-        : show(value, columns[index].type)));
-    fill(list, el("h2", {}, "Streams"), table("Streams", columns.map(({ name }) => name), lines), rows.length === 200 ? note("The first 200.") : null);
+    const lines = rows.map((cells) =>
+      cells.map((value, index) =>
+        index === id
+          ? el(
+              "a",
+              { href: address("streams", { stream: value, range }), "aria-current": value === stream ? "true" : null },
+              bdi(value),
+            )
+          : show(value, columns[index].type),
+      ),
+    );
+    fill(
+      list,
+      el("h2", {}, "Streams"),
+      table(
+        "Streams",
+        columns.map(({ name }) => name),
+        lines,
+      ),
+      rows.length === 200 ? note("The first 200.") : null,
+    );
   }
 
   const chart = (options) => {
@@ -76,11 +95,25 @@ function mount(root, page) {
       transactions: el("section", { class: "panel" }),
       said: { chat: el("div"), viewers: el("div") },
     };
-    fill(chosen,
-      el("div", { class: "titled" }, el("h2", {}, bdi(stream)), tabs("Range", Object.keys(SPANS).map((name) => [name, name]), range, (name) => address("streams", { stream, range: name }))),
-      parts.said.chat, parts.said.viewers,
+    fill(
+      chosen,
+      el(
+        "div",
+        { class: "titled" },
+        el("h2", {}, bdi(stream)),
+        tabs(
+          "Range",
+          Object.keys(SPANS).map((name) => [name, name]),
+          range,
+          (name) => address("streams", { stream, range: name }),
+        ),
+      ),
+      parts.said.chat,
+      parts.said.viewers,
       el("div", { class: "charts" }, parts.chat.root, parts.viewers.root, parts.sentiment.root, parts.shares.root),
-      el("div", { class: "charts below" }, parts.emotes, parts.sums), parts.transactions);
+      el("div", { class: "charts below" }, parts.emotes, parts.sums),
+      parts.transactions,
+    );
   }
 
   async function lookAtStream(columns) {
@@ -89,7 +122,8 @@ function mount(root, page) {
     }
     const now = Date.now();
     const from = Math.floor((now - LENGTHS[range]) / MINUTE) * MINUTE;
-    const where = (column) => `stream_id = ${literal(stream)} AND ${column} >= ${literal(new Date(from).toISOString())}`;
+    const where = (column) =>
+      `stream_id = ${literal(stream)} AND ${column} >= ${literal(new Date(from).toISOString())}`;
     await Promise.all([
       columns.has("chat_summary_minute") && lookAtChat(where, from, now),
       columns.has("viewer_timeseries") && lookAtViewers(where, from, now, timeOf(columns.get("viewer_timeseries"))),
@@ -98,17 +132,39 @@ function mount(root, page) {
   }
 
   async function lookAtChat(where, from, now) {
-    const rows = await sqlObjects(`SELECT * FROM chat_summary_minute WHERE ${where("minute")} ORDER BY minute`, { signal: page.signal });
+    const rows = await sqlObjects(`SELECT * FROM chat_summary_minute WHERE ${where("minute")} ORDER BY minute`, {
+      signal: page.signal,
+    });
     const times = rows.map((row) => millis(row.minute));
     const sentiment = rows[0] && "avg_sentiment" in rows[0] ? "avg_sentiment" : "sentiment_mean";
     const column = (name) => rows.map((row) => (typeof row[name] === "number" ? row[name] : NaN));
     fill(parts.said.chat, rows.length ? null : note("No chat in this time."));
     parts.chat.set({ times, values: [column("messages"), column("unique_chatters")] }, from, now);
     parts.sentiment.set({ times, values: [column(sentiment)] }, from, now);
-    parts.shares.set({ times, values: [column("positive_share"), column("neutral_share"), column("negative_share")] }, from, now);
-    const lines = rows.slice(-10).reverse().map((row) => [time(millis(row.minute)), row.messages, row.unique_chatters, number(row[sentiment]), bdi(show(row.top_emotes))]);
-    fill(parts.emotes, el("h2", {}, "The last minutes of chat"),
-      table("The last minutes of chat", ["Minute (UTC)", ["Messages", "n"], ["Chatters", "n"], ["Sentiment", "n"], "Top emotes"], lines));
+    parts.shares.set(
+      { times, values: [column("positive_share"), column("neutral_share"), column("negative_share")] },
+      from,
+      now,
+    );
+    const lines = rows
+      .slice(-10)
+      .reverse()
+      .map((row) => [
+        time(millis(row.minute)),
+        row.messages,
+        row.unique_chatters,
+        number(row[sentiment]),
+        bdi(show(row.top_emotes)),
+      ]);
+    fill(
+      parts.emotes,
+      el("h2", {}, "The last minutes of chat"),
+      table(
+        "The last minutes of chat",
+        ["Minute (UTC)", ["Messages", "n"], ["Chatters", "n"], ["Sentiment", "n"], "Top emotes"],
+        lines,
+      ),
+    );
   }
 
   async function lookAtViewers(where, from, now, at) {
@@ -117,12 +173,19 @@ function mount(root, page) {
       { signal: page.signal },
     );
     fill(parts.said.viewers, rows.length ? null : note("No counts of viewers in this time."));
-    parts.viewers.set({ times: rows.map((row) => millis(row.minute)), values: [rows.map((row) => row.viewers ?? NaN)] }, from, now);
+    parts.viewers.set(
+      { times: rows.map((row) => millis(row.minute)), values: [rows.map((row) => row.viewers ?? NaN)] },
+      from,
+      now,
+    );
   }
 
   async function lookAtTransactions(where, names) {
     const at = timeOf(names);
-    const shown = names.filter((name) => !HIDDEN.includes(name)).map(identifier).join(", ");
+    const shown = names
+      .filter((name) => !HIDDEN.includes(name))
+      .map(identifier)
+      .join(", ");
     const [{ columns, rows }, sums] = await Promise.all([
       sql(`SELECT ${shown} FROM transactions WHERE ${where(at)} ORDER BY ${at} DESC LIMIT 50`, { signal: page.signal }),
       sqlObjects(
@@ -130,13 +193,29 @@ function mount(root, page) {
         { signal: page.signal },
       ),
     ]);
-    fill(parts.sums, el("h2", {}, "Purchases by type"), sums.length
-      ? table("Purchases by type", ["Type", ["Number", "n"], ["Sum", "n"], "Currency"], sums.map((row) => [bdi(row.type ?? ""), row.n, row.total, bdi(row.currency ?? "")]))
-      : note("No purchase in this time."));
+    fill(
+      parts.sums,
+      el("h2", {}, "Purchases by type"),
+      sums.length
+        ? table(
+            "Purchases by type",
+            ["Type", ["Number", "n"], ["Sum", "n"], "Currency"],
+            sums.map((row) => [bdi(row.type ?? ""), row.n, row.total, bdi(row.currency ?? "")]),
+          )
+        : note("No purchase in this time."),
+    );
     const lines = rows.map((cells) => cells.map((value, index) => show(value, columns[index].type)));
-    fill(parts.transactions, el("h2", {}, "Newest purchases"), lines.length
-      ? table("Newest purchases", columns.map(({ name }) => name), lines)
-      : note("No purchase in this time."));
+    fill(
+      parts.transactions,
+      el("h2", {}, "Newest purchases"),
+      lines.length
+        ? table(
+            "Newest purchases",
+            columns.map(({ name }) => name),
+            lines,
+          )
+        : note("No purchase in this time."),
+    );
   }
 
   const run = () => look().catch((error) => showError(words, error));

@@ -15,10 +15,22 @@ async function mountInto(root, page) {
     return () => {};
   }
   const wanted = Object.fromEntries(page.parameters);
-  const first = wanted.kind ?? (list.find(({ name, first: since }) => name === "cell" && since) ?? list.find((kind) => kind.first) ?? list[0])?.name;
-  const kind = select(list.map(({ name }) => name), first, { onchange: () => choose(true) });
+  const first =
+    wanted.kind ??
+    (list.find(({ name, first: since }) => name === "cell" && since) ?? list.find((kind) => kind.first) ?? list[0])
+      ?.name;
+  const kind = select(
+    list.map(({ name }) => name),
+    first,
+    { onchange: () => choose(true) },
+  );
   const signal = el("select", { onchange: () => choose() });
-  const other = el("input", { value: wanted.signal ?? "", onchange: () => choose(), spellcheck: "false", placeholder: "name of the signal" });
+  const other = el("input", {
+    value: wanted.signal ?? "",
+    onchange: () => choose(),
+    spellcheck: "false",
+    placeholder: "name of the signal",
+  });
   const signalPlace = el("div");
   const stat = select(STATISTICS, wanted.stat ?? "avg", { onchange: () => choose() });
   const span = select(WINDOWS, wanted.window ?? "5m", { onchange: () => choose() });
@@ -35,15 +47,22 @@ async function mountInto(root, page) {
     }
     const names = known.map(({ name }) => name);
     const usual = names.includes("dl_prb_util_pct") ? "dl_prb_util_pct" : names[0];
-    fill(signal, (chosen && !names.includes(chosen) ? [...names, chosen] : names).map((name) =>
-      el("option", { value: name, selected: name === (chosen ?? usual) }, name)));
+    fill(
+      signal,
+      (chosen && !names.includes(chosen) ? [...names, chosen] : names).map((name) =>
+        el("option", { value: name, selected: name === (chosen ?? usual) }, name),
+      ),
+    );
     fill(signalPlace, field("Signal", signal));
   }
 
   function chosen() {
     const isListed = signalPlace.contains(signal);
     return {
-      kind: kind.value, signal: isListed ? signal.value : other.value.trim(), stat: stat.value, window: span.value,
+      kind: kind.value,
+      signal: isListed ? signal.value : other.value.trim(),
+      stat: stat.value,
+      window: span.value,
       n: Math.min(100, Math.max(1, Number(count.value) || 10)),
     };
   }
@@ -78,7 +97,13 @@ async function mountInto(root, page) {
 
   function show({ rows, at }, { name, of, by, window, unit }) {
     const most = Math.max(...rows.map(({ value }) => (typeof value === "number" ? Math.abs(value) : 0)), 0);
-    const heads = [["#", "n"], "Entity", [`${by} ${of}${unit ? ` (${unit})` : ""}`, "n"], "Share of the greatest", ["Values", "n"]];
+    const heads = [
+      ["#", "n"],
+      "Entity",
+      [`${by} ${of}${unit ? ` (${unit})` : ""}`, "n"],
+      "Share of the greatest",
+      ["Values", "n"],
+    ];
     const lines = rows.map(({ entity, value, count: values }, index) => {
       const bar = el("i", {});
       bar.style.width = `${most > 0 && typeof value === "number" ? Math.max(1, (Math.abs(value) / most) * 100) : 0}%`;
@@ -92,9 +117,19 @@ async function mountInto(root, page) {
     });
     const region = place.querySelector(".scroll");
     const left = region?.scrollTop ?? 0;
-    const hadFocus = region !== null && region.contains(document.activeElement) ? [...region.querySelectorAll("a")].indexOf(document.activeElement) : -1;
-    fill(place, rows.length ? table(`Top ${rows.length} by ${by} of ${of}`, heads, lines) : note("No values in this window."),
-      el("p", { class: "caption" }, `Of the last ${window}, as of ${time(at ?? Date.now())} UTC; it goes on by itself.`));
+    const hadFocus =
+      region !== null && region.contains(document.activeElement)
+        ? [...region.querySelectorAll("a")].indexOf(document.activeElement)
+        : -1;
+    fill(
+      place,
+      rows.length ? table(`Top ${rows.length} by ${by} of ${of}`, heads, lines) : note("No values in this window."),
+      el(
+        "p",
+        { class: "caption" },
+        `Of the last ${window}, as of ${time(at ?? Date.now())} UTC; it goes on by itself.`,
+      ),
+    );
     if (region) {
       place.querySelector(".scroll")?.scrollTo(0, left);
     }
@@ -104,8 +139,19 @@ async function mountInto(root, page) {
   }
 
   offerSignals(wanted.signal);
-  fill(root, el("form", { class: "controls", onsubmit: (event) => event.preventDefault() },
-    field("Kind", kind), signalPlace, field("Statistic", stat), field("Window", span), field("Rows", count)), place);
+  fill(
+    root,
+    el(
+      "form",
+      { class: "controls", onsubmit: (event) => event.preventDefault() },
+      field("Kind", kind),
+      signalPlace,
+      field("Statistic", stat),
+      field("Window", span),
+      field("Rows", count),
+    ),
+    place,
+  );
   page.setParameters(chosen(), true);
   follow();
   return () => end();

@@ -32,7 +32,11 @@ def must(condition, text):
 
 def missing():
     """Debian's packages that have to be installed."""
-    return [package for program, package in ((BROWSER, "chromium"), (DRIVER, "chromium-driver")) if not shutil.which(program)]
+    return [
+        package
+        for program, package in ((BROWSER, "chromium"), (DRIVER, "chromium-driver"))
+        if not shutil.which(program)
+    ]
 
 
 class Browser:

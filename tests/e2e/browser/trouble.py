@@ -54,7 +54,12 @@ def killed(page, world):
     """A killed server is told within 2 s, its return within 5 s, with the gap in words; so is a frozen one."""
     page.go("now")
     page.wait_live()
-    page.wait("figures", lambda: page.run("return document.querySelector('[data-figure=events_per_second]').title") not in ("", "unknown"))
+    page.wait(
+        "figures",
+        lambda: (
+            page.run("return document.querySelector('[data-figure=events_per_second]').title") not in ("", "unknown")
+        ),
+    )
     time.sleep(3)
     world.kill()
     begun = time.monotonic()
@@ -123,13 +128,22 @@ def long_sql(page, world):
     """64 KB of SQL are taken, run, kept in the address, and bounded with a word past that."""
     page.go("sql")
     text = "SELECT 1 AS one -- " + "x" * (65_000 - 40) + "\n"
-    page.run("const t = document.querySelector('textarea'); t.value = arguments[0]; t.dispatchEvent(new Event('input')); t.focus();", text)
+    page.run(
+        "const t = document.querySelector('textarea'); t.value = arguments[0]; t.dispatchEvent(new Event('input')); t.focus();",
+        text,
+    )
     page.find("textarea").send_keys(Keys.CONTROL, Keys.ENTER)
     page.wait("the row", lambda: page.table("Rows") == [["1"]])
     page.driver.refresh()
-    page.wait("the statement after a reload", lambda: page.run("return document.querySelector('textarea')?.value.length") == len(text))
+    page.wait(
+        "the statement after a reload",
+        lambda: page.run("return document.querySelector('textarea')?.value.length") == len(text),
+    )
     page.wait("the row after a reload", lambda: page.table("Rows") == [["1"]])
-    page.run("const t = document.querySelector('textarea'); t.value = arguments[0]; t.dispatchEvent(new Event('input')); t.focus();", text + "x" * 70_000)
+    page.run(
+        "const t = document.querySelector('textarea'); t.value = arguments[0]; t.dispatchEvent(new Event('input')); t.focus();",
+        text + "x" * 70_000,
+    )
     page.find("textarea").send_keys(Keys.CONTROL, Keys.ENTER)
     page.wait("the refusal", lambda: page.text(".error"))
     must(page.state() == "live", "the page is not live after a refusal")

@@ -32,14 +32,21 @@ def now(page, world):
     """Tiles have values, and the values by kind are those of SQL."""
     page.go("now")
     page.wait_live()
-    page.wait("figures", lambda: page.run("return document.querySelector('[data-figure=events_per_second]').title.match(/^[0-9.]+$/)"))
-    known = page.run("return [...document.querySelectorAll('[data-figure]')].filter((one) => one.title !== 'unknown' && one.title).map((one) => one.dataset.figure)")
+    page.wait(
+        "figures",
+        lambda: page.run("return document.querySelector('[data-figure=events_per_second]').title.match(/^[0-9.]+$/)"),
+    )
+    known = page.run(
+        "return [...document.querySelectorAll('[data-figure]')].filter((one) => one.title !== 'unknown' && one.title).map((one) => one.dataset.figure)"
+    )
     must({"events_per_second", "lake_age_s", "hot_rows", "commit"} <= set(known), f"only {known} are known")
     must(float(page.run("return document.querySelector('[data-figure=lake_age_s]').title")) < 30, "the lake is late")
 
     def agree():
         shown = page.chart("Values by kind")
-        heads = page.run("return [...document.querySelectorAll('[aria-label=\"Numbers of Values by kind\"] thead th')].map((one) => one.innerText)")[1:]
+        heads = page.run(
+            "return [...document.querySelectorAll('[aria-label=\"Numbers of Values by kind\"] thead th')].map((one) => one.innerText)"
+        )[1:]
         # The newest two minutes may still get late events while this is asked.
         times = [row[0] for row in shown][2:6]
         if not times:
@@ -71,7 +78,9 @@ def entity(page, world):
         )[0]
         same([row[4:9]], [[count, low, mean, high, deviation]], f"statistics of {signal}")
     must(len(shown) == 2, f"{len(shown)} signals of 2 are shown")
-    points = world.get("/query", name="engine_rpm", kind="vehicle", entity=VEHICLE, start=start, end=end, step="5s", agg="avg,min,max")["points"]
+    points = world.get(
+        "/query", name="engine_rpm", kind="vehicle", entity=VEHICLE, start=start, end=end, step="5s", agg="avg,min,max"
+    )["points"]
     rows = [[p["values"]["avg"], p["values"]["min"], p["values"]["max"]] for p in reversed(points)]
     same([row[1:] for row in page.chart("engine_rpm")], rows, "points of engine_rpm")
 
@@ -80,9 +89,26 @@ def entity(page, world):
     page.wait("the signals", lambda: page.find("[data-signal=engine_rpm]"))
     waits = []
     for n in range(12):
-        world.post("vehicle", [{"timestamp": rfc3339(time.time()), "vehicle_id": VEHICLE, "can_id": "0x1F0", "payload": {"engine_rpm": 3000 + n}}])
+        world.post(
+            "vehicle",
+            [
+                {
+                    "timestamp": rfc3339(time.time()),
+                    "vehicle_id": VEHICLE,
+                    "can_id": "0x1F0",
+                    "payload": {"engine_rpm": 3000 + n},
+                }
+            ],
+        )
         begun = time.monotonic()
-        page.wait("the posted value", lambda n=n: page.run("return document.querySelector('[data-signal=engine_rpm]').title") in (str(3000 + n), f"{3000 + n}.0"), 15)
+        page.wait(
+            "the posted value",
+            lambda n=n: (
+                page.run("return document.querySelector('[data-signal=engine_rpm]').title")
+                in (str(3000 + n), f"{3000 + n}.0")
+            ),
+            15,
+        )
         waits.append(time.monotonic() - begun)
     must(sorted(waits)[-1] <= 4, f"a value took {max(waits):.1f} s from its 202 to the page")
     search(page)
@@ -94,7 +120,13 @@ def search(page):
     page.go("entity", {"kind": "vehicle"})
     field = page.wait("the search", lambda: page.find("main input[type=search]"))
     field.send_keys("veh-e2")
-    page.wait("the found entity", lambda: page.run("return [...document.querySelectorAll('.choices a')].map((one) => one.innerText).join()") == VEHICLE)
+    page.wait(
+        "the found entity",
+        lambda: (
+            page.run("return [...document.querySelectorAll('.choices a')].map((one) => one.innerText).join()")
+            == VEHICLE
+        ),
+    )
     page.find(".choices a").click()
     page.wait("its signals", lambda: page.find("[data-signal=engine_rpm]"))
     must(f"entity={VEHICLE}" in page.path() and "prefix=veh-e2" in page.path(), f"the address is {page.path()}")
@@ -105,7 +137,9 @@ def top(page, world):
     page.go("top", {"kind": "wild", "signal": "level", "stat": "max", "window": "24h", "n": 5})
     page.wait_live()
     shown = page.wait("the rows", lambda: page.table("Top 5 by max of level"))
-    rows = world.sql("SELECT entity_id, max(level), count(level) FROM wild WHERE event_time > now() - INTERVAL '1 day' GROUP BY 1 ORDER BY 2 DESC LIMIT 5")
+    rows = world.sql(
+        "SELECT entity_id, max(level), count(level) FROM wild WHERE event_time > now() - INTERVAL '1 day' GROUP BY 1 ORDER BY 2 DESC LIMIT 5"
+    )
     same([[row[1], row[2], row[4]] for row in shown], rows, "top")
     must({row[1] for row in shown} == set(WILD), "not all wild ids are shown as they are")
     return f"{len(rows)} rows equal SQL's"
@@ -120,12 +154,16 @@ def wild_ids(page, world):
     ]:  # fmt: skip
         page.go(path, parameters)
         time.sleep(1)
-        obeyed = page.run("return document.querySelectorAll('main img, main script, main svg, main iframe, main b > b').length")
+        obeyed = page.run(
+            "return document.querySelectorAll('main img, main script, main svg, main iframe, main b > b').length"
+        )
         must(obeyed == 0, f"{path}: markup of a sender became elements")
     page.go("entity", {"kind": "wild", "entity": WILD[0]})
     text = page.wait("its texts", lambda: page.find("[data-signal=note]") and page.text("[data-signal=note]"))
     must(text == NOTE, f"the text is shown as {text}")
-    turned = page.run("return [...document.querySelectorAll('.choices bdi')].some((one) => one.textContent.includes('\\u202e'))")
+    turned = page.run(
+        "return [...document.querySelectorAll('.choices bdi')].some((one) => one.textContent.includes('\\u202e'))"
+    )
     must(turned, "the id with a mark that turns text around is not set apart")
     return f"{len(WILD)} ids with markup are texts everywhere"
 
@@ -137,7 +175,11 @@ def alerts(page, world):
     page.wait("an alert that fires", lambda: any(row[0].startswith("firing") for row in page.table(label) or []), 150)
     answered = world.get("/api/v1/alerts")["data"]["alerts"]
     shown = page.table(label)
-    must({(row[0].split()[0], row[1]) for row in shown} == {(one["state"], one["labels"]["alertname"]) for one in answered}, f"{shown} for {answered}")
+    must(
+        {(row[0].split()[0], row[1]) for row in shown}
+        == {(one["state"], one["labels"]["alertname"]) for one in answered},
+        f"{shown} for {answered}",
+    )
     page.button("Acknowledge").click()
     write(page, "anna", "on it <b>")
     page.wait("who looks after it", lambda: any(row[7] in ("anna", "on it <b>") for row in page.table(label)))
@@ -147,7 +189,11 @@ def alerts(page, world):
     write(page, "anna", "known & harmless")
     page.wait("the alert as suppressed", lambda: any("suppressed" in row[0] for row in page.table(label)))
     silences = world.get("/api/v2/silences")
-    must([(one["createdBy"], one["comment"], one["status"]["state"]) for one in silences] == [("anna", "known & harmless", "active")], f"silences: {silences}")
+    must(
+        [(one["createdBy"], one["comment"], one["status"]["state"]) for one in silences]
+        == [("anna", "known & harmless", "active")],
+        f"silences: {silences}",
+    )
 
     page.go("alerts", {"tab": "silences"})
     page.wait("the silence", lambda: len(page.table("Silences") or []) == 1)
@@ -159,7 +205,9 @@ def alerts(page, world):
     must([row[1] for row in page.table("Rules")] == [rule["name"] for rule in rules], "the rules differ")
     page.go("alerts", {"tab": "deliveries"})
     page.wait("a delivery", lambda: page.table("Notifications"))
-    must(len(page.table("Notifications")) == len(world.get("/api/v1/deliveries")["deliveries"]), "the deliveries differ")
+    must(
+        len(page.table("Notifications")) == len(world.get("/api/v1/deliveries")["deliveries"]), "the deliveries differ"
+    )
 
     def history_agrees():
         page.go("alerts", {"tab": "history", "range": "1 hour"})
@@ -194,7 +242,11 @@ def moments(page, world):
         # One may come between the two answers.
         if len(shown) != len(rows):
             return False
-        same(sorted((row[2:9] for row in shown), key=lambda row: row[:3]), sorted(rows, key=lambda row: row[:3]), "moments")
+        same(
+            sorted((row[2:9] for row in shown), key=lambda row: row[:3]),
+            sorted(rows, key=lambda row: row[:3]),
+            "moments",
+        )
         return len(rows)
 
     count = page.wait("the moments of SQL", agree)
@@ -209,9 +261,16 @@ def streams(page, world):
     if "chat" not in world.kinds():
         page.wait("a word", lambda: "no view of streams here" in page.text())
         return "left out: this build has no kinds of streams, and the page says so"
-    columns = [row[0] for row in world.sql("SELECT column_name FROM information_schema.columns WHERE table_name = 'chat_summary_minute'")]
+    columns = [
+        row[0]
+        for row in world.sql(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'chat_summary_minute'"
+        )
+    ]
     mean = "avg_sentiment" if "avg_sentiment" in columns else "sentiment_mean"
-    rows = world.sql(f"SELECT minute, messages, unique_chatters, {mean} FROM chat_summary_minute WHERE stream_id = 'stream-e2e' ORDER BY minute DESC")
+    rows = world.sql(
+        f"SELECT minute, messages, unique_chatters, {mean} FROM chat_summary_minute WHERE stream_id = 'stream-e2e' ORDER BY minute DESC"
+    )
     must(rows, "SQL has no chat of the stream")
     same([row[1:] for row in page.chart("Chat")], [row[1:3] for row in rows], "chat by the minute")
     same([row[1:] for row in page.chart("Sentiment")], [row[3:] for row in rows], "sentiment by the minute")
@@ -239,7 +298,10 @@ def lake(page, world):
     must(f"{answer['rows']} rows" in page.text(".object"), "the number of rows is not shown")
     page.find(".object summary").click()
     must([row[0] for row in page.table("Schema")] == names, "the schema differs")
-    size = page.driver.execute_async_script("const done = arguments[1]; fetch(arguments[0]).then((a) => a.arrayBuffer()).then((b) => done(b.byteLength));", page.find("a[download]").get_attribute("href"))
+    size = page.driver.execute_async_script(
+        "const done = arguments[1]; fetch(arguments[0]).then((a) => a.arrayBuffer()).then((b) => done(b.byteLength));",
+        page.find("a[download]").get_attribute("href"),
+    )
     must(size == answer["size"], f"{size} bytes were downloaded, of {answer['size']}")
     raw = first_object(page, "raw/")
     page.go("lake", {"prefix": raw.rsplit("/", 1)[0] + "/", "key": raw})
@@ -261,7 +323,10 @@ def as_text(value):
 
 def click(page, text):
     """Clicks on the link with this text, if it is there."""
-    return page.run("const a = [...document.querySelectorAll('main table a')].find((one) => one.textContent === arguments[0]); a?.click(); return Boolean(a)", text)
+    return page.run(
+        "const a = [...document.querySelectorAll('main table a')].find((one) => one.textContent === arguments[0]); a?.click(); return Boolean(a)",
+        text,
+    )
 
 
 def first_object(page, prefix):
@@ -291,7 +356,9 @@ def sql(page, world):
     page.wait("the error", lambda: "Go to line 2, column" in page.text(".error"))
     must("engine_rpm" in page.text(".error") and page.text(".place").rstrip().endswith("^"), "the error has no place")
     page.button(page.find(".error button").text).click()
-    chosen = page.run("const t = document.querySelector('textarea'); return t.value.slice(t.selectionStart, t.selectionEnd)")
+    chosen = page.run(
+        "const t = document.querySelector('textarea'); return t.value.slice(t.selectionStart, t.selectionEnd)"
+    )
     must(chosen in ("engin_rpm", "max"), f"the place that is selected is {chosen}")
     return f"{len(rows)} rows equal the API's; an error shows its place"
 

@@ -92,9 +92,7 @@ class World:
             time.sleep(0.1)
 
     def request(self, path, data=None, headers=None, method=None):
-        request = urllib.request.Request(
-            self.url + path, data, {"x-api-key": KEY, **(headers or {})}, method=method
-        )
+        request = urllib.request.Request(self.url + path, data, {"x-api-key": KEY, **(headers or {})}, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read()
 
@@ -142,13 +140,30 @@ class World:
     def feed_streams(self, now):
         stream = "stream-e2e"
         texts = ["I love this!", "This is terrible.", "gg", "Kappa Kappa", NOTE]
-        self.post("stream_meta", [{"timestamp": rfc3339(now - 900), "stream_id": stream, "title": NOTE, "language": "en", "status": {"live": True}}])
+        self.post(
+            "stream_meta",
+            [
+                {
+                    "timestamp": rfc3339(now - 900),
+                    "stream_id": stream,
+                    "title": NOTE,
+                    "language": "en",
+                    "status": {"live": True},
+                }
+            ],
+        )
         self.post("chat", [
             {"timestamp": rfc3339(now - 600 + 7 * n), "stream_id": stream, "message_id": f"m-{n}", "user": f"secret-chatter-{n % 5}",
              "message": {"text": texts[n % 5], "emotes": "Kappa"}}
             for n in range(60)
         ])  # fmt: skip
-        self.post("viewer", [{"timestamp": rfc3339(now - 600 + 20 * n), "stream_id": stream, "audience": {"viewers": 100 + n}} for n in range(20)])
+        self.post(
+            "viewer",
+            [
+                {"timestamp": rfc3339(now - 600 + 20 * n), "stream_id": stream, "audience": {"viewers": 100 + n}}
+                for n in range(20)
+            ],
+        )
         self.post("transaction", [
             {"timestamp": rfc3339(now - 500 + 30 * n), "stream_id": stream, "transaction_id": f"t-{n}", "user": "secret-payer",
              "type": "donation", "currency": "EUR", "payment": {"amount": 2.5 * (n + 1)}}
