@@ -8,6 +8,7 @@ against the page's policy, and nothing be asked of another host.
     tests/python console.py                               builds the services
     tests/python console.py --binaries target/debug       with services that are built already
     tests/python console.py --only entity killed          only these checks, by their names
+    tests/python console.py --soak 20 --rate 120          also leaves the page open for minutes, under this rate
     tests/python console.py --pictures docs/pictures      also makes the pictures of docs/quickstart.md
 
 Needs Debian's chromium and chromium-driver; axe-core comes from npm's registry when the test runs.
@@ -20,7 +21,7 @@ import pathlib
 import tempfile
 import time
 
-from browser import chrome, looks, trouble, views
+from browser import chrome, looks, modules, trouble, views
 from browser.world import KEY, World
 from processes import build, say
 
@@ -53,6 +54,8 @@ def main():
     parser.add_argument("--binaries", type=pathlib.Path, help="folder of services that are built already")
     parser.add_argument("--only", nargs="*", help="names of checks")
     parser.add_argument("--pictures", type=pathlib.Path, help="folder for pictures of the page")
+    parser.add_argument("--soak", type=float, help="minutes that the page is left open while its heap is watched")
+    parser.add_argument("--rate", type=int, default=20, help="simulated events a second")
     parser.add_argument("--port", type=int, default=PORT, help="first of four ports")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for logs, data, and screenshots of what failed")
     arguments = parser.parse_args()
@@ -67,7 +70,7 @@ def main():
         else:
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-console-")))
         env = {variable: value for variable, value in os.environ.items() if not variable.startswith("AWS_")}
-        world = World(binaries, folder, arguments.port, env)
+        world = World(binaries, folder, arguments.port, arguments.rate, env)
         stack.callback(world.services.stop_all)
         world.start()
         if not world.has_console():
@@ -75,12 +78,16 @@ def main():
         world.feed()
         page = chrome.Browser(world.url, KEY)
         stack.callback(page.close)
-        order = [*trouble.BEFORE, *views.ALL, *looks.ALL, *trouble.AFTER]
+        order = [*trouble.BEFORE, *modules.ALL, *views.ALL, *looks.ALL, *trouble.AFTER]
         chosen = [one for one in order if not arguments.only or one.__name__ in arguments.only]
         if arguments.only and trouble.sign_in not in chosen:
             page.go("now")
             page.sign_in()
         failed = check(chosen, page, world)
+        if arguments.soak:
+            chosen.append(soak := lambda page, world: trouble.soak(page, arguments.soak))
+            soak.__name__ = "soak"
+            failed += check([soak], page, world)
         if arguments.pictures:
             say(f"pictures: {looks.pictures(page, arguments.pictures)}")
         try:

@@ -158,13 +158,13 @@ function marks(context, list, plot, colour, x) {
 }
 
 // Stretches of known values between gaps: `[first, end)` of indices, one more on each side of what is seen.
-function stretches({ times }, known, options, view) {
+function stretches({ times, marks }, known, options, view) {
   const first = Math.max(0, firstAtLeast(times, view.from) - 1);
   const end = Math.min(times.length, firstAtLeast(times, view.to) + 1);
   const found = [];
   let begin = -1;
   for (let index = first; index < end; index += 1) {
-    const isGap = begin >= 0 && times[index] - times[index - 1] > options.gapAfter;
+    const isGap = begin >= 0 && isApart(times[index - 1], times[index], marks ?? [], options.gapAfter);
     if (begin >= 0 && (isGap || !known(index))) {
       found.push([begin, index]);
       begin = -1;
@@ -177,6 +177,12 @@ function stretches({ times }, known, options, view) {
     found.push([begin, end]);
   }
   return found;
+}
+
+// Whether two samples that follow each other are not to be joined: they are far apart, or something is missing between.
+function isApart(before, after, marks, gapAfter) {
+  const distance = after - before;
+  return distance > gapAfter || (distance > 2500 && marks.some(({ from, to }) => from < after && to > before));
 }
 
 function paintLine(context, data, column, options, view, number, colour, x, y, plot) {

@@ -12,7 +12,9 @@ export function numberAxis(low, high, count) {
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * size >= raw * 0.999) * size;
   const first = Math.floor(low / step + 1e-9);
   const last = Math.ceil(high / step - 1e-9);
-  const ticks = Array.from({ length: last - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));
+  const ticks = Array.from({ length: last - first + 1 }, (_, index) =>
+    Number(((first + index) * step).toPrecision(12)),
+  );
   return { low: ticks[0], high: ticks.at(-1), ticks };
 }
 

@@ -110,7 +110,7 @@ function mount(root, page) {
       ),
       parts.said.chat,
       parts.said.viewers,
-      el("div", { class: "charts" }, parts.chat.root, parts.viewers.root, parts.sentiment.root, parts.shares.root),
+      el("div", { class: "charts four" }, parts.chat.root, parts.viewers.root, parts.sentiment.root, parts.shares.root),
       el("div", { class: "charts below" }, parts.emotes, parts.sums),
       parts.transactions,
     );
@@ -187,7 +187,7 @@ function mount(root, page) {
       .map(identifier)
       .join(", ");
     const [{ columns, rows }, sums] = await Promise.all([
-      sql(`SELECT ${shown} FROM transactions WHERE ${where(at)} ORDER BY ${at} DESC LIMIT 50`, { signal: page.signal }),
+      sql(`SELECT ${shown} FROM transactions WHERE ${where(at)} ORDER BY ${at} DESC LIMIT 20`, { signal: page.signal }),
       sqlObjects(
         `SELECT type, currency, count(*) AS n, sum(amount) AS total FROM transactions WHERE ${where(at)} GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 20`,
         { signal: page.signal },
@@ -200,7 +200,7 @@ function mount(root, page) {
         ? table(
             "Purchases by type",
             ["Type", ["Number", "n"], ["Sum", "n"], "Currency"],
-            sums.map((row) => [bdi(row.type ?? ""), row.n, row.total, bdi(row.currency ?? "")]),
+            sums.map((row) => [bdi(row.type ?? ""), row.n, row.total ?? "–", bdi(row.currency ?? "")]),
           )
         : note("No purchase in this time."),
     );

@@ -150,5 +150,22 @@ def long_sql(page, world):
     return f"{len(text)} characters run and are kept; {len(text) + 70_000} are refused: {page.text('.error')[:80]}"
 
 
+def soak(page, minutes):
+    """The page's heap is flat while it is left open: its last quarter is at most 1.05 times its second one."""
+    page.go("entity", {"kind": "vehicle", "entity": "veh-00001", "range": "15m"})
+    page.wait_live()
+    used = []
+    end = time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        time.sleep(min(15, 60 * minutes / 40))
+        page.collect()
+        page.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        used.append(page.driver.execute_cdp_cmd("Runtime.getHeapUsage", {})["usedSize"])
+    quarter = len(used) // 4
+    second, last = (sum(part) / len(part) for part in (used[quarter : 2 * quarter], used[-quarter:]))
+    must(last <= 1.05 * second, f"the heap grew from {second / 1e6:.2f} to {last / 1e6:.2f} MB in {minutes} min")
+    return f"{minutes} min: {second / 1e6:.2f} MB in the second quarter, {last / 1e6:.2f} MB in the last one"
+
+
 BEFORE = [sign_in]
 AFTER = [expiry, second_tab, long_sql, frozen, killed]

@@ -56,7 +56,7 @@ def rfc3339(seconds):
 class World:
     """The services, their addresses, and requests to them as a program makes them."""
 
-    def __init__(self, binaries, folder, port, env):
+    def __init__(self, binaries, folder, port, rate, env):
         self.folder = pathlib.Path(folder)
         self.listen, self.aws, self.metrics, self.pg = (f"127.0.0.1:{port + n}" for n in range(4))
         self.url = f"http://{self.listen}"
@@ -66,7 +66,7 @@ class World:
         self.arguments = [
             "serve", "--data", self.folder / "data", "--listen", self.listen, "--aws-listen", self.aws,
             "--metrics-listen", self.metrics, "--pg-listen", self.pg, "--contracts", contracts, "--interval", "5s",
-            "--api-key", KEY,
+            "--api-key", KEY, "--rate", rate,
         ]  # fmt: skip
         self.services = Services(binaries, self.folder, env)
         self.is_feeding = True
