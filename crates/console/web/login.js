@@ -19,6 +19,8 @@ export function signIn(place, reason, done) {
     { class: "login panel", onsubmit: submit },
     el("h1", {}, "Sign in"),
     reason ? el("p", { class: "note", role: "status" }, reason) : null,
+    // For keepers of passwords, which want to know whose one it is.
+    el("input", { name: "username", autocomplete: "username", value: "reader", hidden: true, readonly: true }),
     el("label", { for: "key" }, "Read key"),
     key,
     error,

@@ -52,7 +52,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which(DRIVER)))
         self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
-        self.violations, self.asked, self.sizes = [], [], {}
+        self.violations, self.errors, self.asked, self.sizes, self.said = [], [], [], {}, []
         self.set_dark(dark)
 
     def close(self):
@@ -140,6 +140,12 @@ class Browser:
     def collect(self):
         """Takes in what was asked for and complained about since the last time."""
         self.violations += self.run("return window.violations ? window.violations.splice(0) : []")
+        # Answers that refuse, and connections that fail, are told here too: those are not the page's faults.
+        self.errors += [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if entry["level"] == "SEVERE" and entry["source"] != "network" and "WebSocket" not in entry["message"]
+        ]
         for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             parameters = message["params"]
@@ -147,6 +153,8 @@ class Browser:
                 self.asked.append(parameters["request"]["url"])
             elif message["method"] == "Network.webSocketCreated":
                 self.asked.append(parameters["url"])
+            elif message["method"] == "Network.webSocketFrameSent":
+                self.said.append(json.loads(parameters["response"]["payloadData"]))
             elif message["method"] == "Network.loadingFinished":
                 self.sizes[parameters["requestId"]] = parameters["encodedDataLength"]
 
@@ -154,6 +162,7 @@ class Browser:
         """Nothing was forbidden by the policy, and nothing was asked of another host."""
         self.collect()
         must(not self.violations, f"the policy was violated: {self.violations[:5]}")
+        must(not self.errors, f"the page's scripts failed: {self.errors[:3]}")
         must(not [url for url in self.asked if "/console/csp" in url], "a report on the policy was sent")
         own = (self.url, self.url.replace("http", "ws"), "data:", f"blob:{self.url}", "about:", "chrome-extension:")
         elsewhere = [url for url in self.asked if not url.startswith(own)]

@@ -172,7 +172,11 @@ def small_png(data):
     """The same picture in 128 colours, which a page of few colours does not suffer from."""
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(data)).convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    picture = (
+        Image.open(io.BytesIO(data))
+        .convert("RGB")
+        .quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    )
     out = io.BytesIO()
     picture.save(out, "png", optimize=True)
     return out.getvalue()

@@ -36,7 +36,16 @@ a result of times and numbers has a chart of its lines :: (() => { const c = m.r
 a result without times has none :: m.result.chartOf({ columns: [{ name: "v", type: "bigint" }], rows: [[1], [2]] }) === null
 """
 
-NAMES = {"format": "format", "scale": "scale", "ring": "ring", "live": "live", "api": "api", "dom": "dom", "ranges": "ranges", "result": "sql-result"}
+NAMES = {
+    "format": "format",
+    "scale": "scale",
+    "ring": "ring",
+    "live": "live",
+    "api": "api",
+    "dom": "dom",
+    "ranges": "ranges",
+    "result": "sql-result",
+}
 
 
 def modules(page, world):

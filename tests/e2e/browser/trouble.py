@@ -5,8 +5,9 @@ import time
 
 from selenium.webdriver.common.keys import Keys
 
-from browser.chrome import must
-from browser.world import KEY, VEHICLE
+from browser.chrome import Browser, must
+from browser.way import Way
+from browser.world import KEY, VEHICLE, rfc3339
 
 
 def sign_in(page, world):
@@ -105,6 +106,90 @@ def frozen(page, world):
     return f"frozen: told after {told:.1f} s, on again {back:.1f} s after; the gap is marked"
 
 
+def post_rpm(world, value):
+    event = {"timestamp": rfc3339(time.time()), "vehicle_id": VEHICLE, "can_id": "0x1F0"}
+    world.post("vehicle", [event | {"payload": {"engine_rpm": value}}])
+
+
+def shows_rpm(page, value):
+    shown = page.run("return document.querySelector('[data-signal=engine_rpm]')?.title")
+    return shown in (str(value), f"{value}.0")
+
+
+def cut(page, world):
+    """A connection that is cut goes on within 5 s of its return, without the key; what came meanwhile is in the chart."""
+    host, port = world.listen.split(":")
+    way = Way(world.port + 9, (host, int(port)))
+    other = Browser(way.url, KEY)
+    try:
+        other.go("entity", {"kind": "vehicle", "entity": VEHICLE, "range": "5m"})
+        other.sign_in()
+        other.wait("the signals", lambda: other.find("[data-signal=engine_rpm]"))
+        other.wait_live()
+        way.cut()
+        begun = time.monotonic()
+        other.wait("the word that the connection is lost", lambda: other.state() == "lost", 5)
+        told = time.monotonic() - begun
+        must(told <= 2, f"the loss was told after {told:.1f} s")
+        for value in (4001, 4002, 4003):
+            post_rpm(world, value)
+            time.sleep(1.1)
+        way.mend()
+        begun = time.monotonic()
+        other.wait("the live stream", lambda: other.state() == "live", 10)
+        back = time.monotonic() - begun
+        must(back <= 5, f"the page went on {back:.1f} s after the way was mended")
+        must(not other.find("#key"), "a session that goes on asks for the key")
+        other.wait("the newest value", lambda: shows_rpm(other, 4003))
+        missed = {4001, 4002, 4003}
+        other.wait(
+            "what came meanwhile",
+            lambda: missed <= {float(row[1].replace(",", "")) for row in other.chart("engine_rpm") if row[1] != "–"},
+            40,
+        )
+        must("Gap" in other.text(".gaps"), "the gap is not marked")
+        slow = throttled(other, world, way)
+        other.check_policy()
+    finally:
+        other.close()
+        way.close()
+    return f"cut: told after {told:.1f} s, on again {back:.1f} s after, nothing missing in the chart; {slow}"
+
+
+def throttled(other, world, way):
+    """On a way that is slower than the stream the page lags; it has the newest value once the way is good again."""
+    way.bytes_per_second = 600
+    for value in range(5000, 5010):
+        post_rpm(world, value)
+        time.sleep(0.5)
+    way.bytes_per_second = None
+    begun = time.monotonic()
+    other.wait("the newest value after a slow time", lambda: shows_rpm(other, 5009), 15)
+    other.wait_live()
+    return f"newest value {time.monotonic() - begun:.1f} s after a slow time"
+
+
+def hidden(page, world):
+    """A hidden tab unsubscribes from all it had; shown again it goes on, and says what it did not see."""
+    page.go("now")
+    page.wait_live()
+    time.sleep(3)
+    page.collect()
+    page.said.clear()
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    time.sleep(3)
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    page.wait_live()
+    page.wait("the gap in words", lambda: "this tab was hidden" in page.text(".gaps"))
+    page.collect()
+    must([{"topic": "health"}] in [said.get("unsubscribe") for said in page.said], f"the page said {page.said}")
+    resumed = [said for said in page.said if said.get("subscribe") == [{"topic": "health"}]]
+    must(resumed and resumed[-1].get("since"), f"the page did not go on: {page.said}")
+    return "unsubscribed, then on with what it had seen last"
+
+
 def second_tab(page, world):
     """A second tab has the session, and signing out in it ends that of the first."""
     page.go("top", {"kind": "wild", "signal": "level"})
@@ -168,4 +253,4 @@ def soak(page, minutes):
 
 
 BEFORE = [sign_in]
-AFTER = [expiry, second_tab, long_sql, frozen, killed]
+AFTER = [expiry, hidden, second_tab, long_sql, cut, frozen, killed]

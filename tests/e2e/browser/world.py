@@ -59,7 +59,7 @@ class World:
     def __init__(self, binaries, folder, port, rate, env):
         self.folder = pathlib.Path(folder)
         self.listen, self.aws, self.metrics, self.pg = (f"127.0.0.1:{port + n}" for n in range(4))
-        self.url = f"http://{self.listen}"
+        self.port, self.url = port, f"http://{self.listen}"
         contracts = self.folder / "contracts"
         contracts.mkdir()
         (contracts / "wild.toml").write_text(KIND)
