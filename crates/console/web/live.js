@@ -195,10 +195,10 @@ class Live {
   found(why) {
     const { lostAt } = this;
     this.lostAt = null;
-    this.set(document.hidden ? "hidden" : "live");
     if (lostAt !== null) {
-      this.note({ from: lostAt, to: Date.now(), why: why ?? "the connection was lost" });
+      this.keep({ from: lostAt, to: Date.now(), why: why ?? "the connection was lost" });
     }
+    this.set(document.hidden ? "hidden" : "live");
   }
 
   subscribeAll(since) {
@@ -303,6 +303,11 @@ class Live {
   }
 
   note(gap) {
+    this.keep(gap);
+    this.tell();
+  }
+
+  keep(gap) {
     // Two notes of one gap, such as a lost connection and the server's word for it, are one.
     const before = this.gaps.at(-1);
     if (before && gap.from <= before.to + 1000) {
@@ -311,7 +316,6 @@ class Live {
       this.gaps.push(gap);
       this.gaps.splice(0, this.gaps.length - MOST_GAPS);
     }
-    this.tell();
   }
 
   set(state) {

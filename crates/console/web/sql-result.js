@@ -8,16 +8,21 @@ const SHOWN = 200; // rows that are shown first, and each time more are asked fo
 const MOST_LINES = 6;
 const MOST_POINTS = 20_000;
 
-/** A chart of the result if it has a column of times and at least one of numbers, and two rows; else null. */
+/**
+ * A chart of the result, if it has a column of times and one of numbers with two values: a line for each column of
+ * numbers, or of the first one for each of the texts that come again and again. Else null.
+ */
 export function chartOf({ columns, rows }) {
   const timeColumn = columns.findIndex(({ type }) => /^(timestamp|date)/.test(type));
-  const numbers = columns.map((column, index) => [column, index]).filter(([{ type }]) => isNumeric(type));
-  if (timeColumn < 0 || numbers.length === 0 || rows.length < 2) {
+  const numbers = columns
+    .map((column, index) => [column, index])
+    .filter(([{ type }, index]) => isNumeric(type) && rows.filter((row) => row[index] !== null).length > 1);
+  if (timeColumn < 0 || numbers.length === 0) {
     return null;
   }
   const texts = columns
     .map((column, index) => [column, index])
-    .filter(([{ type }]) => type === "text" || type === "character varying");
+    .filter(([{ type }, index]) => isRepeated(type, index, rows));
   const points = rows
     .map((row) => [millis(row[timeColumn]), row])
     .filter(([at]) => at !== null)
@@ -28,15 +33,23 @@ export function chartOf({ columns, rows }) {
   if (times.length < 2) {
     return null;
   }
-  const name = columns[timeColumn].name;
   const chart = new Chart({
-    title: lines.length === 1 ? lines[0] || numbers[0][0].name : "Result",
+    title: texts.length > 0 || lines.length === 1 ? numbers[0][0].name : "Result",
     lines: lines.length === 1 ? [""] : lines,
     height: "tall",
-    caption: `Over ${name}.${isLess ? " There are more lines: the first six are drawn." : ""}`,
+    caption: `Over ${columns[timeColumn].name}.${isLess ? " There are more lines: the first six are drawn." : ""}`,
   });
   chart.set({ times, values }, times[0], times.at(-1));
   return chart;
+}
+
+// Whether a column tells lines apart: texts of which there are several, each in two rows at least on average.
+function isRepeated(type, index, rows) {
+  if (type !== "text" && type !== "character varying") {
+    return false;
+  }
+  const count = new Set(rows.map((row) => row[index])).size;
+  return count > 1 && count <= rows.length / 2;
 }
 
 // Each column of numbers is a line.

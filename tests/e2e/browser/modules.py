@@ -32,7 +32,8 @@ a quote in a text ends no literal :: m.api.literal("it's") === "'it''s'" && m.ap
 empty parameters are not in an address :: m.dom.address("top", { kind: "a b", signal: "", n: null }) === "/console/top?kind=a+b"
 children of an element are texts :: m.dom.el("p", {}, "<b>x</b>", 5, null).innerHTML === "&lt;b&gt;x&lt;/b&gt;5"
 a step cuts a range into few buckets :: ["1m", "15m", "24h", "30d"].map((r) => m.ranges.stepFor(m.ranges.RANGES[r]).text).join() === "1s,5s,5m,6h"
-a result of times and numbers has a chart of its lines :: (() => { const c = m.result.chartOf({ columns: [{ name: "t", type: "timestamp" }, { name: "id", type: "text" }, { name: "v", type: "bigint" }], rows: [["2026-01-01T00:00:00Z", "a", 1], ["2026-01-01T00:00:00Z", "b", 2], ["2026-01-01T00:01:00Z", "a", 3]] }); const found = c.lines.join() === "a,b" && c.data.times.length === 2 && c.data.values[1][0] === 2; c.remove(); return found; })()
+a result of times and numbers has a chart of its lines :: (() => { const c = m.result.chartOf({ columns: [{ name: "t", type: "timestamp" }, { name: "id", type: "text" }, { name: "v", type: "bigint" }], rows: [["2026-01-01T00:00:00Z", "a", 1], ["2026-01-01T00:00:00Z", "b", 2], ["2026-01-01T00:01:00Z", "a", 3], ["2026-01-01T00:01:00Z", "b", 4]] }); const found = c.lines.join() === "a,b" && c.data.times.length === 2 && c.data.values[1][0] === 2; c.remove(); return found; })()
+ids that come once are no lines of a chart :: (() => { const c = m.result.chartOf({ columns: [{ name: "t", type: "timestamp" }, { name: "id", type: "text" }, { name: "v", type: "double precision" }], rows: [["2026-01-01T00:00:00Z", "a", 1], ["2026-01-01T00:01:00Z", "b", 2]] }); const found = c.lines.length === 1 && c.title === "v"; c.remove(); return found; })()
 a result without times has none :: m.result.chartOf({ columns: [{ name: "v", type: "bigint" }], rows: [[1], [2]] }) === null
 """
 

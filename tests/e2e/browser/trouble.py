@@ -148,6 +148,7 @@ def cut(page, world):
             40,
         )
         must("Gap" in other.text(".gaps"), "the gap is not marked")
+        must("Nothing was heard from" in other.text("#banner"), f"the banner says {other.text('#banner')}")
         slow = throttled(other, world, way)
         other.check_policy()
     finally:
