@@ -41,9 +41,18 @@ export async function request(path, options = {}) {
   }
   const error = await refusal(answer);
   if (answer.status === 401 && !path.startsWith("/console/login")) {
-    sessionIsOver();
+    await checkSession(path);
   }
   throw error;
+}
+
+// A 401 may also be the word of a service behind the server, whose key is wrong: only the server knows of sessions.
+async function checkSession(path) {
+  const answer =
+    path === "/console/session" ? null : await fetch("/console/session", { cache: "no-store" }).catch(() => null);
+  if (answer?.status === 401 || path === "/console/session") {
+    sessionIsOver();
+  }
 }
 
 /** What an answer with an error says, in the forms that our services have. */
@@ -64,13 +73,13 @@ async function refusal(answer) {
 }
 
 function withQuery(path, parameters) {
-  const query = new URLSearchParams();
+  const search = new URLSearchParams();
   for (const [key, value] of Object.entries(parameters ?? {})) {
     if (value !== null && value !== undefined && value !== "") {
-      query.set(key, value);
+      search.set(key, value);
     }
   }
-  const text = query.toString();
+  const text = search.toString();
   return text ? `${path}?${text}` : path;
 }
 

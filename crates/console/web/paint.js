@@ -81,7 +81,7 @@ export function paint(canvas, data, view, options, cursor, selection) {
   context.beginPath();
   context.rect(plot.left, plot.top - 2, plot.right - plot.left, plot.bottom - plot.top + 4);
   context.clip();
-  marks(context, data.marks ?? [], plot, colour, x);
+  paintMarks(context, data.marks ?? [], plot, colour, x);
   data.values.forEach((column, number) => {
     const band = data.bands?.[number];
     if (band) {
@@ -129,7 +129,7 @@ function axes(context, plot, colour, x, y, ticks, labels) {
 }
 
 // Times of which nothing is known: hatched, so that they are no empty stretch.
-function marks(context, list, plot, colour, x) {
+function paintMarks(context, list, plot, colour, x) {
   for (const { from, to } of list) {
     const begin = Math.max(plot.left, x(from));
     const end = Math.min(plot.right, Math.max(x(to), x(from) + 2));

@@ -127,7 +127,7 @@ export function tableOf({ columns, rows }) {
         el(
           "tr",
           {},
-          cells.map((value, index) => el("td", { class: isNumber[index] ? "n" : null }, text(value))),
+          cells.map((value, index) => el("td", { class: isNumber[index] ? "n" : null }, shownCell(value))),
         ),
       ),
     );
@@ -153,7 +153,7 @@ export function tableOf({ columns, rows }) {
   );
 }
 
-function text(value) {
+function shownCell(value) {
   if (value === null || value === undefined) {
     return el("span", { class: "null" }, "null");
   }

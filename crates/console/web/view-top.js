@@ -56,7 +56,7 @@ async function mountInto(root, page) {
     fill(signalPlace, field("Signal", signal));
   }
 
-  function chosen() {
+  function choice() {
     const isListed = signalPlace.contains(signal);
     return {
       kind: kind.value,
@@ -72,13 +72,13 @@ async function mountInto(root, page) {
       other.value = "";
       offerSignals();
     }
-    page.setParameters(chosen());
+    page.setParameters(choice());
     follow();
   }
 
   function follow() {
     end();
-    const { kind: name, signal: of, stat: by, window, n } = chosen();
+    const { kind: name, signal: of, stat: by, window, n } = choice();
     if (!of) {
       fill(place, note("Name a signal."));
       return;
@@ -152,7 +152,7 @@ async function mountInto(root, page) {
     ),
     place,
   );
-  page.setParameters(chosen(), true);
+  page.setParameters(choice(), true);
   follow();
   return () => end();
 }
