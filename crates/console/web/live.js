@@ -29,6 +29,8 @@ class Live {
     this.pending = { subscribe: new Map(), unsubscribe: new Map() };
     this.isPlanned = false;
     this.isProbing = false;
+    this.heard = 0; // when the last message came, by performance.now()
+    this.proven = 0; // when the server answered last that it is there
     this.isWanted = false;
     this.timer = null;
     document.addEventListener("visibilitychange", () => this.onVisibility());
@@ -240,13 +242,14 @@ class Live {
       return;
     }
     const silent = performance.now() - this.heard;
+    const isProven = performance.now() - this.proven < SILENCE;
     if (!this.isGreeted) {
       if (silent > HELLO) {
         this.lose();
       }
     } else if (silent > GIVE_UP && this.topics.size > 0) {
       this.lose();
-    } else if (silent > SILENCE && this.topics.size > 0) {
+    } else if (silent > SILENCE && !isProven && this.topics.size > 0) {
       this.probe();
     }
   }
@@ -260,6 +263,7 @@ class Live {
     const begun = performance.now();
     try {
       const answer = await fetch("/console/session", { cache: "no-store", signal: AbortSignal.timeout(PROBE) });
+      this.proven = performance.now();
       if (answer.status === 401 && this.isWanted) {
         sessionIsOver();
       }

@@ -28,12 +28,12 @@ const TILES = [
 
 const CHARTS = [
   {
-    title: "Events accepted",
+    title: "Events",
     unit: "a second",
     figures: ["events_per_second"],
     lines: [""],
     zero: true,
-    caption: "Before this page was opened: by event time, from SQL.",
+    caption: "Landed within the last minute. Before this page was opened: by event time, from SQL.",
     gapAfter: 15_000, // the last bucket of the one and the first sample of the other are joined
   },
   {
@@ -59,7 +59,14 @@ const CHARTS = [
     lines: ["waiting", "dead letters"],
     zero: true,
   },
-  { title: "AWS requests", unit: "a second", figures: ["requests_per_second"], lines: [""], zero: true },
+  {
+    title: "AWS requests",
+    unit: "a second",
+    figures: ["requests_per_second"],
+    lines: [""],
+    zero: true,
+    caption: "Of this process: in headwater serve of all services.",
+  },
 ];
 
 function mount(root, page) {

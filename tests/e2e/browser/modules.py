@@ -28,6 +28,11 @@ a row of the same time replaces the one before :: (() => { const r = new m.ring.
 what is missing in a row is unknown :: (() => { const r = new m.ring.Ring(2, 2); r.push(1, [7]); return Number.isNaN(r.since(0).columns[1][0]); })()
 a message finds its topic in any order of keys :: m.live.keyOf({ topic: "series", signal: "s", entity: "e", kind: "k", value: 3 }) === m.live.keyOf({ topic: "series", kind: "k", entity: "e", signal: "s" })
 ids with commas are no other topic :: m.live.keyOf({ topic: "series", kind: "k", entity: "a,b", signal: "s" }) !== m.live.keyOf({ topic: "series", kind: "k", entity: "a", signal: "b,s" })
+what is no JSON is left aside :: (() => { m.live.live.receive("{"); return true; })()
+an error finds the topic that it is about :: (() => { const of = { topic: "series", kind: "k", entity: "e", signal: "s" }; const got = []; const end = m.live.live.subscribe(of, (message) => got.push(message.code)); m.live.live.receive(JSON.stringify({ topic: "error", code: "c", message: "m", of })); end(); return got.join() === "c"; })()
+the server's word of missed messages is a gap :: (() => { m.live.live.receive('{"topic":"gap","seq":1,"from":1,"to":2}'); return m.live.live.gaps.at(-1).why === "messages were missed"; })()
+after a short cut the page goes on from what it has seen :: (() => { const l = m.live.live; const { socket } = l; const said = []; l.socket = { readyState: 1, send: (text) => said.push(JSON.parse(text)) }; l.seq = 41; l.greet({ boot: l.boot, seq: 60 }); l.socket = socket; return said[0].since === 41 && said[0].subscribe.length > 0; })()
+after a restart it does not :: (() => { const l = m.live.live; const { socket, boot } = l; const said = []; l.socket = { readyState: 1, send: (text) => said.push(JSON.parse(text)) }; l.greet({ boot: "another", seq: 5 }); l.socket = socket; l.boot = boot; return !("since" in said[0]) && l.seq === 5; })()
 a quote in a text ends no literal :: m.api.literal("it's") === "'it''s'" && m.api.identifier('a"b') === '"a""b"'
 empty parameters are not in an address :: m.dom.address("top", { kind: "a b", signal: "", n: null }) === "/console/top?kind=a+b"
 children of an element are texts :: m.dom.el("p", {}, "<b>x</b>", 5, null).innerHTML === "&lt;b&gt;x&lt;/b&gt;5"
@@ -52,6 +57,7 @@ NAMES = {
 def modules(page, world):
     """Each sentence about a module holds."""
     page.go("lake")
+    page.wait_live()
     sentences = [line.split(" :: ", 1) for line in SENTENCES.strip().splitlines()]
     page.run("window.broken = null; window.modules = null;")
     page.driver.execute_async_script(
