@@ -17,7 +17,7 @@ const TILES = [
   ["Events", "events_per_second", (value) => `${short(value)} /s`],
   ["Accepted to lake, p95", "accepted_to_lake_p95_s", seconds],
   ["Lake is behind by", "lake_age_s", seconds],
-  ["Queue", "queue_messages", (value) => `${short(value)} messages`],
+  ["Queue", "queue_messages", (value) => `${short(value)} ${value === 1 ? "message" : "messages"}`],
   ["Oldest in queue", "queue_oldest_s", seconds],
   ["Dead letters", "dead_letters", short],
   ["Hot rows", "hot_rows", short],
@@ -42,7 +42,7 @@ const CHARTS = [
     figures: ["accepted_to_lake_p50_s", "accepted_to_lake_p95_s"],
     lines: ["p50", "p95"],
     zero: true,
-    caption: "From the answer 202 until the event was seen in raw/.",
+    caption: "From an event's arrival at ingest until it was seen in raw/.",
   },
   {
     title: "Lake is behind by",
