@@ -179,10 +179,12 @@ impl Follow {
         // younger ones, and its newest event says nothing of theirs. While there are more objects, those before the
         // newest name are here, and so is what was received before that.
         let reached_end = progress.reached_end;
+        // Of an object whose events have all come before, the name alone tells when it arrived.
+        let newest_name = progress.newest.map(|newest| newest.timestamp_millis());
         let arrived = if reached_end {
-            work.newest_arrival
+            work.newest_arrival.max(newest_name)
         } else {
-            progress.newest.map(|newest| newest.timestamp_millis())
+            newest_name
         };
         work.watermark.observe(Intake {
             newest_arrival: arrived,

@@ -141,6 +141,22 @@ async fn an_object_with_an_old_event_closes_no_window_over_objects_that_are_ther
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_that_came_before_move_the_watermark_too() {
+    let mut stage = Stage::new().await;
+    let mut follow = stage.follow(Begin::after(START));
+    let waiting = Waiting {
+        may_wait: true,
+        ..Waiting::default()
+    };
+    for (received, evaluated_to) in [(25, 10_000), (65, 50_000)] {
+        stage.until(received + 2).await;
+        stage.land(&[("veh", 25, received, 900)]).await;
+        let step = follow.step(waiting).await.unwrap();
+        assert_eq!(step.evaluated_to, START + evaluated_to);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_landed_while_no_process_looked_changes_windows_that_were_evaluated() {
     // The process before was at 100 s. It had seen what landed by then, and nothing more.
     for (landed, expected) in [
