@@ -186,7 +186,7 @@ async fn hear(
 
 /// `localstack-fresh`: from `202` until SQL counts the event, 500 events a second, two rows.
 pub(super) async fn fresh(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let corpus = bench.corpus(30_000).await?;
+    let corpus = bench.corpus(60_000).await?;
     let load = load(bench, 500.0, 1);
     let mut rows = Vec::new();
     for (name, adaptive, limit) in [("as designed", "false", 3.5), ("adaptive", "true", 1.2)] {
@@ -245,7 +245,8 @@ async fn ask(query: &RunningService, markers: &Markers) -> anyhow::Result<()> {
 
 /// `localstack-alerts`: from `202` until the webhook has the alert, 1,000 events a second, four rows.
 pub(super) async fn alerts(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let corpus = bench.corpus(60_000).await?;
+    // As many as are sent: events that came before would be repeats.
+    let corpus = bench.corpus(120_000).await?;
     let load = load(bench, 1_000.0, 10);
     let mut rows = Vec::new();
     for (name, adaptive, sooner) in [("as designed", "false", 0.0), ("adaptive", "true", 2.0)] {
