@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let here = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
-    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    let web = Path::new(&here).join("web");
+    let folder = |name| {
+        let folder = env::var_os(name).map(PathBuf::from);
+        folder.ok_or_else(|| io::Error::other(format!("cargo has not set {name}")))
+    };
+    let web = folder("CARGO_MANIFEST_DIR")?.join("web");
     println!("cargo::rerun-if-changed={}", web.display());
     let mut files = Vec::new();
     collect(&web, &mut files)?;
@@ -24,7 +26,7 @@ fn main() -> io::Result<()> {
         line.map_err(io::Error::other)?;
     }
     table.push_str("]\n");
-    fs::write(Path::new(&out).join("web.rs"), table)
+    fs::write(folder("OUT_DIR")?.join("web.rs"), table)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

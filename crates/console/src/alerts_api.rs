@@ -36,7 +36,7 @@ enum Place {
         key: SecretString,
     },
     There {
-        client: HttpClient,
+        client: Box<HttpClient>,
         /// Without a slash at the end.
         url: String,
         key: SecretString,
@@ -70,7 +70,7 @@ impl AlertsApi {
         };
         let client = HttpClient::new(TIMEOUT, url.starts_with("https"))?;
         Ok(AlertsApi(Place::There {
-            client: client.reading_at_most(MOST_ANSWER),
+            client: Box::new(client.reading_at_most(MOST_ANSWER)),
             url: url.trim_end_matches('/').to_owned(),
             key: key.clone(),
         }))

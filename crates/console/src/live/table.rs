@@ -129,16 +129,16 @@ impl Table {
     ) {
         let mut taken = Vec::with_capacity(topics.len());
         for topic in topics {
-            match self.take(client, topic) {
+            match self.take(client, &topic) {
                 Ok(id) => taken.push(id),
-                Err((code, words, topic)) => {
+                Err((code, words)) => {
                     let of = serde_json::to_value(&topic).unwrap_or_default();
                     self.tell_error(client, at, code, &words, &of);
                 }
             }
         }
         let now = self.seq;
-        let missed = since.and_then(|since| {
+        let missed = since.map(|since| {
             let (number, is_other) = since.number(&self.boot, now);
             let is_kept = |id: &TopicId| {
                 let state = self.topics.get(id);
@@ -149,7 +149,7 @@ impl Table {
                 .then(|| self.history.after(number, |id| wanted.contains(&id)))
                 .flatten()
                 .map(Iterator::collect::<Vec<_>>);
-            Some((number, missed))
+            (number, missed)
         });
         for id in &taken {
             let Some(state) = self.topics.get(id) else {
@@ -323,16 +323,12 @@ impl Table {
         asked.map(|state| state.topic.clone()).collect()
     }
 
-    fn take(
-        &mut self,
-        client: ClientId,
-        topic: Topic,
-    ) -> Result<TopicId, (&'static str, String, Topic)> {
+    fn take(&mut self, client: ClientId, topic: &Topic) -> Result<TopicId, (&'static str, String)> {
         let bounds = self.bounds;
         let Some(outbox) = self.clients.get_mut(&client) else {
-            return Err(("gone", "the client has left".into(), topic));
+            return Err(("gone", "the client has left".into()));
         };
-        let known = self.ids.get(&topic).copied();
+        let known = self.ids.get(topic).copied();
         if known.is_some_and(|id| outbox.topics.contains_key(&id)) {
             return Ok(known.unwrap_or_default());
         }
@@ -341,16 +337,16 @@ impl Table {
                 "a client has at most {} topics (LIVE_MAX_TOPICS)",
                 bounds.topics
             );
-            return Err(("too_many_topics", words, topic));
+            return Err(("too_many_topics", words));
         }
         let id = match known {
             Some(id) => id,
-            None if self.topics.len() < bounds.all_topics => self.begin(topic),
+            None if self.topics.len() < bounds.all_topics => self.begin(topic.clone()),
             None => {
                 let most = bounds.all_topics;
                 let words =
                     format!("all clients have {most} topics together (LIVE_MAX_ALL_TOPICS)");
-                return Err(("too_many_topics", words, topic));
+                return Err(("too_many_topics", words));
             }
         };
         if let Some(outbox) = self.clients.get_mut(&client) {
