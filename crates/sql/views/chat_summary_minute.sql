@@ -1,5 +1,5 @@
--- The chat of each stream by the minute. Chatters are counted, and never named. A message is positive from 0.05 on, and
--- negative up to -0.05; shares are of the messages with a text.
+-- The chat of each stream by the minute. Chatters are counted, and never named. A message is positive from 0.05 on,
+-- and negative up to -0.05; shares are of the messages with a text.
 WITH words AS (
   SELECT entity_id, date_bin(INTERVAL '1 minute', event_time) AS minute,
          unnest(string_to_array(emotes, ' ')) AS emote

@@ -215,7 +215,6 @@ mod tests {
         for (alias, name) in [
             ("transactions", "transaction"),
             ("telemetra.events.chat", "chat"),
-            ("telemetra.events.viewer", "viewer"),
             ("telemetra.events.transactions", "transaction"),
             ("telemetra.events.stream_meta", "stream_meta"),
         ] {

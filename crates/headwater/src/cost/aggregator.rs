@@ -78,7 +78,7 @@ pub(super) fn in_an_hour(config: &CostConfig, rate: f64, objects: f64) -> Aggreg
     }
 }
 
-/// Kinds of which each commit asks for `_schema/`, whether events of them come or not: all that are declared, and so the
+/// Kinds of which each commit asks for `_schema/`, whether events of them come or not: all that are declared, the
 /// built-in ones at least. Long kinds have none.
 fn kinds_with_schema(used: f64) -> f64 {
     let built_in = Kinds::builtin();
@@ -128,7 +128,8 @@ mod tests {
         assert_eq!(one.puts, 4.0 + 2.0 * 3.0);
         // `_commits/` and `curated/`; 86 pages of 48 hours each hour, and 302 of a week each day.
         assert!((one.lists - (2.0 + 86.4 + 301.4 / 24.0)).abs() < 1e-9);
-        // Raw objects; checkpoint, `_schema/` of six built-in kinds; earlier part and aggregates of the hour that is over; a HEAD of each.
+        // Raw objects; checkpoint, `_schema/` of six built-in kinds; earlier part and aggregates of the hour that is
+        // over; a HEAD of each.
         assert_eq!(one.gets, 1_800.0 + 7.0 + 3.0 + 2.0);
         let late = in_an_hour(&config(&["--kinds", "1", "--late-hours", "10"]), 10.0, 0.5);
         assert_eq!(late.puts, one.puts + 10.0 * 3.0);

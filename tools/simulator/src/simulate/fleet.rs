@@ -45,8 +45,8 @@ pub struct Fleet {
 impl Fleet {
     /// A fleet of `veh-00001` and on, `CELL-000001` and on, and `stream-001` and on.
     ///
-    /// `seed` decides how they behave; `ids` the event ids of cells and the ids of messages and payments, apart, so that two runs of
-    /// one seed at different times do not use the same ids for different events.
+    /// `seed` decides how they behave; `ids` the event ids of cells and the ids of messages and payments, apart, so
+    /// that two runs of one seed at different times do not use the same ids for different events.
     pub fn new(vehicles: u32, cells: u32, streams: u32, seed: u64, ids: u64) -> Fleet {
         let mut seeds = StdRng::seed_from_u64(seed);
         Fleet {
