@@ -20,6 +20,9 @@ pub(crate) type TopicId = u64;
 /// Numbers of clients; none is given twice.
 pub(crate) type ClientId = u64;
 
+/// Code and words of why a topic is not taken, and the topic.
+type Refused = (&'static str, String, Topic);
+
 /// The bounds of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -131,7 +134,8 @@ impl Table {
         for topic in topics {
             match self.take(client, topic) {
                 Ok(id) => taken.push(id),
-                Err((code, words, topic)) => {
+                Err(refused) => {
+                    let (code, words, topic) = *refused;
                     let of = serde_json::to_value(&topic).unwrap_or_default();
                     self.tell_error(client, at, code, &words, &of);
                 }
@@ -323,14 +327,10 @@ impl Table {
         asked.map(|state| state.topic.clone()).collect()
     }
 
-    fn take(
-        &mut self,
-        client: ClientId,
-        topic: Topic,
-    ) -> Result<TopicId, (&'static str, String, Topic)> {
+    fn take(&mut self, client: ClientId, topic: Topic) -> Result<TopicId, Box<Refused>> {
         let bounds = self.bounds;
         let Some(outbox) = self.clients.get_mut(&client) else {
-            return Err(("gone", "the client has left".into(), topic));
+            return Err(Box::new(("gone", "the client has left".into(), topic)));
         };
         let known = self.ids.get(&topic).copied();
         if known.is_some_and(|id| outbox.topics.contains_key(&id)) {
@@ -341,7 +341,7 @@ impl Table {
                 "a client has at most {} topics (LIVE_MAX_TOPICS)",
                 bounds.topics
             );
-            return Err(("too_many_topics", words, topic));
+            return Err(Box::new(("too_many_topics", words, topic)));
         }
         let id = match known {
             Some(id) => id,
@@ -350,7 +350,7 @@ impl Table {
                 let most = bounds.all_topics;
                 let words =
                     format!("all clients have {most} topics together (LIVE_MAX_ALL_TOPICS)");
-                return Err(("too_many_topics", words, topic));
+                return Err(Box::new(("too_many_topics", words, topic)));
             }
         };
         if let Some(outbox) = self.clients.get_mut(&client) {
