@@ -1,9 +1,13 @@
 //! The first rows of a Parquet file as JSON.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
+use arrow::datatypes::{
+    DataType, Float32Type, Float64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use aws::{Lake, ObjectInfo};
+use chrono::{DateTime, SecondsFormat, Utc};
 use engine::read::{PartError, first_rows};
 use engine::snapshot::Part;
 use serde_json::{Map, Value, json};
@@ -77,7 +81,7 @@ fn rows(batch: &RecordBatch) -> Vec<Map<String, Value>> {
 fn values(column: &dyn Array) -> Vec<Value> {
     let options = FormatOptions::default().with_display_error(true);
     let formatter = ArrayFormatter::try_new(column, &options);
-    let text = |row: usize| match &formatter {
+    let text_of = |row: usize| match &formatter {
         Ok(formatter) => cut(formatter.value(row).to_string()),
         Err(error) => error.to_string(),
     };
@@ -89,17 +93,41 @@ fn values(column: &dyn Array) -> Vec<Value> {
             DataType::Boolean => json!(column.as_boolean().value(row)),
             DataType::Float64 => json!(column.as_primitive::<Float64Type>().value(row)),
             DataType::Float32 => json!(column.as_primitive::<Float32Type>().value(row)),
+            DataType::Timestamp(unit, _) => {
+                let time = time(column, *unit, row);
+                let text = time.map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+                Value::String(text.unwrap_or_else(|| text_of(row)))
+            }
             // Past these a number of JavaScript has another value than the text.
             other if other.is_integer() => {
-                let text = text(row);
+                let text = text_of(row);
                 let number = text
                     .parse::<i64>()
                     .ok()
                     .filter(|number| number.unsigned_abs() < 1 << 53);
                 number.map_or(Value::String(text), |number| json!(number))
             }
-            _ => Value::String(text(row)),
+            _ => Value::String(text_of(row)),
         }
     };
     (0..column.len()).map(value).collect()
+}
+
+/// A time of a column, which is in UTC whatever zone it is to be shown in.
+fn time(column: &dyn Array, unit: TimeUnit, row: usize) -> Option<DateTime<Utc>> {
+    match unit {
+        TimeUnit::Second => {
+            DateTime::from_timestamp(column.as_primitive::<TimestampSecondType>().value(row), 0)
+        }
+        TimeUnit::Millisecond => DateTime::from_timestamp_millis(
+            column.as_primitive::<TimestampMillisecondType>().value(row),
+        ),
+        TimeUnit::Microsecond => DateTime::from_timestamp_micros(
+            column.as_primitive::<TimestampMicrosecondType>().value(row),
+        ),
+        TimeUnit::Nanosecond => {
+            let nanos = column.as_primitive::<TimestampNanosecondType>().value(row);
+            Some(DateTime::from_timestamp_nanos(nanos))
+        }
+    }
 }

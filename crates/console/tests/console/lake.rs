@@ -3,7 +3,10 @@
 use std::fs::{self, OpenOptions};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use aws::Aws;
 use axum::Router;
 use axum::http::StatusCode;
@@ -29,7 +32,9 @@ async fn look(routes: &Router, key: &str) -> Value {
 
 fn file(rows: i64) -> Vec<u8> {
     let all = 0..rows;
-    let columns: [(&str, ArrayRef); 4] = [
+    let times = TimestampMicrosecondArray::from_iter_values(all.clone().map(|row| row * 1_500_000));
+    let columns: [(&str, ArrayRef); 5] = [
+        ("time", Arc::new(times.with_timezone("UTC"))),
         (
             "id",
             Arc::new(Int64Array::from_iter_values(
@@ -199,17 +204,19 @@ async fn objects_show_how_they_begin() {
         "{shown}"
     );
     assert_eq!(
-        shown["schema"][1],
+        shown["schema"][2],
         json!({"name": "value", "type": "Float64"})
     );
     assert_eq!(shown["first_rows"].as_array().unwrap().len(), 50);
     // Past what a double holds, an integer is a text.
-    let row = json!({"id": (9_i64 << 50).to_string(), "value": 4.5, "text": "<b>9", "flag": null});
+    let row = json!({
+        "time": "1970-01-01T00:00:13.500Z", "id": (9_i64 << 50).to_string(), "value": 4.5, "text": "<b>9", "flag": null,
+    });
     assert_eq!(shown["first_rows"][9], row);
     let shown = look(&routes, "no-rows.parquet").await;
     assert_eq!(
         (&shown["rows"], shown["schema"].as_array().unwrap().len()),
-        (&json!(0), 4)
+        (&json!(0), 5)
     );
 }
 

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tracing::debug;
 
-use crate::http::fast_path::FastPath;
+use crate::http::fast_path::{FastPath, StillSends};
 use crate::http::refusal::count;
 use crate::http::seats::Seat;
 
@@ -139,7 +139,9 @@ impl Connection {
         let (fast_path, seat, peer) = (self.fast_path.clone(), self.seat.clone(), self.peer);
         async move {
             let answer = fast_path.answer(&seat, peer, request).await;
-            seat.waits();
+            if answer.extensions().get::<StillSends>().is_none() {
+                seat.waits();
+            }
             Ok(answer)
         }
     }

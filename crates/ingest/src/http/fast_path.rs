@@ -10,10 +10,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Method, Request, Uri, header};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::time::Instant;
@@ -74,12 +76,42 @@ impl FastPath {
         peer: Option<SocketAddr>,
         mut request: Request<Incoming>,
     ) -> Response {
-        request.extensions_mut().insert(seat);
+        request.extensions_mut().insert(seat.clone());
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
+        if request.body().is_end_stream() {
+            seat.works();
+        }
         let service = TowerToHyperService::new(self.router.clone());
-        service.call(request).await.into_response()
+        let response = service.call(request).await.into_response();
+        if response.body().size_hint().exact().is_some() {
+            return response;
+        }
+        // Until its last piece is sent the connection is at work: a stream of events may go on for hours.
+        seat.works();
+        let sending = Sending(seat);
+        let mut response = response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _held = &sending;
+                frame
+            }))
+        });
+        response.extensions_mut().insert(StillSends);
+        response
+    }
+}
+
+/// Says of an answer that its seat waits for the next request only once the answer's body has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StillSends;
+
+/// The seat of an answer that is being sent.
+struct Sending(Arc<Seat>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.waits();
     }
 }
 
