@@ -247,6 +247,7 @@ def soak(page, minutes):
         page.collect()
         page.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
         used.append(page.driver.execute_cdp_cmd("Runtime.getHeapUsage", {})["usedSize"])
+    must(page.state() == "live" and page.find("[data-signal]"), f"the page is {page.state()} after {minutes} min")
     quarter = len(used) // 4
     second, last = (sum(part) / len(part) for part in (used[quarter : 2 * quarter], used[-quarter:]))
     must(last <= 1.05 * second, f"the heap grew from {second / 1e6:.2f} to {last / 1e6:.2f} MB in {minutes} min")
