@@ -238,7 +238,7 @@ def long_sql(page, world):
 
 def soak(page, minutes):
     """The page's heap is flat while it is left open: its last quarter is at most 1.05 times its second one."""
-    page.go("entity", {"kind": "vehicle", "entity": "veh-00001", "range": "15m"})
+    page.go("entity", {"kind": "vehicle", "entity": "veh-00001", "range": "5m"})
     page.wait_live()
     used = []
     end = time.monotonic() + 60 * minutes
