@@ -126,7 +126,7 @@ function mount(root, page) {
       `stream_id = ${literal(stream)} AND ${column} >= ${literal(new Date(from).toISOString())}`;
     await Promise.all([
       columns.has("chat_summary_minute") && lookAtChat(where, from, now),
-      columns.has("viewer_timeseries") && lookAtViewers(where, from, now, timeOf(columns.get("viewer_timeseries"))),
+      columns.has("viewer_timeseries") && lookAtViewers(where, from, now),
       columns.has("transactions") && lookAtTransactions(where, columns.get("transactions")),
     ]);
   }
@@ -136,11 +136,10 @@ function mount(root, page) {
       signal: page.signal,
     });
     const times = rows.map((row) => millis(row.minute));
-    const sentiment = rows[0] && "avg_sentiment" in rows[0] ? "avg_sentiment" : "sentiment_mean";
     const column = (name) => rows.map((row) => (typeof row[name] === "number" ? row[name] : NaN));
     fill(parts.said.chat, rows.length ? null : note("No chat in this time."));
     parts.chat.set({ times, values: [column("messages"), column("unique_chatters")] }, from, now);
-    parts.sentiment.set({ times, values: [column(sentiment)] }, from, now);
+    parts.sentiment.set({ times, values: [column("avg_sentiment")] }, from, now);
     parts.shares.set(
       { times, values: [column("positive_share"), column("neutral_share"), column("negative_share")] },
       from,
@@ -153,7 +152,7 @@ function mount(root, page) {
         time(millis(row.minute)),
         row.messages,
         row.unique_chatters,
-        number(row[sentiment]),
+        number(row.avg_sentiment),
         bdi(show(row.top_emotes)),
       ]);
     fill(
@@ -167,9 +166,9 @@ function mount(root, page) {
     );
   }
 
-  async function lookAtViewers(where, from, now, at) {
+  async function lookAtViewers(where, from, now) {
     const rows = await sqlObjects(
-      `SELECT date_bin(INTERVAL '1 minute', ${at}) AS minute, max(viewers) AS viewers FROM viewer_timeseries WHERE ${where(at)} GROUP BY 1 ORDER BY 1`,
+      `SELECT date_bin(INTERVAL '1 minute', event_time) AS minute, max(viewers) AS viewers FROM viewer_timeseries WHERE ${where("event_time")} GROUP BY 1 ORDER BY 1`,
       { signal: page.signal },
     );
     fill(parts.said.viewers, rows.length ? null : note("No counts of viewers in this time."));
@@ -181,15 +180,16 @@ function mount(root, page) {
   }
 
   async function lookAtTransactions(where, names) {
-    const at = timeOf(names);
     const shown = names
       .filter((name) => !HIDDEN.includes(name))
       .map(identifier)
       .join(", ");
     const [{ columns, rows }, sums] = await Promise.all([
-      sql(`SELECT ${shown} FROM transactions WHERE ${where(at)} ORDER BY ${at} DESC LIMIT 20`, { signal: page.signal }),
+      sql(`SELECT ${shown} FROM transactions WHERE ${where("event_time")} ORDER BY event_time DESC LIMIT 20`, {
+        signal: page.signal,
+      }),
       sqlObjects(
-        `SELECT type, currency, count(*) AS n, sum(amount) AS total FROM transactions WHERE ${where(at)} GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 20`,
+        `SELECT type, currency, count(*) AS n, sum(amount) AS total FROM transactions WHERE ${where("event_time")} GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 20`,
         { signal: page.signal },
       ),
     ]);
@@ -241,11 +241,6 @@ async function columnsOf(names, signal) {
     found.set(name, [...(found.get(name) ?? []), column]);
   }
   return found;
-}
-
-// The column of a view that has the time of its rows.
-function timeOf(columns) {
-  return columns.includes("event_time") ? "event_time" : "time";
 }
 
 function show(value, type = "") {

@@ -264,15 +264,8 @@ def streams(page, world):
     if "chat" not in world.kinds():
         page.wait("a word", lambda: "no view of streams here" in page.text())
         return "left out: this build has no kinds of streams, and the page says so"
-    columns = [
-        row[0]
-        for row in world.sql(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = 'chat_summary_minute'"
-        )
-    ]
-    mean = "avg_sentiment" if "avg_sentiment" in columns else "sentiment_mean"
     rows = world.sql(
-        f"SELECT minute, messages, unique_chatters, {mean} FROM chat_summary_minute WHERE stream_id = 'stream-e2e' ORDER BY minute DESC"
+        "SELECT minute, messages, unique_chatters, avg_sentiment FROM chat_summary_minute WHERE stream_id = 'stream-e2e' ORDER BY minute DESC"
     )
     must(rows, "SQL has no chat of the stream")
     same([row[1:] for row in page.chart("Chat")], [row[1:3] for row in rows], "chat by the minute")
