@@ -30,7 +30,7 @@ impl Front {
         any(async move |request: Request| front.answer(request).await)
     }
 
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, mut request: Request) -> Response {
         let now = self
             .0
             .read()
@@ -39,6 +39,8 @@ impl Front {
         let Some(mut routes) = now else {
             return Refusal::NotLeader.into_response();
         };
+        // What the router before has made of the path would be taken for a part of it here.
+        request.extensions_mut().clear();
         routes.call(request).await.into_response()
     }
 
@@ -50,5 +52,35 @@ impl Front {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.0.set(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Path;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn parts_of_the_path_are_those_of_the_routes_behind() {
+        let front = Front::default();
+        let mut router = Router::new().route("/api/{*rest}", front.route());
+        let ask = async |router: &mut Router| {
+            let request = Request::get("/api/v2/silence/s-1").body(Body::empty());
+            let Ok(response) = router.call(request.unwrap()).await;
+            let status = response.status();
+            let body = to_bytes(response.into_body(), 1024).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        assert_eq!(ask(&mut router).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        let silence = get(async |Path(id): Path<String>| id);
+        let open = front.open(Router::new().route("/api/v2/silence/{id}", silence));
+        let (status, id) = ask(&mut router).await;
+        assert_eq!((status, id.as_str()), (StatusCode::OK, "s-1"));
+        drop(open);
+        assert_eq!(ask(&mut router).await.0, StatusCode::SERVICE_UNAVAILABLE);
     }
 }
