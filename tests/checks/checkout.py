@@ -4,7 +4,14 @@ import re
 from pathlib import Path
 
 # The crates with settings that several services share.
-SHARED_SETTINGS = ("crates/aws/src", "crates/service/src", "crates/query/src/http", "crates/query/src", "crates/sql/src")
+SHARED_SETTINGS = (
+    "crates/aws/src",
+    "crates/service/src",
+    "crates/query/src/http",
+    "crates/query/src",
+    "crates/sql/src",
+    "crates/console/src",
+)
 
 
 class Missing(Exception):

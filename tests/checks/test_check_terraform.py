@@ -21,6 +21,7 @@ PARTS = (
     "crates/alerts/src",
     "crates/aws/src",
     "crates/batch-consumer/src",
+    "crates/console/src",
     "crates/contract/kinds",
     "crates/contract/src",
     "crates/ingest/src",
