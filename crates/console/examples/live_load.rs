@@ -1,7 +1,7 @@
 //! Many clients of the live stream at once: how late are values, and how much memory do they take?
 //!
 //! ```sh
-//! cargo run --release -p console@0.1.0 --example load -- --clients 200 --series 1000 --seconds 30
+//! cargo run --release -p console@0.1.0 --example live_load -- --clients 200 --series 1000 --seconds 30
 //! ```
 //!
 //! A lake in this process gets an object each second, with a new value of every series; a console follows it and serves
@@ -203,7 +203,7 @@ async fn put(lake: &Lake, config: &Config, number: u64) -> anyhow::Result<()> {
     for series in 0..config.all() {
         let event = json!({
             "timestamp": received, "vehicle_id": format!("veh-{series}"), "can_id": "0x1F0",
-            "payload": {"engine_rpm": now.timestamp_millis()},
+            "payload": {"put_at": now.timestamp_millis()},
         });
         let text = event.to_string();
         let parsed = contract::parse_sent(&kinds, None, &text, now);
@@ -286,7 +286,7 @@ async fn connect(config: &Config, at: SocketAddr, number: usize) -> anyhow::Resu
     };
     let topics: Vec<Value> = (from..from + config.series)
         .map(|series| {
-            json!({"topic": "series", "kind": "vehicle", "entity": format!("veh-{series}"), "signal": "engine_rpm"})
+            json!({"topic": "series", "kind": "vehicle", "entity": format!("veh-{series}"), "signal": "put_at"})
         })
         .collect();
     socket
