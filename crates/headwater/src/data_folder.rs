@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::pipeline::BUCKET;
+use crate::configs::BUCKET;
 
 /// File that marks a folder as made by a demo.
 const MARKER: &str = ".headwater-demo";

@@ -20,10 +20,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DEV_KEY, DemoConfig};
+use crate::configs::Settings;
 use crate::data_folder;
 use crate::faults::{Control, Faults};
 use crate::lake_samples::LakeSamples;
-use crate::pipeline::{Aggregator, Listeners, Pipeline, RunningService, Settings};
+use crate::pipeline::{Aggregator, Listeners, Pipeline, RunningService};
 use crate::report_page::{self, Page, Series, Top};
 
 /// Posts under way at once.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod configs;
 mod cost;
 mod data_folder;
 mod demo;

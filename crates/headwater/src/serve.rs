@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::config::ServeConfig;
+use crate::configs::{BUCKET, Settings};
 use crate::data_folder;
-use crate::pipeline::{BUCKET, Listeners, Pipeline, Settings, endpoint_at};
+use crate::pipeline::{Listeners, Pipeline, endpoint_at};
 
 /// Longest wait for the queue to drain at the end; messages left then wait for the next start.
 const DRAIN: Duration = Duration::from_secs(10);
