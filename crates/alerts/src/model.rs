@@ -14,8 +14,8 @@ pub enum State {
     /// The condition holds, for less than the rule's `for`.
     Pending,
     /// The condition has held for `for`, or the rule asks so of missing data. Comes again for the same episode, with
-    /// the same `fired_at`, when the condition of a [`Keeping`](State::Keeping) alert holds again: only the first one is
-    /// news.
+    /// the same `fired_at`, when the condition of a [`Keeping`](State::Keeping) alert holds again: only the first one
+    /// is news.
     Firing,
     /// It fires, the condition has ceased at `at`, and `keep_firing_for` is not over. Recorded, so that a restart does
     /// not begin that time again; to receivers it is firing, and nobody is told.

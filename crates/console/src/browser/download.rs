@@ -29,7 +29,8 @@ enum BreakOff {
 }
 
 /// The bytes of an object, as they are.
-#[utoipa::path(get, path = "/v1/lake/download", tag = "lake", params(KeyParameters), security(("api_key" = []), ("bearer" = [])), responses(
+#[utoipa::path(get, path = "/v1/lake/download", tag = "lake", params(KeyParameters),
+    security(("api_key" = []), ("bearer" = [])), responses(
     (status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
     (status = 400, description = "The key cannot be used.", body = ErrorBody),
     (status = 404, description = "There is no such object.", body = ErrorBody),

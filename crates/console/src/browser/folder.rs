@@ -51,7 +51,8 @@ pub(super) struct ObjectBody {
 }
 
 /// The folders and objects directly under a prefix, at most 1,000 at a time.
-#[utoipa::path(get, path = "/v1/lake", tag = "lake", params(FolderParameters), security(("api_key" = []), ("bearer" = [])), responses(
+#[utoipa::path(get, path = "/v1/lake", tag = "lake", params(FolderParameters),
+    security(("api_key" = []), ("bearer" = [])), responses(
     (status = 200, description = "What is there.", body = FolderBody),
     (status = 400, description = "A parameter cannot be used.", body = ErrorBody),
 ))]

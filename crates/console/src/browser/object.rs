@@ -63,7 +63,8 @@ pub(super) struct ColumnBody {
 }
 
 /// The first lines or rows of an object. A bounded part of it is read, whatever its size.
-#[utoipa::path(get, path = "/v1/lake/object", tag = "lake", params(KeyParameters), security(("api_key" = []), ("bearer" = [])), responses(
+#[utoipa::path(get, path = "/v1/lake/object", tag = "lake", params(KeyParameters),
+    security(("api_key" = []), ("bearer" = [])), responses(
     (status = 200, description = "How the object begins.", body = BeginningBody),
     (status = 400, description = "The key cannot be used.", body = ErrorBody),
     (status = 404, description = "There is no such object.", body = ErrorBody),

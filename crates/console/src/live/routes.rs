@@ -39,7 +39,8 @@ pub(crate) struct LiveParameters {
 /// `{"topic":"series","kind","entity","signal"}`, `{"topic":"top","kind","signal","window":"5m","n":10,"stat":"avg"}`,
 /// `{"topic":"health"}`, `{"topic":"alerts"}` or `{"topic":"moments"}`. Messages have `seq`, `at` and `topic`; the first
 /// is `hello`, with the `boot` that changes when the server was restarted.
-#[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveParameters), security(("api_key" = []), ("bearer" = [])), responses(
+#[utoipa::path(get, path = "/v1/live", tag = "live", params(LiveParameters),
+    security(("api_key" = []), ("bearer" = [])), responses(
     (status = 101, description = "The connection is a WebSocket from here on."),
     (status = 200, description = "Server-Sent Events.", content_type = "text/event-stream", body = String),
     (status = 401, description = "Neither a session nor a read key.", body = ErrorBody),

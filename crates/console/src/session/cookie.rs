@@ -53,15 +53,8 @@ fn port_suffix(asked: &HeaderMap) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::headers;
     use super::*;
-
-    fn headers(all: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in all {
-            headers.append(*name, value.parse().unwrap());
-        }
-        headers
-    }
 
     #[test]
     fn the_cookie_is_secure_where_the_browser_is_on_https() {

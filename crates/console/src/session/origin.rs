@@ -73,15 +73,8 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::headers;
     use super::*;
-
-    fn headers(all: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in all {
-            headers.append(*name, value.parse().unwrap());
-        }
-        headers
-    }
 
     #[test]
     fn only_the_own_host_may_change_something() {
