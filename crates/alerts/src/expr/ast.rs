@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+// A derived signal compares as a condition does; here a comparison has two sides.
+pub use contract::Comparison as Compare;
 use regex::Regex;
 
 use crate::expr::duration::format_duration;
@@ -214,48 +216,6 @@ impl PartialEq for Test {
                 one.as_str() == two.as_str()
             }
             _ => false,
-        }
-    }
-}
-
-/// How a value is compared with a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compare {
-    /// `>`
-    Above,
-    /// `>=`
-    AtLeast,
-    /// `<`
-    Below,
-    /// `<=`
-    AtMost,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-}
-
-impl Compare {
-    /// Whether `value compare threshold` holds; never for NaN, except `!=`.
-    pub fn holds(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Compare::Above => value > threshold,
-            Compare::AtLeast => value >= threshold,
-            Compare::Below => value < threshold,
-            Compare::AtMost => value <= threshold,
-            Compare::Equal => value == threshold,
-            Compare::NotEqual => value != threshold,
-        }
-    }
-
-    /// The comparison with its sides exchanged.
-    pub(crate) fn flipped(self) -> Compare {
-        match self {
-            Compare::Above => Compare::Below,
-            Compare::AtLeast => Compare::AtMost,
-            Compare::Below => Compare::Above,
-            Compare::AtMost => Compare::AtLeast,
-            same => same,
         }
     }
 }

@@ -11,15 +11,6 @@ const DEEPEST: usize = 50;
 /// Longest text, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-const COMPARISONS: [(&str, Compare); 6] = [
-    (">", Compare::Above),
-    (">=", Compare::AtLeast),
-    ("<", Compare::Below),
-    ("<=", Compare::AtMost),
-    ("==", Compare::Equal),
-    ("!=", Compare::NotEqual),
-];
-
 /// Reads a condition such as `avg_over_time(engine_rpm{kind="vehicle"}[60s]) > 6000`.
 ///
 /// # Errors
@@ -217,7 +208,7 @@ impl Parser {
         let (at, left) = self.value()?;
         self.refuse_arithmetic()?;
         let compare = match self.peek() {
-            What::Sign(sign) => COMPARISONS.iter().find(|(known, _)| known == sign),
+            What::Sign(sign) => Compare::SIGNS.iter().find(|(known, _)| known == sign),
             _ => None,
         };
         let Some((_, compare)) = compare.copied() else {
@@ -233,7 +224,7 @@ impl Parser {
         let (right_at, right) = self.value()?;
         self.refuse_arithmetic()?;
         if let What::Sign(sign) = self.peek()
-            && COMPARISONS.iter().any(|(known, _)| known == sign)
+            && Compare::SIGNS.iter().any(|(known, _)| known == sign)
         {
             return Err(self.error("one value is compared once: join two comparisons by `and`"));
         }

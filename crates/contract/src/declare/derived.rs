@@ -61,8 +61,8 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// Longer signs first, so that `>=` is not read as `>`.
-    const SIGNS: [(&str, Comparison); 6] = [
+    /// The signs, longer ones first, so that `>=` is not read as `>`.
+    pub const SIGNS: [(&str, Comparison); 6] = [
         (">=", Comparison::AtLeast),
         ("<=", Comparison::AtMost),
         ("==", Comparison::Equal),
@@ -71,7 +71,7 @@ impl Comparison {
         ("<", Comparison::Below),
     ];
 
-    /// Whether it holds.
+    /// Whether it holds; never for NaN, except `!=`.
     pub fn holds(self, number: f64, bound: f64) -> bool {
         match self {
             Comparison::Above => number > bound,
@@ -80,6 +80,17 @@ impl Comparison {
             Comparison::AtMost => number <= bound,
             Comparison::Equal => number == bound,
             Comparison::NotEqual => number != bound,
+        }
+    }
+
+    /// The comparison with its sides exchanged.
+    pub fn flipped(self) -> Comparison {
+        match self {
+            Comparison::Above => Comparison::Below,
+            Comparison::AtLeast => Comparison::AtMost,
+            Comparison::Below => Comparison::Above,
+            Comparison::AtMost => Comparison::AtLeast,
+            same => same,
         }
     }
 }
