@@ -177,6 +177,14 @@ impl Stage {
         }
     }
 
+    /// The moment at which a request that a commit makes once shows a stage; most requests of a commit are its reads.
+    pub fn once(request: &str) -> Option<(Stage, Moment)> {
+        Moment::ALL.into_iter().find_map(|moment| {
+            let stage = Stage::of(request, moment)?;
+            matches!(stage, Stage::Intent | Stage::Plan | Stage::Done).then_some((stage, moment))
+        })
+    }
+
     fn name(self) -> &'static str {
         match self {
             Stage::Intent => "after_intent",
@@ -405,6 +413,28 @@ mod tests {
             ("ReceiveMessage", after, None),
         ] {
             assert_eq!(Stage::of(request, moment), stage, "{request}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_commit_writes_once_is_aimed_at() {
+        for (request, once) in [
+            (
+                "PUT lake/_commits/0000000001.json if-none-match",
+                Some((Stage::Intent, Moment::AfterEffect)),
+            ),
+            (
+                "PUT lake/_commits/0000000001.plan.json if-none-match",
+                Some((Stage::Plan, Moment::AfterEffect)),
+            ),
+            (
+                "PUT lake/_commits/0000000001.done.json",
+                Some((Stage::Done, Moment::BeforeRequest)),
+            ),
+            ("GET lake/raw/year=2025/x.jsonl", None),
+            ("PUT lake/aggregates/year=2025/cell.jsonl if-match", None),
+        ] {
+            assert_eq!(Stage::once(request), once, "{request}");
         }
     }
 }

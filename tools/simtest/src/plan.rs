@@ -47,6 +47,9 @@ pub struct RunPlan {
     pub slowness: Range<Duration>,
     /// Probability that a request's sender is killed or frozen at that request.
     pub struck: f64,
+    /// Probability that the aggregator is killed at a request that each commit makes once: far more than `struck`, for
+    /// there are few of them.
+    pub take_over: f64,
     /// Mean time between strikes that no request triggers; None for no such strikes.
     pub strike_every: Option<Duration>,
     /// Time for which a process is frozen.
@@ -125,6 +128,7 @@ impl RunPlan {
             old_names: chance.hits(0.25),
             rest: Duration::from_secs(chance.one_of(&[61, 25 * 60]) * 60),
             new_names: chance.hits(0.06),
+            take_over: chance.one_of(&[NEVER, 0.02, 0.02, 0.1]),
         }
     }
 

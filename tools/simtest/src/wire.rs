@@ -119,6 +119,14 @@ impl Process {
         })
     }
 
+    /// Draws whether the aggregator is killed at this request, if a commit makes it once.
+    fn take_over(&self, request: &str) -> Option<(Strike, Moment)> {
+        let aggregates = self.role == Role::Aggregator && self.world.is_disturbed();
+        let (_, moment) = Stage::once(request).filter(|_| aggregates)?;
+        self.draw(|chance| chance.hits(self.world.plan.take_over))
+            .then_some((Strike::Kill, moment))
+    }
+
     /// Draws how long a request or an answer is on its way.
     fn way(&self, slow: Attack) -> Duration {
         let plan = &self.world.plan;
@@ -172,11 +180,13 @@ impl Line {
         let process = self.process.clone();
         process.life.goes_on().await;
         process.world.count_request();
-        let strike = process.strike_at_request();
         if process.old_names {
             give_old_name(&process.world, &mut request);
         }
         let what = describe(&request);
+        let strike = process
+            .strike_at_request()
+            .or_else(|| process.take_over(&what));
         process.tell(format_args!("{what}"));
         if let Some((Strike::Kill, moment)) = strike
             && process.role == Role::Aggregator
