@@ -215,7 +215,8 @@ module "aggregator_watch" {
   tags    = local.tags
 }
 
-# What reads the lake for people. It keeps nothing, so as many run as readers ask for.
+# What reads the lake for people. It keeps nothing but sign-ins, so as many run as readers ask for; the load balancer
+# leads a browser to the task that it signed in at.
 module "query_task" {
   count  = local.has_query ? 1 : 0
   source = "./modules/task"
@@ -228,7 +229,7 @@ module "query_task" {
   memory             = var.query.memory
   cpu_architecture   = var.cpu_architecture
   environment        = local.environment.query
-  secrets            = { READ_KEYS = var.read_keys_secret_arn }
+  secrets            = merge({ READ_KEYS = var.read_keys_secret_arn }, local.has_alerts ? { ALERTS_KEY = var.read_keys_secret_arn } : {})
   policy_json        = data.aws_iam_policy_document.query.json
   log_retention_days = var.log_retention_days
   tags               = local.tags

@@ -54,7 +54,7 @@ locals {
       SPILL_LIMIT = "${var.aggregator.spill_gib}GiB"
     })
 
-    query = merge(local.common, var.query.settings, {
+    query = merge(local.common, var.query.settings, local.has_alerts ? { ALERTS_URL = coalesce(var.query.alerts_url, module.front.url) } : {}, {
       LAKE_BUCKET = module.lake.bucket
       # Reached through the load balancer, so not on the loopback address alone.
       LISTEN = "0.0.0.0:${local.ports.query}"

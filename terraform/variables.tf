@@ -213,21 +213,22 @@ variable "aggregator" {
 }
 
 variable "query" {
-  description = "Size and number of the tasks of `query`, what decides the number, and further settings by their environment variable. Memory holds HOT_LIMIT, CACHE_LIMIT and MEMORY_LIMIT at once."
+  description = "Size and number of the tasks of `query`, what decides the number, where its console finds `alerts` (at the load balancer, unless given), and further settings by their environment variable. Memory holds HOT_LIMIT, CACHE_LIMIT and MEMORY_LIMIT at once."
   type = object({
     cpu                = optional(number, 1024)
     memory             = optional(number, 3072)
     min_tasks          = optional(number, 1)
     max_tasks          = optional(number, 4)
     target_cpu_percent = optional(number, 60)
+    alerts_url         = optional(string)
     settings           = optional(map(string), {})
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.query.settings) : !contains(["LAKE_BUCKET", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "QUERY_TIMEOUT", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "LAKE_BUCKET, LISTEN, METRICS_LISTEN, READ_KEYS, QUERY_TIMEOUT, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.query.settings) : !contains(["LAKE_BUCKET", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "ALERTS_URL", "ALERTS_KEY", "QUERY_TIMEOUT", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "LAKE_BUCKET, LISTEN, METRICS_LISTEN, READ_KEYS, ALERTS_URL, ALERTS_KEY, QUERY_TIMEOUT, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 

@@ -288,24 +288,27 @@ def disk(repo):
                 yield f"terraform/main.tf: {module} has nothing like `{line}`"
 
 
-def routes(repo):
-    known = {path for path in repo.all_code("crates/query/src", 'path = "…"') if path.startswith("/")}
-    front = "terraform/modules/front/variables.tf"
-    public = set(re.findall(r'"([^"]+)"', repo.default(front, "query_paths")))
-    # Ingest has a /health of its own, and the load balancer asks one of them.
-    for path in sorted(public ^ (known - {"/health"})):
-        yield f"{front} sends {sorted(public)} to query, which serves {sorted(known)}: {path}"
-    # Its /health and / are for those who reach the task; what is under /api/ goes there whole, and nothing else does.
-    known = {path for path in repo.all_code("crates/alerts/src", 'path = "…"') if path.startswith("/api/")}
-    patterns = re.findall(r'"([^"]+)"', repo.default(front, "alerts_paths"))
+def sent(repo, front, service, known):
+    patterns = re.findall(r'"([^"]+)"', repo.default(front, f"{service}_paths"))
     for path in sorted(known):
         if not any(fnmatch(path, pattern) for pattern in patterns):
-            yield f"{front} does not send {path} to alerts"
+            yield f"{front} does not send {path} to {service}"
     for pattern in patterns:
         if not any(fnmatch(path, pattern) for path in known):
-            yield f"{front} sends {pattern} to alerts, which does not serve it"
-    known = repo.all_code("crates/ingest/src", 'path = "…"') + repo.all_code("crates/ingest/src", '.route("…"')
+            yield f"{front} sends {pattern} to {service}, which does not serve it"
+
+
+def routes(repo):
     front = "terraform/modules/front/variables.tf"
+    # Ingest has a /health of its own, and the load balancer asks one of them; so it is with /docs and /.
+    query = repo.all_code("crates/query/src", 'path = "…"') + repo.all_code("crates/console/src", 'path = "…"')
+    query += repo.all_code("crates/console/src", '.route("…"')
+    query = {path for path in query if path.startswith("/") and not path.endswith("?")}
+    yield from sent(repo, front, "query", query - {"/health"})
+    # Its /health and / are for those who reach the task; what is under /api/ goes there whole, and nothing else does.
+    alerts = repo.all_code("crates/alerts/src", 'path = "…"')
+    yield from sent(repo, front, "alerts", {path for path in alerts if path.startswith("/api/")})
+    known = repo.all_code("crates/ingest/src", 'path = "…"') + repo.all_code("crates/ingest/src", '.route("…"')
     for path in re.findall(r'"([^"]+)"', repo.default(front, "public_paths")):
         if not any(fnmatch(route, path) for route in known):
             yield f"{front} lets {path} through, which ingest does not serve"

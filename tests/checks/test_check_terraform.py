@@ -301,6 +301,13 @@ SPOILT = (
         "alerts reaches",
     ),
     (
+        "a route of the console that is sent to nobody",
+        "terraform/modules/front/variables.tf",
+        '"/v1/live", ',
+        "",
+        "does not send /v1/live to query",
+    ),
+    (
         "a path of alerts that is sent elsewhere",
         "terraform/modules/front/variables.tf",
         '"/api/v1/*", "/api/v2/*"',

@@ -65,7 +65,7 @@ impl AlertsApi {
     ///
     /// If TLS cannot be set up.
     pub fn of(settings: &ConsoleSettings) -> anyhow::Result<AlertsApi> {
-        let (Some(url), Some(key)) = (&settings.alerts_url, &settings.alerts_key) else {
+        let (Some(url), Some(key)) = (&settings.alerts_url, settings.alerts_key.first()) else {
             return Ok(AlertsApi(Place::Nowhere));
         };
         let client = HttpClient::new(TIMEOUT, url.starts_with("https"))?;

@@ -24,9 +24,9 @@ pub struct ConsoleSettings {
     #[arg(long, env)]
     pub alerts_url: Option<String>,
 
-    /// Read key of that service.
-    #[arg(long, env, hide_env_values = true)]
-    pub alerts_key: Option<SecretString>,
+    /// Read key of that service; of several, as its READ_KEYS has them, the first is used.
+    #[arg(long, env, hide_env_values = true, value_delimiter = ',')]
+    pub alerts_key: Vec<SecretString>,
 
     /// Most clients of the live stream at a time; past it the answer is 503.
     #[arg(long, env, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
@@ -55,7 +55,7 @@ impl Default for ConsoleSettings {
             session_hours: 12,
             max_sessions: 1000,
             alerts_url: None,
-            alerts_key: None,
+            alerts_key: Vec::new(),
             live_max_clients: 256,
             live_max_topics: 2000,
             live_max_all_topics: 400_000,
@@ -82,7 +82,7 @@ impl ConsoleSettings {
                 "ALERTS_URL is `{url}`: write it as `http://host:port`"
             );
             ensure!(
-                self.alerts_key.is_some(),
+                !self.alerts_key.is_empty(),
                 "ALERTS_URL is set and ALERTS_KEY is not: set it to a read key of alerts"
             );
         }

@@ -119,6 +119,12 @@ resource "aws_lb_target_group" "query" {
   load_balancing_algorithm_type = "least_outstanding_requests"
   tags                          = var.tags
 
+  # A sign-in on the console is known to one task. Clients that keep no cookies are led anywhere.
+  stickiness {
+    type            = "lb_cookie"
+    cookie_duration = 43200 # SESSION_HOURS
+  }
+
   # Not /readyz, for the reason that ingest's has.
   health_check {
     path                = "/livez"

@@ -68,7 +68,7 @@ variable "query" {
 variable "query_paths" {
   description = "Paths that the service `query` answers: they go there before `public_paths` go to ingest."
   type        = list(string)
-  default     = ["/query", "/v1/sql", "/v1/top", "/v1/latest", "/v1/entities", "/v1/kinds"]
+  default     = ["/query", "/v1/sql", "/v1/top", "/v1/latest", "/v1/entities", "/v1/kinds", "/v1/live", "/v1/lake*", "/console*"]
   nullable    = false
 }
 
