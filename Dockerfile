@@ -107,6 +107,8 @@ ENTRYPOINT ["/usr/local/bin/judge"]
 FROM runtime AS local-aws
 COPY --from=builder /src/out/local-aws /usr/local/bin/local-aws
 ENV LISTEN=0.0.0.0:4566
+# What of it is published is for whoever runs the container to say.
+ENV ALLOW_REMOTE=true
 EXPOSE 4566
 # Nothing in production waits for it, and it has no command that asks.
 HEALTHCHECK NONE

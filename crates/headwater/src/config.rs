@@ -93,6 +93,10 @@ pub struct ServeConfig {
     /// Address of the emulated SQS and S3.
     #[arg(long, env, default_value = "127.0.0.1:4566")]
     pub aws_listen: SocketAddr,
+    /// Let other machines reach the emulated SQS and S3: needed where AWS_LISTEN is not a loopback address. Whoever
+    /// reaches it may read and delete all.
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    pub aws_allow_remote: bool,
     /// Address that serves probes, and the metrics of all services.
     #[arg(long, env, default_value_t = ingest::METRICS_LISTEN)]
     pub metrics_listen: SocketAddr,
@@ -209,6 +213,12 @@ impl ServeConfig {
             self.listen
         );
         ensure!(
+            self.aws_allow_remote || self.aws_listen.ip().is_loopback(),
+            "AWS_LISTEN ({}) can be reached from other machines, and whoever reaches it may read and delete all: set \
+             AWS_ALLOW_REMOTE=true if that is meant",
+            self.aws_listen
+        );
+        ensure!(
             self.interval >= Duration::from_secs(1),
             "INTERVAL must be at least 1s"
         );
@@ -250,6 +260,9 @@ mod tests {
         check(&["--listen", "0.0.0.0:3000", "--api-key", "a-key-of-my-own"]).unwrap();
         let error = check(&["--listen", "0.0.0.0:3000"]).unwrap_err();
         assert!(error.to_string().contains("API_KEY"), "{error}");
+        let error = check(&["--aws-listen", "0.0.0.0:4566"]).unwrap_err();
+        assert!(error.to_string().contains("AWS_ALLOW_REMOTE"), "{error}");
+        check(&["--aws-listen", "0.0.0.0:4566", "--aws-allow-remote"]).unwrap();
         assert!(check(&["--rate=-1"]).is_err());
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) faults: Arc<Mutex<FaultState>>,
     pub(crate) requests: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) request_ids: AtomicU64,
+    /// Names by which clients may call the server, beside those that nobody else can have.
+    pub(crate) hosts: Vec<String>,
     /// The lock on the folder's lock file, held while this value lives.
     _lock: Option<File>,
 }
@@ -43,6 +45,7 @@ pub struct Builder {
     faults: Faults,
     seed: Option<u64>,
     start_time: Option<SystemTime>,
+    hosts: Vec<String>,
 }
 
 impl Builder {
@@ -75,6 +78,12 @@ impl Builder {
         self
     }
 
+    /// Names with dots by which clients of [`serve`](crate::serve) may call it; they hold for names below them too.
+    pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.hosts.extend(names);
+        self
+    }
+
     /// Makes the cloud, with the queues and objects that its folder holds.
     ///
     /// # Errors
@@ -97,6 +106,7 @@ impl Builder {
                 faults,
                 requests: Mutex::default(),
                 request_ids: AtomicU64::new(1),
+                hosts: self.hosts,
                 _lock: lock,
             }),
         })

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cloud::{ENDPOINT, LocalAws, lock};
 use crate::faults::{Fate, FaultKind};
-use crate::http_bodies::{BoxError, RequestBody, ResponseBody};
+use crate::http_bodies::{BoxError, RequestBody, ResponseBody, is_too_long, limited};
 use crate::s3::{self, S3Error};
 use crate::sqs::{self, Caller, SqsError};
 
@@ -19,6 +19,9 @@ const DEFAULT_REGION: &str = "us-east-1";
 /// Positions in the scope of a signature, see [`credential`].
 const ACCESS_KEY: usize = 0;
 const REGION: usize = 2;
+
+/// Most bytes of a request to SQS: a batch has 1 MiB, and JSON writes some characters with six.
+const MOST_SQS_BODY: usize = 8 << 20;
 
 const HEALTH: &str = r#"{"status":"running","services":{"sqs":"available","s3":"available"}}"#;
 
@@ -122,9 +125,12 @@ impl Call {
             let Some(operation) = sqs::operation(name) else {
                 return Self::UnknownSqs(name.to_owned());
             };
-            let body = body.collect().await.map(|body| body.to_bytes());
-            let unreadable =
-                |error: BoxError| SqsError::new("SerializationException", error.to_string());
+            let body = limited(body, MOST_SQS_BODY).collect().await;
+            let body = body.map(|body| body.to_bytes());
+            let unreadable = |error: BoxError| match is_too_long(&error) {
+                true => SqsError::too_large(MOST_SQS_BODY),
+                false => SqsError::new("SerializationException", error.to_string()),
+            };
             return Self::Sqs(operation, body.map_err(unreadable));
         }
         let path = parts.uri.path();

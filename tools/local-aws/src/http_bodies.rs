@@ -8,12 +8,23 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 /// Any error of a body or transport.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a request, from a socket or from an SDK client in process.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// A body that fails with an error that [`is_too_long`] knows once it is longer than `most` bytes.
+pub(crate) fn limited(body: RequestBody, most: usize) -> RequestBody {
+    Limited::new(body, most).boxed_unsync()
+}
+
+/// Whether a body failed because it is longer than it may be.
+pub(crate) fn is_too_long(error: &BoxError) -> bool {
+    error.is::<LengthLimitError>()
+}
 
 /// Bytes of a file that are read at once.
 const FILE_CHUNK: usize = 64 * 1024;

@@ -4,6 +4,7 @@ mod client;
 mod cloud;
 mod dispatch;
 mod faults;
+mod guard;
 mod hex;
 mod http_bodies;
 mod s3;

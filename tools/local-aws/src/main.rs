@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use clap::builder::FalseyValueParser;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser};
 use local_aws::{Faults, LocalAws};
 use tokio::net::TcpListener;
@@ -31,6 +32,15 @@ struct Config {
     /// Folder to keep queues and objects in; without one everything is in memory and gone at the end.
     #[arg(long = "data", env = "DATA_DIR", value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// Let other machines in: needed where LISTEN is not a loopback address. Whoever reaches it may read and delete all.
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    allow_remote: bool,
+
+    /// Names with dots by which clients call this server, beside addresses, names without dots, and those under
+    /// localhost and internal.
+    #[arg(long, env, value_delimiter = ',')]
+    allow_hosts: Vec<String>,
 
     /// How long each request waits before it is looked at, as if the service were further away.
     #[arg(long, env, default_value = "0ms", value_parser = humantime::parse_duration)]
@@ -72,7 +82,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let mut builder = LocalAws::builder();
+    ensure!(
+        config.allow_remote || config.listen.ip().is_loopback(),
+        "LISTEN ({}) can be reached from other machines, and whoever reaches it may read and delete all: set \
+         ALLOW_REMOTE=true if that is meant",
+        config.listen
+    );
+    let mut builder = LocalAws::builder().hosts(config.allow_hosts.clone());
     if let Some(folder) = &config.data {
         builder = builder.folder(folder);
     }

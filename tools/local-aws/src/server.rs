@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cloud::LocalAws;
 use crate::dispatch::Cut;
+use crate::guard;
 use crate::http_bodies::ResponseBody;
 
 /// How long requests in flight may take once the server is told to stop.
@@ -98,6 +99,10 @@ async fn answer(
     stop: &CancellationToken,
 ) -> Result<Response<ResponseBody>, Cut> {
     let (parts, body) = request.into_parts();
+    if let Err(stranger) = guard::check(&parts, &cloud.inner.hosts) {
+        tracing::warn!(event = "refused_stranger", reason = %stranger, "refused {} {}", parts.method, parts.uri.path());
+        return Ok(guard::refusal(&parts, &stranger));
+    }
     let body = body.map_err(Into::into).boxed_unsync();
     cloud.handle(parts, body, stop).await
 }

@@ -51,6 +51,7 @@ errors! {
     not_implemented: NOT_IMPLEMENTED "NotImplemented" "This operation or header is not emulated.";
     not_modified: NOT_MODIFIED "NotModified" "Not modified.";
     precondition_failed: PRECONDITION_FAILED "PreconditionFailed" "At least one of the pre-conditions you specified did not hold.";
+    too_large: PAYLOAD_TOO_LARGE "MaxMessageLengthExceeded" "Your request was too large.";
     slow_down: SERVICE_UNAVAILABLE "SlowDown" "Please reduce your request rate, by the fault plan.";
     unavailable: SERVICE_UNAVAILABLE "ServiceUnavailable" "The service is unavailable, by the fault plan.";
 }

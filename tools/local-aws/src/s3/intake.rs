@@ -18,7 +18,11 @@ use super::error::S3Error;
 use super::folder::Folder;
 use super::object::Data;
 use crate::hex::hex;
-use crate::http_bodies::RequestBody;
+use crate::http_bodies::{RequestBody, is_too_long, limited};
+
+/// Most bytes of XML in a request. The longest that a client has to send completes an upload of 10,000 parts with a
+/// checksum for each: some 3 MB.
+const MOST_XML: usize = 8 << 20;
 
 /// A body that has arrived whole, and whose checksums are those that its sender gave.
 #[derive(Debug)]
@@ -101,7 +105,8 @@ impl BodySink {
 ///
 /// # Errors
 ///
-/// `BadDigest` if a given checksum differs, `IncompleteBody` if the body ends early.
+/// `BadDigest` if a given checksum differs, `IncompleteBody` if the body ends early, `MaxMessageLengthExceeded` if it is
+/// [`limited`] and longer.
 pub(crate) async fn take_in(
     mut body: RequestBody,
     headers: &HeaderMap,
@@ -127,6 +132,9 @@ pub(crate) async fn take_in(
     let mut chunked = Chunked::applies(headers).then(Chunked::default);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
+            if is_too_long(&error) {
+                return S3Error::too_large();
+            }
             tracing::debug!(event = "body_failed", error = %error, "a request's body broke off");
             S3Error::incomplete_body()
         })?;
@@ -167,7 +175,11 @@ pub(crate) async fn take_in(
 
 /// A whole small body, such as XML.
 pub(crate) async fn small(body: RequestBody, headers: &HeaderMap) -> Result<Bytes, S3Error> {
-    match take_in(body, headers, None, None).await?.data.read() {
+    match take_in(limited(body, MOST_XML), headers, None, None)
+        .await?
+        .data
+        .read()
+    {
         Ok(bytes) => Ok(bytes),
         Err(error) => Err(error.into()),
     }

@@ -82,6 +82,23 @@ impl SqsError {
         )
     }
 
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            ..Self::new("AccessDeniedException", message)
+        }
+    }
+
+    pub(crate) fn too_large(most: usize) -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            ..Self::new(
+                "RequestTooLarge",
+                format!("The body of the request has more than {most} bytes."),
+            )
+        }
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,

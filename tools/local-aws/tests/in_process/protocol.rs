@@ -29,16 +29,22 @@ async fn server() -> Server {
 }
 
 impl Server {
-    /// Sends a request and reads the answer to the end of the connection.
+    /// Sends a request to the server's address and reads the answer to the end of the connection.
     async fn exchange(&self, head: &str, body: &[u8]) -> String {
+        self.send(&format!("{head}\r\nHost: {}", self.address), body)
+            .await
+    }
+
+    /// Sends a request whose head says the host.
+    async fn send(&self, head: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!(
-            "{head}\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            self.address,
+            "{head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(body).await.unwrap();
+        // A server that has read enough answers and closes while the rest is on its way.
+        let _ = stream.write_all(body).await;
         let mut answer = Vec::new();
         // A cut connection may be reset.
         let _ = stream.read_to_end(&mut answer).await;
@@ -234,4 +240,41 @@ async fn a_stopping_server_answers_long_polls_at_once() {
     );
     let ended = tokio::time::timeout(Duration::from_secs(3), server.task).await;
     ended.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_page_of_a_web_site_and_a_foreign_name_change_nothing() {
+    let server = server().await;
+    server.exchange("PUT /lake HTTP/1.1", b"").await;
+    server.exchange("PUT /lake/raw HTTP/1.1", b"kept").await;
+    let delete = b"<Delete><Object><Key>raw</Key></Object></Delete>";
+    let page =
+        "POST /lake?delete HTTP/1.1\r\nContent-Type: text/plain\r\nOrigin: http://evil.example";
+    let answer = server.exchange(page, delete).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
+    let rebound = "GET /lake/raw HTTP/1.1\r\nHost: evil.example";
+    let answer = server.send(rebound, b"").await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(!answer.contains("kept"), "{answer}");
+    let queue = "POST / HTTP/1.1\r\nX-Amz-Target: AmazonSQS.CreateQueue\r\nHost: evil.example";
+    let answer = server.send(queue, br#"{"QueueName":"q"}"#).await;
+    assert!(answer.contains("#AccessDeniedException"), "{answer}");
+    assert_eq!(server.cloud.objects("lake"), ["raw"]);
+    assert_eq!(server.cloud.queue_counts("q"), None);
+}
+
+#[tokio::test]
+async fn a_body_that_no_client_needs_is_refused_and_not_kept() {
+    let server = server().await;
+    server.exchange("PUT /lake HTTP/1.1", b"").await;
+    let large = vec![b' '; (8 << 20) + 1];
+    let answer = server.exchange("POST /lake?delete HTTP/1.1", &large).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let sqs = "POST / HTTP/1.1\r\nX-Amz-Target: AmazonSQS.SendMessage";
+    let answer = server.exchange(sqs, &large).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("#RequestTooLarge"), "{answer}");
+    let answer = server.exchange("PUT /lake/raw HTTP/1.1", &large).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
