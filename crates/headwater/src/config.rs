@@ -136,6 +136,9 @@ pub struct QueryConfig {
     /// Read key of that service.
     #[arg(long, env, hide_env_values = true, requires = "url")]
     pub key: Option<SecretString>,
+    /// How long the lake may take to be read, where no service is asked.
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    pub wait: Duration,
     /// How rows are printed.
     #[arg(long, value_enum, default_value_t)]
     pub format: QueryFormat,

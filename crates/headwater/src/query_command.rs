@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::util::pretty::pretty_format_batches;
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use service::settings::try_parse_from;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{QueryConfig, QueryFormat};
@@ -61,13 +61,11 @@ async fn ask_the_lake(config: &QueryConfig) -> anyhow::Result<()> {
     let serving = query::run(settings, aws, listener, None, None, end);
     let asked = async {
         let health = format!("{url}/health");
-        // An answer says whether the lake has been read; none yet, that the service is about to start.
-        while !reqwest::get(&health)
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
-        {
-            sleep(PAUSE).await;
-        }
+        let read = timeout(config.wait, wait_for_the_lake(&health)).await;
+        read.map_err(|_| {
+            let waited = humantime::format_duration(config.wait);
+            anyhow!("the lake could not be read within {waited}; what was logged says why, and --wait gives it longer")
+        })?;
         ask(config, &url, &key).await
     };
     tokio::select! {
@@ -76,6 +74,16 @@ async fn ask_the_lake(config: &QueryConfig) -> anyhow::Result<()> {
             served?;
             bail!("query ended before it answered")
         }
+    }
+}
+
+/// Looks until the service answers that it has read the lake; it does not answer before it has started.
+async fn wait_for_the_lake(health: &str) {
+    while !reqwest::get(health)
+        .await
+        .is_ok_and(|answer| answer.status().is_success())
+    {
+        sleep(PAUSE).await;
     }
 }
 
