@@ -9,6 +9,8 @@ against the page's policy, and nothing be asked of another host.
     tests/python console.py --binaries target/debug       with services that are built already
     tests/python console.py --only entity killed          only these checks, by their names
     tests/python console.py --soak 20 --rate 120          also leaves the page open for minutes, under this rate
+    tests/python console.py --latency 100 --endpoint http://127.0.0.1:4566 [--adaptive]
+                                                          from 202 to the page, each service its own process; no checks
     tests/python console.py --pictures docs/pictures      also makes the pictures of docs/quickstart.md
 
 Needs Debian's chromium and chromium-driver; axe-core comes from npm's registry when the test runs.
@@ -21,7 +23,7 @@ import pathlib
 import tempfile
 import time
 
-from browser import chrome, looks, modules, trouble, views
+from browser import chrome, latency, looks, modules, trouble, views
 from browser.world import KEY, World
 from processes import build, say
 
@@ -56,7 +58,10 @@ def main():
     parser.add_argument("--pictures", type=pathlib.Path, help="folder for pictures of the page")
     parser.add_argument("--soak", type=float, help="minutes that the page is left open while its heap is watched")
     parser.add_argument("--rate", type=int, default=20, help="simulated events a second")
-    parser.add_argument("--port", type=int, default=PORT, help="first of four ports")
+    parser.add_argument("--latency", type=int, help="number of values that are timed from their 202 to the page")
+    parser.add_argument("--endpoint", default="http://127.0.0.1:4566", help="where SQS and S3 are, for --latency")
+    parser.add_argument("--adaptive", action="store_true", help="BATCH_ADAPTIVE, for --latency")
+    parser.add_argument("--port", type=int, default=PORT, help="first of six ports")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for logs, data, and screenshots of what failed")
     arguments = parser.parse_args()
     if packages := chrome.missing():
@@ -70,6 +75,12 @@ def main():
         else:
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-console-")))
         env = {variable: value for variable, value in os.environ.items() if not variable.startswith("AWS_")}
+        if arguments.latency:
+            waits = latency.measure(
+                binaries, folder, env, arguments.port, arguments.endpoint, arguments.adaptive, arguments.latency
+            )
+            say(f"from 202 to the page: {latency.report(waits)}")
+            return
         world = World(binaries, folder, arguments.port, arguments.rate, env)
         stack.callback(world.services.stop_all)
         world.start()
