@@ -3,6 +3,7 @@
 import json
 import random
 import time
+import urllib.error
 import urllib.request
 
 from processes import Services
@@ -24,8 +25,19 @@ def post(url, values):
     ]
     lines = "\n".join(json.dumps(event) for event in events).encode()
     headers = {"content-type": "application/x-ndjson", "x-api-key": KEY}
-    with urllib.request.urlopen(urllib.request.Request(f"{url}/v1/events/vehicle", lines, headers), timeout=60) as answer:
-        accepted = json.loads(answer.read())["accepted"]
+    request = urllib.request.Request(f"{url}/v1/events/vehicle", lines, headers)
+    for _ in range(20):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                accepted = json.loads(answer.read())["accepted"]
+            break
+        except urllib.error.HTTPError as error:
+            # As any client: ingest says so while SQS does not answer in time. What counts begins at the 202.
+            if error.code != 503:
+                raise
+            time.sleep(0.5)
+    else:
+        raise SystemExit("console failed: ingest answers 503 again and again")
     if accepted != len(events):
         raise SystemExit(f"console failed: {accepted} of {len(events)} events were accepted")
 
