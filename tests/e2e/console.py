@@ -96,7 +96,7 @@ def main():
             page.sign_in()
         failed = check(chosen, page, world)
         if arguments.soak:
-            chosen.append(soak := lambda page, world: trouble.soak(page, arguments.soak))
+            chosen.append(soak := lambda page, world: trouble.soak(page, world, arguments.soak))
             soak.__name__ = "soak"
             failed += check([soak], page, world)
         if arguments.pictures:

@@ -130,12 +130,17 @@ class Browser:
 
     def chart(self, title):
         """Numbers of a chart, by its table: `[[time, value, …]]`, the newest first."""
-        self.run(
-            """const figure = [...document.querySelectorAll("figure.chart")].find((one) => one.querySelector(".name").textContent === arguments[0]);
-               if (figure) figure.querySelector("details").open = true;""",
-            title,
-        )
-        return self.wait(f"the table of the chart {title}", lambda: self.table(f"Numbers of {title}"))
+
+        def opened():
+            # Each time: the chart comes with the view's first answers.
+            self.run(
+                """const figure = [...document.querySelectorAll("figure.chart")].find((one) => one.querySelector(".name").textContent === arguments[0]);
+                   if (figure) figure.querySelector("details").open = true;""",
+                title,
+            )
+            return self.table(f"Numbers of {title}")
+
+        return self.wait(f"the table of the chart {title}", opened)
 
     def collect(self):
         """Takes in what was asked for and complained about since the last time."""
