@@ -40,6 +40,7 @@ pub(crate) struct RulesData {
 /// A group of rules.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RuleGroup)]
 pub(crate) struct GroupBody {
     name: String,
     file: String,
@@ -85,6 +86,7 @@ pub(crate) struct AlertsData {
 /// An alert that is pending or firing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AlertOfRule)]
 pub(crate) struct AlertBody {
     labels: Labels,
     annotations: Labels,

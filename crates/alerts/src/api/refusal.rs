@@ -147,6 +147,16 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Whether a path is one of Alertmanager's API.
+pub(super) fn is_of_alertmanager(path: &str) -> bool {
+    path.starts_with("/api/v2/")
+}
+
+/// Whether a path is one of Prometheus' API whose errors have its form too.
+pub(super) fn is_of_prometheus(path: &str) -> bool {
+    ["/api/v1/rules", "/api/v1/alerts"].contains(&path)
+}
+
 /// The refusal in the form of the API that was asked: Alertmanager's is the text alone, as JSON; Prometheus' says
 /// `errorType`.
 pub(crate) async fn in_form_of_api(request: Request, next: Next) -> Response {
@@ -155,9 +165,9 @@ pub(crate) async fn in_form_of_api(request: Request, next: Next) -> Response {
     let Some(ErrorDetail { message, .. }) = response.extensions().get() else {
         return response;
     };
-    let body = if path.starts_with("/api/v2/") {
+    let body = if is_of_alertmanager(&path) {
         json!(message)
-    } else if ["/api/v1/rules", "/api/v1/alerts"].contains(&path.as_str()) {
+    } else if is_of_prometheus(&path) {
         let kind = if response.status().is_client_error() {
             "bad_data"
         } else {

@@ -45,10 +45,10 @@ fn with_key() -> OpenApiRouter<ApiState> {
 
 /// The OpenAPI document of the service, for who shows several services together.
 pub fn document() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(openapi::outline())
+    let routes = OpenApiRouter::with_openapi(openapi::outline())
         .merge(with_key())
-        .routes(routes!(status::health))
-        .into_openapi()
+        .routes(routes!(status::health));
+    openapi::complete(routes.into_openapi())
 }
 
 /// All routes of the service.
@@ -59,6 +59,7 @@ pub fn router(state: ApiState) -> Router {
         .routes(routes!(status::health))
         .split_for_parts();
     // None that data could cause: the document is made of the declarations above.
+    let document = openapi::complete(document);
     let document = Bytes::from(document.to_json().unwrap_or_default());
     router
         .route("/", get(status::index))

@@ -126,9 +126,9 @@ fn named_by(silence: &Silence) -> Labels {
 #[utoipa::path(post, path = "/api/v2/silences", tag = "alertmanager", request_body = SilenceRequest,
     responses(
         (status = 200, description = "The silence is set.", body = SilenceSet),
-        (status = 400, description = "It cannot be set.", body = String),
-        (status = 404, description = "There is no silence to change.", body = String),
-        (status = 503, description = "Another process leads.", body = String),
+        (status = 400, description = "It cannot be set.", body = String, content_type = "application/json"),
+        (status = 404, description = "There is no silence to change.", body = String, content_type = "application/json"),
+        (status = 503, description = "Another process leads.", body = String, content_type = "application/json"),
     ),
     security(("api_key" = []), ("bearer" = [])))]
 pub(crate) async fn set(
@@ -227,7 +227,7 @@ fn not_found(id: &str) -> Refusal {
     params(("silenceID" = String, Path, description = "Its id.")),
     responses(
         (status = 200, description = "The silence.", body = SilenceBody),
-        (status = 404, description = "There is none.", body = String),
+        (status = 404, description = "There is none.", body = String, content_type = "application/json"),
     ),
     security(("api_key" = []), ("bearer" = [])))]
 pub(crate) async fn one(
@@ -244,8 +244,8 @@ pub(crate) async fn one(
     params(("silenceID" = String, Path, description = "Its id.")),
     responses(
         (status = 200, description = "The silence is over."),
-        (status = 404, description = "There is none.", body = String),
-        (status = 503, description = "Another process leads.", body = String),
+        (status = 404, description = "There is none.", body = String, content_type = "application/json"),
+        (status = 503, description = "Another process leads.", body = String, content_type = "application/json"),
     ),
     security(("api_key" = []), ("bearer" = [])))]
 pub(crate) async fn expire(

@@ -45,6 +45,7 @@ pub(crate) struct LiveParameters {
     (status = 200, description = "Server-Sent Events.", content_type = "text/event-stream", body = String),
     (status = 401, description = "Neither a session nor a read key.", body = ErrorBody),
     (status = 403, description = "Another site asks with the session of a browser.", body = ErrorBody),
+    (status = 426, description = "Neither a WebSocket nor Server-Sent Events are asked for.", body = ErrorBody),
     (status = 503, description = "All places are taken.", body = ErrorBody),
 ))]
 pub(crate) async fn live(

@@ -137,10 +137,9 @@ fn field_schema(rule: &FieldRule) -> Value {
         "pattern",
         rule.pattern.as_ref().map(|pattern| json!(pattern.as_str())),
     );
-    put(
-        "maxLength",
-        (rule.scalar == ScalarType::String).then(|| json!(rule.max_length)),
-    );
+    let is_text = rule.scalar == ScalarType::String;
+    put("minLength", is_text.then(|| json!(1)));
+    put("maxLength", is_text.then(|| json!(rule.max_length)));
     put("enum", (!rule.texts.is_empty()).then(|| json!(rule.texts)));
     put(
         "enum",

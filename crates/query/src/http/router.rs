@@ -79,10 +79,11 @@ fn build(
     if let Some(console) = console {
         open = open.merge(console.live_routes());
     }
-    let (mut router, document) = OpenApiRouter::with_openapi(openapi::outline())
+    let (mut router, mut document) = OpenApiRouter::with_openapi(openapi::outline())
         .merge(with_key)
         .merge(open)
         .split_for_parts();
+    openapi::complete(&mut document);
     let own = Url::with_primary("query", DOCUMENT_OF_PAGE, true);
     let others_urls = others.iter().map(|other| Url::new(other.name, other.url));
     let mut page = SwaggerUi::new("/docs").url(DOCUMENT_OF_PAGE, document.clone());

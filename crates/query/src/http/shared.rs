@@ -43,7 +43,8 @@ impl Shared {
     where
         F: Future<Output = Result<T, Refusal>>,
     {
-        let wanted = timeout.map(|text| duration("timeout", text)).transpose()?;
+        let wanted = timeout.filter(|text| !text.is_empty());
+        let wanted = wanted.map(|text| duration("timeout", text)).transpose()?;
         let limit = self.settings.query_timeout;
         let limit = wanted.map_or(limit, |wanted: Duration| wanted.min(limit));
         let answered = self.app.engine.turns.run(limit, async {

@@ -54,11 +54,36 @@ pub(crate) struct SqlBody {
     full: bool,
 }
 
+/// Rows of a statement as JSON.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "it is written row by row, and stands here for the document"
+)]
+struct RowsAsJson {
+    columns: Vec<ColumnAsJson>,
+    /// A value for each column.
+    rows: Vec<Vec<serde_json::Value>>,
+    /// Whether there would have been more than MAX_ROWS.
+    truncated: bool,
+}
+
+/// A column of the rows.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands here for the document")]
+struct ColumnAsJson {
+    name: String,
+    /// PostgreSQL's name of the type.
+    r#type: String,
+}
+
 /// Runs a statement that reads, and gives its rows in the form that `Accept` names: `application/json`,
 /// `application/x-ndjson`, `text/csv` or `application/vnd.apache.arrow.stream`. The body is the statement, or JSON.
 #[utoipa::path(post, path = "/v1/sql", tag = "query", request_body(content((SqlBody = "application/json"), (String = "text/plain"))),
     security(("api_key" = []), ("bearer" = [])), responses(
-    (status = 200, description = "The rows. Of more than MAX_ROWS the first, and `truncated`, as JSON; in another form the answer breaks off.", body = String),
+    (status = 200, description = "The rows. Of more than MAX_ROWS the first, and `truncated`, as JSON; in another form the answer breaks off.", content(
+        (RowsAsJson = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"),
+        (Vec<u8> = "application/vnd.apache.arrow.stream"))),
     (status = 400, description = "The statement cannot be run.", body = ErrorBody),
     (status = 408, description = "It took longer than QUERY_TIMEOUT, or the request's own `timeout`.", body = ErrorBody),
     (status = 413, description = "It needs more than MEMORY_LIMIT, MAX_SCAN_BYTES or MAX_ROWS.", body = ErrorBody),
@@ -94,7 +119,9 @@ pub(crate) async fn post_sql(
 
 /// The same for a statement in the address.
 #[utoipa::path(get, path = "/v1/sql", tag = "query", params(SqlParameters), security(("api_key" = []), ("bearer" = [])), responses(
-    (status = 200, description = "As for POST.", body = String),
+    (status = 200, description = "As for POST.", content(
+        (RowsAsJson = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"),
+        (Vec<u8> = "application/vnd.apache.arrow.stream"))),
     (status = 400, description = "The statement cannot be run.", body = ErrorBody),
 ))]
 pub(crate) async fn get_sql(
@@ -129,6 +156,7 @@ async fn answer(
     let wanted = body
         .timeout
         .as_deref()
+        .filter(|text| !text.is_empty())
         .map(|text| duration("timeout", text))
         .transpose()?;
     let most = shared.settings.query_timeout;
