@@ -16,6 +16,8 @@ locals {
   has_query  = var.read_keys_secret_arn != null && var.images.query != null
   has_alerts = var.read_keys_secret_arn != null && var.images.alerts != null
 
+  named_keys = var.named_keys_secret_arn == null ? {} : { KEYS_TEXT = var.named_keys_secret_arn }
+
   # A bucket's name is unique in the world: account and region make it so.
   lake_bucket = coalesce(var.lake.bucket_name, "${var.name}-lake-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.region}")
 
@@ -96,7 +98,7 @@ module "ingest_task" {
   memory             = var.ingest.memory
   cpu_architecture   = var.cpu_architecture
   environment        = local.environment.ingest
-  secrets            = { API_KEYS = var.api_keys_secret_arn }
+  secrets            = merge({ API_KEYS = var.api_keys_secret_arn }, local.named_keys)
   policy_json        = data.aws_iam_policy_document.ingest.json
   log_retention_days = var.log_retention_days
   tags               = local.tags
@@ -229,7 +231,7 @@ module "query_task" {
   memory             = var.query.memory
   cpu_architecture   = var.cpu_architecture
   environment        = local.environment.query
-  secrets            = merge({ READ_KEYS = var.read_keys_secret_arn }, local.has_alerts ? { ALERTS_KEY = var.read_keys_secret_arn } : {})
+  secrets            = merge({ READ_KEYS = var.read_keys_secret_arn }, local.has_alerts ? { ALERTS_KEY = var.read_keys_secret_arn } : {}, local.named_keys)
   policy_json        = data.aws_iam_policy_document.query.json
   log_retention_days = var.log_retention_days
   tags               = local.tags
@@ -266,7 +268,7 @@ module "alerts_task" {
   memory             = var.alerts.memory
   cpu_architecture   = var.cpu_architecture
   environment        = local.environment.alerts
-  secrets            = merge(var.alerts.secrets, { READ_KEYS = var.read_keys_secret_arn })
+  secrets            = merge(var.alerts.secrets, { READ_KEYS = var.read_keys_secret_arn }, local.named_keys)
   policy_json        = data.aws_iam_policy_document.alerts.json
   log_retention_days = var.log_retention_days
   tags               = local.tags

@@ -56,6 +56,17 @@ variable "api_keys_secret_arn" {
   }
 }
 
+variable "named_keys_secret_arn" {
+  description = "ARN of the Secrets Manager secret whose text is a file of keys with names, scopes and limits, as `headwater keys new` writes it: ingest, `query` and `alerts` take these keys beside those without a name. Tasks read it when they start. Null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.named_keys_secret_arn == null ? true : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:]+$", var.named_keys_secret_arn))
+    error_message = "The whole ARN, as `aws secretsmanager create-secret` prints it, with the six characters that AWS adds to the name."
+  }
+}
+
 variable "read_keys_secret_arn" {
   description = "ARN of the Secrets Manager secret whose text is READ_KEYS, as for `api_keys_secret_arn`: with it the services `query` and `alerts` run, each where its image is given. Null for neither."
   type        = string
@@ -158,8 +169,8 @@ variable "ingest" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "METRICS_LISTEN", "API_KEYS", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, METRICS_LISTEN, API_KEYS, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.ingest.settings) : !contains(["QUEUE_NAME", "DLQ_NAME", "LISTEN", "METRICS_LISTEN", "API_KEYS", "KEYS_TEXT", "CREATE", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "QUEUE_NAME, DLQ_NAME, LISTEN, METRICS_LISTEN, API_KEYS, KEYS_TEXT, CREATE, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 
@@ -227,8 +238,8 @@ variable "query" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.query.settings) : !contains(["LAKE_BUCKET", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "ALERTS_URL", "ALERTS_KEY", "QUERY_TIMEOUT", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "LAKE_BUCKET, LISTEN, METRICS_LISTEN, READ_KEYS, ALERTS_URL, ALERTS_KEY, QUERY_TIMEOUT, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.query.settings) : !contains(["LAKE_BUCKET", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "ALERTS_URL", "ALERTS_KEY", "KEYS_TEXT", "QUERY_TIMEOUT", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "LAKE_BUCKET, LISTEN, METRICS_LISTEN, READ_KEYS, ALERTS_URL, ALERTS_KEY, KEYS_TEXT, QUERY_TIMEOUT, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 }
 
@@ -247,8 +258,8 @@ variable "alerts" {
   nullable = false
 
   validation {
-    condition     = alltrue([for name in keys(var.alerts.settings) : !contains(["LAKE_BUCKET", "QUEUE_NAME", "DLQ_NAME", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "RULES", "EXTERNAL_URL", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
-    error_message = "LAKE_BUCKET, QUEUE_NAME, DLQ_NAME, LISTEN, METRICS_LISTEN, READ_KEYS, RULES, EXTERNAL_URL, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
+    condition     = alltrue([for name in keys(var.alerts.settings) : !contains(["LAKE_BUCKET", "QUEUE_NAME", "DLQ_NAME", "LISTEN", "METRICS_LISTEN", "READ_KEYS", "KEYS_TEXT", "RULES", "EXTERNAL_URL", "METRICS", "METRICS_NAMESPACE", "AWS_REGION", "CONTRACTS"], name)])
+    error_message = "LAKE_BUCKET, QUEUE_NAME, DLQ_NAME, LISTEN, METRICS_LISTEN, READ_KEYS, KEYS_TEXT, RULES, EXTERNAL_URL, METRICS, METRICS_NAMESPACE, AWS_REGION and CONTRACTS are set by this module."
   }
 
   validation {

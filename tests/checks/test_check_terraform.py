@@ -324,7 +324,7 @@ SPOILT = (
     (
         "a key of alerts that callers could override",
         "terraform/variables.tf",
-        '"LISTEN", "METRICS_LISTEN", "READ_KEYS", "RULES"',
+        '"LISTEN", "METRICS_LISTEN", "READ_KEYS", "KEYS_TEXT", "RULES"',
         '"LISTEN", "METRICS_LISTEN", "RULES"',
         "lets `alerts.settings` have READ_KEYS",
     ),

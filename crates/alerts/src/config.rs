@@ -13,6 +13,8 @@ use contract::Kinds;
 use lake::tail::TailSettings;
 use secrecy::SecretString;
 use service::emf::EmfSettings;
+use service::keys::Source;
+use service::keys::settings::{KeysFileSettings, READ_KEYS};
 use service::logging::LogFormat;
 use windows::{Settings, WatermarkSettings};
 
@@ -58,6 +60,14 @@ pub struct Config {
     /// least 8 characters.
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_parser = secret, global = true)]
     pub read_keys: Vec<SecretString>,
+
+    /// File of further such keys, one a line or separated by commas; read at the start.
+    #[arg(long, env)]
+    pub read_keys_file: Option<PathBuf>,
+
+    /// Keys with names, scopes and limits.
+    #[command(flatten)]
+    pub keys: KeysFileSettings,
 
     /// The bucket of the lake.
     #[command(flatten)]
@@ -198,7 +208,8 @@ impl Config {
     ///
     /// Says which setting is wrong and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
-        service::keys::check_read_keys(&self.read_keys)?;
+        let (unnamed, file) = (&self.read_keys, self.read_keys_file.as_deref());
+        self.keys.check(READ_KEYS, unnamed, file)?;
         self.dlq.check(&self.queue).map_err(anyhow::Error::msg)?;
         self.kinds()?;
         self.rules()?;
@@ -219,6 +230,12 @@ impl Config {
             humantime::format_duration(self.lateness)
         );
         Ok(())
+    }
+
+    /// Where the keys come from.
+    pub(crate) fn keys(&self) -> anyhow::Result<Source> {
+        let (unnamed, file) = (&self.read_keys, self.read_keys_file.as_deref());
+        self.keys.source(READ_KEYS, unnamed, file)
     }
 
     /// The declared kinds of events.

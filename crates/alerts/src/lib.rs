@@ -10,7 +10,6 @@ pub mod journal;
 pub mod live;
 pub mod matcher;
 pub mod model;
-mod nearest;
 pub mod notify;
 pub mod rules;
 mod serve;

@@ -117,7 +117,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         engine: Arc::new(engine),
         arrivals: snapshots.arrivals(),
         clock,
-        read_keys: [KEY.into()].into(),
+        keys: service::keys::Keys::new(&[KEY.into()]),
         meters: vec![aws.meter().clone()],
         query: Router::new(),
         has_sql: false,

@@ -1,5 +1,6 @@
 //! The API of alerts: in this process, or of a service that is asked over HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +13,7 @@ use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use sender::HttpClient;
 use serde_json::Value;
-use service::keys;
+use service::keys::{self, Key};
 use tower_service::Service;
 
 use crate::refusal::Refusal;
@@ -33,7 +34,6 @@ enum Place {
     Nowhere,
     Here {
         routes: Router,
-        key: SecretString,
     },
     There {
         client: Box<HttpClient>,
@@ -54,9 +54,9 @@ impl std::fmt::Debug for AlertsApi {
 }
 
 impl AlertsApi {
-    /// Alerts that run in this process: their routes, and a key that these take.
-    pub fn here(routes: Router, key: SecretString) -> AlertsApi {
-        AlertsApi(Place::Here { routes, key })
+    /// Alerts that run in this process: their routes, which let in whom the console vouches for.
+    pub fn here(routes: Router) -> AlertsApi {
+        AlertsApi(Place::Here { routes })
     }
 
     /// The service that the settings name, if they name one.
@@ -80,16 +80,20 @@ impl AlertsApi {
         !matches!(self.0, Place::Nowhere)
     }
 
-    /// Answers a request, whose path and query are those of the API, with the key put in.
+    /// Answers a request, whose path and query are those of the API, for who has this key.
     ///
     /// # Errors
     ///
     /// If there are no alerts, they do not answer, or do not take the key.
-    pub(crate) async fn call(&self, request: Request) -> Result<Response, Refusal> {
+    pub(crate) async fn call(
+        &self,
+        mut request: Request,
+        key: &Arc<Key>,
+    ) -> Result<Response, Refusal> {
         let response = match &self.0 {
             Place::Nowhere => return Err(Refusal::NoAlerts),
-            Place::Here { routes, key } => {
-                let request = with_key(request, key)?;
+            Place::Here { routes } => {
+                request.extensions_mut().insert(key.clone());
                 let answer = routes.clone().call(request);
                 let answer = tokio::time::timeout(TIMEOUT, answer).await;
                 let Ok(response) = answer.map_err(|_| Refusal::TimedOut(TIMEOUT.as_secs()))?;
@@ -143,7 +147,7 @@ impl AlertsApi {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = Uri::from_static(path);
-        let response = self.call(request).await?;
+        let response = self.call(request, &Key::own()).await?;
         let status = response.status();
         let body: Bytes = to_bytes(response.into_body(), MOST_ANSWER)
             .await
@@ -156,7 +160,7 @@ impl AlertsApi {
 }
 
 /// The request with the key as its only credential.
-pub(crate) fn with_key(mut request: Request, key: &SecretString) -> Result<Request, Refusal> {
+fn with_key(mut request: Request, key: &SecretString) -> Result<Request, Refusal> {
     let mut value = HeaderValue::from_str(key.expose_secret())
         .map_err(|_| Refusal::InvalidParameter("the key fits into no header".to_owned()))?;
     value.set_sensitive(true);

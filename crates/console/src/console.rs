@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use aws::{Clock, Meter};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -10,7 +9,6 @@ use axum::response::Redirect;
 use axum::routing::{any, get, post};
 use engine::Engine;
 use engine::snapshot::Arrivals;
-use secrecy::SecretString;
 use service::keys::Keys;
 use service::metrics::{RequestMetrics, count_request};
 use tokio::sync::Semaphore;
@@ -42,11 +40,11 @@ pub struct Parts {
     pub arrivals: Arrivals,
     /// The time of day.
     pub clock: Clock,
-    /// The keys that open the console, at least one.
-    pub read_keys: Arc<[SecretString]>,
+    /// The keys that open the console.
+    pub keys: Keys,
     /// The requests that are told as the process's.
     pub meters: Vec<Meter>,
-    /// The routes of the query service, which take these keys.
+    /// The routes of the query service, which let in whom the console vouches for.
     pub query: Router,
     /// Whether they answer SQL.
     pub has_sql: bool,
@@ -69,22 +67,20 @@ impl Console {
     ///
     /// # Errors
     ///
-    /// If there is no key, or the program was built without a page.
+    /// If a setting is wrong, or the program was built without a page.
     pub fn new(parts: Parts, settings: &ConsoleSettings) -> anyhow::Result<Console> {
         settings.check()?;
-        let query_key = parts.read_keys.first().cloned().context("no read key")?;
         let sources = Sources {
             engine: parts.engine,
             arrivals: parts.arrivals,
             clock: parts.clock,
             meters: parts.meters,
             query: parts.query.clone(),
-            query_key: query_key.clone(),
             alerts: parts.alerts.clone(),
         };
         Ok(Console(Arc::new(Shared {
             assets: Assets::load()?,
-            keys: Keys::new(&parts.read_keys),
+            keys: parts.keys,
             sessions: Sessions::new(
                 parts.clock,
                 settings.session(),
@@ -94,7 +90,6 @@ impl Console {
             failures: Semaphore::new(session::MOST_WAITING),
             report_logged: std::sync::Mutex::new(None),
             query: parts.query,
-            query_key,
             has_sql: parts.has_sql,
             alerts: parts.alerts,
             hub: Arc::new(Hub::new(sources, settings)?),

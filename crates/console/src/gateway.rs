@@ -9,9 +9,9 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Limited;
+use service::keys::{Access, Key};
 use tower_service::Service;
 
-use crate::alerts_api::with_key;
 use crate::refusal::Refusal;
 use crate::session::check_change;
 use crate::shared::Shared;
@@ -36,8 +36,8 @@ pub(crate) async fn query(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request = forwarded(&shared, "/console/api", &path, request)?;
-    let request = with_key(request, &shared.query_key)?;
+    let (mut request, key) = forwarded(&shared, "/console/api", &path, request)?;
+    request.extensions_mut().insert(key);
     let answer = shared.query.clone().call(request);
     let answer = tokio::time::timeout(TIMEOUT, answer).await;
     let Ok(response) = answer.map_err(|_| Refusal::TimedOut(TIMEOUT.as_secs()))?;
@@ -50,21 +50,24 @@ pub(crate) async fn alerts(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request = forwarded(&shared, "/console/alerts", &path, request)?;
+    let (request, key) = forwarded(&shared, "/console/alerts", &path, request)?;
     if !request.uri().path().starts_with("/api/") {
         return Err(Refusal::UnknownRoute);
     }
-    shared.alerts.call(request).await.map(answered)
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        key.check_access(Access::Admin)?;
+    }
+    shared.alerts.call(request, &key).await.map(answered)
 }
 
-/// The request as the service behind `prefix` gets it, if its session may ask.
+/// The request as the service behind `prefix` gets it, if its session may ask, and the key of the session.
 fn forwarded(
     shared: &Shared,
     prefix: &str,
     decoded: &str,
     request: Request,
-) -> Result<Request, Refusal> {
-    shared.session(request.headers())?;
+) -> Result<(Request, Arc<Key>), Refusal> {
+    let session = shared.session(request.headers())?;
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         check_change(request.headers())?;
     }
@@ -91,10 +94,8 @@ fn forwarded(
     head.headers = headers;
     // What the server knows of the connection, such as how to upgrade it, is not the services' either.
     head.extensions.clear();
-    Ok(Request::from_parts(
-        head,
-        Body::new(Limited::new(body, MOST_BODY)),
-    ))
+    let body = Body::new(Limited::new(body, MOST_BODY));
+    Ok((Request::from_parts(head, body), session.key))
 }
 
 /// The answer as the page gets it.

@@ -32,9 +32,7 @@ pub(crate) enum Refusal {
     Key(#[from] KeyError),
     #[error("no session, or it ran out: sign in with a read key")]
     NoSession,
-    #[error(
-        "the key is no read key: a key of ingest does not open the console, unless they are one"
-    )]
+    #[error("the key opens no console: it must be one of query's, and may `read`")]
     WrongKey,
     #[error("too many sign-ins failed: wait {0} s")]
     TooManySignIns(u64),
@@ -95,7 +93,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Refusal::Key(error) => (S::UNAUTHORIZED, error.code()),
+            Refusal::Key(error) => (error.status(), error.code()),
             Refusal::NoSession => (S::UNAUTHORIZED, "no_session"),
             Refusal::WrongKey => (S::UNAUTHORIZED, "wrong_key"),
             Refusal::TooManySignIns(_) => (S::TOO_MANY_REQUESTS, "too_many_sign_ins"),
@@ -121,6 +119,7 @@ impl Refusal {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
+            Refusal::Key(error) => error.retry_after(),
             Refusal::TooManySignIns(seconds) => Some(*seconds),
             Refusal::TooManyClients(_) => Some(5),
             Refusal::TooManyReads(_) | Refusal::LakeUnavailable | Refusal::Stopping => Some(1),

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::http::HeaderMap;
-use secrecy::SecretString;
 use service::keys::Keys;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -26,7 +25,6 @@ pub(crate) struct Shared {
     pub(crate) report_logged: Mutex<Option<Instant>>,
     /// The query service's routes, which ask for a key.
     pub(crate) query: Router,
-    pub(crate) query_key: SecretString,
     pub(crate) has_sql: bool,
     pub(crate) alerts: AlertsApi,
     pub(crate) hub: Arc<Hub>,

@@ -35,6 +35,8 @@ pub enum Code {
     OutOfRange,
     /// A text or number that is not one of those declared.
     NotAllowed,
+    /// An event of a kind, or from an entity, that the sender's key may not send.
+    NotPermitted,
     /// A timestamp that is not RFC 3339.
     InvalidTimestamp,
     /// A timestamp without a zone: it names no instant.
@@ -68,6 +70,7 @@ impl Code {
             Code::InvalidFormat => "invalid_format",
             Code::OutOfRange => "out_of_range",
             Code::NotAllowed => "not_allowed",
+            Code::NotPermitted => "not_permitted",
             Code::InvalidTimestamp => "invalid_timestamp",
             Code::TimestampWithoutZone => "timestamp_without_zone",
             Code::TimestampOutOfRange => "timestamp_out_of_range",

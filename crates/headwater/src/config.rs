@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use service::logging::LogFormat;
 
 use crate::cost::CostConfig;
+use crate::keys_command::KeysConfig;
 
 /// The published API key, for an ingest that only this machine can reach.
 pub(crate) const DEV_KEY: &str = "local-dev-key";
@@ -44,6 +45,8 @@ pub enum Command {
     Query(QueryConfig),
     /// Show what a month on AWS costs, next to other ways to do the same.
     Cost(CostConfig),
+    /// Make, list and take out keys with names, in the file that the services read as KEYS_FILE.
+    Keys(KeysConfig),
 }
 
 /// Settings of the demo.

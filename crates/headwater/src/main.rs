@@ -12,7 +12,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let checked = match &command {
         Command::Demo(config) => config.check(),
         Command::Serve(config) => config.check(),
-        Command::Query(_) => Ok(()),
+        Command::Query(_) | Command::Keys(_) => Ok(()),
         Command::Cost(config) => config.check(),
     };
     if let Err(error) = checked {
@@ -25,6 +25,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Serve(config) => serve(config, &stop).await,
         Command::Query(config) => query(config, &stop).await,
         Command::Cost(config) => cost(config),
+        Command::Keys(config) => headwater::keys(config).map(|()| ExitCode::SUCCESS),
     };
     Ok(done.unwrap_or_else(|error| {
         eprintln!("headwater: {error:#}");

@@ -11,7 +11,6 @@ use axum::Router;
 use console::{AlertsApi, Console};
 use local_aws::LocalAws;
 use query::http::{OtherApi, router_with_console};
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -138,8 +137,7 @@ impl Pipeline {
             }
             None => (None, None),
         };
-        let (console, live, others) =
-            with_console(&query, &configs.query, meters, api, settings.api_key)?;
+        let (console, live, others) = with_console(&query, &configs.query, meters, api)?;
         let [of_ingest, of_consumer] = [&for_ingest, &for_consumer].map(|aws| aws.meter().clone());
         let (ingest, consumer, faults) = if settings.with_faults {
             // Each start of ingest listens again, as that of a process does.
@@ -253,10 +251,9 @@ fn with_console(
     config: &query::Config,
     meters: Vec<Meter>,
     alerts: Option<Router>,
-    key: &SecretString,
 ) -> anyhow::Result<(Console, RunningService, Router)> {
     let api = match &alerts {
-        Some(routes) => AlertsApi::here(routes.clone(), key.clone()),
+        Some(routes) => AlertsApi::here(routes.clone()),
         None => AlertsApi::of(&config.console).context("cannot ask alerts")?,
     };
     let console = query.console(config, meters, api).context("no console")?;

@@ -8,14 +8,14 @@ use aws::{Aws, Clock, Meter, Queue};
 use contract::{Kind, Kinds};
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
-use service::keys::Keys;
+use service::keys::{Key, Keys};
 use service::metrics::Ready;
-use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::http::answer::LISTS_BYTES;
 use crate::http::probe::Probe;
+use crate::http::turns::Turns;
 use crate::memory::budget::Budget;
 use crate::queue::group_commit::GroupCommit;
 use crate::queue::group_task::Rules;
@@ -27,6 +27,8 @@ pub(crate) const PENDING_BYTES: &str = "headwater_ingest_pending_bytes";
 pub struct App {
     pub(crate) kinds: Kinds,
     pub(crate) keys: Keys,
+    /// Stands for requests that need no key.
+    pub(crate) own_key: Arc<Key>,
     /// Whether metrics are taken without a key (`METRICS_OPEN`).
     pub(crate) metrics_open: bool,
     pub(crate) sample_ids: SampleIds,
@@ -42,8 +44,8 @@ pub struct App {
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) meter: Meter,
     pub(crate) clock: Clock,
-    /// One permit for each body that may be read at a time off the runtime's own threads.
-    pub(crate) workers: Semaphore,
+    /// One for each body that may be read at a time off the runtime's own threads.
+    pub(crate) turns: Turns,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_body_events: usize,
     pub(crate) body_timeout: Duration,
@@ -71,11 +73,12 @@ impl App {
             packing: config.packing,
         };
         let counts = Arc::<Counts>::default();
-        let ready = Ready::default();
+        let (ready, clock) = (Ready::default(), aws.clock());
         ready.set(true);
         Ok(Arc::new(App {
             kinds,
-            keys: Keys::new(&config.api_keys),
+            keys: Keys::load(&config.keys()?, move || clock.now())?,
+            own_key: Key::own(),
             metrics_open: config.metrics_open,
             sample_ids: SampleIds::new(),
             budget: Budget::new(config.max_pending_bytes.0 as usize),
@@ -86,8 +89,8 @@ impl App {
             ready,
             prometheus,
             meter: aws.meter().clone(),
-            clock: aws.clock(),
-            workers: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
+            clock,
+            turns: Turns::new(crate::readers()),
             max_body_bytes: config.max_body_bytes.0 as usize,
             max_body_events: config.max_body_events as usize,
             body_timeout: config.body_timeout,
@@ -101,6 +104,11 @@ impl App {
             Some(reason) => Some(reason),
             None => self.probe.depth(age).await.err(),
         }
+    }
+
+    /// Takes what changes in the file of keys, for ever.
+    pub async fn follow_keys(&self) {
+        self.keys.follow().await;
     }
 
     /// Updates the metrics that are counted elsewhere.

@@ -10,12 +10,11 @@ use bytesize::ByteSize;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use contract::Kinds;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use service::emf::EmfSettings;
+use service::keys::Source;
+use service::keys::settings::{API_KEYS, KeysFileSettings};
 use service::logging::LogFormat;
-
-/// Shortest API key: fewer characters can be guessed.
-const MIN_KEY_LENGTH: usize = 8;
 
 /// Bytes that a request may need for each byte of its body: for the body, and for its events' lines, which are
 /// longest in proportion when events are small, because of the fields that the server adds.
@@ -24,8 +23,6 @@ const BYTES_PER_BODY_BYTE: u64 = 4;
 /// Default of METRICS_LISTEN.
 pub const METRICS_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9100);
-
-const KEY_HELP: &str = "set API_KEYS, for example API_KEYS=$(openssl rand -hex 16)";
 
 /// Takes vehicle and cell telemetry over HTTP into SQS.
 ///
@@ -62,6 +59,14 @@ pub struct Config {
     /// can be rotated. Each has at least 8 characters.
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_parser = secret)]
     pub api_keys: Vec<SecretString>,
+
+    /// File of further such keys, one a line or separated by commas; read at the start.
+    #[arg(long, env)]
+    pub api_keys_file: Option<PathBuf>,
+
+    /// Keys with names, scopes and limits.
+    #[command(flatten)]
+    pub keys: KeysFileSettings,
 
     /// Whether `POST /metrics` takes metrics without a key, for programs on this machine: LISTEN must be a loopback
     /// address.
@@ -153,7 +158,8 @@ impl Config {
     ///
     /// Says which setting is wrong and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.check_keys()?;
+        let (unnamed, file) = (&self.api_keys, self.api_keys_file.as_deref());
+        self.keys.check(API_KEYS, unnamed, file)?;
         ensure!(
             !self.metrics_open || self.listen.ip().is_loopback(),
             "METRICS_OPEN takes metrics without a key, and LISTEN ({}) can be reached from other machines: set LISTEN to \
@@ -193,22 +199,10 @@ impl Config {
         Ok(())
     }
 
-    fn check_keys(&self) -> anyhow::Result<()> {
-        ensure!(!self.api_keys.is_empty(), "no API key: {KEY_HELP}");
-        for (key, place) in self.api_keys.iter().zip(1..) {
-            let key = key.expose_secret();
-            ensure!(!key.is_empty(), "API key {place} is empty: {KEY_HELP}");
-            ensure!(
-                key.len() >= MIN_KEY_LENGTH,
-                "API key {place} has {} characters, at least {MIN_KEY_LENGTH} are needed: {KEY_HELP}",
-                key.len()
-            );
-            ensure!(
-                key.bytes().all(|byte| byte.is_ascii_graphic()),
-                "API key {place} holds other than visible ASCII characters, which no header can carry: {KEY_HELP}"
-            );
-        }
-        Ok(())
+    /// Where the keys come from.
+    pub(crate) fn keys(&self) -> anyhow::Result<Source> {
+        let (unnamed, file) = (&self.api_keys, self.api_keys_file.as_deref());
+        self.keys.source(API_KEYS, unnamed, file)
     }
 
     pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {

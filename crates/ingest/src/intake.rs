@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
-use contract::{BodyError, Code, Format, Kind, Kinds, Rejection, SentReader};
+use contract::{BodyError, Code, Event, Format, Kind, Kinds, Rejection, SentReader};
+use service::keys::Key;
 
 use crate::http::answer::RejectedList;
 use crate::http::refusal::Refusal;
@@ -56,6 +57,8 @@ impl Intake {
 /// Reads the events of one body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyReader<'k> {
+    /// Whose events they are.
+    pub(crate) key: &'k Key,
     pub(crate) kinds: &'k Kinds,
     /// The kind that the route names, if it names one: all events must be of it.
     pub(crate) expected: Option<&'k Kind>,
@@ -89,7 +92,10 @@ impl BodyReader<'_> {
                 let limit = self.max_events;
                 return Err(Refusal::TooManyEvents { limit });
             }
-            match reader.read(text, self.now) {
+            match reader
+                .read(text, self.now)
+                .and_then(|event| self.permit(event))
+            {
                 Ok(event) => {
                     line.clear();
                     if event.kind.is_long() && event.event_id.is_none() {
@@ -111,6 +117,13 @@ impl BodyReader<'_> {
                 }
                 Err(rejection) if alone && rejection.code == Code::InvalidJson => {
                     return Err(Refusal::EventNotJson(rejection.message));
+                }
+                Err(rejection) if alone && rejection.code == Code::NotPermitted => {
+                    let field = rejection.field.as_deref().unwrap_or_default();
+                    return Err(self
+                        .key
+                        .forbidden(&format!("send events of this `{field}`"))
+                        .into());
                 }
                 Err(rejection) => intake.reject(rejection)?,
             }
@@ -138,6 +151,31 @@ impl BodyReader<'_> {
         intake.lines.shrink_to_fit();
         Ok(intake)
     }
+
+    /// The event, if its key may send it.
+    fn permit<'e>(&self, event: Event<'e>) -> Result<Event<'e>, Rejection> {
+        let (scope, kind) = (self.key.scope(), event.kind);
+        if scope.allows_every_event() {
+            return Ok(event);
+        }
+        let (field, value) = if !scope.allows_kind(&kind.name) {
+            ("kind", &*kind.name)
+        } else if !scope.allows_entity(&event.entity) {
+            (&*kind.entity.field, &*event.entity)
+        } else {
+            return Ok(event);
+        };
+        let value: String = value.chars().take(40).collect();
+        let message = format!(
+            "{field} `{value}` is not one that the key `{}` may send: it may {scope}",
+            self.key.name()
+        );
+        Err(Rejection::new(
+            Code::NotPermitted,
+            Some(field.to_owned()),
+            message,
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +190,9 @@ mod tests {
         let kinds = Kinds::builtin();
         let now = "2025-10-04T12:35:00Z".parse().unwrap();
         let ids = SampleIds::new();
+        let key = Key::own();
         let reader = BodyReader {
+            key: &key,
             ids: &ids,
             kinds: &kinds,
             expected: None,

@@ -20,3 +20,9 @@ pub use http::operations::admin_routes;
 pub use http::refusal::{ErrorBody, ErrorDetail};
 pub use http::server::serve;
 pub use run::run;
+
+/// How many bodies are read at a time off the runtime's own threads: one for each core, and one more, so that a key
+/// which keeps all cores busy leaves a turn to others (`http::turns`).
+pub fn readers() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) + 1
+}

@@ -9,7 +9,7 @@ use service::{health, logging, stop};
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-/// Threads for blocking work, beside one for each core. The allocator keeps memory for each thread, so tokio's default
+/// Threads for blocking work, beside those that read bodies: for the file of keys. The allocator keeps memory for each thread, so tokio's default
 /// of 512 would be dear.
 const SPARE_THREADS: usize = 1;
 
@@ -21,9 +21,8 @@ fn main() -> ExitCode {
         eprintln!("ingest: {error:#}");
         return ExitCode::from(2);
     }
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = runtime::Builder::new_multi_thread()
-        .max_blocking_threads(cores + SPARE_THREADS)
+        .max_blocking_threads(ingest::readers() + SPARE_THREADS)
         .enable_all()
         .build();
     let done = runtime

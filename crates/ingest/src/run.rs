@@ -72,6 +72,7 @@ pub async fn run(
         result = serve_admin => result,
         () = emf.each_minute() => Ok(()),
         () = app.counts.log_each_minute() => Ok(()),
+        () = app.follow_keys() => Ok(()),
     };
     app.counts.log();
     emf.print();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws::{Clock, Meter};
 use chrono::TimeDelta;
 use contract::Kinds;
-use secrecy::SecretString;
+use service::keys::Keys;
 use service::ready::Ready;
 
 use engine::snapshot::Snapshot;
@@ -19,7 +19,7 @@ pub struct App {
     /// The time of day.
     pub clock: Clock,
     /// The keys that readers may send.
-    pub read_keys: Arc<[SecretString]>,
+    pub keys: Keys,
     /// Whether the service is ready, and why not.
     pub ready: Ready,
     /// What reads the lake.

@@ -12,6 +12,8 @@ use console::ConsoleSettings;
 use contract::Kinds;
 use secrecy::SecretString;
 use service::emf::EmfSettings;
+use service::keys::Source;
+use service::keys::settings::{KeysFileSettings, READ_KEYS};
 use service::logging::LogFormat;
 
 use crate::http::QuerySettings;
@@ -51,6 +53,14 @@ pub struct Config {
     /// least 8 characters.
     #[arg(long, env, hide_env_values = true, value_delimiter = ',', value_parser = secret)]
     pub read_keys: Vec<SecretString>,
+
+    /// File of further such keys, one a line or separated by commas; read at the start.
+    #[arg(long, env)]
+    pub read_keys_file: Option<PathBuf>,
+
+    /// Keys with names, scopes and limits.
+    #[command(flatten)]
+    pub keys: KeysFileSettings,
 
     /// The bucket of the lake.
     #[command(flatten)]
@@ -126,7 +136,8 @@ impl Config {
     ///
     /// Says which setting is wrong and what to do.
     pub fn check(&self) -> anyhow::Result<()> {
-        service::keys::check_read_keys(&self.read_keys)?;
+        let (unnamed, file) = (&self.read_keys, self.read_keys_file.as_deref());
+        self.keys.check(READ_KEYS, unnamed, file)?;
         self.kinds()?;
         self.queries.check()?;
         self.console.check()?;
@@ -141,6 +152,12 @@ impl Config {
             self.hot_limit
         );
         Ok(())
+    }
+
+    /// Where the keys come from.
+    pub(crate) fn keys(&self) -> anyhow::Result<Source> {
+        let (unnamed, file) = (&self.read_keys, self.read_keys_file.as_deref());
+        self.keys.source(READ_KEYS, unnamed, file)
     }
 
     pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {
@@ -173,7 +190,7 @@ mod tests {
         for (arguments, named) in [
             (&[][..], "no read key"),
             (&["--read-keys=short"], "read key 1 has 5 characters"),
-            (&["--read-keys=long-enough,"], "read key 2 has 0 characters"),
+            (&["--read-keys=long-enough,"], "read key 2 is empty"),
             (&["--read-keys=with space in"], "visible ASCII"),
             (&["--read-keys=long-enough", "--poll=1ms"], "POLL"),
             (

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use service::keys::Keys;
 use sql::Database;
 use sql::wire::{Server, Settings};
 use tokio::net::TcpListener;
@@ -43,12 +44,13 @@ pub struct PgSettings {
 pub(crate) fn server(
     config: &Config,
     database: Arc<Database>,
+    keys: Keys,
     listener: &TcpListener,
     stop: CancellationToken,
 ) -> anyhow::Result<Arc<Server>> {
     let pg = &config.postgres;
     let settings = Settings {
-        read_keys: config.read_keys.clone(),
+        keys,
         tls: pg.pg_tls_cert.clone().zip(pg.pg_tls_key.clone()),
         connections: pg.pg_connections as usize,
         timeout: config.queries.query_timeout,

@@ -7,6 +7,7 @@ use aws::{Aws, Meter};
 use axum::Router;
 use console::{AlertsApi, Console};
 use service::emf::Emf;
+use service::keys::Keys;
 use service::metrics::{Ready, routes, serve_routes};
 use service::server;
 use service::supervise::{self, Supervised};
@@ -54,7 +55,7 @@ impl Started {
             engine: app.engine.clone(),
             arrivals: self.arrivals.clone(),
             clock: app.clock,
-            read_keys: app.read_keys.clone(),
+            keys: app.keys.clone(),
             meters,
             query: router(app.clone(), config.queries.clone()),
             has_sql: cfg!(feature = "sql"),
@@ -98,12 +99,16 @@ pub async fn start(config: &Config, aws: &Aws) -> anyhow::Result<Started> {
         engine,
         kinds,
         clock,
-        read_keys: config.read_keys.clone().into(),
+        keys: Keys::load(&config.keys()?, move || clock.now())?,
         ready: Ready::default(),
         meter: aws.meter().clone(),
     };
     let arrivals = snapshots.arrivals();
     let end = CancellationToken::new();
+    if app.keys.has_file() {
+        let (keys, end) = (app.keys.clone(), end.clone());
+        tokio::spawn(async move { end.run_until_cancelled(keys.follow()).await });
+    }
     let following = supervise::spawn("snapshot", {
         let (ready, end) = (app.ready.clone(), end.clone());
         async move {
@@ -183,6 +188,7 @@ pub async fn run(
         result = serve_admin => result,
         reason = started.broken() => Err(reason),
         () = emf.each_minute() => Ok(()),
+        () = app.keys.outlive_hangups() => Ok(()),
     };
     app.ready.set(false);
     emf.print();
@@ -205,7 +211,8 @@ pub fn wire(
     let server = match listener {
         Some(listener) => {
             let database = app.database.clone();
-            let server = crate::postgres::server(config, database, &listener, stop.clone())?;
+            let keys = app.keys.clone();
+            let server = crate::postgres::server(config, database, keys, &listener, stop.clone())?;
             Some((listener, server))
         }
         None => None,

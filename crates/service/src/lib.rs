@@ -6,6 +6,7 @@ pub mod health;
 pub mod keys;
 pub mod logging;
 pub mod metrics;
+pub mod nearest;
 pub mod openapi;
 pub mod prometheus;
 pub mod ready;

@@ -9,7 +9,38 @@ use clap::{Arg, Command, Error, Parser};
 /// An environment variable that holds nothing counts as not set: Compose files and task definitions write
 /// `CONTRACTS=` for a setting that is left out.
 pub fn parse<C: Parser>() -> C {
-    try_parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    for flag in secrets(&C::command(), &arguments) {
+        eprintln!(
+            "warning: {flag} shows a secret to every user of this machine (`ps`): set it in the environment, or name a \
+             file where there is a flag for one"
+        );
+    }
+    try_parse_from(arguments).unwrap_or_else(|error| error.exit())
+}
+
+/// The flags among `arguments` whose values are secrets: those that `--help` hides.
+fn secrets(command: &Command, arguments: &[OsString]) -> Vec<String> {
+    let mut found: Vec<String> = command
+        .get_arguments()
+        .filter(|arg| arg.is_hide_env_values_set())
+        .filter_map(|arg| Some(format!("--{}", arg.get_long()?)))
+        .filter(|flag| {
+            let is_flag = |text: &str| {
+                let rest = text.strip_prefix(flag.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+            };
+            arguments
+                .iter()
+                .any(|text| text.to_str().is_some_and(is_flag))
+        })
+        .collect();
+    for command in command.get_subcommands() {
+        found.extend(secrets(command, arguments));
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// As [`parse`], of these arguments, the first of which is the program's name.
@@ -50,6 +81,8 @@ mod tests {
         /// Set in every environment.
         #[arg(long, env = "PATH", default_value = "none")]
         path: String,
+        #[arg(long, env, hide_env_values = true)]
+        some_keys: Option<String>,
         #[command(subcommand)]
         command: Option<Nested>,
     }
@@ -60,6 +93,20 @@ mod tests {
             #[arg(long, env = "PATH")]
             path: Option<std::path::PathBuf>,
         },
+    }
+
+    #[test]
+    fn a_secret_on_the_command_line_is_told() {
+        let told = |arguments: &[&str]| {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            secrets(&Settings::command(), &arguments)
+        };
+        assert_eq!(told(&["program", "--some-keys=abc"]), ["--some-keys"]);
+        assert_eq!(told(&["program", "--some-keys", "abc"]), ["--some-keys"]);
+        assert_eq!(
+            told(&["program", "--some-keys-file=abc", "--path=x"]),
+            [""; 0]
+        );
     }
 
     #[test]

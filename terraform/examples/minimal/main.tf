@@ -21,18 +21,19 @@ module "network" {
 }
 
 module "headwater" {
-  source               = "../.."
-  name                 = var.name
-  images               = var.images
-  cpu_architecture     = var.cpu_architecture
-  api_keys_secret_arn  = var.api_keys_secret_arn
-  read_keys_secret_arn = var.read_keys_secret_arn
-  domain               = var.domain
-  certificate_arn      = var.certificate_arn
-  alarm_emails         = var.alarm_emails
-  monthly_budget_usd   = var.monthly_budget_usd
-  deletion_protection  = false
-  log_retention_days   = 7
+  source                = "../.."
+  name                  = var.name
+  images                = var.images
+  cpu_architecture      = var.cpu_architecture
+  api_keys_secret_arn   = var.api_keys_secret_arn
+  read_keys_secret_arn  = var.read_keys_secret_arn
+  named_keys_secret_arn = var.named_keys_secret_arn
+  domain                = var.domain
+  certificate_arn       = var.certificate_arn
+  alarm_emails          = var.alarm_emails
+  monthly_budget_usd    = var.monthly_budget_usd
+  deletion_protection   = false
+  log_retention_days    = 7
 
   # Public addresses instead of a NAT gateway: the security groups let in the load balancer and nobody else.
   network = {

@@ -39,18 +39,19 @@ module "network" {
 }
 
 module "headwater" {
-  source               = "../.."
-  name                 = var.name
-  images               = var.images
-  cpu_architecture     = var.cpu_architecture
-  api_keys_secret_arn  = var.api_keys_secret_arn
-  read_keys_secret_arn = var.read_keys_secret_arn
-  domain               = var.domain
-  access_logs_bucket   = var.access_logs_bucket
-  contracts            = var.contracts
-  alarm_emails         = var.alarm_emails
-  monthly_budget_usd   = var.monthly_budget_usd
-  log_retention_days   = 90
+  source                = "../.."
+  name                  = var.name
+  images                = var.images
+  cpu_architecture      = var.cpu_architecture
+  api_keys_secret_arn   = var.api_keys_secret_arn
+  read_keys_secret_arn  = var.read_keys_secret_arn
+  named_keys_secret_arn = var.named_keys_secret_arn
+  domain                = var.domain
+  access_logs_bucket    = var.access_logs_bucket
+  contracts             = var.contracts
+  alarm_emails          = var.alarm_emails
+  monthly_budget_usd    = var.monthly_budget_usd
+  log_retention_days    = 90
 
   network = {
     vpc_id                   = module.network.vpc_id

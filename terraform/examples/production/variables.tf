@@ -61,6 +61,12 @@ variable "api_keys_secret_arn" {
   nullable    = false
 }
 
+variable "named_keys_secret_arn" {
+  description = "ARN of the secret whose text is a file of keys with names, scopes and limits; null for none."
+  type        = string
+  default     = null
+}
+
 variable "read_keys_secret_arn" {
   description = "ARN of the secret that holds the keys of readers; with it query and alerts run, where their images are given."
   type        = string

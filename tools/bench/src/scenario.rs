@@ -53,6 +53,8 @@ pub(crate) enum Scenario {
     Growth,
     /// latency against PUTs, with and without BATCH_ADAPTIVE (not in all)
     Adaptive,
+    /// latency of one key while another floods ingest (not in all)
+    Fair,
     /// memory under full load for 20 minutes (not in all)
     Memory,
     /// questions to query, against DuckDB on the same files (needs Python; not in all)
@@ -79,6 +81,7 @@ impl Scenario {
             Scenario::All
             | Scenario::Growth
             | Scenario::Adaptive
+            | Scenario::Fair
             | Scenario::Memory
             | Scenario::Query => false,
             Scenario::Aggregator20m

@@ -13,11 +13,13 @@ const DESCRIPTION: &str = "Rules and alerts as Prometheus shows them, alerts and
     what became of each notification.";
 
 /// What every route with a key may answer.
-const REFUSALS: [(u16, &str); 4] = [
+const REFUSALS: [(u16, &str); 6] = [
     (400, "A parameter or the body cannot be used."),
     (401, "No key, a wrong key, or two."),
+    (403, "The key may not do this."),
     (413, "The body is too large."),
     (415, "The body is not sent as `application/json`."),
+    (429, "The key has asked as often as it may."),
 ];
 
 /// The document without its paths.

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::rejection::JsonRejection;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service::keys::KeyError;
+use service::keys::{KeyError, SCHEMES};
 use utoipa::ToSchema;
 
 use crate::journal::WriteError;
@@ -102,7 +102,7 @@ impl Refusal {
     fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Refusal::Key(error) => (S::UNAUTHORIZED, error.code()),
+            Refusal::Key(error) => (error.status(), error.code()),
             Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),
             Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Refusal::InvalidParameter(_) => (S::BAD_REQUEST, "invalid_parameter"),
@@ -119,6 +119,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code) = self.status();
+        let retry_after = match &self {
+            Refusal::Key(error) => error.retry_after(),
+            _ => None,
+        };
+        let retry_after = retry_after.unwrap_or(RETRY_AFTER_SECONDS);
         metrics::counter!("headwater_alerts_refusals_total", "code" => code).increment(1);
         let error = ErrorDetail {
             code: code.to_owned(),
@@ -135,11 +140,10 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         match status {
             StatusCode::UNAUTHORIZED => {
-                let schemes = HeaderValue::from_static("ApiKey header=\"x-api-key\", Bearer");
-                headers.insert(header::WWW_AUTHENTICATE, schemes);
+                headers.insert(header::WWW_AUTHENTICATE, SCHEMES);
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, retry_after.into());
             }
             _ => {}
         }

@@ -7,6 +7,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
+use service::keys::{self, Access};
 use service::metrics::{RequestMetrics, count_request};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,7 +24,7 @@ const REQUESTS: RequestMetrics = RequestMetrics {
 
 /// The routes that ask for a key.
 fn with_key() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
+    let mut routes = OpenApiRouter::new()
         .routes(routes!(prometheus::rules))
         .routes(routes!(prometheus::alerts))
         .routes(routes!(alerts::alerts))
@@ -40,7 +41,10 @@ fn with_key() -> OpenApiRouter<ApiState> {
             deliveries::acknowledgements,
             deliveries::acknowledge
         ))
-        .routes(routes!(figures::figures))
+        .routes(routes!(figures::figures));
+    // Each API has bodies of its own: see `in_form_of_api`.
+    keys::openapi::declare(routes.get_openapi_mut(), None);
+    routes
 }
 
 /// The OpenAPI document of the service, for who shows several services together.
@@ -80,6 +84,11 @@ async fn check_key(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    state.keys.check_with_bearer(request.headers())?;
+    let access = match *request.method() {
+        Method::GET | Method::HEAD => Access::Read,
+        _ => Access::Admin,
+    };
+    let (headers, extensions) = (request.headers(), request.extensions());
+    state.keys.admit(headers, extensions, access).await?;
     Ok(next.run(request).await)
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use service::keys::Keys;
 use tokio::sync::watch;
 
@@ -18,23 +17,23 @@ pub struct ApiState {
     pub(crate) journal: Journal,
     pub(crate) routing: watch::Receiver<Arc<Routing>>,
     pub(crate) rules: Arc<dyn RulesView>,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Keys,
     pub(crate) figures: Option<watch::Receiver<Option<QueueFigures>>>,
     /// In milliseconds since 1970.
     pub(crate) started_at: i64,
 }
 
 impl ApiState {
-    /// `read_keys` are those that clients may send.
+    /// `keys` are those that clients may send.
     pub fn new(
         journal: Journal,
         routing: watch::Receiver<Arc<Routing>>,
         rules: Arc<dyn RulesView>,
-        read_keys: &[SecretString],
+        keys: Keys,
     ) -> ApiState {
         ApiState {
             started_at: journal.now(),
-            keys: Arc::new(Keys::new(read_keys)),
+            keys,
             journal,
             routing,
             rules,

@@ -5,7 +5,7 @@ use crate::expr::duration::format_duration;
 use crate::expr::error::ExprError;
 use crate::expr::lexer::What;
 use crate::expr::parser::{Node, Parser};
-use crate::nearest::nearest;
+use service::nearest::nearest;
 
 const GROUPS: [(&str, GroupBy); 5] = [
     ("sum", GroupBy::Sum),

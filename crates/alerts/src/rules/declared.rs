@@ -3,8 +3,8 @@
 use contract::Kinds;
 
 use crate::expr::Selector;
-use crate::nearest::nearest;
 use crate::rules::rule::{OWN_KIND, OWN_SIGNALS, Rules};
+use service::nearest::nearest;
 
 impl Rules {
     /// A sentence for each selector whose kind or signal is not declared. Such a rule is kept: kinds may take signals

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Error, Spanned};
 
-use crate::nearest::nearest;
 use crate::rules::complaint::Complaint;
 use crate::rules::place::line_and_column;
+use service::nearest::nearest;
 
 /// Most bytes of a rule file.
 const MOST_BYTES: usize = 4 << 20;

@@ -1,8 +1,8 @@
 //! Texts with `{{ … }}` in labels and annotations: the small part of Go's templates that rules use.
 
 use crate::model::Labels;
-use crate::nearest::nearest;
 use crate::rules::number;
+use service::nearest::nearest;
 
 /// What is shown for the value of an alert that has none, because data are missing.
 const NO_VALUE: &str = "no data";

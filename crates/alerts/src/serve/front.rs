@@ -1,11 +1,13 @@
 //! The API in front of the time at the log that goes on now.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
+use service::keys::Key;
 use tower_service::Service;
 
 use crate::api::Refusal;
@@ -40,7 +42,15 @@ impl Front {
             return Refusal::NotLeader.into_response();
         };
         // What the router before has made of the path would be taken for a part of it here.
-        request.extensions_mut().clear();
+        let extensions = request.extensions_mut();
+        let (key, peer) = (extensions.remove(), extensions.remove());
+        extensions.clear();
+        if let Some(key) = key {
+            extensions.insert::<Arc<Key>>(key);
+        }
+        if let Some(peer) = peer {
+            extensions.insert::<ConnectInfo<SocketAddr>>(peer);
+        }
         routes.call(request).await.into_response()
     }
 

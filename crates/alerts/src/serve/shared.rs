@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws::{Clock, Lake, Queue};
 use contract::Kinds;
+use service::keys::Keys;
 use service::metrics::Ready;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -27,6 +28,7 @@ pub(super) struct Queues {
 /// What the parts of the service share.
 pub(super) struct Shared {
     pub(super) config: Config,
+    pub(super) keys: Keys,
     pub(super) lake: Lake,
     pub(super) queues: Queues,
     pub(super) kinds: Arc<Kinds>,

@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use anyhow::Context;
 use aws::{Aws, Queue};
 use axum::routing::MethodRouter;
+use service::keys::Keys;
 use service::metrics::Ready;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,14 @@ impl Started {
     ///
     /// If the log cannot be read or written.
     pub async fn lead(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let keys = &self.shared.keys;
+        tokio::select! {
+            ended = self.lead_again(stop) => ended,
+            () = keys.follow(), if keys.has_file() => Ok(()),
+        }
+    }
+
+    async fn lead_again(&self, stop: &CancellationToken) -> anyhow::Result<()> {
         while term(self.shared.clone(), &self.front, stop.clone()).await? == Ended::LostLead {}
         Ok(())
     }
@@ -68,14 +77,17 @@ pub async fn start(
     note(&rules, &kinds);
     let shown = Arc::new(CurrentRules::default());
     shown.set(&rules);
+    let clock = aws.clock();
+    let keys = Keys::load(&config.keys()?, move || clock.now())?;
     let shared = Shared {
+        keys,
         lake,
         queues: Queues {
             events,
             dead_letters,
         },
         kinds,
-        clock: aws.clock(),
+        clock,
         ready: Ready::default(),
         transport,
         routing: watch::Sender::new(Arc::new(routing)),

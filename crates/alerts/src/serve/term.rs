@@ -38,7 +38,7 @@ pub(super) async fn term(
         journal.clone(),
         shared.routing.subscribe(),
         shared.shown.clone(),
-        &shared.config.read_keys,
+        shared.keys.clone(),
     )
     .with_figures(shared.figures.subscribe());
     let _open = front.open(router(api));

@@ -47,7 +47,7 @@ pub(crate) fn app(process: &Process) -> Router {
         process.journal.clone(),
         routing,
         Arc::new(Rules),
-        &[KEY.into()],
+        service::keys::Keys::new(&[KEY.into()]),
     ))
 }
 

@@ -9,7 +9,6 @@ use engine::Engine;
 use engine::snapshot::Arrivals;
 use rand::TryRng;
 use rand::rngs::SysRng;
-use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +27,6 @@ pub(crate) struct Sources {
     pub(crate) meters: Vec<Meter>,
     /// The query service's routes, and a key that they take.
     pub(crate) query: Router,
-    pub(crate) query_key: SecretString,
     pub(crate) alerts: AlertsApi,
 }
 

@@ -1,24 +1,30 @@
 //! `GET /v1/live`: who may follow, and by which of the two ways.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
+use service::keys::Access;
+use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use super::since::Since;
 use super::{sse, websocket};
 use crate::refusal::{ErrorBody, Refusal};
-use crate::session::{Session, check_upgrade, sent_session};
+use crate::session::{check_upgrade, sent_session};
 use crate::shared::Shared;
 
 /// Most bytes of a message of a client: 2,000 topics with long names.
 const MOST_MESSAGE: usize = 1024 * 1024;
+
+/// Longest time for which a key without an end may follow; the client then connects anew.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Bytes of a connection's buffers.
 const BUFFER: usize = 16 * 1024;
@@ -44,7 +50,8 @@ pub(crate) struct LiveParameters {
     (status = 101, description = "The connection is a WebSocket from here on."),
     (status = 200, description = "Server-Sent Events.", content_type = "text/event-stream", body = String),
     (status = 401, description = "Neither a session nor a read key.", body = ErrorBody),
-    (status = 403, description = "Another site asks with the session of a browser.", body = ErrorBody),
+    (status = 403, description = "Another site asks with the session of a browser, or the key may not read.", body = ErrorBody),
+    (status = 429, description = "The key has asked as often as it may: come back after `Retry-After`.", body = ErrorBody),
     (status = 426, description = "Neither a WebSocket nor Server-Sent Events are asked for.", body = ErrorBody),
     (status = 503, description = "All places are taken.", body = ErrorBody),
 ))]
@@ -52,6 +59,7 @@ pub(crate) async fn live(
     State(shared): State<Arc<Shared>>,
     Query(parameters): Query<LiveParameters>,
     headers: HeaderMap,
+    extensions: Extensions,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
     let wants_events = headers.get_all(header::ACCEPT).iter().any(|accept| {
@@ -59,8 +67,7 @@ pub(crate) async fn live(
             .to_str()
             .is_ok_and(|accept| accept.contains("text/event-stream"))
     });
-    let session = may_follow(&shared, &headers, upgrade.is_ok())?;
-    let ends = session.map(|session| (shared.sessions.left(&session), session.ended));
+    let ends = may_follow(&shared, &headers, &extensions, upgrade.is_ok()).await?;
     match upgrade {
         Ok(upgrade) => {
             let client = shared.hub.enter()?;
@@ -92,20 +99,29 @@ pub(crate) async fn live(
     }
 }
 
-/// A read key, or a session that no other site uses; the session where it is one.
-fn may_follow(
+/// How long a client may follow: for this time, and until the token is cancelled.
+type Ends = Option<(Duration, CancellationToken)>;
+
+/// Lets in who has a read key, or a session that no other site uses.
+async fn may_follow(
     shared: &Shared,
     headers: &HeaderMap,
+    extensions: &Extensions,
     upgrades: bool,
-) -> Result<Option<Session>, Refusal> {
+) -> Result<Ends, Refusal> {
     let has_key =
         headers.contains_key(service::keys::HEADER) || headers.contains_key(header::AUTHORIZATION);
     if has_key || sent_session(headers).is_none() {
-        shared.keys.check_with_bearer(headers)?;
-        return Ok(None);
+        let key = shared.keys.admit(headers, extensions, Access::Read).await?;
+        let now = shared.keys.now();
+        let left = key.expires().map_or(Duration::MAX, |expires| {
+            (expires - now).to_std().unwrap_or_default()
+        });
+        return Ok(Some((left.min(LONGEST), key.revoked().clone())));
     }
     if upgrades {
         check_upgrade(headers)?;
     }
-    shared.session(headers).map(Some)
+    let session = shared.session(headers)?;
+    Ok(Some((shared.sessions.left(&session), session.ended)))
 }

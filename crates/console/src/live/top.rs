@@ -17,7 +17,7 @@ use tower_service::Service;
 use super::follow::Pace;
 use super::hub::Hub;
 use super::topic::{Top, Topic};
-use crate::alerts_api::with_key;
+use service::keys::Key;
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(2);
@@ -74,7 +74,8 @@ async fn ask(hub: &Hub, top: &Top) -> Result<Value, (String, String)> {
         .trim_end_matches('&')
         .parse()
         .map_err(|error| fault(&error))?;
-    let request = with_key(request, &hub.sources.query_key).map_err(|error| fault(&error))?;
+    let mut request = request;
+    request.extensions_mut().insert(Key::own());
     let Ok(response) = hub.sources.query.clone().call(request).await;
     let status = response.status();
     let body = to_bytes(response.into_body(), MOST_ANSWER)

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use service::keys::{Access, Key};
 use tokio::time::{Instant, sleep};
 
 use super::cookie;
@@ -50,16 +51,18 @@ pub(crate) async fn login(
     let body = read(body, MOST_LOGIN).await?;
     let login: Login = serde_json::from_slice(&body)
         .map_err(|error| Refusal::InvalidBody(format!("send {{\"key\":\"…\"}}: {error}")))?;
-    if !shared.keys.has(&login.key) {
+    let key = shared.keys.find(&login.key);
+    let key = key.filter(|key| key.scope().allows(Access::Read));
+    let Some(key) = key else {
         let delay = shared.sign_ins.failed(address);
         let Ok(_place) = shared.failures.try_acquire() else {
             return Err(Refusal::TooManySignIns(1));
         };
         sleep(delay).await;
         return Err(Refusal::WrongKey);
-    }
+    };
     let response = StatusCode::NO_CONTENT.into_response();
-    begin(&shared, &head.headers, response)
+    begin(&shared, &head.headers, key, response)
 }
 
 /// Opens a one-time link.
@@ -76,12 +79,24 @@ pub(crate) async fn open(
     begin(
         &shared,
         request.headers(),
+        // Whoever has the link started the service.
+        Key::own(),
         Redirect::to("/console/").into_response(),
     )
 }
 
-fn begin(shared: &Shared, asked: &HeaderMap, mut response: Response) -> Result<Response, Refusal> {
-    let begun = shared.sessions.begin();
+fn begin(
+    shared: &Shared,
+    asked: &HeaderMap,
+    key: Arc<Key>,
+    mut response: Response,
+) -> Result<Response, Refusal> {
+    tracing::info!(
+        event = "signed_in",
+        key = key.name(),
+        "a session of the console begins"
+    );
+    let begun = shared.sessions.begin(key);
     let (value, session) = begun.map_err(|error| {
         tracing::error!(
             event = "no_session",
@@ -124,6 +139,10 @@ struct SessionBody {
     sql: bool,
     /// Whether alerts are here.
     alerts: bool,
+    /// The name of the key that began the session.
+    key: String,
+    /// Whether it may silence and acknowledge.
+    admin: bool,
 }
 
 /// Says until when the session lasts.
@@ -136,6 +155,8 @@ pub(crate) async fn session(
         expires_at: contract::format_millis(session.expires_at),
         sql: shared.has_sql,
         alerts: shared.alerts.is_here(),
+        key: session.key.name().to_owned(),
+        admin: session.key.scope().allows(Access::Admin),
     })
     .into_response();
     no_store(&mut response);

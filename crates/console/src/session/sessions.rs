@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws::Clock;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use service::keys::Key;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +24,10 @@ type Hash = [u8; 32];
 /// A sign-in.
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
+    /// The key that began it.
+    pub(crate) key: Arc<Key>,
     pub(crate) expires_at: DateTime<Utc>,
-    /// Cancelled when somebody signs out.
+    /// Cancelled when somebody signs out, or the key is no longer accepted.
     pub(crate) ended: CancellationToken,
 }
 
@@ -53,21 +56,25 @@ impl Sessions {
         }
     }
 
-    /// Begins a session, and gives the cookie that stands for it. Where there is no room for it, the session that would
+    /// Begins a session for who has this key, and gives the cookie that stands for it. Where there is no room for it, the session that would
     /// end first ends.
     ///
     /// # Errors
     ///
     /// If the system gives no random bytes.
-    pub(crate) fn begin(&self) -> anyhow::Result<(String, Session)> {
+    pub(crate) fn begin(&self, key: Arc<Key>) -> anyhow::Result<(String, Session)> {
         let cookie = random()?;
         let now = self.clock.now();
+        let until = now + self.lasts;
         let session = Session {
-            expires_at: now + self.lasts,
-            ended: CancellationToken::new(),
+            expires_at: key.expires().unwrap_or(until).min(until),
+            ended: key.revoked().child_token(),
+            key,
         };
         let mut state = self.state();
-        state.sessions.retain(|_, session| session.expires_at > now);
+        state
+            .sessions
+            .retain(|_, session| session.expires_at > now && !session.ended.is_cancelled());
         while state.sessions.len() >= self.most {
             let first = state
                 .sessions
@@ -90,7 +97,8 @@ impl Sessions {
         let now = self.clock.now();
         let state = self.state();
         let session = state.sessions.get(&hash(cookie))?;
-        (session.expires_at > now).then(|| session.clone())
+        let is_on = session.expires_at > now && !session.ended.is_cancelled();
+        is_on.then(|| session.clone())
     }
 
     /// Ends the session of a cookie.
@@ -166,8 +174,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_lasts_its_hours_unless_it_is_ended() {
         let sessions = sessions(10);
-        let (first, begun) = sessions.begin().unwrap();
-        let (second, _) = sessions.begin().unwrap();
+        let (first, begun) = sessions.begin(Key::own()).unwrap();
+        let (second, _) = sessions.begin(Key::own()).unwrap();
         assert_eq!(first.len(), 64);
         assert_ne!(first, second);
         assert!(sessions.find(&first).is_some() && sessions.find("another").is_none());
@@ -182,11 +190,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn past_the_bound_the_oldest_session_ends() {
         let sessions = sessions(2);
-        let (first, begun) = sessions.begin().unwrap();
+        let (first, begun) = sessions.begin(Key::own()).unwrap();
         advance(Duration::from_secs(1)).await;
-        let (second, _) = sessions.begin().unwrap();
+        let (second, _) = sessions.begin(Key::own()).unwrap();
         advance(Duration::from_secs(1)).await;
-        let (third, _) = sessions.begin().unwrap();
+        let (third, _) = sessions.begin(Key::own()).unwrap();
         assert!(sessions.find(&first).is_none() && begun.ended.is_cancelled());
         assert!(sessions.find(&second).is_some() && sessions.find(&third).is_some());
     }

@@ -1,5 +1,7 @@
 //! What of a request reaches the services, and what of their answers the page.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
@@ -11,6 +13,7 @@ use console::{AlertsApi, ConsoleSettings};
 use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde_json::json;
+use service::keys::Key;
 use tower_service::Service;
 
 use crate::stage::{KEY, ORIGIN, Stage, get, mounted, post, request, send, sign_in};
@@ -28,6 +31,7 @@ async fn echo(request: Request) -> Response {
         .collect();
     let asked = json!({
         "method": head.method.as_str(),
+        "key": head.extensions.get::<Arc<Key>>().map(|key| key.name()),
         "path": head.uri.path_and_query().map(|path| path.as_str()),
         "headers": headers,
         "body": String::from_utf8_lossy(&body.to_bytes()),
@@ -55,11 +59,11 @@ fn services() -> (Router, AlertsApi) {
     let alerts = Router::new()
         .route("/api/v2/status", on_get(async || StatusCode::UNAUTHORIZED))
         .route("/api/{*rest}", any(echo));
-    (query, AlertsApi::here(alerts, "the-key-of-alerts".into()))
+    (query, AlertsApi::here(alerts))
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_services_get_the_servers_key_and_nothing_of_the_session() {
+async fn the_services_know_the_key_of_the_session_and_get_nothing_that_a_browser_sends() {
     let stage = Stage::new().await;
     let (query, alerts) = services();
     let routes = mounted(&stage.console(query, alerts, &ConsoleSettings::default()));
@@ -75,30 +79,33 @@ async fn the_services_get_the_servers_key_and_nothing_of_the_session() {
         ("x-forwarded-for", "10.0.0.1"),
         ("accept", "text/csv"),
     ];
-    for (path, reached, key) in [
+    for (path, reached) in [
         (
             "/console/api/query?name=a%20b&step=1m",
             "/query?name=a%20b&step=1m",
-            KEY,
         ),
         (
             "/console/api/v1/lake?prefix=raw%2F",
             "/v1/lake?prefix=raw%2F",
-            KEY,
         ),
         (
             "/console/alerts/api/v2/alerts?active=true",
             "/api/v2/alerts?active=true",
-            "the-key-of-alerts",
         ),
     ] {
         let answer = get(&routes, path, &headers).await;
         assert_eq!(answer.status, StatusCode::OK);
         let asked = answer.json();
         assert_eq!(asked["path"], reached);
-        assert_eq!(asked["headers"]["x-api-key"], key);
+        assert_eq!(asked["key"], "unnamed");
         assert_eq!(asked["headers"]["accept"], "text/csv");
-        for kept in ["cookie", "authorization", "x-forwarded-for", "origin"] {
+        for kept in [
+            "x-api-key",
+            "cookie",
+            "authorization",
+            "x-forwarded-for",
+            "origin",
+        ] {
             assert!(asked["headers"].get(kept).is_none(), "{kept}: {asked}");
         }
         assert!(!answer.headers.contains_key(header::SET_COOKIE));

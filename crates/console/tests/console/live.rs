@@ -364,7 +364,7 @@ async fn lists_alerts_and_figures_come_from_the_services_and_once_for_all() {
     let alerts = Router::new()
         .route("/api/v2/alerts", on_get(async || Json(firing)))
         .route("/api/v1/figures", on_get(async || Json(figures)));
-    let alerts = AlertsApi::here(alerts, KEY.into());
+    let alerts = AlertsApi::here(alerts);
     let console = stage.console(query, alerts, &ConsoleSettings::default());
     let _following = following(&console);
     let (at, _stop) = serve(mounted(&console)).await;

@@ -135,7 +135,7 @@ impl Stage {
             engine: self.engine.clone(),
             arrivals: self.snapshots.arrivals(),
             clock: self.aws.clock(),
-            read_keys: [KEY.into()].into(),
+            keys: service::keys::Keys::new(&[KEY.into()]),
             meters: vec![self.aws.meter().clone()],
             query,
             has_sql: false,

@@ -1,16 +1,17 @@
 //! The routes that take events: from the head of a request to its answer. The declarations of the handlers are also
 //! what the OpenAPI document is made from.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, Uri, header, request};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use service::keys::KeyError;
+use service::keys::{Access, Key, KeyError};
 use service::supervise;
 use tracing::error;
 
@@ -37,11 +38,12 @@ const INLINE_BYTES: usize = 16 * 1024;
         (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
         (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is not understood.", body = ErrorBody),
         (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
+        (status = 403, description = "The key may not send these events; the message says what it may.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
         (status = 413, description = "The body or a single event is too large, or the body has too many events.", body = ErrorBody),
         (status = 415, description = "Another content type or encoding.", body = ErrorBody),
         (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
-        (status = 429, description = "Too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
+        (status = 429, description = "The key has sent as much as it may, or too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
         (status = 500, description = "The queue refuses events, until its operator has mended it; or a fault.", body = ErrorBody),
         (status = 501, description = "Another transfer encoding than `chunked`.", body = ErrorBody),
         (status = 503, description = "The queue did not confirm, or there are too many connections: the same events again are safe.", body = ErrorBody),
@@ -53,7 +55,7 @@ pub(crate) async fn post_events(
     Extension(seat): Extension<Arc<Seat>>,
     request: Request,
 ) -> Response {
-    respond(&app, Route::AnyKind, &seat, request).await
+    respond(&app, Route::AnyKind, &seat, peer_of(&request), request).await
 }
 
 /// Takes events of one kind.
@@ -69,12 +71,13 @@ pub(crate) async fn post_events(
         (status = 202, description = "The accepted events are durably in the queue.", body = Accepted),
         (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is not understood.", body = ErrorBody),
         (status = 401, description = "No key, a wrong key, or two.", body = ErrorBody),
+        (status = 403, description = "The key may not send these events; the message says what it may.", body = ErrorBody),
         (status = 404, description = "No such kind; the message names the declared ones.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
         (status = 413, description = "The body or a single event is too large, or the body has too many events.", body = ErrorBody),
         (status = 415, description = "Another content type or encoding.", body = ErrorBody),
         (status = 422, description = "No event was good; with `atomic=true`, one was not.", body = Accepted),
-        (status = 429, description = "Too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
+        (status = 429, description = "The key has sent as much as it may, or too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
         (status = 500, description = "The queue refuses events, until its operator has mended it; or a fault.", body = ErrorBody),
         (status = 501, description = "Another transfer encoding than `chunked`.", body = ErrorBody),
         (status = 503, description = "The queue did not confirm, or there are too many connections: the same events again are safe.", body = ErrorBody),
@@ -89,7 +92,7 @@ pub(crate) async fn post_events_of_kind(
 ) -> Response {
     // A name that is not UTF-8 is no declared kind.
     let kind = kind.map(|Path(kind)| kind).unwrap_or_default();
-    respond(&app, Route::Kind(kind), &seat, request).await
+    respond(&app, Route::Kind(kind), &seat, peer_of(&request), request).await
 }
 
 /// Takes metrics: events of the kind `metric`, each with a name and a value. Two that say the same are two samples,
@@ -103,11 +106,12 @@ pub(crate) async fn post_events_of_kind(
         (status = 202, description = "The accepted metrics are durably in the queue.", body = Accepted),
         (status = 400, description = "Not JSON, not UTF-8, empty, not in its content encoding, or a query parameter that is not understood.", body = ErrorBody),
         (status = 401, description = "No key, where one is asked for; a wrong key, or two.", body = ErrorBody),
+        (status = 403, description = "The key may not send metrics; the message says what it may.", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time.", body = ErrorBody),
         (status = 413, description = "The body or a single metric is too large, or the body has too many metrics.", body = ErrorBody),
         (status = 415, description = "Another content type or encoding.", body = ErrorBody),
         (status = 422, description = "No metric was good; with `atomic=true`, one was not.", body = Accepted),
-        (status = 429, description = "Too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
+        (status = 429, description = "The key has sent as much as it may, or too much waits for the queue or for clients: come back after `Retry-After`.", body = ErrorBody),
         (status = 500, description = "The queue refuses events, until its operator has mended it; or a fault.", body = ErrorBody),
         (status = 501, description = "Another transfer encoding than `chunked`.", body = ErrorBody),
         (status = 503, description = "The queue did not confirm, or there are too many connections: metrics that have an `event_id` may be sent again without counting twice.", body = ErrorBody),
@@ -119,7 +123,13 @@ pub(crate) async fn post_metrics(
     Extension(seat): Extension<Arc<Seat>>,
     request: Request,
 ) -> Response {
-    respond(&app, Route::Metrics, &seat, request).await
+    respond(&app, Route::Metrics, &seat, peer_of(&request), request).await
+}
+
+/// The client's address, where it is known.
+fn peer_of(request: &Request) -> Option<SocketAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| *peer)
 }
 
 /// What a route says of its events.
@@ -135,6 +145,7 @@ const METRIC: &str = "metric";
 
 /// What a request's head says of its body.
 struct Head {
+    key: Arc<Key>,
     kind: Option<String>,
     atomic: bool,
     format: contract::Format,
@@ -146,12 +157,19 @@ pub(crate) async fn respond<B: EventsBody>(
     app: &Arc<App>,
     route: Route,
     seat: &Seat,
+    peer: Option<SocketAddr>,
     request: axum::http::Request<B>,
 ) -> Response {
     let (parts, mut body) = request.into_parts();
     // Such a client sends its body only once it is told to.
     let holds_body_back = parts.headers.contains_key(header::EXPECT);
     let head = head(app, route, &parts);
+    if let Err(Refusal::Key(error)) = &head
+        && error.is_of_stranger()
+    {
+        let address = peer.map(|peer| peer.ip());
+        Box::pin(app.keys.refuse(error, address, &parts.headers)).await;
+    }
     // The head is a slice of the connection's read buffer, and keeps all of it.
     drop(parts);
     let answered = match head {
@@ -173,10 +191,11 @@ pub(crate) async fn respond<B: EventsBody>(
 }
 
 fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refusal> {
-    match app.keys.check(&request.headers) {
-        Err(KeyError::Missing) if is_open(app, &route, &request.headers) => {}
+    let key = match app.keys.check(&request.headers) {
+        Err(KeyError::Missing) if is_open(app, &route, &request.headers) => app.own_key.clone(),
         checked => checked?,
-    }
+    };
+    key.check_access(Access::Write)?;
     let kind = match route {
         Route::AnyKind => None,
         Route::Kind(name) if app.kind(&name).is_some() => Some(name),
@@ -187,7 +206,16 @@ fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refus
         }
         Route::Metrics => Some(METRIC.to_owned()),
     };
+    if let Some(kind) = kind.as_deref().and_then(|name| app.kind(name))
+        && !key.scope().allows_kind(&kind.name)
+    {
+        return Err(key
+            .forbidden(&format!("send events of `{}`", kind.name))
+            .into());
+    }
+    key.begin(app.keys.now())?;
     Ok(Head {
+        key,
         kind,
         atomic: atomic(&request.uri)?,
         format: body::format(&request.headers)?,
@@ -224,8 +252,9 @@ async fn accept_events<B: EventsBody>(
     };
     seat.works();
     app.counts.body(bytes.len());
+    head.key.use_bytes(bytes.len(), app.clock.now());
 
-    let atomic = head.atomic;
+    let (atomic, key) = (head.atomic, head.key.clone());
     let inline = head.encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
     let read = {
         let (app, now) = (app.clone(), contract::now_millis_precision(app.clock.now()));
@@ -234,7 +263,7 @@ async fn accept_events<B: EventsBody>(
     let mut intake = if inline {
         read()?
     } else {
-        Box::pin(off_the_runtime(app, read)).await?
+        Box::pin(off_the_runtime(app, &key, read)).await?
     };
 
     for (code, count) in &intake.reasons {
@@ -247,6 +276,7 @@ async fn accept_events<B: EventsBody>(
     if intake.events > 0 {
         let (lines, events) = (intake.lines, intake.events);
         app.group_commit.commit(lines, events, arriving).await?;
+        key.count_taken(events);
     }
     Ok(intake.rejected.answer(intake.events, rejected_count))
 }
@@ -258,29 +288,40 @@ fn read_events(
     now: DateTime<Utc>,
     body: Buffer,
 ) -> Result<Intake, Refusal> {
+    let (key, sent) = (&head.key, body.len());
     let body = unfold(head.encoding, body, app.max_body_bytes, app.budget.buffer())?;
+    key.use_bytes(body.len().saturating_sub(sent), now);
     let reader = BodyReader {
+        key,
         kinds: &app.kinds,
         expected: head.kind.as_deref().and_then(|name| app.kind(name)),
         format: head.format,
-        max_events: app.max_body_events,
+        max_events: app.max_body_events.min(key.limits().most_events()),
         now,
         ids: &app.sample_ids,
     };
     let intake = Intake::new(app.budget.buffer(), RejectedList::within(&app.lists));
-    reader.read(body, intake)
+    let read = reader.read(body, intake);
+    match &read {
+        Ok(intake) => key.use_events(intake.events + intake.rejected_count()),
+        Err(Refusal::TooManyEvents { limit }) => key.use_events(*limit),
+        Err(_) => {}
+    }
+    read
 }
 
-/// Runs `work` on a thread of its own, so that it delays no other request; as many at a time as there are cores.
+/// Runs `work` on a thread of its own, so that it delays no other request, when it is the key's turn.
 async fn off_the_runtime<T: Send + 'static>(
     app: &App,
+    key: &Key,
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let _permit = app
-        .workers
-        .acquire()
-        .await
-        .map_err(|_| Refusal::Interrupted)?;
+    let turn = app.turns.turn(key.number()).await;
+    let work = move || {
+        // Until the work is done, also where the client has left meanwhile.
+        let _turn = turn;
+        work()
+    };
     tokio::task::spawn_blocking(work).await.map_err(|ended| {
         if ended.is_panic() {
             let reason = supervise::joined::<()>("reading a body", Err(ended));

@@ -52,7 +52,7 @@ impl FastPath {
             events_route(request.method(), request.uri()),
         ) {
             (Err(refusal), _) => Box::pin(self.refused(refusal, request)).await,
-            (Ok(()), Some(route)) => respond(&self.app, route, seat, request).await,
+            (Ok(()), Some(route)) => respond(&self.app, route, seat, peer, request).await,
             (Ok(()), None) => Box::pin(self.routed(seat.clone(), peer, request)).await,
         };
         let status = response.status().as_u16();

@@ -15,4 +15,5 @@ pub(crate) mod refusal;
 pub(crate) mod router;
 pub(crate) mod seats;
 pub(crate) mod server;
+pub(crate) mod turns;
 pub(crate) mod unfold;

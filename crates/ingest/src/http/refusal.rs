@@ -133,7 +133,7 @@ impl Refusal {
     fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Refusal::Key(error) => (S::UNAUTHORIZED, error.code()),
+            Refusal::Key(error) => (error.status(), error.code()),
             Refusal::UnknownRoute => (S::NOT_FOUND, "unknown_route"),
             Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Refusal::UnknownKind { .. } => (S::NOT_FOUND, "unknown_kind"),
@@ -200,6 +200,11 @@ pub(crate) fn count(code: &'static str) {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, _) = self.status();
+        let retry_after = match &self {
+            Refusal::Key(error) => error.retry_after(),
+            _ => None,
+        };
+        let retry_after = retry_after.unwrap_or(RETRY_AFTER_SECONDS);
         let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         match status {
@@ -210,7 +215,7 @@ impl IntoResponse for Refusal {
                 );
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+                headers.insert(header::RETRY_AFTER, retry_after.into());
             }
             _ => {}
         }

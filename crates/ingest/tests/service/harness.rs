@@ -159,6 +159,10 @@ impl Service {
         }
     }
 
+    pub(crate) fn app(&self) -> Arc<App> {
+        self.app.clone()
+    }
+
     /// A new connection to the service.
     pub(crate) fn connect(&self) -> DuplexStream {
         let (client, server) = tokio::io::duplex(PIPE_BYTES);

@@ -13,15 +13,19 @@ const DESCRIPTION: &str = "Answers questions about the lake, each event once: al
     ago. The header `x-headwater-fresh-until` says until when an answer has all that had landed.";
 
 /// What every route with a key may answer.
-const REFUSALS: [(u16, &str); 6] = [
+const REFUSALS: [(u16, &str); 7] = [
     (400, "A parameter or the body cannot be used."),
     (401, "No key, a wrong key, or two."),
+    (403, "The key may not read."),
     (
         408,
         "It took longer than QUERY_TIMEOUT, or the request's own `timeout`.",
     ),
     (413, "The body is too large, or the answer would be."),
-    (429, "Too many queries wait already."),
+    (
+        429,
+        "Too many queries wait already, or the key has asked as often as it may.",
+    ),
     (503, "The lake cannot be read."),
 ];
 

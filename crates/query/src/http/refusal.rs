@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use aws::CallError;
 use axum::Json;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lake::ReadError;
 use serde::{Deserialize, Serialize};
 use service::errors::chain;
-use service::keys::KeyError;
+use service::keys::{KeyError, SCHEMES};
 use tracing::error;
 use utoipa::ToSchema;
 
@@ -208,7 +208,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Refusal::Key(error) => (S::UNAUTHORIZED, error.code()),
+            Refusal::Key(error) => (error.status(), error.code()),
             #[cfg(not(feature = "sql"))]
             Refusal::NoSql => (S::NOT_IMPLEMENTED, "no_sql"),
             #[cfg(feature = "sql")]
@@ -240,6 +240,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code) = self.status();
+        let retry_after = match &self {
+            Refusal::Key(error) => error.retry_after(),
+            _ => None,
+        };
+        let retry_after = retry_after.unwrap_or(RETRY_AFTER_SECONDS);
         metrics::counter!("headwater_query_refusals_total", "code" => code).increment(1);
         let place = self.place();
         let error = ErrorDetail {
@@ -252,11 +257,10 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         match status {
             StatusCode::UNAUTHORIZED => {
-                let schemes = HeaderValue::from_static("ApiKey header=\"x-api-key\", Bearer");
-                headers.insert(header::WWW_AUTHENTICATE, schemes);
+                headers.insert(header::WWW_AUTHENTICATE, SCHEMES);
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+                headers.insert(header::RETRY_AFTER, retry_after.into());
             }
             _ => {}
         }

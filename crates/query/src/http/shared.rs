@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use contract::{Hour, Kind};
 use lake::key::curated_hour_of;
-use service::keys::Keys;
 
 use crate::app::App;
 use crate::http::answer::Answer;
@@ -19,7 +18,6 @@ use engine::snapshot::Snapshot;
 pub(crate) struct Shared {
     pub(crate) app: App,
     pub(crate) names: StoredNames,
-    pub(crate) keys: Keys,
     pub(crate) settings: QuerySettings,
 }
 
@@ -27,7 +25,6 @@ impl Shared {
     pub(crate) fn new(app: App, settings: QuerySettings) -> Shared {
         Shared {
             names: StoredNames::new(app.engine.clone()),
-            keys: Keys::new(&app.read_keys),
             app,
             settings,
         }

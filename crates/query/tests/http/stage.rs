@@ -90,7 +90,7 @@ impl Stage {
             ),
             kinds: Arc::new(Kinds::builtin()),
             clock: self.aws.clock(),
-            read_keys: [KEY.into(), "the-second-key".into()].into(),
+            keys: service::keys::Keys::new(&[KEY.into(), "the-second-key".into()]),
             ready: Ready::default(),
             engine,
             meter: self.aws.meter().clone(),

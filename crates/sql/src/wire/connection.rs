@@ -13,6 +13,7 @@ use pgwire::messages::data::{FieldDescription, RowDescription};
 use pgwire::messages::response::{CommandComplete, ReadyForQuery, TransactionStatus};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::server::PgWireMessageServerCodec;
+use service::keys::Key;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::codec::Framed;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +62,8 @@ pub(super) struct Connection {
     pub(super) socket: Socket,
     pub(super) server: Arc<Server>,
     pub(super) session: Arc<Session>,
+    /// The one that let the client in.
+    key: Arc<Key>,
     pub(super) prepared: HashMap<String, Prepared>,
     pub(super) portals: HashMap<String, Portal>,
     pub(super) cursors: HashMap<String, Rows>,
@@ -82,6 +85,7 @@ impl Connection {
         server: Arc<Server>,
         session: Arc<Session>,
         place: Place,
+        key: Arc<Key>,
     ) -> Connection {
         socket.set_backpressure_boundary(64 * 1024);
         let running = place.next();
@@ -90,6 +94,7 @@ impl Connection {
             socket,
             server,
             session,
+            key,
             prepared: HashMap::new(),
             portals: HashMap::new(),
             cursors: HashMap::new(),
@@ -124,8 +129,18 @@ impl Connection {
                         self.last_words(PgError::fatal("57P01", words)).await;
                         return;
                     }
+                    () = self.key.revoked().cancelled() => {
+                        self.last_words(key_is_gone()).await;
+                        return;
+                    }
                 },
             };
+            // A client that always has a statement for us is told too.
+            if self.key.revoked().is_cancelled() || self.server.settings.keys.has_expired(&self.key)
+            {
+                self.last_words(key_is_gone()).await;
+                return;
+            }
             if matches!(message, PgWireFrontendMessage::Terminate(_)) {
                 return;
             }
@@ -223,6 +238,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 error = ended(&self.running, &self.server.end, self.deadline, self.limit) => return Err(error.into()),
+                () = self.key.revoked().cancelled() => return Err(key_is_gone().into()),
                 value = &mut future => return Ok(value),
                 message = self.socket.next(), if room => match message {
                     None | Some(Err(_)) | Some(Ok(PgWireFrontendMessage::Terminate(_))) => return Err(Failure::Gone),
@@ -307,6 +323,13 @@ impl Connection {
             .collect();
         PgWireBackendMessage::RowDescription(RowDescription::new(fields))
     }
+}
+
+fn key_is_gone() -> PgError {
+    PgError::fatal(
+        "57P01",
+        "terminating connection: the key is no longer accepted",
+    )
 }
 
 /// Ready when the statement must end.

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use datafusion::prelude::SessionContext;
 use futures::future::BoxFuture;
-use secrecy::SecretString;
+use service::keys::Keys;
 
 pub use error::PgError;
 pub use listen::serve;
@@ -63,8 +63,8 @@ pub trait Source: Send + Sync + 'static {
 /// Settings of the wire.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The passwords that are let in; at least one.
-    pub read_keys: Vec<SecretString>,
+    /// The passwords that are let in: keys that may read, those of a file where they have a verifier.
+    pub keys: Keys,
     /// Files of the certificate chain and its key (PEM); without, connections are in clear.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Connections at once; one more is told 53300.

@@ -3,31 +3,20 @@
 //! The user name selects nothing: each key's verifier is tried on each proof, with one salt for all, so that the work
 //! and its time are the same for every name and every wrong password. No channel binding.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
+use service::keys::scram::{ITERATIONS, Salt, Verifier, hmac};
+use service::keys::{Key, Keys};
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-/// PostgreSQL's own number, and the least that RFC 7677 allows.
-const ITERATIONS: u32 = 4096;
-
-/// What is kept of the keys: nothing a password could be read from.
+/// What proves the keys of now: nothing a password could be read from.
 #[derive(Debug)]
 pub struct Verifiers {
-    salt: [u8; 16],
-    keys: Vec<Verifier>,
-}
-
-struct Verifier {
-    stored_key: [u8; 32],
-    server_key: [u8; 32],
-}
-
-impl std::fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Verifier")
-    }
+    salt: Salt,
+    keys: Vec<(Verifier, Arc<Key>)>,
 }
 
 /// Why an exchange ends.
@@ -42,45 +31,17 @@ pub enum ScramError {
 }
 
 impl Verifiers {
-    /// Verifiers of `keys` with a new salt. It takes some milliseconds for each.
-    pub fn new<'a>(keys: impl IntoIterator<Item = &'a str>) -> Verifiers {
-        let salt: [u8; 16] = rand::random();
+    /// Verifiers of all keys that have one, with their salt, or with `salt` where the file has none. It takes some
+    /// milliseconds for each key without a name.
+    pub fn new(keys: &Keys, salt: Salt) -> Verifiers {
+        let (keys, of_file) = keys.all();
+        let salt = of_file.unwrap_or(salt);
         let keys = keys
             .into_iter()
-            .map(|key| Verifier::new(key, &salt))
+            .filter_map(|key| Some((key.verifier(&salt)?, key)))
             .collect();
         Verifiers { salt, keys }
     }
-}
-
-impl Verifier {
-    fn new(key: &str, salt: &[u8]) -> Verifier {
-        let salted = iterate(key.as_bytes(), salt);
-        Verifier {
-            stored_key: Sha256::digest(hmac(&salted, b"Client Key")).into(),
-            server_key: hmac(&salted, b"Server Key"),
-        }
-    }
-}
-
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac =
-        <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().into()
-}
-
-/// `Hi` of RFC 5802: PBKDF2 with one block.
-fn iterate(password: &[u8], salt: &[u8]) -> [u8; 32] {
-    let mut last = hmac(password, &[salt, &1_u32.to_be_bytes()].concat());
-    let mut sum = last;
-    for _ in 1..ITERATIONS {
-        last = hmac(password, &last);
-        for (sum, last) in sum.iter_mut().zip(last) {
-            *sum ^= last;
-        }
-    }
-    sum
 }
 
 /// One exchange: the client's first message, ours, the client's last.
@@ -136,12 +97,16 @@ impl Exchange {
         &self.server_first
     }
 
-    /// Reads the client's last message, and gives ours.
+    /// Reads the client's last message, and gives ours, and the key.
     ///
     /// # Errors
     ///
     /// [`ScramError::Refused`] when the password is no key.
-    pub fn finish(&self, verifiers: &Verifiers, message: &[u8]) -> Result<String, ScramError> {
+    pub fn finish(
+        &self,
+        verifiers: &Verifiers,
+        message: &[u8],
+    ) -> Result<(String, Arc<Key>), ScramError> {
         let message = std::str::from_utf8(message).map_err(|_| ScramError::Malformed)?;
         let (without_proof, proof) = message.rsplit_once(",p=").ok_or(ScramError::Malformed)?;
         let expected = format!("c={},r={}", STANDARD.encode(&self.header), self.nonce);
@@ -154,25 +119,21 @@ impl Exchange {
             "{},{},{without_proof}",
             self.client_first, self.server_first
         );
-        let mut found = subtle::Choice::from(0);
         let mut server_key = [0; 32];
-        for verifier in &verifiers.keys {
+        let mut place = u64::MAX;
+        for ((verifier, _), at) in verifiers.keys.iter().zip(0..) {
             let signature = hmac(&verifier.stored_key, signed.as_bytes());
             let client_key: [u8; 32] = std::array::from_fn(|index| proof[index] ^ signature[index]);
             let equal = Sha256::digest(client_key)[..].ct_eq(&verifier.stored_key);
             for (kept, byte) in server_key.iter_mut().zip(verifier.server_key) {
                 kept.conditional_assign(&byte, equal);
             }
-            found |= equal;
+            place.conditional_assign(&at, equal);
         }
-        if bool::from(found) {
-            Ok(format!(
-                "v={}",
-                STANDARD.encode(hmac(&server_key, signed.as_bytes()))
-            ))
-        } else {
-            Err(ScramError::Refused)
-        }
+        let found = verifiers.keys.get(place as usize);
+        let (_, key) = found.ok_or(ScramError::Refused)?;
+        let signature = STANDARD.encode(hmac(&server_key, signed.as_bytes()));
+        Ok((format!("v={signature}"), key.clone()))
     }
 }
 
@@ -188,11 +149,8 @@ mod tests {
             .unwrap()
             .try_into()
             .unwrap();
-        let keys = ["other", "pencil"].map(|key| Verifier::new(key, &salt));
-        let verifiers = Verifiers {
-            salt,
-            keys: keys.into(),
-        };
+        let keys = Keys::new(&["other-key".into(), "pencil".into()]);
+        let verifiers = Verifiers::new(&keys, salt);
         let start = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
         let exchange =
             Exchange::with_nonce(&verifiers, start, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0").unwrap();
@@ -200,19 +158,19 @@ mod tests {
                     p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
         let answer = exchange.finish(&verifiers, last.as_bytes());
         assert_eq!(
-            answer.unwrap(),
+            answer.unwrap().0,
             "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
         );
     }
 
     #[test]
     fn a_wrong_proof_is_refused() {
-        let verifiers = Verifiers::new(["pencil"]);
+        let verifiers = Verifiers::new(&Keys::new(&["pencil".into()]), [7; 16]);
         let exchange = Exchange::start(&verifiers, b"n,,n=,r=abc").unwrap();
         let last = format!("c=biws,r={},p={}", exchange.nonce, STANDARD.encode([7; 32]));
         assert_eq!(
-            exchange.finish(&verifiers, last.as_bytes()),
-            Err(ScramError::Refused)
+            exchange.finish(&verifiers, last.as_bytes()).unwrap_err(),
+            ScramError::Refused
         );
         assert_eq!(
             Exchange::start(&verifiers, b"p=tls-unique,,n=,r=abc").unwrap_err(),

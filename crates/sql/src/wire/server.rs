@@ -1,14 +1,14 @@
 //! What all connections of the wire share.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use secrecy::ExposeSecret;
+use service::keys::scram::Salt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,10 @@ use super::{Settings, Source};
 /// What all connections share.
 pub struct Server {
     pub(super) source: Arc<dyn Source>,
-    pub(super) verifiers: Verifiers,
+    /// Those of the newest keys, made anew when these have changed.
+    verifiers: Mutex<(watch::Receiver<u64>, Arc<Verifiers>)>,
+    /// The salt of this process.
+    salt: Salt,
     pub(super) cancels: Arc<Cancels>,
     pub(super) settings: Settings,
     /// No new statements: the service stops.
@@ -49,15 +52,12 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When there is no read key, or the certificate or its key cannot be read: it would be worse to go on in clear.
+    /// When the certificate or its key cannot be read: it would be worse to go on in clear.
     pub fn new(
         source: Arc<dyn Source>,
         settings: Settings,
         stop: CancellationToken,
     ) -> io::Result<Server> {
-        if settings.read_keys.is_empty() {
-            return Err(io::Error::other("no read key: nobody could connect"));
-        }
         let tls = match &settings.tls {
             None => None,
             Some((certificate, key)) => {
@@ -80,9 +80,11 @@ impl Server {
                 Some(TlsAcceptor::from(Arc::new(config)))
             }
         };
+        let (changes, salt) = (settings.keys.changes(), rand::random());
         Ok(Server {
             source,
-            verifiers: Verifiers::new(settings.read_keys.iter().map(ExposeSecret::expose_secret)),
+            verifiers: Mutex::new((changes, Arc::new(Verifiers::new(&settings.keys, salt)))),
+            salt,
             cancels: Arc::default(),
             places: Arc::new(Semaphore::new(settings.connections)),
             unknown: AtomicUsize::new(0),
@@ -91,5 +93,19 @@ impl Server {
             end: CancellationToken::new(),
             tls,
         })
+    }
+
+    /// The verifiers of the keys of now.
+    pub(super) fn verifiers(&self) -> Arc<Verifiers> {
+        let mut made = self
+            .verifiers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Marked as seen first: a change while they are made counts as another.
+        if made.0.has_changed().unwrap_or_default() {
+            made.0.mark_unchanged();
+            made.1 = Arc::new(Verifiers::new(&self.settings.keys, self.salt));
+        }
+        made.1.clone()
     }
 }

@@ -11,6 +11,7 @@ use pgwire::messages::startup::{
 };
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 use pgwire::tokio::server::PgWireMessageServerCodec;
+use service::keys::{Access, Key};
 use tokio_util::codec::{Framed, FramedParts};
 
 use super::connection::{Connection, Failure, Socket};
@@ -99,9 +100,10 @@ async fn authenticate(
         .hint("raise PG_CONNECTIONS, or use a connection pool");
         return Err((socket, error.into()));
     }
-    if let Err(error) = exchange(&mut socket, server, &startup).await {
-        return Err((socket, error));
-    }
+    let key = match exchange(&mut socket, server, &startup).await {
+        Ok(key) => key,
+        Err(error) => return Err((socket, error)),
+    };
     let secret = match socket.protocol_version() {
         ProtocolVersion::PROTOCOL3_0 => SecretKey::I32(rand::random()),
         _ => SecretKey::Bytes(Bytes::from(rand::random::<[u8; 32]>().to_vec())),
@@ -140,6 +142,7 @@ async fn authenticate(
         Arc::clone(server),
         session,
         place,
+        key,
     )))
 }
 
@@ -168,7 +171,11 @@ fn apply(session: &Session, startup: &Startup) {
     session.set("client_encoding", "UTF8");
 }
 
-async fn exchange(socket: &mut Socket, server: &Server, startup: &Startup) -> Result<(), Failure> {
+async fn exchange(
+    socket: &mut Socket,
+    server: &Server,
+    startup: &Startup,
+) -> Result<Arc<Key>, Failure> {
     let protocol = |_| {
         Failure::from(PgError::fatal(
             "08P01",
@@ -194,8 +201,10 @@ async fn exchange(socket: &mut Socket, server: &Server, startup: &Startup) -> Re
             PgError::fatal("28000", format!("the password is checked by {METHOD} only")).into(),
         );
     }
-    let exchange = Exchange::start(&server.verifiers, first.data.as_deref().unwrap_or_default())
-        .map_err(refuse)?;
+    // The same for the whole exchange: the salt may change in between.
+    let verifiers = server.verifiers();
+    let exchange =
+        Exchange::start(&verifiers, first.data.as_deref().unwrap_or_default()).map_err(refuse)?;
     let server_first = Bytes::from(exchange.server_first().to_owned());
     socket
         .send(PgWireBackendMessage::Authentication(
@@ -207,15 +216,20 @@ async fn exchange(socket: &mut Socket, server: &Server, startup: &Startup) -> Re
         .await?
         .into_sasl_response()
         .map_err(protocol)?;
-    let server_final = exchange
-        .finish(&server.verifiers, &last.data)
-        .map_err(refuse)?;
+    let (server_final, key) = exchange.finish(&verifiers, &last.data).map_err(refuse)?;
+    // A key that was taken out meanwhile, or whose time is over, is none.
+    if key.revoked().is_cancelled() || server.settings.keys.has_expired(&key) {
+        return Err(refuse(ScramError::Refused));
+    }
+    if let Err(error) = key.check_access(Access::Read) {
+        return Err(PgError::fatal("28000", error.to_string()).into());
+    }
     socket
         .feed(PgWireBackendMessage::Authentication(
             Authentication::SASLFinal(server_final.into()),
         ))
         .await?;
-    Ok(())
+    Ok(key)
 }
 
 fn refuse(error: ScramError) -> Failure {

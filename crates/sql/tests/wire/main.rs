@@ -79,7 +79,7 @@ const KEY: &str = "a-read-key-of-some-length";
 async fn service(connections: usize, timeout: Duration) -> Service {
     let stop = CancellationToken::new();
     let settings = Settings {
-        read_keys: vec!["another-key".to_owned().into(), KEY.to_owned().into()],
+        keys: service::keys::Keys::new(&["another-key".into(), KEY.into()]),
         tls: None,
         connections,
         timeout,

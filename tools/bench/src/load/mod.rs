@@ -3,6 +3,7 @@
 //! what it should be. A report goes out.
 
 mod answer;
+mod flood;
 mod offered;
 mod posts;
 
@@ -23,6 +24,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::procfs;
 use crate::stats::{Latencies, latencies_ms};
 use answer::{Answer, Answers};
+pub(crate) use flood::{FLOOD_KEY, flood};
 pub(crate) use offered::{Amount, BATCH, OfferedLoad};
 pub(crate) use posts::API_KEY;
 use posts::Posts;

@@ -4,6 +4,7 @@
 mod adaptive;
 mod aggregator;
 mod consumer;
+mod fair;
 mod growth;
 mod heard;
 mod hours;
@@ -57,6 +58,7 @@ pub(crate) async fn run(scenario: Scenario, bench: &Bench) -> anyhow::Result<Mea
         Scenario::LocalstackAlerts => heard::alerts(bench).await?,
         Scenario::Growth => growth::run(bench).await?,
         Scenario::Adaptive => adaptive::run(bench).await?,
+        Scenario::Fair => fair::run(bench).await?,
         Scenario::Memory => memory::run(bench).await?,
         Scenario::Query => query::run(bench).await?,
     };

@@ -10,12 +10,12 @@ use super::sources::{NotifySources, Wrong};
 use super::time::interval;
 use crate::expr::parse_duration;
 use crate::matcher::Matcher;
-use crate::nearest::nearest;
 use crate::notify::intervals::Interval;
 use crate::notify::routing::{
     GroupBy, Inhibition, Receiver, Route, Routing, Timing, format_matchers,
 };
 use crate::rules::{Complaint, Complaints, read_yaml};
+use service::nearest::nearest;
 
 /// Times where a route and those above it do not say them, in milliseconds: first news soon, further news of a group
 /// each minute.

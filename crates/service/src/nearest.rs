@@ -1,7 +1,7 @@
 //! The name that was meant by one that is not known.
 
 /// The one of `names` that is nearest to `name`, if any is near: at most a third of its letters differ.
-pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let distances = names
         .into_iter()
         .map(|known| (strsim::damerau_levenshtein(name, known), known));
