@@ -176,6 +176,7 @@ impl<'a> AggregateFile<'a> {
             sorted_by: &[1, 3],
             distinct: &["mean", "stddev"],
             notes,
+            is_small: false,
         };
         parquet_file::to_parquet(&batch, layout)
     }
