@@ -96,6 +96,13 @@ pub(crate) fn schema(file: Bytes) -> Result<SchemaRef> {
     Ok(builder.schema().clone())
 }
 
+/// What the file's own metadata says.
+pub(crate) fn notes(file: &Bytes) -> Result<Vec<KeyValue>> {
+    let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::new())?;
+    let notes = metadata.metadata().file_metadata().key_value_metadata();
+    Ok(notes.cloned().unwrap_or_default())
+}
+
 /// The rows of each row group of a Parquet file, in order.
 pub(crate) fn row_groups(file: Bytes) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
