@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lake::key::plan_key;
 use lake::log::{ByHour, Intent, Plan, Summary, of_hour, read_plan};
 use lake::parts;
-use lake::rows::{Buckets, Columns, KindHour, admissions};
+use lake::rows::{Buckets, Columns, KindHour, SignalTypes};
 use tokio::sync::Mutex;
 
 use crate::budget::Budget;
@@ -19,7 +19,7 @@ use crate::hour::HourWriter;
 use crate::parts::aside::Aside;
 use crate::parts::part_store::PartStore;
 use crate::put::put;
-use crate::schema;
+use crate::schema::{self, StoredTypes};
 use crate::spill::{Gather, Gathered, HourBlocks};
 use crate::workers::Workers;
 
@@ -87,16 +87,14 @@ impl Commit<'_> {
         summary: &mut Summary,
         plan: Option<Plan>,
     ) -> anyhow::Result<Written> {
-        let stored = schema::read_all(self.lake, self.kinds).await?;
-        let admissions = admissions(self.kinds, |kind| stored.get(kind));
+        let stored = StoredTypes::new(self.lake, self.kinds);
         let buckets = self.buckets(plan.as_ref());
         let aside = Aside::new(self.lake, self.intent.commit, &self.intent.inputs);
         let aside = Mutex::new(aside);
-        let gathered = self.gather(admissions, buckets, &aside, summary).await?;
+        let gathered = self.gather(&stored, buckets, &aside, summary).await?;
         let Gathered {
             hours, new_signals, ..
         } = gathered;
-
         let plan = match (plan, &self.mode) {
             (Some(plan), _) => plan,
             (None, Mode::Finish) => self.plan(&hours).await?,
@@ -104,9 +102,13 @@ impl Commit<'_> {
         };
         let mut columns = Vec::new();
         for (number, kind) in self.kinds.iter().enumerate() {
-            let stored = stored.get(&kind.name).cloned().unwrap_or_default();
+            let Some(stored) = stored.get(number) else {
+                // No event is of this kind, or it is a long one, which has no columns of its own.
+                columns.push(Arc::new(Columns::new(kind, SignalTypes::default())));
+                continue;
+            };
             let new = new_signals.get(number).map_or(&[][..], Vec::as_slice);
-            let of_kind = schema::columns(self.lake, kind, stored, new).await?;
+            let of_kind = schema::columns(self.lake, kind, stored.clone(), new).await?;
             let undeclared = metrics::gauge!(UNDECLARED_NAMES, "kind" => kind.name.clone());
             undeclared.set(of_kind.undeclared() as f64);
             columns.push(Arc::new(of_kind));
@@ -133,7 +135,7 @@ impl Commit<'_> {
 
     async fn gather(
         &self,
-        admissions: Arc<[lake::rows::Admission]>,
+        types: &StoredTypes<'_>,
         buckets: Buckets,
         aside: &Mutex<Aside<'_>>,
         summary: &mut Summary,
@@ -148,7 +150,7 @@ impl Commit<'_> {
         let gather = Gather {
             lake: self.lake,
             kinds: self.kinds.clone(),
-            admissions,
+            types,
             inputs: &self.intent.inputs,
             wanted,
             all_must_exist: matches!(self.mode, Mode::Rebuild(_)),

@@ -161,7 +161,8 @@ impl HourWriter<'_, '_> {
                 continue;
             }
             let (kinds, kind, columns) = (self.kinds.clone(), self.kind, columns.clone());
-            let signals = (in_part > 1).then(|| blocks.signals());
+            let is_only = in_part == 1;
+            let signals = (!is_only).then(|| blocks.signals());
             let write = move || {
                 let (batch, more_values) = match signals {
                     Some(all) => rows.into_row_group(&columns, &all)?,
@@ -170,7 +171,14 @@ impl HourWriter<'_, '_> {
                 let kind = kinds.iter().nth(kind).context("the kind is declared")?;
                 let mut part = match written {
                     Some(part) => part,
-                    None => UnfinishedPart::new(&batch)?,
+                    None => {
+                        let most_rows = if is_only {
+                            batch.num_rows()
+                        } else {
+                            usize::MAX
+                        };
+                        UnfinishedPart::new(&batch, most_rows)?
+                    }
                 };
                 part.write(&batch, kind)?;
                 anyhow::Ok((part, more_values))

@@ -1,29 +1,57 @@
 //! Keeps the types of undeclared signals in `_schema/<kind>.json`.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use aws::{Condition, Lake, PutOutcome};
 use contract::{Kind, Kinds};
-use futures::{StreamExt, TryStreamExt, stream};
 use lake::key::schema_key;
-use lake::rows::{ColumnType, Columns, SignalTypes};
+use lake::rows::{Admission, ColumnType, Columns, SignalTypes};
+use tokio::sync::OnceCell;
 
 use crate::put::put;
 
-/// The stored types of each kind that has some, by the kind's name. A long kind has none.
-pub(crate) async fn read_all(
-    lake: &Lake,
-    kinds: &Kinds,
-) -> anyhow::Result<HashMap<String, SignalTypes>> {
-    let wide = || kinds.iter().filter(|kind| !kind.is_long());
-    let reads: Vec<_> = wide().map(|kind| read(lake, &kind.name)).collect();
-    let names = wide().map(|kind| kind.name.clone());
-    let read: Vec<_> = stream::iter(reads).buffered(8).try_collect().await?;
-    let stored = names.zip(read);
-    Ok(stored
-        .filter_map(|(name, stored)| Some((name, stored?.0)))
-        .collect())
+/// The stored types of the kinds of which a commit has events. Those of a kind are read once, when its first event
+/// comes: most commits have events of few of the kinds that are declared.
+pub(crate) struct StoredTypes<'a> {
+    lake: &'a Lake,
+    kinds: &'a Kinds,
+    /// By kind.
+    read: Vec<OnceCell<SignalTypes>>,
+    admissions: Arc<[Admission]>,
+}
+
+impl<'a> StoredTypes<'a> {
+    pub(crate) fn new(lake: &'a Lake, kinds: &'a Kinds) -> StoredTypes<'a> {
+        StoredTypes {
+            lake,
+            kinds,
+            read: kinds.iter().map(|_| OnceCell::new()).collect(),
+            admissions: kinds.iter().map(Admission::unknown).collect(),
+        }
+    }
+
+    /// By kind; that of a kind is known once [`know`](Self::know) was called for it.
+    pub(crate) fn admissions(&self) -> &Arc<[Admission]> {
+        &self.admissions
+    }
+
+    /// Reads the types of the kind of this number, unless they have been read.
+    pub(crate) async fn know(&self, number: usize) -> anyhow::Result<()> {
+        let kind = self.kinds.iter().nth(number);
+        let kind = kind.context("rows are of a kind that is not declared")?;
+        let types = self.read[number].get_or_try_init(async || {
+            let stored = read(self.lake, &kind.name).await?;
+            anyhow::Ok(stored.map(|(types, _)| types).unwrap_or_default())
+        });
+        self.admissions[number].know(kind, Some(types.await?));
+        Ok(())
+    }
+
+    /// The types of the kind of this number; none if they were not read.
+    pub(crate) fn get(&self, number: usize) -> Option<&SignalTypes> {
+        self.read.get(number)?.get()
+    }
 }
 
 /// The stored types of a kind and the ETag of their object; none if nothing is stored.

@@ -27,8 +27,8 @@ async fn a_run_is_one_commit_and_later_runs_read_only_what_is_new() {
     assert_eq!(lake.once().await.objects, 1);
     let gets = gets(&lake) - before;
     assert_eq!(
-        gets, 8,
-        "the checkpoint, the one object, the types of six kinds; nothing of an hour that is new"
+        gets, 3,
+        "the checkpoint, the one object, the types of its kind; nothing of an hour that is new"
     );
 }
 
@@ -51,14 +51,14 @@ async fn a_large_part_is_read_again_only_if_it_may_have_an_id_in_common() {
         lake.once().await;
         reads.push(gets(&lake) - before);
     }
-    // The checkpoint, the new object, the types of six kinds, the end of the large part, and the aggregates.
-    assert_eq!(reads[0], 10);
+    // The checkpoint, the new object, the types of its kind, the end of the large part, and the aggregates.
+    assert_eq!(reads[0], 5);
     assert_eq!(
         reads[1],
-        10 + 1,
+        5 + 1,
         "the part, the small part of before, no aggregates"
     );
-    assert_eq!(reads[2], 10 + 1, "and the small part");
+    assert_eq!(reads[2], 5 + 1, "and the small part");
     assert_eq!(lake.curated().await.len(), 20_002);
 }
 

@@ -1,4 +1,4 @@
-//! Parquet as all files of the lake are written and read: zstd, statistics for each page.
+//! Parquet as all files of the lake are written and read: zstd, statistics for each page; of few rows the values alone.
 
 use arrow::array::{Array, RecordBatch, RecordBatchReader};
 use arrow::compute::concat_batches;
@@ -14,6 +14,10 @@ use parquet::file::metadata::{KeyValue, PageIndexPolicy, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+/// Most rows of a file whose values are stored as they are. A codec of zstd takes longer to make than so few values take
+/// to be written, and each column has one; and few values hardly get smaller.
+pub(crate) const FEW: usize = 32;
+
 /// How rows become a file.
 #[derive(Default)]
 pub(crate) struct Layout<'a> {
@@ -23,6 +27,9 @@ pub(crate) struct Layout<'a> {
     pub(crate) distinct: &'a [&'a str],
     /// Go into the file's own metadata.
     pub(crate) notes: Vec<KeyValue>,
+    /// Whether the file has [`FEW`] rows at most: it gets no compression, dictionaries and page indexes, of which each
+    /// column would have its own.
+    pub(crate) is_small: bool,
 }
 
 /// The batch as a Parquet file.
@@ -38,6 +45,7 @@ pub(crate) fn writer(schema: SchemaRef, layout: Layout<'_>) -> Result<ArrowWrite
         sorted_by,
         distinct,
         notes,
+        is_small,
     } = layout;
     let sorting = sorted_by
         .iter()
@@ -52,6 +60,13 @@ pub(crate) fn writer(schema: SchemaRef, layout: Layout<'_>) -> Result<ArrowWrite
         .set_sorting_columns(Some(sorting))
         .set_key_value_metadata(Some(notes))
         .set_created_by(concat!("headwater ", env!("CARGO_PKG_VERSION")).to_owned());
+    if is_small {
+        properties = properties
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_dictionary_enabled(false)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true);
+    }
     for field in schema.fields() {
         let path = ColumnPath::from(field.name().as_str());
         match field.data_type() {
@@ -79,6 +94,13 @@ pub(crate) fn writer(schema: SchemaRef, layout: Layout<'_>) -> Result<ArrowWrite
 pub(crate) fn schema(file: Bytes) -> Result<SchemaRef> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
     Ok(builder.schema().clone())
+}
+
+/// What the file's own metadata says.
+pub(crate) fn notes(file: &Bytes) -> Result<Vec<KeyValue>> {
+    let metadata = ArrowReaderMetadata::load(file, ArrowReaderOptions::new())?;
+    let notes = metadata.metadata().file_metadata().key_value_metadata();
+    Ok(notes.cloned().unwrap_or_default())
 }
 
 /// The rows of each row group of a Parquet file, in order.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use contract::{Kind, Kinds};
 use lake::rows::{
-    Block, Bucket, Buckets, Columns, FewRows, Gathering, HourRows, KindHour, SignalTypes, Taken,
-    admissions, signals_in,
+    Added, Admission, Block, Bucket, Buckets, Columns, FewRows, Gathering, HourRows, KindHour,
+    SignalTypes, Taken, admissions, signals_in,
 };
 
 /// Events of three hours, in turns: the second hour has one event in ten, the third two events in all.
@@ -98,6 +98,49 @@ fn an_hour_is_the_same_whether_its_lines_or_its_rows_waited() {
         assert_eq!(counts, expected);
         assert_eq!(rows, some_lines);
     }
+}
+
+#[test]
+fn an_event_waits_for_the_stored_types_of_its_kind_and_of_no_other() {
+    let kinds = Arc::new(Kinds::builtin());
+    let cell = r#"{"kind":"cell","event_id":"c","ingest_received_at":"2026-11-20T15:00:00.000Z","schema_version":1,"source":"pm","event_time":"2026-11-20T12:00:00Z","entity_type":"cell","entity_id":"c","metrics":{"cqi":3}}"#;
+    let vehicles = lines();
+    let text = format!("{cell}\n{vehicles}{cell}\n");
+    let unknown: Arc<[Admission]> = kinds.iter().map(Admission::unknown).collect();
+    let mut gathering = Gathering::new(kinds.clone(), unknown.clone(), Buckets::new(1, 1));
+    let (mut from, mut asked) = (0, Vec::new());
+    loop {
+        let rest = &text.as_bytes()[from..];
+        let refused = |refused: lake::rows::Refused<'_>| panic!("{refused:?}");
+        match gathering.add(3, from as u64, rest, |_| true, refused) {
+            Ok(Added::Waits { kind, from: at }) => {
+                from += at;
+                let name = &kinds.iter().nth(kind).unwrap().name;
+                asked.push((name.as_str(), from));
+                unknown[kind].know(kinds.get(name).unwrap(), None);
+            }
+            all => break assert_eq!(all, Ok(Added::All)),
+        }
+    }
+    assert_eq!(asked, [("cell", 0), ("vehicle", cell.len() + 1)]);
+    let mut known = Gathering::new(
+        kinds.clone(),
+        admissions(&kinds, |_| None),
+        Buckets::new(1, 1),
+    );
+    known.add_declared(3, 0, text.as_bytes(), |refused| panic!("{refused:?}"));
+    let hours = |gathering: &mut Gathering| {
+        let hours = blocks(&kinds, gathering.take().unwrap(), None).into_iter();
+        let hours = hours.map(|(at, blocks)| {
+            let spans: Vec<_> = blocks
+                .iter()
+                .map(|(_, block)| format!("{block:?}"))
+                .collect();
+            (at, spans)
+        });
+        hours.collect::<Vec<_>>()
+    };
+    assert_eq!(hours(&mut gathering), hours(&mut known));
 }
 
 #[test]

@@ -36,10 +36,10 @@ pub(crate) struct UnfinishedPart {
 }
 
 impl UnfinishedPart {
-    /// A part with the columns of these rows, and without rows.
-    pub(crate) fn new(rows: &RecordBatch) -> anyhow::Result<UnfinishedPart> {
+    /// A part with the columns of these rows, which will have `most_rows` rows at most and has none yet.
+    pub(crate) fn new(rows: &RecordBatch, most_rows: usize) -> anyhow::Result<UnfinishedPart> {
         Ok(UnfinishedPart {
-            file: PartWriter::new(rows.schema())?,
+            file: PartWriter::new(rows.schema(), most_rows)?,
             events: 0,
             aggregates: Aggregates::default(),
         })

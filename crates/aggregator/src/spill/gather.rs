@@ -9,10 +9,11 @@ use aws::{ByteRange, Fetched, Lake};
 use bytes::Bytes;
 use contract::{Hour, Kinds, Rejection};
 use futures::{StreamExt, TryStreamExt, stream};
-use lake::rows::{Admission, Buckets, ColumnType, Gathering, KindHour, Refused, too_long};
+use lake::rows::{Added, Admission, Buckets, ColumnType, Gathering, KindHour, Refused, too_long};
 
 use crate::parts::aside::Aside;
 use crate::planted_defects;
+use crate::schema::StoredTypes;
 use crate::spill::store::{Encoded, HourBlocks, Store};
 use crate::workers::Workers;
 
@@ -24,7 +25,7 @@ const PIECE_BYTES: u64 = 16 * 1024 * 1024;
 /// some fifty times as much memory as their lines.
 const STEP_BYTES: usize = 256 * 1024;
 
-/// Bytes of an hour's lines up to which they wait as lines: some hundred lines.
+/// Bytes of memory that an hour's lines take up to which they wait as lines: some hundred lines.
 const FEW_BYTES: usize = 32 * 1024;
 
 /// Objects that are read ahead, beside one for each thread.
@@ -43,8 +44,7 @@ pub(crate) struct Limits {
 pub(crate) struct Gather<'a> {
     pub(crate) lake: &'a Lake,
     pub(crate) kinds: Arc<Kinds>,
-    /// By kind.
-    pub(crate) admissions: Arc<[Admission]>,
+    pub(crate) types: &'a StoredTypes<'a>,
     pub(crate) inputs: &'a [String],
     /// Whether events of an hour are wanted.
     pub(crate) wanted: Arc<dyn Fn(Hour) -> bool + Send + Sync>,
@@ -135,7 +135,7 @@ impl Gather<'_> {
         if planted_defects::lose_last_spill_block() {
             store.lose_last_block();
         }
-        let kinds = 0..self.admissions.len();
+        let kinds = 0..self.types.admissions().len();
         let owned = |(name, r#type): (&str, _)| (name.to_owned(), r#type);
         Ok(Gathered {
             new_signals: kinds
@@ -150,7 +150,7 @@ impl Gather<'_> {
     }
 
     fn shared(&self) -> Shared {
-        let (kinds, admissions) = (self.kinds.clone(), self.admissions.clone());
+        let (kinds, admissions) = (self.kinds.clone(), self.types.admissions().clone());
         let Limits { memory, folder } = self.limits.clone();
         let store = Store::new(kinds.clone(), admissions.clone(), folder, memory);
         Shared {
@@ -236,45 +236,65 @@ impl Gather<'_> {
         offset: u64,
         lines: Bytes,
     ) -> anyhow::Result<Vec<RefusedLine>> {
-        let at_work = shared.clone();
-        let add = move || at_work.add(input, offset, &lines);
-        self.workers.run(add).await?.map_err(|error| {
-            anyhow!(
-                "`{key}` holds an event of a kind that is not declared here: {error}; \
-                 set CONTRACTS to the folder that ingest has, and run again"
-            )
-        })
+        let mut all_refused = Vec::new();
+        let mut start = 0;
+        loop {
+            let (at_work, rest) = (shared.clone(), lines.slice(start..));
+            let mut refused = std::mem::take(&mut all_refused);
+            let add = move || {
+                let added = at_work.add(input, offset + start as u64, &rest, &mut refused);
+                added.map(|added| (added, refused))
+            };
+            let (added, refused) = self.workers.run(add).await?;
+            all_refused = refused;
+            let added = added.map_err(|error| {
+                anyhow!(
+                    "`{key}` holds an event of a kind that is not declared here: {error}; \
+                     set CONTRACTS to the folder that ingest has, and run again"
+                )
+            });
+            match added? {
+                Added::All => return Ok(all_refused),
+                Added::Waits { kind, from } => {
+                    self.types.know(kind).await?;
+                    start += from;
+                }
+            }
+        }
     }
 }
 
 impl Shared {
-    /// Adds lines to an idle gathering. The outer error is this machine's, the inner one that of a line of an
-    /// undeclared kind.
+    /// Adds lines to an idle gathering, up to one of a kind whose stored types are not known. The outer error is this
+    /// machine's, the inner one that of a line of an undeclared kind.
     fn add(
         &self,
         input: u32,
         offset: u64,
         lines: &[u8],
-    ) -> anyhow::Result<Result<Vec<RefusedLine>, Rejection>> {
+        refused: &mut Vec<RefusedLine>,
+    ) -> anyhow::Result<Result<Added, Rejection>> {
         let idle = lock(&self.idle).pop();
         let new = || {
             let admissions = self.admissions.clone();
             Gathering::new(self.kinds.clone(), admissions, self.buckets).with_few_lines(FEW_BYTES)
         };
         let mut gathering = idle.unwrap_or_else(new);
-        let mut refused = Vec::new();
-        let (mut start, mut added) = (0, Ok(()));
-        while start < lines.len() && added.is_ok() {
+        let (mut start, mut added) = (0, Ok(Added::All));
+        while start < lines.len() && added == Ok(Added::All) {
             let some = first_lines(&lines[start..], STEP_BYTES);
             let tell = |line: Refused<'_>| refused.push(RefusedLine::new(input, &line));
             added = gathering.add(input, offset + start as u64, some, &*self.wanted, tell);
+            if let Ok(Added::Waits { from, .. }) = &mut added {
+                *from += start;
+            }
             start += some.len();
             if gathering.bytes() >= self.seal_at {
                 self.seal(&mut gathering)?;
             }
         }
         lock(&self.idle).push(gathering);
-        Ok(added.map(|()| refused))
+        Ok(added)
     }
 
     fn seal(&self, gathering: &mut Gathering) -> anyhow::Result<()> {

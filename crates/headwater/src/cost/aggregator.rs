@@ -4,7 +4,6 @@
 //! of the aggregator take.
 
 use aggregator::{LOOK_BACK, RAW_PER_PART};
-use contract::Kinds;
 
 use super::defaults::DEFAULTS;
 use super::measured;
@@ -71,19 +70,11 @@ pub(super) fn in_an_hour(config: &CostConfig, rate: f64, objects: f64) -> Aggreg
             + commits * config.kinds * listings,
         gets: runs * RUN_GETS
             + objects * HOUR
-            + commits * kinds_with_schema(config.kinds)
+            + commits * config.kinds // `_schema/`
             + earlier
             + 2.0 * merged // GET of the Parquet, HEAD of the JSONL
             + written, // HEAD of the Parquet
     }
-}
-
-/// Kinds of which each commit asks for `_schema/`, whether events of them come or not: all that are declared, the
-/// built-in ones at least. Long kinds have none.
-fn kinds_with_schema(used: f64) -> f64 {
-    let built_in = Kinds::builtin();
-    let wide = built_in.iter().filter(|kind| !kind.is_long());
-    used.max(wide.count() as f64)
 }
 
 /// Parts of an hour with so many events in one commit: as many as their rows need, rounded up to a power of two.
@@ -128,9 +119,9 @@ mod tests {
         assert_eq!(one.puts, 4.0 + 2.0 * 3.0);
         // `_commits/` and `curated/`; 86 pages of 48 hours each hour, and 302 of a week each day.
         assert!((one.lists - (2.0 + 86.4 + 301.4 / 24.0)).abs() < 1e-9);
-        // Raw objects; checkpoint, `_schema/` of six built-in kinds; earlier part and aggregates of the hour that is
+        // Raw objects; checkpoint, `_schema/` of the kind; earlier part and aggregates of the hour that is
         // over; a HEAD of each.
-        assert_eq!(one.gets, 1_800.0 + 7.0 + 3.0 + 2.0);
+        assert_eq!(one.gets, 1_800.0 + 2.0 + 3.0 + 2.0);
         let late = in_an_hour(&config(&["--kinds", "1", "--late-hours", "10"]), 10.0, 0.5);
         assert_eq!(late.puts, one.puts + 10.0 * 3.0);
     }

@@ -24,6 +24,10 @@ use crate::parquet_file::{self, Layout, column};
 /// Name of the object metadata that holds the last commit counted.
 pub const COMMIT: &str = "commit";
 
+/// Name of the file metadata that holds the messages of entities without rows, by id: all signals of their events are in
+/// the column `_more`, which is not aggregated. A later event may bring such an entity a row.
+const WITHOUT_ROWS: &str = "messages_without_rows";
+
 /// The last commit that aggregates with this file metadata count; none if the file does not say.
 pub fn counted_by_file(notes: Option<&Vec<KeyValue>>) -> Option<u64> {
     let note = notes?.iter().find(|note| note.key == COMMIT)?;
@@ -43,6 +47,8 @@ pub struct AggregateFile<'a> {
     /// The event hour.
     pub hour: Hour,
     rows: Vec<Row<'a>>,
+    /// Messages of the entities without rows.
+    without_rows: BTreeMap<&'a str, u64>,
 }
 
 /// One entity's signal.
@@ -85,7 +91,16 @@ impl<'a> AggregateFile<'a> {
                 });
             }
         }
-        AggregateFile { kind, hour, rows }
+        let without_rows = aggregates.entities.iter();
+        let without_rows = without_rows.filter(|entity| entity.signals.is_empty());
+        AggregateFile {
+            kind,
+            hour,
+            rows,
+            without_rows: without_rows
+                .map(|entity| (entity.id.as_str(), entity.messages))
+                .collect(),
+        }
     }
 
     /// A JSON object for each entity and signal, a line each.
@@ -167,7 +182,12 @@ impl<'a> AggregateFile<'a> {
             .collect();
         let arrays = columns.into_iter().map(|(.., column)| column).collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
-        let notes = vec![KeyValue::new(COMMIT.to_owned(), commit.to_string())];
+        let mut notes = vec![KeyValue::new(COMMIT.to_owned(), commit.to_string())];
+        if !self.without_rows.is_empty() {
+            let messages = json(&self.without_rows);
+            let messages = messages.map_err(|error| ParquetError::External(error.into()))?;
+            notes.push(KeyValue::new(WITHOUT_ROWS.to_owned(), messages));
+        }
         if rows.len() <= SMALL {
             return small_parquet::write(&batch, notes);
         }
@@ -176,6 +196,7 @@ impl<'a> AggregateFile<'a> {
             sorted_by: &[1, 3],
             distinct: &["mean", "stddev"],
             notes,
+            is_small: false,
         };
         parquet_file::to_parquet(&batch, layout)
     }
@@ -187,6 +208,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<String> {
 
 /// Reads back what [`AggregateFile::to_parquet`] wrote.
 pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
+    let without_rows = without_rows(&file)?;
     let batch = parquet_file::from_parquet(file, None)?;
     let text = |name: &str| column::<StringArray>(&batch, name);
     let whole = |name: &str| column::<Int64Array>(&batch, name);
@@ -212,6 +234,27 @@ pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
     if !entities.is_sorted_by(|a, b| a.id < b.id) || !entities.iter().all(by_name) {
         let unsorted = "the rows are not sorted by entity and signal";
         return Err(ParquetError::General(unsorted.to_owned()));
+    }
+    aggregates.merge(&without_rows);
+    Ok(aggregates)
+}
+
+/// The entities that have no rows in the file.
+fn without_rows(file: &Bytes) -> Result<Aggregates, ParquetError> {
+    let notes = parquet_file::notes(file)?;
+    let mut notes = notes.iter().filter(|note| note.key == WITHOUT_ROWS);
+    let mut aggregates = Aggregates::default();
+    if let Some(text) = notes.next().and_then(|note| note.value.as_deref()) {
+        let messages: BTreeMap<String, u64> =
+            serde_json::from_str(text).map_err(|error| ParquetError::External(error.into()))?;
+        aggregates.entities = messages
+            .into_iter()
+            .map(|(id, messages)| Entity {
+                id,
+                messages,
+                signals: Vec::new(),
+            })
+            .collect();
     }
     Ok(aggregates)
 }
@@ -262,6 +305,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_entity_without_rows_keeps_its_messages_until_it_has_some() {
+        let of = |ids: &[&str]| {
+            let entity = |id: &&str| Entity {
+                id: (*id).to_owned(),
+                messages: 2,
+                signals: Vec::new(),
+            };
+            Aggregates {
+                entities: ids.iter().map(entity).collect(),
+            }
+        };
+        let mut written = aggregates(3, 1);
+        written.merge(&of(&["a", "veh-00001", "z"]));
+        assert_eq!(read_back(&of(&["a", "b"])), of(&["a", "b"]));
+        let mut read = read_back(&written);
+        assert_eq!(read, written);
+        let mut later = aggregates(1, 1);
+        later.entities[0].id = "z".to_owned();
+        read.merge(&later);
+        let last = read_back(&read);
+        let last = last.entities.last().unwrap();
+        assert_eq!((last.id.as_str(), last.messages), ("z", 3));
     }
 
     #[test]

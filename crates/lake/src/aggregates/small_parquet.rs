@@ -11,12 +11,19 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::parquet_file::FEW;
+
 /// The batch as a Parquet file without statistics, page indexes and the copy of its schema in Arrow's own form, which
 /// says nothing of these types that Parquet's does not. Texts have a dictionary, since they repeat. `notes` go into the
 /// file's own metadata.
 pub(super) fn write(batch: &RecordBatch, notes: Vec<KeyValue>) -> Result<Bytes> {
+    let compression = if batch.num_rows() <= FEW {
+        Compression::UNCOMPRESSED
+    } else {
+        Compression::ZSTD(ZstdLevel::try_new(3)?)
+    };
     let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_compression(compression)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
         .set_dictionary_enabled(false)

@@ -8,7 +8,7 @@
 //! values of later ones go to the text column [`MORE`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -115,24 +115,42 @@ impl SignalTypes {
 /// the memory that senders can make an hour take: a column has a slot for each row.
 #[derive(Debug)]
 pub struct Admission {
-    /// Names in lower case.
-    names: HashSet<String>,
+    /// Names in lower case; none until the kind's stored types are known.
+    names: OnceLock<HashSet<String>>,
     most_new: usize,
 }
 
 impl Admission {
-    /// Admits declared signals, those in `types`, and as many others as a kind may have.
-    pub(crate) fn new(kind: &Kind, types: Option<&SignalTypes>) -> Admission {
+    /// The admission of a kind whose stored types are not known yet: [`know`](Self::know) must be called before rows
+    /// can come. Those of a long kind are known to be none.
+    pub fn unknown(kind: &Kind) -> Admission {
+        let admission = Admission {
+            names: OnceLock::new(),
+            most_new: kind.max_undeclared,
+        };
+        if kind.is_long() {
+            admission.know(kind, None);
+        }
+        admission
+    }
+
+    /// Admits declared signals, those in `types`, and as many others as a kind may have. What is known already stays.
+    pub fn know(&self, kind: &Kind, types: Option<&SignalTypes>) {
         let stored = types.into_iter().flat_map(SignalTypes::names);
         let stored = stored.map(|(name, _)| name.to_ascii_lowercase());
-        let names = declared(kind).into_keys().chain(stored).collect();
-        let most_new = kind.max_undeclared;
-        Admission { names, most_new }
+        let names = || declared(kind).into_keys().chain(stored).collect();
+        self.names.get_or_init(names);
+    }
+
+    /// Whether the kind's stored types are known.
+    pub fn is_known(&self) -> bool {
+        self.names.get().is_some()
     }
 
     /// Whether the signal has a column already.
     pub fn has(&self, name: &str) -> bool {
-        self.names.contains(&name.to_ascii_lowercase())
+        let names = self.names.get();
+        names.is_some_and(|names| names.contains(&name.to_ascii_lowercase()))
     }
 
     /// Most signals beside those that may get a column.

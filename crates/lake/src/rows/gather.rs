@@ -77,10 +77,27 @@ pub fn admissions<'t>(
     kinds: &Kinds,
     types: impl Fn(&str) -> Option<&'t SignalTypes>,
 ) -> Arc<[Admission]> {
-    let kinds = kinds.iter();
-    kinds
-        .map(|kind| Admission::new(kind, types(&kind.name)))
-        .collect()
+    let admissions = kinds.iter().map(|kind| {
+        let admission = Admission::unknown(kind);
+        admission.know(kind, types(&kind.name));
+        admission
+    });
+    admissions.collect()
+}
+
+/// Where the adding of lines has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// All lines were added.
+    All,
+    /// The line that begins at byte `from` has an event of the kind of this number, whose [`Admission`] is not known
+    /// yet. It and the lines behind it were not added.
+    Waits {
+        /// Place of the kind in [`Kinds::iter`].
+        kind: usize,
+        /// First byte of the line.
+        from: usize,
+    },
 }
 
 impl Gathering {
@@ -113,9 +130,9 @@ impl Gathering {
         self.bytes
     }
 
-    /// Adds the events of whole lines that lie in a `wanted` hour. `input` is the caller's number for the object,
-    /// which comes back in [`Span`]s, and `offset` is where in the object the lines begin. Each line that breaks its
-    /// contract is told to `refused`.
+    /// Adds the events of whole lines that lie in a `wanted` hour, up to the first one of a kind whose [`Admission`] is
+    /// not known yet. `input` is the caller's number for the object, which comes back in [`Span`]s, and `offset` is
+    /// where in the object the lines begin. Each line that breaks its contract is told to `refused`.
     ///
     /// # Errors
     ///
@@ -127,13 +144,13 @@ impl Gathering {
         body: &[u8],
         wanted: impl Fn(Hour) -> bool,
         refused: impl FnMut(Refused<'_>),
-    ) -> Result<(), Rejection> {
+    ) -> Result<Added, Rejection> {
         let is_final = |rejection: &Rejection| !names_unknown_kind(rejection);
         self.add_lines((input, offset), body, wanted, refused, is_final)
     }
 
     /// [`add`](Gathering::add) for a reader that does without events of undeclared kinds: their lines are told to
-    /// `refused` with the reason `unknown_kind`.
+    /// `refused` with the reason `unknown_kind`. The admissions of all kinds must be known.
     pub fn add_declared(
         &mut self,
         input: u32,
@@ -153,7 +170,7 @@ impl Gathering {
         wanted: impl Fn(Hour) -> bool,
         mut refused: impl FnMut(Refused<'_>),
         is_final: impl Fn(&Rejection) -> bool,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Added, Rejection> {
         let kinds = self.kinds.clone();
         for at in lines(body) {
             let line = &body[at.clone()];
@@ -163,7 +180,12 @@ impl Gathering {
                 continue;
             }
             match read_line(&kinds, line) {
-                Ok(event) => self.push(&event, line, span, &wanted),
+                Ok(event) => {
+                    if let Some(kind) = self.push(&event, line, span, &wanted) {
+                        let from = at.start;
+                        return Ok(Added::Waits { kind, from });
+                    }
+                }
                 Err(rejection) if !is_final(&rejection) => return Err(rejection),
                 Err(rejection) => refused(Refused {
                     reason: rejection.code.as_str(),
@@ -172,23 +194,30 @@ impl Gathering {
                 }),
             }
         }
-        Ok(())
+        Ok(Added::All)
     }
 
-    fn push(&mut self, event: &Event<'_>, line: &[u8], span: Span, wanted: impl Fn(Hour) -> bool) {
+    /// Adds the event. If the admission of its kind is not known, nothing is added, and the kind's number returned.
+    fn push(
+        &mut self,
+        event: &Event<'_>,
+        line: &[u8],
+        span: Span,
+        wanted: impl Fn(Hour) -> bool,
+    ) -> Option<usize> {
         let hour = Hour::of(event.time);
         if !wanted(hour) {
-            return;
+            return None;
         }
         let is_last = |((kind, at), _): &(KindHour, _)| {
             *at == hour && is_kind(&self.kinds, *kind, event.kind)
         };
         if !self.hours.get(self.last).is_some_and(is_last) {
             let mut numbers = 0..self.admissions.len();
-            let Some(kind) = numbers.find(|number| is_kind(&self.kinds, *number, event.kind))
-            else {
-                return;
-            };
+            let kind = numbers.find(|number| is_kind(&self.kinds, *number, event.kind))?;
+            if !self.admissions[kind].is_known() {
+                return Some(kind);
+            }
             let at = (kind, hour);
             self.last = *self.places.entry(at).or_insert_with(|| {
                 self.bytes += HOUR_BYTES;
@@ -211,13 +240,14 @@ impl Gathering {
                 lines.push(span, line);
                 self.signals[*kind].note(event, admission, &mut lines.signals);
                 self.bytes += lines.bytes() - before;
-                return;
+                return None;
             }
         }
         if let Rows::Many(rows) = rows {
             let id = event.event_id.as_deref().unwrap_or_default();
             self.bytes += rows.push(event, id, span, admission);
         }
+        None
     }
 
     /// Takes the rows out.

@@ -25,7 +25,9 @@ pub use buckets::{Bucket, Buckets, MAX_BUCKETS};
 pub use column_type::ColumnType;
 pub use columns::{Admission, Columns, SignalTypes, is_derived, signal_of, signals_in};
 pub use few_lines::{FewLines, FewRows, LinesError};
-pub use gather::{Gathering, KindHour, MAX_LINE_BYTES, Refused, Taken, admissions, too_long};
+pub use gather::{
+    Added, Gathering, KindHour, MAX_LINE_BYTES, Refused, Taken, admissions, too_long,
+};
 pub use hour_rows::{HourRows, LeftOut};
 pub use ids::{id_hash, stable_hash};
 pub use long_columns::LongColumns;
