@@ -32,10 +32,10 @@ def wait_until(what, condition, seconds=60):
         time.sleep(0.5)
 
 
-def build(release):
+def build(release, *more):
     # As `cargo test --workspace` builds them: with other packages chosen, features would differ, and the AWS SDK with
     # all that stands on it would be built once more.
-    chosen = ["--release", "--bins"] if release else ["--bins", "--tests"]
+    chosen = [*(["--release", "--bins"] if release else ["--bins", "--tests"]), *more]
     subprocess.run(["cargo", "build", "--locked", "--workspace", "--features", "headwater/sql", *chosen], cwd=ROOT, check=True)
     metadata = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True

@@ -10,11 +10,7 @@ use windows::{Observed, Windows};
 /// Takes an event into the windows, with the signals in `wanted` or with all of them, and gives the time at which
 /// ingest received it. An event that does not tell that time, as in an object that was put there by hand, counts as
 /// received when it happened.
-pub(super) fn observe(
-    windows: &mut Windows,
-    event: &Event<'_>,
-    wanted: Option<&BTreeSet<String>>,
-) -> i64 {
+pub fn observe(windows: &mut Windows, event: &Event<'_>, wanted: Option<&BTreeSet<String>>) -> i64 {
     let at = event.time.timestamp_millis();
     let arrived = event
         .received_at
