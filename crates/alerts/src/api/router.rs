@@ -7,7 +7,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use service::keys::{self, Access};
+use service::keys::Access;
 use service::metrics::{RequestMetrics, count_request};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,7 +24,7 @@ const REQUESTS: RequestMetrics = RequestMetrics {
 
 /// The routes that ask for a key.
 fn with_key() -> OpenApiRouter<ApiState> {
-    let mut routes = OpenApiRouter::new()
+    OpenApiRouter::new()
         .routes(routes!(prometheus::rules))
         .routes(routes!(prometheus::alerts))
         .routes(routes!(alerts::alerts))
@@ -41,10 +41,7 @@ fn with_key() -> OpenApiRouter<ApiState> {
             deliveries::acknowledgements,
             deliveries::acknowledge
         ))
-        .routes(routes!(figures::figures));
-    // Each API has bodies of its own: see `in_form_of_api`.
-    keys::openapi::declare(routes.get_openapi_mut(), None);
-    routes
+        .routes(routes!(figures::figures))
 }
 
 /// The OpenAPI document of the service, for who shows several services together.

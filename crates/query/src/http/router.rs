@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use console::Console;
-use service::keys::{self, Access};
+use service::keys::Access;
 use service::metrics::{RequestMetrics, count_request};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -67,7 +67,7 @@ fn build(
 ) -> Router {
     let lake = app.engine.lake.clone();
     let shared = Arc::new(Shared::new(app, settings));
-    let mut with_key = OpenApiRouter::new()
+    let with_key = OpenApiRouter::new()
         .routes(routes!(query::query))
         .routes(routes!(kinds::kinds))
         .routes(routes!(entities::entities))
@@ -76,7 +76,6 @@ fn build(
         .routes(routes!(sql::post_sql, sql::get_sql))
         .merge(console::lake_routes(lake))
         .route_layer(from_fn_with_state(shared.clone(), check_key));
-    keys::openapi::declare(with_key.get_openapi_mut(), Some("ErrorBody"));
     let mut open = OpenApiRouter::new().routes(routes!(health::health));
     if let Some(console) = console {
         open = open.merge(console.live_routes());

@@ -12,7 +12,6 @@ mod file;
 mod follow;
 mod key;
 mod limit;
-pub mod openapi;
 pub mod scope;
 pub mod scram;
 mod set;
