@@ -15,8 +15,8 @@ const ANSWERS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Adds the answers because of keys to all paths of a document; those that an operation declares itself stay. Their bodies
-/// have the schema of this name, if there is one.
+/// Adds the answers because of keys to all paths of a document; those that an operation declares itself stay. Their
+/// bodies have the schema of this name, if there is one.
 pub fn declare(document: &mut OpenApi, body: Option<&str>) {
     for item in document.paths.paths.values_mut() {
         let operations = [
