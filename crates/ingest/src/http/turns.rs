@@ -1,7 +1,7 @@
 //! Turns at work that takes CPU time, shared fairly among keys: whoever has much to do waits behind itself.
 //!
-//! A key that waits gets the next turn that is free after each other waiting key has had one. One key alone has all turns
-//! but one, so that another finds a turn at once, whatever the first has sent.
+//! A key that waits gets the next turn that is free after each other waiting key has had one. One key alone has all
+//! turns but one, so that another finds a turn at once, whatever the first has sent.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,9 @@
 //! Takes what changes in the file of keys: looked at each second, and at once on SIGHUP.
 //!
 //! Looked at is what the file holds, not when it was written: a mounted secret is replaced by another target of its
-//! symbolic link, and a clock may go back. What is found changed is taken once it was found the same twice, so that a file that is just being
-//! written is not taken for one in which keys are missing. A file that is wrong, or is gone, changes nothing.
+//! symbolic link, and a clock may go back. What is found changed is taken once it was found the same twice, so that a
+//! file that is just being written is not taken for one in which keys are missing. A file that is wrong, or is gone,
+//! changes nothing.
 
 use std::path::Path;
 use std::sync::Arc;

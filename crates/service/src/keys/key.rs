@@ -142,8 +142,8 @@ impl Key {
         }
     }
 
-    /// Cancelled once the key is no longer accepted as it is here: its entry was taken out, or changed. What goes on for
-    /// long, such as a session, ends then.
+    /// Cancelled once the key is no longer accepted as it is here: its entry was taken out, or changed. What goes on
+    /// for long, such as a session, ends then.
     pub fn revoked(&self) -> &CancellationToken {
         &self.revoked
     }

@@ -58,8 +58,8 @@ impl KeysFileSettings {
     ///
     /// # Errors
     ///
-    /// If the file of keys without a name cannot be read, one of them is too short or fits into no header, or there is no
-    /// key at all.
+    /// If the file of keys without a name cannot be read, one of them is too short or fits into no header, or there is
+    /// no key at all.
     pub fn source(
         &self,
         what: Unnamed,

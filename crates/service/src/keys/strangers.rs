@@ -1,8 +1,8 @@
 //! Requests whose key is not accepted: counted, logged with their address, and slowed.
 //!
-//! They are slowed within bounds, so that nobody can hold seats with them: [`LONGEST`] each, [`MOST_WAITING`] at a time.
-//! One more is answered at once. Requests with an accepted key are never slowed, also where they come from the same
-//! address, as all do behind a load balancer.
+//! They are slowed within bounds, so that nobody can hold seats with them: [`LONGEST`] each, [`MOST_WAITING`] at a
+//! time. One more is answered at once. Requests with an accepted key are never slowed, also where they come from the
+//! same address, as all do behind a load balancer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
