@@ -57,9 +57,10 @@ data "aws_iam_policy_document" "batch_consumer" {
 }
 
 data "aws_iam_policy_document" "aggregator" {
+  # It writes the lines of hours that a commit puts off.
   statement {
-    sid       = "ReadRaw"
-    actions   = ["s3:GetObject"]
+    sid       = "ReadAndWriteRaw"
+    actions   = ["s3:GetObject", "s3:PutObject"]
     resources = ["${module.lake.arn}/raw/*"]
   }
 

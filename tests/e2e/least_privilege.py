@@ -191,7 +191,7 @@ def written(run):
 
 
 def aggregated(run, now):
-    """A commit that was cut off and is finished, a line that is set aside, and an hour that is made anew."""
+    """A commit that was cut off and is finished, a line that is set aside, hours that are made anew and put off."""
     first = run.aggregator.run("aggregator", "once")
     require(first.startswith("commits 1, "), first)
     require(run.keys("_schema/"), "the types of undeclared signals are kept")
@@ -217,6 +217,13 @@ def aggregated(run, now):
     span = ["--from", text(hour), "--to", text(hour + datetime.timedelta(hours=1))]
     rebuilt = run.aggregator.run("aggregator", "rebuild", *span)
     require("commits 2, " in rebuilt, rebuilt)
+
+    # More hours than a commit may write: it puts one off, to raw/, and the next commit writes it.
+    for hours in (24, 48):
+        post(now - datetime.timedelta(hours=hours), first=1000)
+    run.queue.drained()
+    put_off = run.aggregator.run("aggregator", "--commit-max-hours", "1", "once")
+    require(put_off.startswith("commits 2, ") and "hours touched 2" in put_off, put_off)
 
 
 def queried(run, now):

@@ -1,6 +1,6 @@
 //! Carries out a commit: raw objects come in, parts and aggregates go out, each hour once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,9 +16,11 @@ use tokio::sync::Mutex;
 
 use crate::budget::Budget;
 use crate::hour::HourWriter;
+use crate::log::discover::Found;
 use crate::parts::aside::Aside;
 use crate::parts::part_store::PartStore;
 use crate::put::put;
+use crate::put_off::{PutOff, hours_to_put_off};
 use crate::schema::{self, StoredTypes};
 use crate::spill::{Gather, Gathered, HourBlocks};
 use crate::workers::Workers;
@@ -45,6 +47,8 @@ pub(crate) enum Mode {
 pub(crate) struct Written {
     /// Events of each hour in parts of the commit.
     pub(crate) hours: ByHour,
+    /// Raw objects with the lines of hours that were put off, a list for each later commit.
+    pub(crate) put_off: Vec<Vec<Found>>,
     /// Keys of the parts.
     pub(crate) parts: BTreeSet<String>,
 }
@@ -61,12 +65,14 @@ pub(crate) struct Commit<'a> {
     pub(crate) mode: Mode,
     /// Whether another run, perhaps of another release, may have begun the commit.
     pub(crate) taken_over: bool,
+    /// Most hours with few events that the commit writes.
+    pub(crate) most_hours: usize,
 }
 
 impl Commit<'_> {
-    /// Finishes the commit, and tells what it did and how many events it added to each hour. Doing so again, or in
-    /// another process at the same time, gives the same objects: a part that exists is kept, and counted as it is.
-    pub(crate) async fn finish(&self) -> anyhow::Result<(Summary, ByHour)> {
+    /// Finishes the commit, and tells what it did and wrote. Doing so again, or in another process at the same time,
+    /// gives the same objects: a part that exists is kept, and counted as it is.
+    pub(crate) async fn finish(&self) -> anyhow::Result<(Summary, Written)> {
         let mut summary = Summary {
             commits: 1,
             ..Summary::default()
@@ -77,7 +83,7 @@ impl Commit<'_> {
             None
         };
         let written = self.write_parts(&mut summary, plan).await?;
-        Ok((summary, written.hours))
+        Ok((summary, written))
     }
 
     /// Writes the parts of the commit's hours, those of [`Mode::Rebuild`] or all. In [`Mode::Finish`] the parts of an
@@ -89,9 +95,12 @@ impl Commit<'_> {
     ) -> anyhow::Result<Written> {
         let stored = StoredTypes::new(self.lake, self.kinds);
         let buckets = self.buckets(plan.as_ref());
+        let written = plan.as_ref().and_then(|plan| self.written(plan));
         let aside = Aside::new(self.lake, self.intent.commit, &self.intent.inputs);
         let aside = Mutex::new(aside);
-        let gathered = self.gather(&stored, buckets, &aside, summary).await?;
+        let gathered = self
+            .gather(&stored, written, buckets, &aside, summary)
+            .await?;
         let Gathered {
             hours, new_signals, ..
         } = gathered;
@@ -100,6 +109,12 @@ impl Commit<'_> {
             (None, Mode::Finish) => self.plan(&hours).await?,
             (None, Mode::Rebuild(_)) => Plan::default(),
         };
+        let (hours, put_off) = match self.written(&plan) {
+            Some(written) => hours.into_iter().partition(|(at, _)| written.contains(at)),
+            None => (hours, BTreeMap::new()),
+        };
+        // Before the commit is done: its inputs are not read any more then.
+        let put_off = self.put_off(put_off, summary).await?;
         let mut columns = Vec::new();
         for (number, kind) in self.kinds.iter().enumerate() {
             let Some(stored) = stored.get(number) else {
@@ -117,7 +132,36 @@ impl Commit<'_> {
             .write_hours(hours, &plan, &columns, &aside, summary)
             .await?;
         aside.into_inner().finish().await?;
-        Ok(written)
+        Ok(Written { put_off, ..written })
+    }
+
+    /// The hours of the plan, if it puts off all others.
+    fn written(&self, plan: &Plan) -> Option<Arc<HashSet<KindHour>>> {
+        let kinds = self.kinds.iter().enumerate();
+        let hours = kinds.flat_map(|(number, kind)| {
+            let hours = plan.parts.get(&kind.name).into_iter().flatten();
+            hours.filter_map(move |(hour, _)| Some((number, Hour::parse(hour)?)))
+        });
+        plan.puts_off.then(|| Arc::new(hours.collect()))
+    }
+
+    /// Puts off these hours. A rebuild leaves them out: they are those of later commits.
+    async fn put_off(
+        &self,
+        hours: BTreeMap<KindHour, HourBlocks>,
+        summary: &mut Summary,
+    ) -> anyhow::Result<Vec<Vec<Found>>> {
+        if hours.is_empty() || matches!(self.mode, Mode::Rebuild(_)) {
+            return Ok(Vec::new());
+        }
+        summary.hours_put_off += hours.len() as u64;
+        let put_off = PutOff {
+            lake: self.lake,
+            workers: self.workers,
+            intent: self.intent,
+            most: self.most_hours,
+        };
+        put_off.write(hours).await
     }
 
     /// How rows are divided that do not fit into memory. The seed is that of the intent: whoever takes the commit over
@@ -136,6 +180,7 @@ impl Commit<'_> {
     async fn gather(
         &self,
         types: &StoredTypes<'_>,
+        written: Option<Arc<HashSet<KindHour>>>,
         buckets: Buckets,
         aside: &Mutex<Aside<'_>>,
         summary: &mut Summary,
@@ -153,6 +198,7 @@ impl Commit<'_> {
             types,
             inputs: &self.intent.inputs,
             wanted,
+            written,
             all_must_exist: matches!(self.mode, Mode::Rebuild(_)),
             buckets,
             limits: self.budget.waiting(),
@@ -175,8 +221,13 @@ impl Commit<'_> {
 
     /// The plan, after it is stored; that of another run if that was first.
     async fn plan(&self, hours: &BTreeMap<KindHour, HourBlocks>) -> anyhow::Result<Plan> {
-        let mut plan = Plan::default();
-        for ((kind, hour), blocks) in hours {
+        let put_off = hours_to_put_off(hours, self.most_hours);
+        let mut plan = Plan {
+            puts_off: !put_off.is_empty(),
+            ..Plan::default()
+        };
+        let written = hours.iter().filter(|(at, _)| !put_off.contains(at));
+        for ((kind, hour), blocks) in written {
             let parts = Buckets::new(0, self.budget.parts(blocks.bytes())).count();
             let of_kind = plan.parts.entry(self.kind(*kind)?.name.clone());
             of_kind.or_default().insert(hour.to_string(), parts);

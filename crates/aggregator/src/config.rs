@@ -107,6 +107,10 @@ pub struct Config {
     /// `watch` commits once an event has waited so long; 0s commits what there is in every run.
     #[arg(long, env, default_value = "15m", value_parser = humantime::parse_duration, global = true)]
     pub commit_max_age: Duration,
+    /// Most event hours with few events (16 KiB of lines), of whatever kinds, that a commit writes. It puts off the
+    /// oldest others: commits of their own write them, between those of what is new.
+    #[arg(long, env, default_value = "5000", global = true)]
+    pub commit_max_hours: NonZeroUsize,
     /// Memory for events, about; at least 64 MiB. What does not fit waits on disk.
     #[arg(long, env, default_value = "256MiB", global = true)]
     pub memory_limit: ByteSize,
@@ -206,9 +210,14 @@ impl Config {
         Budget::new(self.memory_limit.as_u64(), self.spill_folder())
     }
 
-    pub(crate) fn workers(&self) -> Workers {
+    /// Number of threads that compute.
+    pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Workers::new(self.threads.map_or_else(cores, NonZeroUsize::get))
+        self.threads.map_or_else(cores, NonZeroUsize::get)
+    }
+
+    pub(crate) fn workers(&self) -> Workers {
+        Workers::new(self.threads())
     }
 }
 

@@ -11,6 +11,7 @@ mod names;
 mod parts;
 mod planted_defects;
 mod put;
+mod put_off;
 mod rebuild;
 mod run;
 mod schema;

@@ -15,16 +15,24 @@ use tokio_util::sync::CancellationToken;
 /// finishes its commit.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 
-// One thread for I/O: computation has threads of its own.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = service::settings::parse::<Cli>();
     service::logging::init(cli.config.log_format);
     if let Err(error) = cli.check() {
         eprintln!("aggregator: {error:#}");
         return ExitCode::from(2);
     }
-    match run(cli).await {
+    // One thread for I/O: computation has threads of its own. More than these would only keep memory that they have
+    // used; one is left for names that are looked up.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(cli.config.threads() + 1)
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error).context("cannot start"),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("aggregator: {error:#}");

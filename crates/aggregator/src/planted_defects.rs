@@ -12,6 +12,10 @@ pub(crate) fn lose_last_spill_block() -> bool {
     has(Defect::LoseLastSpillBlock)
 }
 
+pub(crate) fn lose_put_off() -> bool {
+    has(Defect::LosePutOff)
+}
+
 pub(crate) fn trust_name_order() -> bool {
     has(Defect::TrustNameOrder)
 }

@@ -53,6 +53,7 @@ pub async fn rebuild(
         earliest: earliest_arrival(&kinds, from),
         budget: config.budget(),
         workers: config.workers(),
+        most_hours: config.commit_max_hours.get(),
         progress,
         total: Summary::default(),
     };
@@ -61,8 +62,9 @@ pub async fn rebuild(
         let mut log = Log::read(&lake).await?;
         if let Some(intent) = log.unfinished.clone() {
             let commit = rebuild.commit(&intent, Mode::Finish, &|_| {});
-            let (summary, hours) = commit.finish().await?;
-            writer::finish(&lake, &mut log, &intent, &summary, hours, aws.clock().now()).await?;
+            let (summary, written) = commit.finish().await?;
+            let now = aws.clock().now();
+            writer::finish(&lake, &mut log, &intent, &summary, &written, now).await?;
         }
         if log.done == through {
             break;
@@ -90,6 +92,8 @@ struct Rebuild<'a> {
     earliest: Hour,
     budget: Budget,
     workers: Workers,
+    /// Most hours with few events of a commit that is finished.
+    most_hours: usize,
     progress: &'a dyn Progress,
     total: Summary,
 }
@@ -120,6 +124,7 @@ impl Rebuild<'_> {
             progress,
             mode,
             taken_over: true,
+            most_hours: self.most_hours,
         }
     }
 

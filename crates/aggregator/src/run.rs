@@ -1,5 +1,6 @@
 //! One run, and `watch`: runs at an interval.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) const REFUSED: &str = "headwater_aggregator_refused_total";
 pub(crate) const MORE_VALUES: &str = "headwater_aggregator_more_values_total";
 /// Kinds and event hours of the last commit.
 pub(crate) const COMMIT_HOURS: &str = "headwater_aggregator_commit_hours";
+/// Kinds and event hours that commits have put off to later ones.
+const HOURS_PUT_OFF: &str = "headwater_aggregator_hours_put_off_total";
 /// Age in seconds of the oldest raw object that waits for a commit after the run; 0 if none does.
 pub(crate) const LAG: &str = "headwater_aggregator_lag_seconds";
 
@@ -78,6 +81,7 @@ async fn run_once(
             budget: config.budget(),
             workers: config.workers(),
             progress,
+            most_hours: config.commit_max_hours.get(),
             // From the generator that a simulation seeds: the writer decides how rows are divided into parts.
             writer: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
         };
@@ -97,6 +101,8 @@ struct Run<'a> {
     progress: &'a dyn Progress,
     /// Names the run in the intents that it writes.
     writer: Uuid,
+    /// Most hours with few events that a commit writes.
+    most_hours: usize,
 }
 
 impl Run<'_> {
@@ -110,16 +116,19 @@ impl Run<'_> {
         let mut total = Summary::default();
         let mut log = Log::read(lake).await?;
         let mut all = 0;
-        let mut lag = TimeDelta::zero();
+        // Objects of hours that were put off, those of one commit each.
+        let mut later: VecDeque<Vec<Found>> = VecDeque::new();
         'discover: while !stop.is_cancelled() {
             if let Some(intent) = log.unfinished.clone() {
                 all = all.max(total.objects + intent.inputs.len() as u64);
-                self.finish(&mut log, &intent, &mut total, all).await?;
+                later.extend(self.finish(&mut log, &intent, &mut total, all).await?);
                 continue;
             }
             // Objects that land after this listing are left for the next run: under load a run would never end.
-            let found = discover(lake, &mut log, clock.now(), config.full).await?;
+            let mut found = discover(lake, &mut log, clock.now(), config.full).await?;
             all = total.objects + found.len() as u64;
+            let keys: HashSet<&str> = later.iter().flatten().map(|o| o.key.as_str()).collect();
+            found.retain(|object| !keys.contains(object.key.as_str()));
             let mut waiting = &found[..];
             while !waiting.is_empty() && !stop.is_cancelled() {
                 let now = clock.now();
@@ -133,25 +142,45 @@ impl Run<'_> {
                     log = Log::read(lake).await?;
                     continue 'discover;
                 };
-                self.finish(&mut log, &intent, &mut total, all).await?;
+                later.extend(self.finish(&mut log, &intent, &mut total, all).await?);
                 waiting = rest;
             }
-            lag = age(waiting, clock.now());
-            break;
+            metrics::gauge!(LAG).set(age(waiting, clock.now()).as_seconds_f64());
+            // One commit of what was put off, and then what has come meanwhile: nothing waits for more than one.
+            if stop.is_cancelled() {
+                break;
+            }
+            let Some(objects) = later.pop_front() else {
+                break;
+            };
+            let objects: Vec<Found> = objects.into_iter().filter(|o| !log.has(&o.key)).collect();
+            if objects.is_empty() {
+                continue;
+            }
+            let begun = writer::begin(lake, &log, self.writer, &objects, clock.now()).await?;
+            match begun {
+                Some(intent) => {
+                    later.extend(self.finish(&mut log, &intent, &mut total, all).await?);
+                }
+                None => {
+                    log = Log::read(lake).await?;
+                    later.push_front(objects);
+                }
+            }
         }
         writer::save(lake, &log).await?;
-        metrics::gauge!(LAG).set(lag.as_seconds_f64());
         Ok(total)
     }
 
     /// Finishes the commit and adds its counts to `total`; `all` is the number of raw objects that the run has found.
+    /// Returns the objects of hours that it has put off, those of one later commit each.
     async fn finish(
         &self,
         log: &mut Log,
         intent: &Intent,
         total: &mut Summary,
         all: u64,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Vec<Vec<Found>>> {
         let before = total.objects;
         let read = move |objects: u64| self.progress.objects(before + objects, all);
         let commit = Commit {
@@ -163,12 +192,13 @@ impl Run<'_> {
             progress: &read,
             mode: Mode::Finish,
             taken_over: intent.writer != self.writer,
+            most_hours: self.most_hours,
         };
         let finished = commit.finish().await;
-        let (summary, hours) =
+        let (summary, written) =
             finished.with_context(|| format!("cannot finish commit {}", intent.commit))?;
         let now = self.clock.now();
-        writer::finish(&self.lake, log, intent, &summary, hours, now).await?;
+        writer::finish(&self.lake, log, intent, &summary, &written, now).await?;
         tracing::info!(
             event = "commit",
             commit = intent.commit,
@@ -178,6 +208,7 @@ impl Run<'_> {
             conflicts = summary.conflicts,
             refused = summary.refused,
             hours = summary.hours,
+            hours_put_off = summary.hours_put_off,
             "commit {} added {} events of {} objects to {} hours",
             intent.commit,
             summary.events,
@@ -186,7 +217,7 @@ impl Run<'_> {
         );
         count(&summary);
         total.add(&summary);
-        Ok(())
+        Ok(written.put_off)
     }
 }
 
@@ -228,6 +259,7 @@ fn count(summary: &Summary) {
         (REFUSED, summary.refused),
         (MORE_VALUES, summary.more_values),
         ("headwater_aggregator_hours_total", summary.hours),
+        (HOURS_PUT_OFF, summary.hours_put_off),
     ] {
         metrics::counter!(name).increment(value);
     }

@@ -95,6 +95,7 @@ impl MadeLake {
                 finished_at: quarter,
                 summary: Summary::default(),
                 hours: Some(BTreeMap::from([("vehicle".to_owned(), events)])),
+                put_off: BTreeMap::new(),
             };
             put_json(lake, &intent_key(commit), &intent).await?;
             put_json(lake, &done_key(commit), &done).await?;

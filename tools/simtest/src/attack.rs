@@ -140,6 +140,8 @@ pub enum Stage {
     Spill,
     /// The plan was written.
     Plan,
+    /// Lines of hours that are put off were being written.
+    PutOff,
     /// Parts and aggregates were being written.
     Hours,
     /// All was written but the mark that the commit is done.
@@ -148,10 +150,11 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage.
-    pub const ALL: [Stage; 5] = [
+    pub const ALL: [Stage; 6] = [
         Stage::Intent,
         Stage::Spill,
         Stage::Plan,
+        Stage::PutOff,
         Stage::Hours,
         Stage::Done,
     ];
@@ -163,6 +166,7 @@ impl Stage {
         let took_effect = moment == Moment::AfterEffect;
         match (method, key.split('/').next()?) {
             ("GET", "raw") => Some(Stage::Spill),
+            ("PUT", "raw") => Some(Stage::PutOff),
             ("PUT", "curated" | "aggregates") => Some(Stage::Hours),
             ("PUT", "_commits") if key.ends_with(".done.json") => {
                 (!took_effect).then_some(Stage::Done)
@@ -190,6 +194,7 @@ impl Stage {
             Stage::Intent => "after_intent",
             Stage::Spill => "during_spill",
             Stage::Plan => "after_plan",
+            Stage::PutOff => "during_put_off",
             Stage::Hours => "between_hours",
             Stage::Done => "before_done",
         }
@@ -219,6 +224,8 @@ pub enum Attack {
     TakeOver(Stage),
     /// The aggregator has so little memory that events wait on disk.
     LittleMemory,
+    /// A commit meets more hours than it may write, and writes the lines of some to `raw/`.
+    PutOff,
     /// The consumer is of a release whose names of parts tell no time.
     OldNames,
     /// A part lands minutes to days after the time in its name.
@@ -298,6 +305,7 @@ impl Attack {
             Attack::Stop(Role::Tail),
             Attack::Stop(Role::Query),
             Attack::LittleMemory,
+            Attack::PutOff,
             Attack::NewNames,
             Attack::OldNames,
             Attack::LatePart,
@@ -333,6 +341,7 @@ impl fmt::Display for Attack {
             Attack::FastClock => "fast_clock",
             Attack::Outage => "outage",
             Attack::LittleMemory => "little_memory",
+            Attack::PutOff => "put_off",
             Attack::OldNames => "old_names",
             Attack::LatePart => "late_part",
             Attack::SlowRequest => "slow_request",

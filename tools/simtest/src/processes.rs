@@ -297,6 +297,10 @@ async fn aggregator(process: Process, stop: CancellationToken) -> anyhow::Result
     if memory < 1 << 20 {
         process.world.fire(Attack::LittleMemory);
     }
+    // From a stream of its own: those of older seeds stay as they were.
+    let mut chance = Chance::new(process.world.plan.seed, &format!("hours-{}", process.name));
+    let most_hours = chance.one_of(&[1, 2, 5_000]);
+    config.commit_max_hours = NonZeroUsize::MIN.saturating_add(most_hours - 1);
     aggregator::watch(&config, &process.aws(), &stop, |_| {}).await;
     Ok(())
 }

@@ -194,6 +194,11 @@ impl Line {
         {
             process.world.fire(Attack::TakeOver(stage));
         }
+        if process.role == Role::Aggregator
+            && Stage::of(&what, Moment::BeforeRequest) == Some(Stage::PutOff)
+        {
+            process.world.fire(Attack::PutOff);
+        }
         if let Some((strike, Moment::BeforeRequest)) = strike {
             process.strike(strike, Moment::BeforeRequest);
             process.life.goes_on().await;

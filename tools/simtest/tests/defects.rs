@@ -86,6 +86,12 @@ fn a_spill_that_loses_its_last_block_is_found() {
 }
 
 #[test]
+fn an_aggregator_that_loses_what_it_puts_off_is_found() {
+    let found = found_by(Defect::LosePutOff);
+    assert!(words(&found).contains("lost"), "{}", words(&found));
+}
+
+#[test]
 fn an_aggregator_that_trusts_the_order_of_names_is_found() {
     let found = found_by(Defect::TrustNameOrder);
     assert!(words(&found).contains("lost"), "{}", words(&found));

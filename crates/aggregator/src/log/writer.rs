@@ -3,9 +3,10 @@
 use aws::{Condition, Lake, PutOutcome};
 use chrono::{DateTime, Utc};
 use lake::key::{CHECKPOINT, done_key, intent_key};
-use lake::log::{ByHour, Done, Intent, Log, Summary, read_intent};
+use lake::log::{Done, Intent, Log, Summary, read_intent};
 use uuid::Uuid;
 
+use crate::commit::Written;
 use crate::log::discover::Found;
 use crate::put::put;
 
@@ -40,14 +41,17 @@ pub(crate) async fn finish(
     log: &mut Log,
     intent: &Intent,
     summary: &Summary,
-    hours: ByHour,
+    written: &Written,
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
+    let put_off = written.put_off.iter().flatten();
+    let put_off = put_off.map(|object| (object.key.clone(), object.size));
     let done = Done {
         commit: intent.commit,
         finished_at: now,
         summary: summary.clone(),
-        hours: Some(hours),
+        hours: Some(written.hours.clone()),
+        put_off: put_off.collect(),
     };
     let (key, body) = (done_key(intent.commit), serde_json::to_vec(&done)?);
     put(lake, &key, body, None, Condition::IfAbsent).await?;

@@ -1,6 +1,6 @@
 //! Reads raw objects into blocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +28,10 @@ const STEP_BYTES: usize = 256 * 1024;
 /// Bytes of memory that an hour's lines take up to which they wait as lines: some hundred lines.
 const FEW_BYTES: usize = 32 * 1024;
 
+/// Bytes of an hour's lines up to which it may be put off. However they are divided among gatherings, none of these has
+/// them as rows: the memory of lines grows by doubling.
+pub(crate) const PUT_OFF_BYTES: usize = FEW_BYTES / 2;
+
 /// Objects that are read ahead, beside one for each thread.
 const READ_AHEAD: usize = 2;
 
@@ -48,6 +52,8 @@ pub(crate) struct Gather<'a> {
     pub(crate) inputs: &'a [String],
     /// Whether events of an hour are wanted.
     pub(crate) wanted: Arc<dyn Fn(Hour) -> bool + Send + Sync>,
+    /// The only hours that are written if the others are put off: of these the lines are kept.
+    pub(crate) written: Option<Arc<HashSet<KindHour>>>,
     /// Whether an object that is gone is an error.
     pub(crate) all_must_exist: bool,
     pub(crate) buckets: Buckets,
@@ -84,6 +90,7 @@ struct Shared {
     kinds: Arc<Kinds>,
     admissions: Arc<[Admission]>,
     wanted: Arc<dyn Fn(Hour) -> bool + Send + Sync>,
+    written: Option<Arc<HashSet<KindHour>>>,
     buckets: Buckets,
     /// Bytes of rows past which a gathering is sealed.
     seal_at: usize,
@@ -157,6 +164,7 @@ impl Gather<'_> {
             kinds,
             admissions,
             wanted: self.wanted.clone(),
+            written: self.written.clone(),
             buckets: self.buckets,
             seal_at: memory / (2 * self.workers.threads()),
             idle: Mutex::default(),
@@ -277,7 +285,9 @@ impl Shared {
         let idle = lock(&self.idle).pop();
         let new = || {
             let admissions = self.admissions.clone();
-            Gathering::new(self.kinds.clone(), admissions, self.buckets).with_few_lines(FEW_BYTES)
+            Gathering::new(self.kinds.clone(), admissions, self.buckets)
+                .with_few_lines(FEW_BYTES)
+                .with_rows_of(self.written.clone())
         };
         let mut gathering = idle.unwrap_or_else(new);
         let (mut start, mut added) = (0, Ok(Added::All));

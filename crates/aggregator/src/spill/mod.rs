@@ -5,5 +5,5 @@ mod file;
 mod gather;
 mod store;
 
-pub(crate) use gather::{Gather, Gathered, Limits};
+pub(crate) use gather::{Gather, Gathered, Limits, PUT_OFF_BYTES};
 pub(crate) use store::HourBlocks;

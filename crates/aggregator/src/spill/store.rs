@@ -1,14 +1,16 @@
 //! Rows that wait for their hour, in memory or in a file.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use contract::Kinds;
 use lake::rows::{
-    Admission, Block, Bucket, ColumnType, FewLines, FewRows, KindHour, SignalSet, Taken,
+    Admission, Block, Bucket, ColumnType, FewLines, FewRows, KindHour, SignalSet, Span, Taken,
+    kept_lines,
 };
 
 use crate::spill::file::SpillFile;
@@ -66,6 +68,16 @@ struct Hour {
     columns: u64,
     /// Numbers of the signals.
     signals: SignalSet,
+}
+
+impl Hour {
+    fn add_lines(&mut self, place: Place<FewLines>) {
+        // Most hours with lines have them in one place, and a commit may have 200,000 such hours.
+        if self.lines.is_empty() {
+            self.lines.reserve_exact(1);
+        }
+        self.lines.push(place);
+    }
 }
 
 /// Where rows wait.
@@ -186,7 +198,7 @@ impl Store {
         for (at, lines) in taken.lines {
             self.memory += lines.bytes();
             let hour = self.hours.entry(at).or_default();
-            hour.lines.push(Place::Memory(Box::new(lines)));
+            hour.add_lines(Place::Memory(Box::new(lines)));
         }
         if self.memory > self.memory_limit {
             self.spill()?;
@@ -232,7 +244,7 @@ impl Store {
             let range = start + range.start as u64..start + range.end as u64;
             match bucket {
                 Some(bucket) => hour.blocks.push((bucket, Place::File(range))),
-                None => hour.lines.push(Place::File(range)),
+                None => hour.add_lines(Place::File(range)),
             }
         }
         Ok(())
@@ -299,6 +311,42 @@ impl HourBlocks {
     pub(crate) fn bytes(&self) -> u64 {
         let filled = self.hour.rows * (self.hour.columns * size_of::<f64>() as u64);
         self.hour.bytes.max(filled)
+    }
+
+    /// Whether the hour has lines alone, and of these `most_bytes` at most.
+    pub(crate) fn has_few_lines(&self, most_bytes: usize) -> bool {
+        self.hour.blocks.is_empty() && self.hour.bytes <= most_bytes as u64
+    }
+
+    /// Bytes of the hour's lines, about.
+    pub(crate) fn bytes_of_lines(&self) -> u64 {
+        self.hour.bytes
+    }
+
+    /// The hour's lines, as they stood in their objects, in the order of the objects and of their places there.
+    ///
+    /// # Errors
+    ///
+    /// If some of the hour's events are rows by now, or the lines cannot be read back.
+    pub(crate) fn lines(&self) -> anyhow::Result<Vec<(Span, Vec<u8>)>> {
+        // Under looser declarations an hour has more events than in the run that planned to put it off.
+        ensure!(
+            self.hour.blocks.is_empty(),
+            "an hour that another run puts off has many events here: the next run keeps their lines"
+        );
+        let mut lines = Vec::new();
+        for place in &self.hour.lines {
+            let bytes = match place {
+                Place::Memory(lines) => Cow::Borrowed(lines.as_bytes()),
+                Place::File(range) => Cow::Owned(self.read_file(range)?),
+            };
+            for kept in kept_lines(&bytes) {
+                let (span, line) = kept?;
+                lines.push((span, line.to_vec()));
+            }
+        }
+        lines.sort_unstable_by_key(|(span, _)| *span);
+        Ok(lines)
     }
 
     /// The signals of all rows, with their names in lower case.

@@ -98,12 +98,12 @@ impl Hot {
     }
 
     /// The visible ids of an hour, but for those of objects that are `gone`.
-    pub(super) fn ids(&self, at: KindHour, gone: &BTreeSet<&str>) -> Vec<&str> {
+    pub(super) fn ids(&self, at: KindHour, gone: impl Fn(&str) -> bool) -> Vec<&str> {
         let Some(hour) = self.hours.get(&at) else {
             return Vec::new();
         };
         let objects = hour.objects.values();
-        let left = objects.filter(|rows| !gone.contains(&*rows.key));
+        let left = objects.filter(|rows| !gone(&rows.key));
         let ids = left.flat_map(|rows| {
             let all = 0..rows.all.num_rows() as u32;
             let visible = all.filter(|row| !rows.hidden.contains(row));
@@ -142,23 +142,34 @@ impl Hot {
         self.objects.insert(object.key, HotObject { number, hours });
     }
 
-    /// Takes out an object that a commit names, if it is here.
-    pub(super) fn remove(&mut self, key: &str) {
+    /// Takes out the rows of an object that a commit names, if it is here, in the hours that are `written`. The object
+    /// goes with its last hour.
+    pub(super) fn remove(&mut self, key: &str, written: impl Fn(KindHour) -> bool) {
         if planted_defects::keep_committed_rows() {
             return;
         }
-        let Some(object) = self.objects.remove(key) else {
+        let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        for at in object.hours {
+        let number = object.number;
+        let (gone, left) = object.hours.iter().partition(|at| written(**at));
+        object.hours = left;
+        if object.hours.is_empty() {
+            self.objects.remove(key);
+        }
+        self.remove_rows(number, gone);
+    }
+
+    fn remove_rows(&mut self, number: u32, hours: Vec<KindHour>) {
+        for at in hours {
             let Some(hour) = self.hours.get_mut(&at) else {
                 continue;
             };
-            if let Some(rows) = hour.objects.remove(&object.number) {
+            if let Some(rows) = hour.objects.remove(&number) {
                 self.bytes -= rows.bytes();
                 for row in 0..rows.all.num_rows() as u32 {
                     if !rows.hidden.contains(&row) {
-                        hour.forget(id_hash(rows.id(row)), object.number, row);
+                        hour.forget(id_hash(rows.id(row)), number, row);
                     }
                 }
                 hour.view = None;

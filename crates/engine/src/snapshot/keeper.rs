@@ -1,6 +1,6 @@
 //! Keeps the newest snapshot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use contract::{Hour, Kinds};
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::ReadError;
 use lake::key::commit_of;
-use lake::log::{DoneCommit, Log, of_hour};
+use lake::log::{DoneCommit, Log};
 use lake::parts::IdHashes;
 use lake::rows::{KindHour, SignalTypes};
 use lake::schema::signal_types;
@@ -25,6 +25,7 @@ use crate::snapshot::hot::{Hot, HotRows, ObjectRows, ids_of};
 use crate::snapshot::hour_data::Part;
 use crate::snapshot::part_ids::{PartHashes, PartIds};
 use crate::snapshot::part_lists::{PartLists, Span};
+use crate::snapshot::put_off::{Left, PutOff, has_written};
 use crate::snapshot::raw_objects::RawObjects;
 use crate::snapshot::read_objects::rows_of;
 use crate::snapshot::settings::SnapshotSettings;
@@ -73,6 +74,8 @@ struct State {
     /// hot rows.
     types: Vec<SignalTypes>,
     hot: Hot,
+    /// Commits that have put off hours which no later commit has written yet.
+    put_off: Vec<PutOff>,
     /// What readers get of `hot`.
     view: Arc<HotRows>,
     raw: RawObjects,
@@ -209,6 +212,7 @@ impl Sources {
             log_read,
             types,
             hot: Hot::default(),
+            put_off: Vec::new(),
             view: Arc::default(),
             raw: RawObjects::default(),
             fresh_until: None,
@@ -242,18 +246,18 @@ impl Sources {
             self.lists
                 .advance(commit.intent.commit, commit.hours.as_ref());
         }
-        let inputs = done.iter().flat_map(|commit| &commit.intent.inputs);
-        let gone: BTreeSet<&str> = inputs.map(String::as_str).collect();
+        let left = Left::of(&state.put_off, &done);
         let touched = state.hot.hours().filter(|at| self.touch(&done, *at));
         let asked = touched.filter_map(|at| {
-            let ids = state.hot.ids(at, &gone);
+            let ids = state.hot.ids(at, |key| left.is_gone(&self.kinds, key, at));
             (!ids.is_empty()).then(|| (at, IdHashes::of(ids.into_iter())))
         });
         let asked: BTreeMap<KindHour, IdHashes> = compute(|| asked.collect());
         let met = self.meet(&asked, state.log.done + 1..=last).await?;
         compute(|| {
-            for key in &gone {
-                state.hot.remove(key);
+            for key in left.inputs() {
+                let gone = |at| left.is_gone(&self.kinds, key, at);
+                state.hot.remove(key, gone);
                 state.raw.remove(key);
             }
             for (at, parts) in &met {
@@ -269,6 +273,12 @@ impl Sources {
         })
         .map_err(|error| not_rows("hot rows", error))?;
         state.types = types;
+        for (key, bytes) in left.waiting() {
+            if !state.hot.has(key) {
+                state.raw.expect(key, bytes);
+            }
+        }
+        state.put_off = left.into_put_off();
         for commit in &done {
             state.log.advance(&commit.intent);
         }
@@ -280,13 +290,9 @@ impl Sources {
         Ok(true)
     }
 
-    fn touch(&self, commits: &[DoneCommit], (kind, hour): KindHour) -> bool {
-        let kind = self.kinds.iter().nth(kind).map(|kind| kind.name.as_str());
-        let kind = kind.unwrap_or_default();
-        commits.iter().any(|commit| {
-            let hours = commit.hours.as_ref();
-            hours.is_none_or(|hours| of_hour(hours, kind, hour).is_some())
-        })
+    fn touch(&self, commits: &[DoneCommit], at: KindHour) -> bool {
+        let mut commits = commits.iter();
+        commits.any(|commit| has_written(&self.kinds, commit.hours.as_ref(), at))
     }
 
     /// Lists `raw/`, and takes in the objects that are new, as many as there is room for. Gives them as arrivals where

@@ -11,6 +11,7 @@ mod hour_data;
 mod keeper;
 mod part_ids;
 mod part_lists;
+mod put_off;
 mod raw_objects;
 mod read_objects;
 mod settings;

@@ -151,6 +151,17 @@ impl RawObjects {
         next
     }
 
+    /// The object is there, and no commit names it: a listing of what is new need not show it.
+    pub(super) fn expect(&mut self, key: &str, bytes: u64) {
+        let object = || ObjectInfo {
+            key: key.to_owned(),
+            size: bytes,
+            etag: String::new(),
+            last_modified: None,
+        };
+        self.waiting.entry(key.to_owned()).or_insert_with(object);
+    }
+
     /// The object was read, or is gone, or a commit names it.
     pub(super) fn remove(&mut self, key: &str) {
         self.waiting.remove(key);

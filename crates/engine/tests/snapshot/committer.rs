@@ -89,6 +89,7 @@ impl Committer {
             finished_at: stage.now(),
             summary: Summary::default(),
             hours: (!self.without_hours).then(|| self.hours.clone()),
+            put_off: Default::default(),
         };
         let body = serde_json::to_vec(&done).unwrap();
         stage.put(&done_key(intent.commit), body).await;

@@ -48,8 +48,12 @@ pub fn of_hour(by_hour: &ByHour, kind: &str, hour: Hour) -> Option<u64> {
 /// so that whoever takes the commit over writes the same parts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Number of parts of each hour that has events in the commit's inputs.
+    /// Number of parts of each hour that has events in the commit's inputs and is not put off.
     pub parts: ByHour,
+    /// Whether the commit puts off the hours that are not in `parts`: it writes their lines to raw objects, which later
+    /// commits take in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub puts_off: bool,
 }
 
 /// Says that a commit is finished: the object [`done_key`](crate::key::done_key).
@@ -61,10 +65,13 @@ pub struct Done {
     pub finished_at: DateTime<Utc>,
     /// What that run did.
     pub summary: Summary,
-    /// Events that were added to each hour that has events in the commit's inputs: 0 where all were there before.
-    /// None in marks of older releases.
+    /// Events that were added to each hour that has events in the commit's inputs: 0 where all were there before. Hours
+    /// that were put off are not among them. None in marks of older releases.
     #[serde(default)]
     pub hours: Option<ByHour>,
+    /// Raw objects that have the lines of hours which the commit put off: their bytes by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub put_off: BTreeMap<String, u64>,
 }
 
 /// A commit that is done, as [`Log::done_since`] finds it.
@@ -74,6 +81,8 @@ pub struct DoneCommit {
     pub intent: Intent,
     /// See [`Done::hours`].
     pub hours: Option<ByHour>,
+    /// See [`Done::put_off`].
+    pub put_off: BTreeMap<String, u64>,
 }
 
 /// The log up to a commit: the object [`CHECKPOINT`].
@@ -222,6 +231,7 @@ impl Log {
             Ok(DoneCommit {
                 intent,
                 hours: done.hours,
+                put_off: done.put_off,
             })
         });
         stream::iter(reads).buffered(8).try_collect().await

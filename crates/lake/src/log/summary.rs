@@ -26,6 +26,9 @@ pub struct Summary {
     pub more_values: u64,
     /// Event hours with events in parts of the commit: an hour of two kinds counts twice.
     pub hours: u64,
+    /// Event hours that the commit put off: they are counted by the commits that write them.
+    #[serde(default)]
+    pub hours_put_off: u64,
 }
 
 impl Summary {
@@ -40,6 +43,7 @@ impl Summary {
         self.refused += other.refused;
         self.more_values += other.more_values;
         self.hours += other.hours;
+        self.hours_put_off += other.hours_put_off;
     }
 }
 

@@ -114,11 +114,10 @@ impl<'k> FewRows<'k> {
     /// # Errors
     ///
     /// None for bytes that are as they were.
-    pub fn add(&mut self, mut bytes: &[u8], bucket: Option<Bucket>) -> Result<usize, LinesError> {
+    pub fn add(&mut self, bytes: &[u8], bucket: Option<Bucket>) -> Result<usize, LinesError> {
         let mut grown = 0;
-        while !bytes.is_empty() {
-            let (span, line);
-            (span, line, bytes) = first(bytes).ok_or(LinesError::Cut)?;
+        for kept in kept_lines(bytes) {
+            let (span, line) = kept?;
             let event = read_line(self.kinds, line)?;
             let id = event.event_id.as_deref().unwrap_or_default();
             if bucket.is_none_or(|bucket| bucket.has(id)) {
@@ -142,6 +141,25 @@ impl<'k> FewRows<'k> {
         let block = (self.added > 0).then(|| self.rows.finish(self.kind));
         Ok(block.transpose()?)
     }
+}
+
+/// Span and text of each line in the [bytes](FewLines::as_bytes) of a [`FewLines`].
+///
+/// # Errors
+///
+/// None for bytes that are as they were.
+pub fn kept_lines(mut bytes: &[u8]) -> impl Iterator<Item = Result<(Span, &[u8]), LinesError>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let Some((span, line, rest)) = first(bytes) else {
+            bytes = &[];
+            return Some(Err(LinesError::Cut));
+        };
+        bytes = rest;
+        Some(Ok((span, line)))
+    })
 }
 
 /// Span and text of the first line, and what follows it.

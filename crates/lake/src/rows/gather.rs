@@ -1,6 +1,6 @@
 //! Reads lines into the rows of their kinds and event hours.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
@@ -47,6 +47,8 @@ pub struct Gathering {
     buckets: Buckets,
     /// Most bytes of an hour's lines that are kept as lines.
     few_bytes: usize,
+    /// The only hours whose lines may become rows; all if there are none.
+    rows_of: Option<Arc<HashSet<KindHour>>>,
     hours: Vec<(KindHour, Rows)>,
     /// Index in `hours`.
     places: HashMap<KindHour, usize>,
@@ -110,6 +112,7 @@ impl Gathering {
             admissions,
             buckets,
             few_bytes: 0,
+            rows_of: None,
             hours: Vec::new(),
             places: HashMap::new(),
             last: 0,
@@ -123,6 +126,15 @@ impl Gathering {
     #[must_use]
     pub fn with_few_lines(self, few_bytes: usize) -> Gathering {
         Gathering { few_bytes, ..self }
+    }
+
+    /// Keeps the lines of all other hours as they are, however many they are.
+    #[must_use]
+    pub fn with_rows_of(self, hours: Option<Arc<HashSet<KindHour>>>) -> Gathering {
+        Gathering {
+            rows_of: hours,
+            ..self
+        }
     }
 
     /// Bytes of memory that the rows take, about.
@@ -225,11 +237,17 @@ impl Gathering {
                 self.hours.len() - 1
             });
         }
-        let ((kind, _), rows) = &mut self.hours[self.last];
-        let admission = &self.admissions[*kind];
+        let (at, rows) = &mut self.hours[self.last];
+        let (at, kind) = (*at, at.0);
+        let admission = &self.admissions[kind];
         if let Rows::Few(lines) = rows {
             let before = lines.bytes();
-            let more = (before + line.len() > self.few_bytes)
+            let may_be_rows = || {
+                self.rows_of
+                    .as_ref()
+                    .is_none_or(|hours| hours.contains(&at))
+            };
+            let more = (before + line.len() > self.few_bytes && may_be_rows())
                 .then(|| many(&self.kinds, event.kind, admission, lines));
             // Lines that have been read once can be read again. If not, they stay lines, and whoever reads them back
             // finds the error.
@@ -238,7 +256,7 @@ impl Gathering {
                 *rows = Rows::Many(Box::new(many));
             } else {
                 lines.push(span, line);
-                self.signals[*kind].note(event, admission, &mut lines.signals);
+                self.signals[kind].note(event, admission, &mut lines.signals);
                 self.bytes += lines.bytes() - before;
                 return None;
             }

@@ -24,7 +24,7 @@ pub use block::{Block, Content, Span};
 pub use buckets::{Bucket, Buckets, MAX_BUCKETS};
 pub use column_type::ColumnType;
 pub use columns::{Admission, Columns, SignalTypes, is_derived, signal_of, signals_in};
-pub use few_lines::{FewLines, FewRows, LinesError};
+pub use few_lines::{FewLines, FewRows, LinesError, kept_lines};
 pub use gather::{
     Added, Gathering, KindHour, MAX_LINE_BYTES, Refused, Taken, admissions, too_long,
 };

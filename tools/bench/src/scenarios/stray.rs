@@ -1,13 +1,16 @@
 //! Events each in an hour of its own, as a device with a wrong clock sends them, beside normal load.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use lake::log::read_done;
 
 use crate::bench::Bench;
 use crate::corpus::{Recipe, VEHICLES};
 use crate::hosted_lake::{Aggregation, HostedLake};
 use crate::raw_objects::{Line, line, simulated, this_hour, with_repeats};
-use crate::row::Row;
+use crate::row::{Bar, Row};
 
 /// Stray events.
 const STRAY: [u64; 2] = [50_000, 190_000];
@@ -18,15 +21,15 @@ const NAMES: usize = 24;
 /// Events of the normal load, in one hour.
 const NORMAL: u64 = 500_000;
 
-/// `aggregator-stray`: a row for each number of stray events, of the time until normal load is in the lake.
+/// `aggregator-stray`: rows for each number of stray events, of the time until normal load is in the lake, and of memory.
 pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let alone = beside(bench, 0).await?;
-    let reference = [alone.done.seconds];
+    let (alone, alone_seconds) = beside(bench, 0).await?;
+    let (reference, peak_alone) = ([alone_seconds], [alone.done.peak_mib]);
     let mut rows = Vec::new();
     for stray in STRAY {
         let stray = bench.scaled(stray);
-        let run = beside(bench, stray).await?;
-        let seconds = [run.done.seconds];
+        let (run, seconds) = beside(bench, stray).await?;
+        let (seconds, peak) = ([seconds], [run.done.peak_mib]);
         let row = Row::of(
             format!("aggregator-stray: {stray} hours"),
             "s until normal load is in the lake",
@@ -34,15 +37,20 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         );
         let row = row
             .against(&seconds, &reference)
+            .bar(Bar::AtMost, 120.0)
             .with("normal_events", bench.scaled(NORMAL))
-            .with("normal_alone_peak_mib", alone.done.peak_mib);
+            .with("commits", run.counted("commits")?);
         rows.push(run.describe(row));
+        let memory = format!("aggregator-stray-memory: {stray} hours");
+        let memory = Row::of(memory, "MiB at most", &peak);
+        rows.push(memory.against(&peak, &peak_alone).bar(Bar::AtMost, 256.0));
     }
     Ok(rows)
 }
 
-/// A run over normal load and this number of stray events.
-async fn beside(bench: &Bench, stray: u64) -> anyhow::Result<Aggregation> {
+/// A run over normal load and this number of stray events, and the seconds until its first commit is done, which has the
+/// normal load.
+async fn beside(bench: &Bench, stray: u64) -> anyhow::Result<(Aggregation, f64)> {
     bench.say(format!(
         "aggregator, {stray} stray events beside normal load"
     ));
@@ -56,10 +64,18 @@ async fn beside(bench: &Bench, stray: u64) -> anyhow::Result<Aggregation> {
     let lines = simulated(recipe, end, Duration::from_secs(3600))?;
     lake.add(lines).await?;
     lake.add(strays(end, stray)).await?;
+    let began = Utc::now();
     let run = lake.aggregate().await?;
     run.expect(normal + stray, with_repeats(normal) - normal)?;
+    let done = read_done(&lake.lake(), 1).await?;
+    let done = done.context("the first commit is not done")?;
+    ensure!(
+        done.summary.events >= normal,
+        "the first commit lacks normal load"
+    );
     lake.end().await?;
-    Ok(run)
+    let seconds = (done.finished_at - began).as_seconds_f64();
+    Ok((run, seconds))
 }
 
 /// Events of one vehicle, each an hour before the one that was sent before it.

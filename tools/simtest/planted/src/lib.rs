@@ -22,6 +22,8 @@ pub enum Defect {
     /// The aggregator finds new parts by the order of names alone: it never lists the last days or all of `raw/`, so a
     /// part that lands long after the time in its name is not found.
     TrustNameOrder,
+    /// The aggregator does not write the lines of hours that it puts off.
+    LosePutOff,
     /// A reader's snapshot keeps the rows of raw objects that a commit has taken in.
     KeepCommittedRows,
     /// Alerts sends a notification before it is in the log.
@@ -34,7 +36,7 @@ pub enum Defect {
 
 impl Defect {
     /// Every defect.
-    pub const ALL: [Defect; 13] = [
+    pub const ALL: [Defect; 14] = [
         Defect::DeleteBeforePut,
         Defect::ForgetLetters,
         Defect::IgnoreFailedEntries,
@@ -44,6 +46,7 @@ impl Defect {
         Defect::ReplaceBlindly,
         Defect::LoseLastSpillBlock,
         Defect::TrustNameOrder,
+        Defect::LosePutOff,
         Defect::KeepCommittedRows,
         Defect::SendBeforeRecord,
         Defect::TrustDeviceClocks,
