@@ -104,8 +104,9 @@ field = "values"
 """,
 }
 
-# Codes of `docs/contracts.md` that no message in the queue can have: the route's kind is ingest's to compare.
-NOT_QUEUED = {"kind_mismatch"}
+# Codes of `docs/contracts.md` that no message in the queue can have: the route's kind is ingest's to compare, and so is
+# what a key may send.
+NOT_QUEUED = {"kind_mismatch", "not_permitted"}
 
 # Broken events in one message, one more than become letters of their own.
 MANY = 1001

@@ -183,7 +183,8 @@ impl Stage {
 
     /// The moment at which a request that a commit makes once shows a stage; most requests of a commit are its reads.
     pub fn once(request: &str) -> Option<(Stage, Moment)> {
-        Moment::ALL.into_iter().find_map(|moment| {
+        let moments = [Moment::BeforeRequest, Moment::AfterEffect];
+        moments.into_iter().find_map(|moment| {
             let stage = Stage::of(request, moment)?;
             matches!(stage, Stage::Intent | Stage::Plan | Stage::Done).then_some((stage, moment))
         })

@@ -4,9 +4,9 @@ The pipeline runs on our local-aws, each service a process of its own. For each 
 declares, sound ones and broken ones; every answer must have a status, a type and a body that are declared, none may be a
 5xx that is not, and what breaks the document must be refused.
 
-    tests/python schema.py                               builds the services
-    tests/python schema.py --binaries target/debug       with services that are built already
-    tests/python schema.py --examples 500 --seed 7       more requests for each operation, and others
+    tests/python documents.py                               builds the services
+    tests/python documents.py --binaries target/debug       with services that are built already
+    tests/python documents.py --examples 500 --seed 7       more requests for each operation, and others
 """
 
 import argparse
@@ -19,7 +19,7 @@ import tempfile
 
 from processes import Services, build, say
 
-KEY = "schema-test-key"
+KEY = "documents-test-key"
 LOCAL_AWS = "127.0.0.1:24960"
 SERVICES = {"ingest": 24961, "query": 24962, "alerts": 24963}
 
@@ -65,13 +65,13 @@ def main():
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         binaries = arguments.binaries.resolve() if arguments.binaries else build(release=False)
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-schema-")))
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-documents-")))
         env = {variable: value for variable, value in os.environ.items() if not variable.startswith("AWS_")}
         services = Services(binaries, folder, env)
         stack.callback(services.stop_all)
         start(services)
         failed = [name for name, port in SERVICES.items() if not check(name, port, arguments)]
-    print(f"schema: {len(SERVICES) - len(failed)} of {len(SERVICES)} documents hold")
+    print(f"documents: {len(SERVICES) - len(failed)} of {len(SERVICES)} documents hold")
     raise SystemExit(1 if failed else 0)
 
 
