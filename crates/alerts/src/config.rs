@@ -19,6 +19,7 @@ use service::logging::LogFormat;
 use windows::{Settings, WatermarkSettings};
 
 use crate::evaluate::EvaluatorSettings;
+use crate::journal::SNAPSHOT_EVERY;
 use crate::live::FollowSettings;
 use crate::notify::{BUILTIN, NotifySources, Routing, read_notify};
 use crate::rules::{Rules, read_folder};
@@ -112,6 +113,11 @@ pub struct Config {
     #[arg(long, env, default_value = "5m", help_heading = "Evaluation")]
     #[arg(value_parser = humantime::parse_duration)]
     pub lateness: Duration,
+
+    /// Records after which a snapshot of the log of alerts is written. No setting: simulations lower it, so that short
+    /// runs have snapshots.
+    #[arg(skip = SNAPSHOT_EVERY)]
+    pub snapshot_every: u64,
 
     /// How long an alert must be quiet before it ends once it has fired more than five times within
     /// an hour; 0s lets it flap.

@@ -20,4 +20,4 @@ pub use record::{Entry, Record};
 pub use shared::{Role, Sending};
 pub use silence::{Acknowledgement, Silence, SilenceStatus};
 pub use state::{Alert, Flow, State, Told};
-pub use writer::{JournalSettings, JournalWriter};
+pub use writer::{JournalSettings, JournalWriter, SNAPSHOT_EVERY};

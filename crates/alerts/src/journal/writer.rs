@@ -20,6 +20,9 @@ use super::store::{self, Stored, Written};
 /// Records that are never deleted, whatever the clock says: one that another process still has to read.
 const ALWAYS_KEPT: u64 = 1_000;
 
+/// Records after which a snapshot is written: a start reads up to so many after it.
+pub const SNAPSHOT_EVERY: u64 = 500;
+
 /// Age from which on a record that says nothing may be deleted: far longer than S3 takes the signature of a put, 15
 /// minutes, so that nobody who is late finds its number free.
 const IDLE_KEPT: Duration = Duration::from_secs(3600);
@@ -64,7 +67,7 @@ impl JournalSettings {
             pace: Duration::from_millis(200),
             linger: Duration::from_millis(10),
             sent_within: Duration::from_millis(100),
-            snapshot_every: 500,
+            snapshot_every: SNAPSHOT_EVERY,
         }
     }
 }

@@ -31,7 +31,10 @@ pub(super) async fn term(
     front: &Front,
     stop: CancellationToken,
 ) -> anyhow::Result<Ended> {
-    let settings = JournalSettings::new(Uuid::new_v4());
+    let settings = JournalSettings {
+        snapshot_every: shared.config.snapshot_every,
+        ..JournalSettings::new(Uuid::new_v4())
+    };
     let opened = Journal::open(shared.lake.clone(), shared.clock, settings).await;
     let (journal, writer) = opened.context("cannot open the log of alerts")?;
     let api = ApiState::new(

@@ -41,6 +41,7 @@ struct Device {
     /// How far its clock is ahead.
     ahead: TimeDelta,
     has_bad_line: bool,
+    /// It measures at each so many beats.
     every: u64,
     made: u64,
     is_high: bool,
@@ -66,7 +67,7 @@ pub async fn send_all(town: Arc<Town>, queue: Queue) {
     let mut late: Vec<(DateTime<Utc>, Made)> = Vec::new();
     let mut again: Vec<(DateTime<Utc>, Vec<u8>)> = Vec::new();
     let mut sending = JoinSet::new();
-    loop {
+    for beat in 0_u64.. {
         let now = world.clock.now();
         let is_over = now >= over;
         if is_over && late.is_empty() && again.is_empty() {
@@ -74,10 +75,9 @@ pub async fn send_all(town: Arc<Town>, queue: Queue) {
         }
         let mut due = Vec::new();
         if !is_over {
-            let second = (now - start).num_seconds().unsigned_abs();
             for device in &mut devices {
                 device.live(&mut chance, now, over);
-                if device.is_silent || !second.is_multiple_of(device.every) {
+                if device.is_silent || !beat.is_multiple_of(device.every) {
                     continue;
                 }
                 let made = device.measure(&mut chance, now);
@@ -130,7 +130,7 @@ pub async fn send_all(town: Arc<Town>, queue: Queue) {
             sending.spawn(send(town.clone(), queue.clone(), lines, ids));
         }
         while sending.try_join_next().is_some() {}
-        sleep(SECOND).await;
+        sleep(town.plan.beat).await;
     }
     while sending.join_next().await.is_some() {}
 }
@@ -177,7 +177,9 @@ fn devices(town: &Town, chance: &mut Chance, start: DateTime<Utc>) -> Vec<Device
         name,
         ahead: TimeDelta::seconds(ahead),
         has_bad_line: chance.hits(0.35),
-        every: chance.one_of(&[1, 2, 5, 15]),
+        every: chance
+            .one_of::<u64>(&[1, 2, 5, 15])
+            .div_ceil(town.plan.beat.as_secs()),
         made: 0,
         is_high: true,
         is_silent: false,

@@ -174,6 +174,7 @@ async fn serve(process: Process, stop: CancellationToken, town: Arc<Town>) -> an
         .clone();
     config.poll = town.plan.poll;
     config.lateness = town.plan.lateness;
+    config.snapshot_every = town.plan.snapshot_every;
     let aws = process.aws();
     let way = Arc::new(Way { process, town });
     let starting = alerts::start(config, &aws, way);

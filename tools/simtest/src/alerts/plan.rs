@@ -18,10 +18,14 @@ pub struct AlertsPlan {
     pub fast_clock: bool,
     /// Time during which devices send.
     pub load: Duration,
+    /// Time between two moments at which devices may measure.
+    pub beat: Duration,
     /// `LATENESS`.
     pub lateness: Duration,
     /// `POLL`.
     pub poll: Duration,
+    /// Records after which `alerts` writes a snapshot.
+    pub snapshot_every: u64,
     /// Probability that an event of a device with a bad connection comes late.
     pub late: f64,
     /// Probability that a message is put into the queue twice.
@@ -39,14 +43,22 @@ impl AlertsPlan {
     pub fn of(seed: u64) -> AlertsPlan {
         let chance = &mut Chance::new(seed, "alerts plan");
         let seconds = Duration::from_secs;
-        let load = seconds(chance.number(240..720));
+        let has_outage = chance.hits(0.25);
+        // After an outage more must wait than `alerts` finds at one look.
+        let (beat, longest) = if has_outage {
+            (1, 720)
+        } else {
+            (chance.one_of(&[2, 4, 6, 10]), 540)
+        };
+        let load = seconds(chance.number(240..longest));
         let mut away = || {
-            let is_away = chance.hits(0.12);
+            // Seldom, for such a run lasts an hour longer.
+            let is_away = chance.hits(0.03);
             let from = chance.time(Duration::ZERO..load);
             is_away.then_some(from)
         };
         let away = [away(), away()];
-        let outage = chance.hits(0.25).then(|| {
+        let outage = has_outage.then(|| {
             let from = chance.time(Duration::ZERO..load / 2);
             (from, chance.time(seconds(60)..seconds(600)))
         });
@@ -55,8 +67,10 @@ impl AlertsPlan {
             devices: chance.one_of(&[2, 4, 6]),
             fast_clock: chance.hits(0.5),
             load,
+            beat: seconds(beat),
             lateness: seconds(chance.one_of(&[120, 300, 300, 900])),
-            poll: Duration::from_millis(chance.one_of(&[1_000, 1_000, 5_000])),
+            poll: Duration::from_millis(chance.one_of(&[1_000, 3_000, 5_000])),
+            snapshot_every: chance.one_of(&[20, 60, 60, 500]),
             late: chance.one_of(&[0.0, 0.05, 0.2]),
             repeated: chance.one_of(&[0.0, 0.05, 0.3]),
             refused: chance.one_of(&[0.0, 0.1, 0.4]),
