@@ -38,7 +38,7 @@ LOCAL_AWS = "127.0.0.1:23567"
 PAGE = ROOT / "docs/readers.md"
 
 # Columns that every kind has, and the partitions.
-COMMON = {"event_id", "entity_id", "event_time", "ingest_received_at", "kind", "year", "month", "day", "hour"}
+COMMON = {"event_id", "entity_id", "event_time", "ingest_received_at", "sender", "kind", "year", "month", "day", "hour"}
 
 # The columns of name and value of kinds whose events have one signal each.
 LONG = {"metric": ("name", "value")}

@@ -48,6 +48,9 @@ pub struct Event<'a> {
     pub time: DateTime<Utc>,
     /// When ingest received the event; `None` in an event as sent.
     pub received_at: Option<DateTime<Utc>>,
+    /// Name of the key that the event was sent with; `None` of one without a name, and in an event as sent. No part of
+    /// the event's identity or content.
+    pub sender: Option<Cow<'a, str>>,
     /// The declared fields that the event has, in the order in which they stand: index into
     /// [`Kind::fields`] and value.
     pub fields: Vec<(usize, Scalar<'a>)>,

@@ -25,7 +25,7 @@ pub use key::{
     AGGREGATES, CURATED, Hour, RAW, aggregate_key, curated_key, curated_prefix, raw_arrival_of,
     raw_hour_of, raw_key, raw_part_id, raw_part_name,
 };
-pub use line::{write_line, write_line_as};
+pub use line::{Receipt, write_line, write_line_as};
 pub use percentile::{interpolate, percentile};
 pub use read::body::{BodyError, Format, each_text, split};
 pub use read::parse::{SentReader, parse_line, parse_sent};

@@ -5,11 +5,27 @@ use uuid::Uuid;
 use crate::event::Event;
 use crate::id::derive_within;
 
-/// Appends the event's line to `out`: its own text as sent, with `kind`, `event_id` and
-/// `ingest_received_at` put in front where the text does not have them, and a line feed.
-///
-/// `text` is what `event` was read from, and `received_at` stands as
-/// [`format_millis`](crate::format_millis) writes it.
+/// How an event came.
+#[derive(Debug, Clone, Copy)]
+pub struct Receipt<'a> {
+    /// When, as [`format_millis`](crate::format_millis) writes it.
+    pub at: &'a str,
+    /// Name of the key that it was sent with, if it has one: nothing in it needs escaping.
+    pub sender: Option<&'a str>,
+}
+
+impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for Receipt<'a> {
+    /// When it came, from a sender without a name.
+    fn from(at: &'a T) -> Receipt<'a> {
+        Receipt {
+            at: at.as_ref(),
+            sender: None,
+        }
+    }
+}
+
+/// Appends the event's line to `out`: its own text as sent, with `kind`, `event_id`, `ingest_received_at` and `sender`
+/// put in front where the text does not have them, and a line feed. `text` is what `event` was read from.
 ///
 /// ```
 /// let kinds = contract::Kinds::builtin();
@@ -27,26 +43,37 @@ use crate::id::derive_within;
 ///
 /// An event without an id gets that of its content. An event of a [long](crate::Kind::is_long) kind is no repetition
 /// of another that says the same: [`write_line_as`] is for these.
-pub fn write_line(out: &mut Vec<u8>, event: &Event<'_>, received_at: &str, text: &str) {
-    write(out, event, None, received_at, text);
+pub fn write_line<'a>(
+    out: &mut Vec<u8>,
+    event: &Event<'_>,
+    receipt: impl Into<Receipt<'a>>,
+    text: &str,
+) {
+    write(out, event, None, receipt.into(), text);
 }
 
 /// As [`write_line`], with `id` for an event without one. It must be of the form of ids, and the event's own for all
 /// time: whoever writes the same event again gives it the same.
-pub fn write_line_as(
+pub fn write_line_as<'a>(
     out: &mut Vec<u8>,
     event: &Event<'_>,
     id: &str,
-    received_at: &str,
+    receipt: impl Into<Receipt<'a>>,
     text: &str,
 ) {
-    write(out, event, Some(id), received_at, text);
+    write(out, event, Some(id), receipt.into(), text);
 }
 
-fn write(out: &mut Vec<u8>, event: &Event<'_>, given: Option<&str>, received_at: &str, text: &str) {
+fn write(
+    out: &mut Vec<u8>,
+    event: &Event<'_>,
+    given: Option<&str>,
+    receipt: Receipt<'_>,
+    text: &str,
+) {
     let own = text.trim_start().strip_prefix('{').unwrap_or(text).trim();
     out.push(b'{');
-    // None of the three needs escaping: a kind's name is checked, and an id or a time has no quotes.
+    // None of them needs escaping: names of kinds and keys are checked, and an id or a time has no quotes.
     if !event.names_kind {
         put(out, "\"kind\":\"", &event.kind.name);
     }
@@ -61,7 +88,11 @@ fn write(out: &mut Vec<u8>, event: &Event<'_>, given: Option<&str>, received_at:
         put(out, "\"event_id\":\"", id);
     }
     if event.received_at.is_none() {
-        put(out, "\"ingest_received_at\":\"", received_at);
+        put(out, "\"ingest_received_at\":\"", receipt.at);
+        // Who says when it came says by whom, or that nobody knows.
+        if let Some(sender) = receipt.sender {
+            put(out, "\"sender\":\"", sender);
+        }
     }
     if memchr::memchr2(b'\n', b'\r', own.as_bytes()).is_some() {
         without_space(out, own);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
-use contract::{BodyError, Code, Event, Format, Kind, Kinds, Rejection, SentReader};
+use contract::{BodyError, Code, Event, Format, Kind, Kinds, Receipt, Rejection, SentReader};
 use service::keys::Key;
 
 use crate::http::answer::RejectedList;
@@ -81,6 +81,10 @@ impl BodyReader<'_> {
     /// what follows is refused as one event.
     pub(crate) fn read(self, body: Buffer, mut intake: Intake) -> Result<Intake, Refusal> {
         let received_at = contract::format_millis(self.now);
+        let receipt = Receipt {
+            at: &received_at,
+            sender: self.key.sender(),
+        };
         let mut reader = SentReader::new(self.kinds, self.expected);
         // The fields that the server adds are about three quarters as long as a small event.
         intake.lines.expect(body.len() / 4 * 7);
@@ -100,9 +104,9 @@ impl BodyReader<'_> {
                     line.clear();
                     if event.kind.is_long() && event.event_id.is_none() {
                         self.ids.give(&mut id);
-                        contract::write_line_as(&mut line, &event, &id, &received_at, text);
+                        contract::write_line_as(&mut line, &event, &id, receipt, text);
                     } else {
-                        contract::write_line(&mut line, &event, &received_at, text);
+                        contract::write_line(&mut line, &event, receipt, text);
                     }
                     intake.lines.append(&line)?;
                     for unfit in event.omitted {

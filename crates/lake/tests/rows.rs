@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use contract::{Kind, Kinds};
 use lake::rows::{
     Added, Admission, Block, Bucket, Buckets, Columns, FewRows, Gathering, HourRows, KindHour,
@@ -25,9 +25,13 @@ fn lines() -> String {
             1 => format!(r#""spare":{number},"fuel_level_pct":7"#),
             _ => format!(r#""engine_rpm":{number}"#),
         };
+        let sender = match number % 3 {
+            0 => String::new(),
+            other => format!(r#""sender":"key-{other}","#),
+        };
         let (id, vehicle, minute) = (number % 1900, number % 7, number % 60);
         format!(
-            r#"{{"kind":"vehicle","event_id":"e-{id}","ingest_received_at":"2026-11-20T15:00:00.000Z","timestamp":"2026-11-20T{hour}:{minute:02}:00.000Z","vehicle_id":"veh-{vehicle}","can_id":"0x1F0","payload":{{{signals}}}}}"#
+            r#"{{"kind":"vehicle","event_id":"e-{id}","ingest_received_at":"2026-11-20T15:00:00.000Z",{sender}"timestamp":"2026-11-20T{hour}:{minute:02}:00.000Z","vehicle_id":"veh-{vehicle}","can_id":"0x1F0","payload":{{{signals}}}}}"#
         ) + "\n"
     };
     (0..2000).map(line).collect()
@@ -93,6 +97,16 @@ fn an_hour_is_the_same_whether_its_lines_or_its_rows_waited() {
     assert_eq!(counts, (3, 0));
     let columns: Vec<_> = signals_in(&rows[0].1).map(|(name, _)| name).collect();
     assert!(columns.contains(&"spare") && columns.contains(&"engine_rpm"));
+    let ids = rows[0].1["event_id"].as_string::<i32>();
+    let senders = rows[0].1["sender"].as_string::<i32>();
+    let sender = |id: &str| {
+        let row = ids.iter().position(|other| other == Some(id)).unwrap();
+        senders.is_valid(row).then(|| senders.value(row))
+    };
+    assert_eq!(
+        [sender("e-201"), sender("e-202"), sender("e-203")],
+        [None, Some("key-1"), Some("key-2")]
+    );
     for (few_bytes, expected) in [(4096, (2, 1)), (256 * 1024, (1, 2)), (1 << 20, (0, 3))] {
         let (counts, some_lines) = all(few_bytes);
         assert_eq!(counts, expected);

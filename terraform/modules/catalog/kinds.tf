@@ -141,6 +141,7 @@ locals {
         { name = "entity_id", type = "string", comment = "What the event is about: ${kind.entity_field}." },
         { name = "event_time", type = "timestamp", comment = "When it happened, UTC: ${kind.time_field}." },
         { name = "ingest_received_at", type = "timestamp", comment = "When ingest had it, UTC." },
+        { name = "sender", type = "string", comment = "Name of the key that it was sent with." },
       ],
       [for field in kind.fields : { name = field.name, type = local.glue_types[field.type], comment = null }],
       [for signal in kind.signals : { name = signal.name, type = local.signal_types[signal.type], comment = signal.unit }],
@@ -164,6 +165,7 @@ locals {
       { name = "kind", type = "string", comment = "Which declaration the event follows." },
       { name = "event_id", type = "string", comment = "Unique within kind and event hour." },
       { name = "ingest_received_at", type = "string", comment = "When ingest had it, RFC 3339." },
+      { name = "sender", type = "string", comment = "Name of the key that it was sent with." },
     ],
     [for field in distinct(local.raw_fields) : { name = field.name, type = field.type, comment = null }],
   )

@@ -4,11 +4,14 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 
-/// The columns that every part of `curated/` has, whatever its kind.
+/// Columns that every part of `curated/` has, whatever its kind.
 pub(crate) const EVENT_ID: &str = "event_id";
 pub(crate) const ENTITY_ID: &str = "entity_id";
 pub(crate) const EVENT_TIME: &str = "event_time";
 pub(crate) const RECEIVED_AT: &str = "ingest_received_at";
+
+/// Who sent the event: parts of older releases do not have it.
+pub(crate) const SENDER: &str = "sender";
 
 /// The column that holds, as a JSON object, the values of signals without a column of their own.
 pub(crate) const MORE: &str = "_more";
@@ -19,7 +22,7 @@ const TYPE_SUFFIXES: [&str; 4] = ["__number", "__integer", "__bool", "__text"];
 
 /// Whether the column is one that every part has.
 pub(crate) fn is_built_in(name: &str) -> bool {
-    [EVENT_ID, ENTITY_ID, EVENT_TIME, RECEIVED_AT].contains(&name)
+    [EVENT_ID, ENTITY_ID, EVENT_TIME, RECEIVED_AT, SENDER].contains(&name)
 }
 
 /// The name without the suffix of a type; `None` where it has no such suffix.

@@ -7,15 +7,16 @@ pub(crate) const FIELD_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]{0,63}$";
 pub(crate) const MAX_NAME_BYTES: usize = 64;
 
 /// Fields of the server in each stored line.
-pub(crate) const SERVER_FIELDS: [&str; 3] = ["event_id", "kind", "ingest_received_at"];
+pub(crate) const SERVER_FIELDS: [&str; 4] = ["event_id", "kind", "ingest_received_at", "sender"];
 
 /// Names that the server's fields and the built-in columns and partitions of `curated/` take.
-pub(crate) const RESERVED: [&str; 10] = [
+pub(crate) const RESERVED: [&str; 11] = [
     "event_id",
     "kind",
     "entity_id",
     "event_time",
     "ingest_received_at",
+    "sender",
     "year",
     "month",
     "day",

@@ -25,6 +25,7 @@ pub(super) enum Field {
     EventId,
     Kind,
     ReceivedAt,
+    Sender,
 }
 
 impl Field {
@@ -37,6 +38,7 @@ impl Field {
             "event_id" => Some(Field::EventId),
             "kind" => Some(Field::Kind),
             "ingest_received_at" if matches!(origin, Origin::Server) => Some(Field::ReceivedAt),
+            "sender" if matches!(origin, Origin::Server) => Some(Field::Sender),
             _ => None,
         }
     }
@@ -87,6 +89,7 @@ pub(super) struct Draft<'a> {
     pub(super) entity: Option<Cow<'a, str>>,
     pub(super) time: Option<Written<'a>>,
     pub(super) received_at: Option<DateTime<Utc>>,
+    pub(super) sender: Option<Cow<'a, str>>,
     pub(super) fields: Vec<(usize, Scalar<'a>)>,
     pub(super) signals: Option<Sorted<'a>>,
     pub(super) names_kind: bool,
@@ -101,6 +104,7 @@ impl<'a> Draft<'a> {
             entity: None,
             time: None,
             received_at: None,
+            sender: None,
             fields: Vec::with_capacity(kind.fields.len()),
             signals: None,
             names_kind: false,
@@ -132,6 +136,7 @@ impl<'a> Draft<'a> {
             event_id,
             time,
             received_at,
+            sender,
             fields,
             names_kind,
             ..
@@ -150,6 +155,7 @@ impl<'a> Draft<'a> {
             entity,
             time: event_time(kind, time.as_ref(), origin, now)?,
             received_at,
+            sender,
             fields,
             signals,
             omitted: omitted.unwrap_or_default(),

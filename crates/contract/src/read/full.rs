@@ -129,6 +129,10 @@ impl<'de, 'k: 'de> Visitor<'de> for EventVisitor<'k, '_> {
                     })?;
                     draft.received_at = Some(time);
                 }
+                Field::Sender => {
+                    let before = draft.sender.is_some();
+                    draft.sender = Some(text(&mut map, fault, "sender", before)?);
+                }
             }
         }
         draft.finish(origin).map_err(refuse)
@@ -137,7 +141,7 @@ impl<'de, 'k: 'de> Visitor<'de> for EventVisitor<'k, '_> {
 
 fn unknown(kind: &Kind, name: &str) -> Rejection {
     let shown = excerpt(name);
-    let what = if name == "ingest_received_at" {
+    let what = if matches!(name, "ingest_received_at" | "sender") {
         "is set by the server: leave it out".to_owned()
     } else {
         let own = kind.canonical.iter().map(|(_, own)| kind.name_of(*own));

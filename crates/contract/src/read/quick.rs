@@ -19,7 +19,8 @@ use crate::time::{self, Written};
 /// The event in `text`, if it is one of the kind, and of the usual shape.
 pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<Event<'a>> {
     let mut json = Cursor::new(text);
-    let (mut event_id, mut entity, mut written, mut received_at) = (None, None, None, None);
+    let (mut event_id, mut entity, mut written) = (None, None, None);
+    let (mut received_at, mut sender) = (None, None);
     let mut fields = Vec::with_capacity(kind.fields.len());
     let mut signals = None;
     let mut names_kind = false;
@@ -42,6 +43,7 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
             same.then_some(())
         }
         Field::ReceivedAt => put_once(&mut received_at, time::rfc3339(json.plain_text()?)?),
+        Field::Sender => put_once(&mut sender, json.plain_text()?),
         Field::Own(OwnField::Other(at)) => {
             let rule = &kind.fields[at];
             let value = if rule.scalar == ScalarType::Labels {
@@ -74,6 +76,7 @@ pub(super) fn read<'a>(kind: &'a Kind, text: &'a str, origin: Origin) -> Option<
         entity: Cow::Borrowed(entity?),
         time: event_time(kind, written.as_ref(), origin, now).ok()?,
         received_at,
+        sender: sender.map(Cow::Borrowed),
         fields,
         signals: signals?,
         omitted: Vec::new(),

@@ -102,7 +102,12 @@ async fn a_key_sends_the_kinds_and_entities_of_its_scope_and_no_others() {
     let expected = [(1, "kind"), (2, "vehicle_id")]
         .map(|(index, field)| (index, "not_permitted".to_owned(), Some(field.to_owned())));
     assert_eq!(partial.rejected(), expected);
-    assert_eq!(stage.service.queued().len(), 2);
+    let queued = stage.service.queued();
+    assert_eq!(queued.len(), 2);
+    assert!(
+        queued.iter().all(|event| event["sender"] == "fleet"),
+        "{queued:?}"
+    );
     let metrics = stage.service.admin("/metrics").await.text;
     let counted = "headwater_key_refusals_total{key=\"fleet\",code=\"forbidden\"}";
     assert!(metrics.contains(counted), "{metrics}");

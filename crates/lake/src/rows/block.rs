@@ -20,9 +20,9 @@ use crate::rows::values::value_at;
 
 /// Columns of a block before those of contract fields and signals, in this order: [`COLUMNS`] of them.
 pub(crate) const COLUMN_NAMES: [&str; COLUMNS] = [
-    "id", "entity", "micros", "nanos", "received", "input", "start", "end", "more",
+    "id", "entity", "micros", "nanos", "received", "input", "start", "end", "more", "sender",
 ];
-pub(crate) const COLUMNS: usize = 9;
+pub(crate) const COLUMNS: usize = 10;
 
 /// Bytes that the name and type of a column take, about.
 const FIELD_BYTES: usize = 200;
@@ -39,8 +39,8 @@ pub struct Span {
     pub end: u32,
 }
 
-/// What an event says in `curated/`. When it was received is no part of it, nor are derived signals: they follow from
-/// the rest, and parts of before they were declared do not have them.
+/// What an event says in `curated/`. When and from whom it was received is no part of it, nor are derived signals: they
+/// follow from the rest, and parts of before they were declared do not have them.
 #[derive(Debug)]
 pub struct Content<'g> {
     /// Id of the vehicle, cell or other thing.
@@ -213,6 +213,12 @@ impl Block {
     pub(crate) fn more(&self, row: usize) -> Option<&str> {
         let more = self.batch.column(8).as_string::<i32>();
         more.is_valid(row).then(|| more.value(row))
+    }
+
+    /// Names of the keys that the events were sent with, if any event has one.
+    pub(crate) fn senders(&self) -> Option<&ArrayRef> {
+        let senders = self.batch.column(9);
+        (*senders.data_type() != DataType::Null).then_some(senders)
     }
 
     /// Name and type of each signal; a signal with values of two types comes twice.

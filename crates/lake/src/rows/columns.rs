@@ -232,14 +232,7 @@ impl Columns {
     /// The columns that parts of the kind have, whatever their events: those of every event, contract fields, declared
     /// signals and those in the types, each with the type that was met first, and [`MORE`](crate::rows::MORE).
     pub fn schema(&self, kind: &Kind) -> Schema {
-        let micro = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let milli = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        let mut fields = vec![
-            Arc::new(Field::new("event_id", DataType::Utf8, false)),
-            Arc::new(Field::new("entity_id", DataType::Utf8, false)),
-            Arc::new(Field::new("event_time", micro, false)),
-            Arc::new(Field::new("ingest_received_at", milli, false)),
-        ];
+        let mut fields = built_in();
         for at in 0..kind.fields.len() {
             fields.push(Arc::new(contract_field(kind, at)));
         }
@@ -272,6 +265,20 @@ impl Columns {
         let schema = Schema::new(fields.collect::<Vec<_>>());
         RecordBatch::try_new(Arc::new(schema), rows.columns().to_vec())
     }
+}
+
+/// The columns that come first in every part: what each event has, whatever its kind.
+pub(crate) fn built_in() -> Vec<Arc<Field>> {
+    let at = |unit| DataType::Timestamp(unit, Some("UTC".into()));
+    let fields = [
+        ("event_id", DataType::Utf8, false),
+        ("entity_id", DataType::Utf8, false),
+        ("event_time", at(TimeUnit::Microsecond), false),
+        ("ingest_received_at", at(TimeUnit::Millisecond), false),
+        ("sender", DataType::Utf8, true),
+    ];
+    let fields = fields.map(|(name, r#type, nullable)| Field::new(name, r#type, nullable));
+    fields.map(Arc::new).to_vec()
 }
 
 /// Whether a name in lower case could be the column of a signal's second type.

@@ -38,6 +38,7 @@ pub(crate) struct GrowingRows {
     starts: Vec<u32>,
     ends: Vec<u32>,
     more: Values,
+    senders: Values,
     fields: Vec<Values>,
     signals: Vec<SignalColumn>,
     /// A signal's name as events spell it, and the index of its column in `signals`.
@@ -67,6 +68,7 @@ impl GrowingRows {
             starts: Vec::new(),
             ends: Vec::new(),
             more: Values::new(ColumnType::Text),
+            senders: Values::new(ColumnType::Text),
             fields: fields.collect(),
             signals: Vec::new(),
             columns: HashTable::new(),
@@ -100,6 +102,11 @@ impl GrowingRows {
         self.inputs.push(span.input);
         self.starts.push(span.start);
         self.ends.push(span.end);
+        if let Some(sender) = &event.sender {
+            texts += sender.len();
+            let sender = Scalar::Text(sender.as_ref().into());
+            self.senders.put(row, &sender);
+        }
         for (at, value) in &event.fields {
             texts += length(value);
             self.fields[*at].put(row, value);
@@ -195,6 +202,7 @@ impl GrowingRows {
             Arc::new(UInt32Array::from(self.starts)),
             Arc::new(UInt32Array::from(self.ends)),
             self.more.finish(rows),
+            self.senders.finish_or_none(rows),
         ];
         let mut named: Vec<(String, ArrayRef)> = Vec::new();
         named.extend(COLUMN_NAMES.map(str::to_owned).into_iter().zip(columns));

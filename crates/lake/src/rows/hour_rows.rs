@@ -7,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray,
     TimestampMillisecondArray, new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use contract::{Kind, Kinds};
 use hashbrown::HashTable;
@@ -16,7 +16,7 @@ use hashbrown::hash_table::Entry;
 use crate::rows::block::{Block, COLUMNS, Content, Span};
 use crate::rows::buckets::Bucket;
 use crate::rows::column_type::ColumnType;
-use crate::rows::columns::Columns;
+use crate::rows::columns::{Columns, built_in};
 use crate::rows::entities::Entities;
 use crate::rows::ids::id_hash;
 use crate::rows::long_columns::contract_field;
@@ -242,19 +242,13 @@ impl HourRows {
             .iter()
             .map(|(block, row)| received[*block].value(*row));
         let received = TimestampMillisecondArray::from_iter_values(received);
-        let micro = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let milli = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        let mut schema: Vec<Arc<Field>> = vec![
-            Arc::new(Field::new("event_id", DataType::Utf8, false)),
-            Arc::new(Field::new("entity_id", DataType::Utf8, false)),
-            Arc::new(Field::new("event_time", micro, false)),
-            Arc::new(Field::new("ingest_received_at", milli, false)),
-        ];
+        let mut schema = built_in();
         let mut arrays: Vec<ArrayRef> = vec![
             pick.column(|block| Some(block.column(0)), &DataType::Utf8)?,
             Arc::new(entity),
             Arc::new(micros.with_timezone("UTC")),
             Arc::new(received.with_timezone("UTC")),
+            pick.column(Block::senders, &DataType::Utf8)?,
         ];
         for at in 0..kind.fields.len() {
             let field = contract_field(kind, at);

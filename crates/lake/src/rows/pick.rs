@@ -37,6 +37,9 @@ impl<'b> Pick<'b> {
             let rows = self.order.iter().map(|(_, row)| *row as u32);
             return take(column, &UInt32Array::from_iter_values(rows), None);
         }
+        if (0..self.blocks.len()).all(|at| of(at).is_none()) {
+            return Ok(new_null_array(r#type, self.order.len()));
+        }
         let nulls: Vec<Option<ArrayRef>> = self
             .blocks
             .iter()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder,
-    StringBuilder,
+    NullArray, StringBuilder,
 };
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use contract::Scalar;
@@ -61,6 +61,15 @@ impl Values {
             Values::Integer(column) => column.len(),
             Values::Boolean(column) => column.len(),
             Values::Text(column) => column.len(),
+        }
+    }
+
+    /// The column; of the type `Null` if no value was put.
+    pub(crate) fn finish_or_none(self, rows: usize) -> ArrayRef {
+        if self.len() == 0 {
+            Arc::new(NullArray::new(rows))
+        } else {
+            self.finish(rows)
         }
     }
 

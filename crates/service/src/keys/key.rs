@@ -103,6 +103,11 @@ impl Key {
         &self.entry.name
     }
 
+    /// Its name, which its events are stored with; none of a key without a name.
+    pub fn sender(&self) -> Option<&str> {
+        self.is_named().then(|| self.name())
+    }
+
     /// Whether the key stands in the file of keys.
     pub fn is_named(&self) -> bool {
         self.text.is_none()

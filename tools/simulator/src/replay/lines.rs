@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::counts::{ReplayCounts, Skip};
 
-/// The field that the server adds and accepts from nobody. The other two that it adds stay: with its
+/// The fields that the server adds and accepts from nobody. The other two that it adds stay: with its
 /// `event_id` a replayed event is the same event, and its `kind` need not be told from its fields.
-const RECEIVED_AT: &str = "ingest_received_at";
+const SERVERS_OWN: [&str; 2] = ["ingest_received_at", "sender"];
 
 /// A recorded event, and its time where that can be read.
 #[derive(Debug)]
@@ -71,7 +71,9 @@ impl EventLines {
             })?;
         let time = self.time_fields.iter().find_map(|field| event.get(field));
         let time = time.and_then(|time| serde_json::from_str::<DateTime<Utc>>(time.get()).ok());
-        let body = if event.remove(RECEIVED_AT).is_none() {
+        let before = event.len();
+        event.retain(|name, _| !SERVERS_OWN.contains(&&**name));
+        let body = if event.len() == before {
             text.to_owned()
         } else {
             // The values as they stand: a number keeps its digits.

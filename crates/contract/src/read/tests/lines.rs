@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{VEHICLE, now};
-use crate::{Code, Kinds, derive_event_id, parse_line, parse_sent, write_line};
+use crate::{Code, Kinds, Receipt, derive_event_id, parse_line, parse_sent, write_line};
 
 #[test]
 fn lines_need_the_servers_fields() {
@@ -32,6 +32,30 @@ fn an_offline_vehicles_old_event_is_taken_back_by_its_time_of_receipt() {
         derive_event_id(&event).to_string()
     );
     assert_eq!((stored.time, &stored.signals), (event.time, &event.signals));
+}
+
+#[test]
+fn a_line_tells_who_sent_it_and_the_event_is_the_same() {
+    let kinds = Kinds::builtin();
+    let event = parse_sent(&kinds, None, VEHICLE, now()).unwrap();
+    let stored = |sender| {
+        let receipt = Receipt {
+            at: "2025-10-04T12:34:57.000Z",
+            sender,
+        };
+        let mut line = Vec::new();
+        write_line(&mut line, &event, receipt, VEHICLE);
+        String::from_utf8(line).unwrap()
+    };
+    let (named, unnamed) = (stored(Some("fleet-1")), stored(None));
+    let (named, unnamed) = (
+        parse_line(&kinds, &named).unwrap(),
+        parse_line(&kinds, &unnamed).unwrap(),
+    );
+    assert_eq!(named.sender.as_deref(), Some("fleet-1"));
+    assert_eq!(unnamed.sender, None);
+    assert_eq!(named.event_id, unnamed.event_id);
+    assert_eq!(derive_event_id(&named), derive_event_id(&unnamed));
 }
 
 fn number() -> impl Strategy<Value = f64> {

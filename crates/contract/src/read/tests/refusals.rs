@@ -80,6 +80,11 @@ fn each_fault_has_its_own_code_and_names_its_field() {
             Some("ingest_received_at"),
         ),
         (
+            swap("{\"timestamp", "{\"sender\":\"fleet-1\",\"timestamp"),
+            UnknownField,
+            Some("sender"),
+        ),
+        (
             swap("\"can_id\"", "\"vehicle_id\":\"b\",\"can_id\""),
             DuplicateField,
             Some("vehicle_id"),
