@@ -1,12 +1,13 @@
 //! Matchers of labels, as routes, inhibition rules and silences have them.
 
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Labels;
+use crate::rules::is_label;
 
 /// Most memory of an expression: there may be thousands of silences.
 const MOST_BYTES: usize = 1 << 20;
@@ -114,7 +115,7 @@ impl Matcher {
             None if value.contains('"') => return Err(form()),
             None => value.to_owned(),
         };
-        if name.is_empty() {
+        if !is_label(name) {
             return Err(form());
         }
         let is_equal = operator.starts_with('=');
@@ -236,7 +237,16 @@ impl fmt::Display for Matcher {
             (true, true) => "=~",
             (false, true) => "!~",
         };
-        write!(f, "{}{operator}{:?}", self.name, self.value)
+        write!(f, "{}{operator}\"", self.name)?;
+        // What `unquote` undoes, and no more.
+        for c in self.value.chars() {
+            match c {
+                '\n' => f.write_str("\\n")?,
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c => f.write_char(c)?,
+            }
+        }
+        f.write_char('"')
     }
 }
 
@@ -301,7 +311,16 @@ mod tests {
     #[test]
     fn what_is_no_matcher_is_told() {
         let large = r#"a=~"\pL{1000}""#;
-        for text in ["a", "=x", r#"a="x"#, r#"a="x"y"#, r#"a=~"(""#, large, ""] {
+        for text in [
+            "a",
+            "=x",
+            r#"a="x"#,
+            r#"a="x"y"#,
+            r#"a=~"(""#,
+            large,
+            "",
+            "a{b=c",
+        ] {
             assert!(Matcher::parse(text).is_err(), "{text}");
         }
         let several = Matcher::parse_all(r#"{a="x,y", b=~"z.*"}"#).unwrap();
@@ -310,6 +329,14 @@ mod tests {
             &Labels::from([("a".into(), "x,y".into()), ("b".into(), "z".into())])
         ));
         assert_eq!(several.len(), 2);
+    }
+
+    #[test]
+    fn what_is_shown_is_read_as_the_same() {
+        for value in ["x", "a\"b\\c\nd", "\0\u{590}é", "\\n", "\\d+"] {
+            let shown = Matcher::equal("a", value).to_string();
+            assert_eq!(Matcher::parse(&shown).unwrap().value, value, "{shown}");
+        }
     }
 
     #[test]

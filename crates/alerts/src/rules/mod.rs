@@ -19,6 +19,7 @@ pub(crate) use place::place_of;
 pub(crate) use rule::OWN_KIND;
 pub use rule::{NO_DATA_AFTER_MS, NoData, Rule, Rules};
 pub use template::Template;
+pub(crate) use template::is_label;
 
 #[cfg(test)]
 mod tests;

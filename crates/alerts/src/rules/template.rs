@@ -350,7 +350,7 @@ fn parse_format(format: &str) -> Result<Step, String> {
     })
 }
 
-pub(super) fn is_label(name: &str) -> bool {
+pub(crate) fn is_label(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes
         .next()
