@@ -8,6 +8,8 @@ pub(crate) mod dead_letter;
 mod decode;
 pub(crate) mod delivery;
 mod failures;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod give_back;
 pub(crate) mod held;
 pub(crate) mod outage;

@@ -10,6 +10,8 @@ mod edit;
 mod entry;
 mod file;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod key;
 mod limit;
 pub mod scope;

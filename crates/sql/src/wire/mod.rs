@@ -17,6 +17,8 @@ pub mod encode;
 pub mod error;
 mod execute;
 mod extended;
+#[cfg(test)]
+mod fuzz;
 mod listen;
 mod literals;
 pub mod params;
