@@ -9,8 +9,8 @@ use service::{health, logging, stop};
 use tokio::net::TcpListener;
 use tokio::runtime;
 
-/// Threads for blocking work, beside those that read bodies: for the file of keys. The allocator keeps memory for each thread, so tokio's default
-/// of 512 would be dear.
+/// Threads for blocking work, beside those that read bodies: for the file of keys. The allocator keeps memory for each
+/// thread, so tokio's default of 512 would be dear.
 const SPARE_THREADS: usize = 1;
 
 fn main() -> ExitCode {

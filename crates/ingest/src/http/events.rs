@@ -263,6 +263,8 @@ async fn accept_events<B: EventsBody>(
     let mut intake = if inline {
         read()?
     } else {
+        // It waits for its turn, behind what its key has sent before: no group waits for that.
+        arriving.give_up();
         Box::pin(off_the_runtime(app, &key, read)).await?
     };
 
