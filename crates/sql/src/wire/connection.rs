@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::timezone::Tz;
-use futures::{SinkExt, StreamExt};
+use futures::SinkExt;
 use pgwire::messages::data::{FieldDescription, RowDescription};
 use pgwire::messages::response::{CommandComplete, ReadyForQuery, TransactionStatus};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
@@ -23,6 +23,7 @@ use super::command;
 use super::encode::{Column, Encoder, format_of};
 use super::error::PgError;
 use super::prepared::{Portal, Prepared};
+use super::receive::receive;
 use super::rows::Rows;
 use super::server::{Server, Stream};
 use super::texts::zone_of;
@@ -116,7 +117,7 @@ impl Connection {
                 Some(message) => message,
                 None => tokio::select! {
                     biased;
-                    message = self.socket.next() => match message {
+                    message = receive(&mut self.socket) => match message {
                         Some(Ok(message)) => message,
                         Some(Err(_)) => {
                             self.last_words(PgError::fatal("08P01", "invalid message")).await;
@@ -240,7 +241,7 @@ impl Connection {
                 error = ended(&self.running, &self.server.end, self.deadline, self.limit) => return Err(error.into()),
                 () = self.key.revoked().cancelled() => return Err(key_is_gone().into()),
                 value = &mut future => return Ok(value),
-                message = self.socket.next(), if room => match message {
+                message = receive(&mut self.socket), if room => match message {
                     None | Some(Err(_)) | Some(Ok(PgWireFrontendMessage::Terminate(_))) => return Err(Failure::Gone),
                     Some(Ok(message)) => self.waiting.push_back(message),
                 },

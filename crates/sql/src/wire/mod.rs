@@ -25,6 +25,7 @@ pub mod params;
 mod params_binary;
 mod plan;
 mod prepared;
+mod receive;
 pub mod rows;
 pub mod scram;
 mod server;

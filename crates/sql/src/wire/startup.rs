@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::{SinkExt, StreamExt};
+use futures::SinkExt;
 use pgwire::api::{ClientInfo, DefaultClient, PgWireConnectionState};
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::{
@@ -16,6 +16,7 @@ use tokio_util::codec::{Framed, FramedParts};
 
 use super::connection::{Connection, Failure, Socket};
 use super::error::PgError;
+use super::receive::{receive, sasl_initial};
 use super::scram::{Exchange, ScramError};
 use super::server::{Server, Stream};
 use crate::catalog::Session;
@@ -72,7 +73,7 @@ async fn authenticate(
     server: &Arc<Server>,
     room: bool,
 ) -> Result<Option<Connection>, (Socket, Failure)> {
-    let startup = match socket.next().await {
+    let startup = match receive(&mut socket).await {
         Some(Ok(PgWireFrontendMessage::CancelRequest(request))) => {
             server
                 .cancels
@@ -192,10 +193,8 @@ async fn exchange(
         .await?;
     socket.set_state(PgWireConnectionState::AuthenticationInProgress);
 
-    let first = password(socket)
-        .await?
-        .into_sasl_initial_response()
-        .map_err(protocol)?;
+    let first = sasl_initial(password(socket).await?)
+        .map_err(|_| PgError::fatal("08P01", "expected a SASL response"))?;
     if first.auth_method != METHOD {
         return Err(
             PgError::fatal("28000", format!("the password is checked by {METHOD} only")).into(),
@@ -243,7 +242,7 @@ fn refuse(error: ScramError) -> Failure {
 }
 
 async fn password(socket: &mut Socket) -> Result<PasswordMessageFamily, Failure> {
-    match socket.next().await {
+    match receive(socket).await {
         Some(Ok(PgWireFrontendMessage::PasswordMessageFamily(message))) => Ok(message),
         Some(_) => Err(PgError::fatal("08P01", "expected a password message").into()),
         None => Err(Failure::Gone),
