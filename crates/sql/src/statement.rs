@@ -18,6 +18,10 @@ const MAX_BYTES: usize = 64 * 1024;
 /// to spare; lists of values, which do not nest, are not counted.
 const MAX_OPERATORS: usize = 200;
 
+/// Stack to read a text on. The parser bounds its recursion, and where it is built without optimisation so many frames
+/// take more than the 2 MiB of a thread of the runtime.
+const STACK: usize = 8 << 20;
+
 /// Words that join two parts into one, as operators do.
 const NESTING: [Keyword; 10] = [
     Keyword::AND,
@@ -39,16 +43,19 @@ const NESTING: [Keyword; 10] = [
 /// If it is too long, or no SQL.
 pub fn parse(text: &str) -> Result<VecDeque<Statement>, SqlError> {
     check_size(text)?;
-    let mut parser = DFParserBuilder::new(text)
-        .with_dialect(&PostgreSqlDialect {})
-        .build()?;
-    Ok(parser.parse_statements()?)
+    stacker::maybe_grow(STACK, STACK, || {
+        let mut parser = DFParserBuilder::new(text)
+            .with_dialect(&PostgreSqlDialect {})
+            .build()?;
+        Ok(parser.parse_statements()?)
+    })
 }
 
 /// The same as PostgreSQL has them: without DataFusion's own statements.
 pub(crate) fn parse_postgres(text: &str) -> Result<Vec<Ast>, SqlError> {
     check_size(text)?;
-    Ok(Parser::parse_sql(&PostgreSqlDialect {}, text)?)
+    let parse = || Parser::parse_sql(&PostgreSqlDialect {}, text);
+    Ok(stacker::maybe_grow(STACK, STACK, parse)?)
 }
 
 /// Refuses what is too long, or would nest too deeply once it is read: `1+1+1…` is a tree as deep as it is long, and

@@ -142,6 +142,7 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
             "2025-10-04T12:34:56.123Z",
             &contract::format_millis(chrono::Utc::now()),
         ));
+    let again = post.try_clone().unwrap();
     assert_eq!(post.send().await.unwrap().status(), 202);
     assert_eq!(queued(&cloud).len(), 1);
     for arguments in [&["health"][..], &["health", "--live"]] {
@@ -152,13 +153,16 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
         assert!(health.status.success(), "{}", complaint(&health));
     }
 
+    // Who sends it means the keys, and there is no file of them.
+    let id = running.0.id().to_string();
+    let signalled = Command::new("kill").args(["-HUP", &id]).status();
+    assert!(signalled.unwrap().success());
+    assert_eq!(again.send().await.unwrap().status(), 202);
+
     // The client's connection stays open and idle: it must not hold the stop up.
     let asked = tokio::time::Instant::now();
-    let signalled = Command::new("kill")
-        .args(["-TERM", &running.0.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(signalled.success());
+    let signalled = Command::new("kill").args(["-TERM", &id]).status();
+    assert!(signalled.unwrap().success());
     let code = tokio::task::spawn_blocking(move || running.0.wait().unwrap().code())
         .await
         .unwrap();
@@ -174,8 +178,9 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
         rest.contains("event=stopping") && rest.contains("event=stopped"),
         "{rest}"
     );
+    assert!(rest.contains("event=keys_not_reloaded"), "{rest}");
     assert!(
-        rest.contains("event=ingest_rate count=1 unit=per_minute"),
+        rest.contains("event=ingest_rate count=2 unit=per_minute"),
         "{rest}"
     );
 }

@@ -14,6 +14,8 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
+use secrecy::ExposeSecret;
+use service::keys::{Access, Keys, NewKey, Source as KeySource, add, revoke};
 use sql::wire::{PgError, Server, Settings, Source, serve};
 use tokio::net::TcpListener;
 use tokio_postgres::error::SqlState;
@@ -77,9 +79,14 @@ struct Service {
 const KEY: &str = "a-read-key-of-some-length";
 
 async fn service(connections: usize, timeout: Duration) -> Service {
+    let keys = Keys::new(&["another-key".into(), KEY.into()]);
+    service_of(keys, connections, timeout).await
+}
+
+async fn service_of(keys: Keys, connections: usize, timeout: Duration) -> Service {
     let stop = CancellationToken::new();
     let settings = Settings {
-        keys: service::keys::Keys::new(&["another-key".into(), KEY.into()]),
+        keys,
         tls: None,
         connections,
         timeout,
@@ -159,6 +166,56 @@ async fn a_read_key_opens_and_another_password_does_not() {
     service.try_connect("another-key").await.unwrap();
     let error = service.try_connect("wrong").await.err().unwrap();
     assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD), "{error:?}");
+}
+
+/// Waits for what must happen, for as long as a machine that does much else may take.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(Duration::from_secs(60), future).await;
+    done.unwrap_or_else(|_| panic!("{what}: not within a minute"))
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_ends_its_connections_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let [kept, gone] = ["kept", "gone"].map(|name| {
+        let new = NewKey {
+            name: name.to_owned(),
+            may: vec![Access::Read],
+            postgres: true,
+            ..NewKey::default()
+        };
+        add(&path, &new).unwrap()
+    });
+    let source = KeySource {
+        file: Some(path.clone()),
+        ..KeySource::default()
+    };
+    let keys = Keys::load(&source, chrono::Utc::now).unwrap();
+    let followed = keys.clone();
+    tokio::spawn(async move { followed.follow().await });
+    let service = service_of(keys, 50, Duration::from_secs(30)).await;
+    let kept_client = service.try_connect(kept.expose_secret()).await.unwrap();
+    let options = format!(
+        "host=127.0.0.1 port={} user=a dbname=b password={}",
+        service.port,
+        gone.expose_secret()
+    );
+    let (gone_client, connection) = tokio_postgres::connect(&options, NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    assert_eq!(ask(&gone_client, "select 1").await, ["?column?", "1"]);
+
+    revoke(&path, "gone").unwrap();
+    let told = soon("the connection ends", connection).await.unwrap();
+    let code = told.unwrap_err().code().cloned();
+    assert_eq!(code, Some(SqlState::ADMIN_SHUTDOWN));
+    let error = service
+        .try_connect(gone.expose_secret())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD), "{error:?}");
+    assert_eq!(ask(&kept_client, "select 1").await, ["?column?", "1"]);
 }
 
 #[tokio::test]
