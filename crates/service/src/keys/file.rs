@@ -161,7 +161,8 @@ fn entries(value: &Spanned<DeValue<'_>>) -> Result<Vec<Entry>, Fault> {
 pub(super) fn unknown(field: &str, fields: &[&str]) -> String {
     match nearest(field, fields.iter().copied()) {
         Some(near) => format!("no such field: `{field}`; `{near}` is the nearest"),
-        None => format!("no such field: `{field}`; there are {}", fields.join(", ")),
+        // Not shown: it is like none of them, and may be a key that was pasted into the wrong place.
+        None => format!("no such field; there are {}", fields.join(", ")),
     }
 }
 
