@@ -10,6 +10,7 @@ use contract::{CURATED, Hour, RAW};
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::forget::Edited;
 use lake::key::curated_hour_of;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::forget::{ForgetReport, Forgetting};
 use crate::put::put;
@@ -84,6 +85,7 @@ impl Forgetting<'_> {
     /// How many events or lines of the entity each object has; those without are left out.
     async fn found(&self, objects: Vec<ObjectInfo>) -> anyhow::Result<BTreeMap<String, u64>> {
         let finds = objects.into_iter().map(async |object| {
+            let _room = self.room(object.size).await;
             let body = if self.may_have(&object).await? {
                 self.lake.get(&object.key).await?
             } else {
@@ -114,6 +116,12 @@ impl Forgetting<'_> {
         Ok(end.is_some_and(|end| self.who.may_be_in_part(&end.body)))
     }
 
+    /// Memory for an object of so many bytes: its columns and a new one, about four times as many. It is free again when
+    /// the permit is dropped.
+    pub(super) async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        self.budget.take(bytes * 8, 12).await
+    }
+
     pub(super) fn at_once(&self) -> usize {
         self.workers.threads() + READ_AHEAD
     }
@@ -141,8 +149,7 @@ impl Forgetting<'_> {
             let Some(object) = self.lake.get(key).await? else {
                 return Ok(());
             };
-            // File, columns and new file: about four times its bytes.
-            let _room = self.budget.take(object.body.len() as u64 * 8, 12).await;
+            let _room = self.room(object.body.len() as u64).await;
             let Some(edited) = self.edit(key, object.body).await? else {
                 return Ok(());
             };

@@ -51,7 +51,7 @@ impl Forgetting<'_> {
         if !is_asked {
             return Ok(false);
         }
-        let _room = self.budget.take(version.size * 8, 12).await;
+        let _room = self.room(version.size).await;
         let Some(object) = self.lake.get_version(version).await? else {
             return Ok(false);
         };
