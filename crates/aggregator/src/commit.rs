@@ -96,7 +96,9 @@ impl Commit<'_> {
         let stored = StoredTypes::new(self.lake, self.kinds);
         let buckets = self.buckets(plan.as_ref());
         let written = plan.as_ref().and_then(|plan| self.written(plan));
-        let aside = Aside::new(self.lake, self.intent.commit, &self.intent.inputs);
+        let while_open = matches!(self.mode, Mode::Finish);
+        let (commit, inputs) = (self.intent.commit, &self.intent.inputs);
+        let aside = Aside::new(self.lake, commit, inputs, while_open);
         let aside = Mutex::new(aside);
         let gathered = self
             .gather(&stored, written, buckets, &aside, summary)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use aws::{CreateSettings, LakeSettings};
 use bytesize::ByteSize;
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use contract::{Hour, Kinds};
 use service::emf::EmfSettings;
@@ -53,6 +53,25 @@ pub enum Command {
         /// The hour after the last one.
         #[arg(long, value_parser = parse_hour)]
         to: Hour,
+    },
+    /// Forget an entity: take its events, and all that was made of them, out of the lake. What waits in `raw/` is
+    /// committed first. Other processes may go on; docs/forget.md says what to do first, and what remains.
+    Forget {
+        /// The kind of its events.
+        #[arg(long)]
+        kind: String,
+        /// The entity, as in `entity_id`.
+        #[arg(long)]
+        entity: String,
+        /// Only events that happened before: `2026-11-21`, `2026-11-21T13` or an RFC 3339 time.
+        #[arg(long, value_parser = parse_time)]
+        before: Option<DateTime<Utc>>,
+        /// Only say how much there is.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do it without a question.
+        #[arg(long)]
+        yes: bool,
     },
     /// List the names of undeclared signals that have a column, or take some out to make room for others.
     Names {
@@ -153,6 +172,9 @@ impl Cli {
                 "--from must be before --to: no hour lies between"
             );
         }
+        if let Some(Command::Forget { kind, .. }) = &self.command {
+            crate::forget::declared(&self.config.kinds()?, kind)?;
+        }
         self.config.check()
     }
 }
@@ -222,6 +244,10 @@ impl Config {
 }
 
 fn parse_hour(text: &str) -> Result<Hour, String> {
+    parse_time(text).map(Hour::of)
+}
+
+fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
     let time = |text: &str| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
     let day = || {
         let day = text.parse::<NaiveDate>();
@@ -230,7 +256,6 @@ fn parse_hour(text: &str) -> Result<Hour, String> {
     time(text)
         .or_else(|_| time(&format!("{text}:00:00Z")))
         .or_else(|_| day())
-        .map(Hour::of)
         .map_err(|_| {
             format!(
                 "`{text}` is not a time: give `2026-11-21`, `2026-11-21T13` or an RFC 3339 time"

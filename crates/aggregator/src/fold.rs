@@ -120,8 +120,13 @@ impl Fold<'_> {
             let files = self.files(Arc::new(sum), upto).await?;
             let note = Some((COMMIT, upto));
             let outcome = put(self.lake, &key, files.parquet, note, condition).await?;
-            if outcome != PutOutcome::ConditionFailed {
-                return self.put_jsonl(upto, files.jsonl, true, false).await;
+            let PutOutcome::Written(etag) = outcome else {
+                continue;
+            };
+            self.put_jsonl(upto, files.jsonl, true, false).await?;
+            // As in `apply`: whoever replaced the Parquet meanwhile has written other lines.
+            if self.lake.head(&key).await?.map(|head| head.etag) == Some(etag) {
+                return Ok(());
             }
         }
     }

@@ -5,6 +5,7 @@ mod cloudwatch;
 mod commit;
 mod config;
 mod fold;
+mod forget;
 mod hour;
 mod log;
 mod names;
@@ -20,6 +21,7 @@ mod workers;
 
 pub use cloudwatch::EXPORTED;
 pub use config::{Cli, Command, Config, NamesAction};
+pub use forget::{ForgetReport, Wanted, forget};
 pub use lake::log::Summary;
 pub use log::discover::LOOK_BACK;
 pub use names::names;

@@ -1,10 +1,11 @@
 //! `aggregator`: reads the settings and carries out the command.
 
 use std::cell::RefCell;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aggregator::{Cli, Command, Config, EXPORTED};
+use aggregator::{Cli, Command, Config, EXPORTED, Wanted};
 use anyhow::Context;
 use service::emf::Emf;
 use service::metrics::Ready;
@@ -18,7 +19,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 fn main() -> ExitCode {
     let cli = service::settings::parse::<Cli>();
     service::logging::init(cli.config.log_format);
-    if let Err(error) = cli.check() {
+    if let Err(error) = cli.check().and_then(|()| confirm(&cli)) {
         eprintln!("aggregator: {error:#}");
         return ExitCode::from(2);
     }
@@ -41,6 +42,38 @@ fn main() -> ExitCode {
     }
 }
 
+/// Asks whether an entity is to be forgotten, unless that was said.
+fn confirm(cli: &Cli) -> anyhow::Result<()> {
+    let Some(Command::Forget {
+        kind,
+        entity,
+        before,
+        dry_run: false,
+        yes: false,
+    }) = &cli.command
+    else {
+        return Ok(());
+    };
+    anyhow::ensure!(
+        std::io::stdin().is_terminal(),
+        "nothing brings back what is forgotten: add --yes to do it, or --dry-run to see how much there is"
+    );
+    let entity = terminal::printable(entity);
+    let events = match before {
+        Some(before) => format!("events before {before} of"),
+        None => "all events of".to_owned(),
+    };
+    let bucket = &cli.config.lake.lake_bucket;
+    eprint!(
+        "Forget {events} {kind} `{entity}` in bucket `{bucket}`? Nothing brings them back. [y/N] "
+    );
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    let yes = matches!(answer.trim(), "y" | "Y" | "yes");
+    anyhow::ensure!(yes, "nothing was done");
+    Ok(())
+}
+
 async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
     let command = command.unwrap_or(Command::Once);
     let stop = service::stop::on_signal().context("cannot listen for signals")?;
@@ -48,12 +81,12 @@ async fn run(Cli { command, config }: Cli) -> anyhow::Result<()> {
         stop.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
-    let rebuilds = matches!(command, Command::Rebuild { .. });
+    let must_end = matches!(command, Command::Rebuild { .. } | Command::Forget { .. });
     tokio::select! {
         biased;
         result = work(command, &config, &stop) => result,
         () = overdue => {
-            anyhow::ensure!(!rebuilds, "stopped before all was made anew: run it again");
+            anyhow::ensure!(!must_end, "stopped before the end: run it again");
             tracing::warn!(event = "stop_overdue", "the next run finishes what is under way");
             Ok(())
         }
@@ -75,6 +108,33 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
             let summary = aggregator::rebuild(config, &aws, from, to, &bar).await?;
             bar.finish_and_clear();
             println!("rebuilt: {summary}");
+            Ok(())
+        }
+        Command::Forget {
+            kind,
+            entity,
+            before,
+            dry_run,
+            ..
+        } => {
+            let wanted = Wanted {
+                kind,
+                entity,
+                before,
+                dry_run,
+            };
+            let (aws, bar) = (
+                connect(config).await?,
+                terminal::bar("forgetting", 0, "objects"),
+            );
+            let report = aggregator::forget(config, &aws, &wanted, stop, &bar).await?;
+            bar.finish_and_clear();
+            println!("{report}");
+            let Wanted { kind, entity, .. } = wanted;
+            println!(
+                "dead letters: `batch-consumer dlq purge --kind {kind} --entity {entity} --yes`, with CONTRACTS as here; \
+                 what else remains: docs/forget.md"
+            );
             Ok(())
         }
         Command::Names { action } => {

@@ -16,6 +16,10 @@ pub(crate) fn lose_put_off() -> bool {
     has(Defect::LosePutOff)
 }
 
+pub(crate) fn forget_rows_alone() -> bool {
+    has(Defect::ForgetRowsAlone)
+}
+
 pub(crate) fn trust_name_order() -> bool {
     has(Defect::TrustNameOrder)
 }

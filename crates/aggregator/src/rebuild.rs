@@ -69,6 +69,10 @@ pub async fn rebuild(
         if log.done == through {
             break;
         }
+        if rebuild.was_changed(through + 1, log.done).await? {
+            // Raw objects and parts that were read before may be written back as they were.
+            through = 0;
+        }
         let commits = rebuild.may_hold(through + 1, log.done).await?;
         rebuild.commits(&commits).await?;
         through = log.done;
@@ -126,6 +130,15 @@ impl Rebuild<'_> {
             taken_over: true,
             most_hours: self.most_hours,
         }
+    }
+
+    /// Whether one of these commits, which were done while the rebuild went on, says that an entity was forgotten.
+    async fn was_changed(&self, first: u64, last: u64) -> anyhow::Result<bool> {
+        if first == 1 {
+            return Ok(false);
+        }
+        let new = intents(self.lake, first..=last).await?;
+        Ok(new.iter().any(|intent| intent.inputs.is_empty()))
     }
 
     /// The commits from `first` to `last` that may have events of the hours, by the marks that they are done. A mark of

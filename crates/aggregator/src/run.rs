@@ -74,22 +74,33 @@ async fn run_once(
     when: When,
 ) -> anyhow::Result<Summary> {
     let run = async {
-        let run = Run {
-            kinds: Arc::new(config.kinds()?),
-            lake: aws.lake(&config.lake.lake_bucket),
-            clock: aws.clock(),
-            budget: config.budget(),
-            workers: config.workers(),
-            progress,
-            most_hours: config.commit_max_hours.get(),
-            // From the generator that a simulation seeds: the writer decides how rows are divided into parts.
-            writer: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
-        };
+        let run = Run::new(config, aws, progress)?;
         run.take_in(config, stop, when).await
     };
     let result = run.await;
     metrics::counter!(FAILED_RUNS).increment(result.is_err().into());
     result
+}
+
+/// Writes a commit that takes in nothing: parts of earlier ones have other content than before. Whoever keeps lists of
+/// parts lists again once it is done, and a rebuild begins again.
+pub(crate) async fn announce(config: &Config, aws: &Aws) -> anyhow::Result<()> {
+    let run = Run::new(config, aws, &())?;
+    let mut total = Summary::default();
+    loop {
+        let mut log = Log::read(&run.lake).await?;
+        let begun = match log.unfinished.clone() {
+            Some(intent) => Some(intent),
+            None => writer::begin(&run.lake, &log, run.writer, &[], run.clock.now()).await?,
+        };
+        let Some(intent) = begun else {
+            continue;
+        };
+        run.finish(&mut log, &intent, &mut total, 0).await?;
+        if intent.writer == run.writer {
+            return Ok(());
+        }
+    }
 }
 
 struct Run<'a> {
@@ -105,7 +116,21 @@ struct Run<'a> {
     most_hours: usize,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(config: &Config, aws: &Aws, progress: &'a dyn Progress) -> anyhow::Result<Run<'a>> {
+        Ok(Run {
+            kinds: Arc::new(config.kinds()?),
+            lake: aws.lake(&config.lake.lake_bucket),
+            clock: aws.clock(),
+            budget: config.budget(),
+            workers: config.workers(),
+            progress,
+            most_hours: config.commit_max_hours.get(),
+            // From the generator that a simulation seeds: the writer decides how rows are divided into parts.
+            writer: uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid(),
+        })
+    }
+
     async fn take_in(
         &self,
         config: &Config,

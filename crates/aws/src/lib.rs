@@ -19,7 +19,7 @@ pub use error::CallError;
 pub use explain::Explained;
 pub use lake::Lake;
 pub use lake::object::{
-    ByteRange, Condition, Fetched, Folder, Head, Object, ObjectInfo, PutOutcome,
+    ByteRange, Condition, Fetched, Folder, Head, Object, ObjectInfo, OldVersion, PutOutcome,
 };
 pub use meter::{Meter, PRICES_AS_OF, Usage, price_per_request};
 pub use queue::Queue;

@@ -22,7 +22,8 @@ const SQS_UNIT: usize = 64 * 1024;
 pub fn price_per_request(operation: &str) -> f64 {
     match operation {
         "s3:DeleteObject" | "s3:DeleteObjects" => 0.0,
-        "s3:PutObject" | "s3:CopyObject" | "s3:ListObjectsV2" | "s3:CreateBucket" => 0.005 / 1e3,
+        "s3:PutObject" | "s3:CopyObject" | "s3:CreateBucket" => 0.005 / 1e3,
+        "s3:ListObjectsV2" | "s3:ListObjectVersions" => 0.005 / 1e3,
         other if other.starts_with("s3:") => 0.0004 / 1e3,
         _ => 0.40 / 1e6,
     }

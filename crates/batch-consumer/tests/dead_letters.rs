@@ -8,9 +8,10 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws::Outgoing;
-use batch_consumer::dlq::{self, Filter, Listing};
+use batch_consumer::dlq::{self, Filter, Listing, OfEntity};
 use contract::Kinds;
 use local_aws::FaultKind;
 use support::*;
@@ -316,4 +317,29 @@ async fn a_purge_deletes_the_letters_that_match_and_only_counts_in_a_dry_run() {
         .await
         .unwrap();
     assert_eq!((purged.deleted, bench.letters().len()), (26, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_of_an_entity_leaves_letters_that_have_events_of_others() {
+    let bench = Bench::new().await;
+    let of = |vehicle: &str| format!("{{\"vehicle_id\":\"{vehicle}\",\"payload\":3}}");
+    let lines = [("veh-1", "veh-1"), ("veh-1", "veh-2"), ("veh-2", "veh-2")];
+    let bodies = lines.map(|(one, two)| format!("{}\n{}", of(one), of(two)));
+    let letters = bodies.map(|body| letter(&body, "wrong_type"));
+    for result in bench.dlq.send(&letters).await {
+        result.unwrap();
+    }
+    let of_entity = |all| Filter {
+        entity: Some(OfEntity {
+            kinds: Arc::new(Kinds::builtin()),
+            kind: "vehicle".to_owned(),
+            entity: "veh-1".to_owned(),
+            all,
+        }),
+        ..Filter::default()
+    };
+    assert_eq!(list(&bench, of_entity(false)).await.letters.len(), 2);
+    let stop = CancellationToken::new();
+    let purged = dlq::purge(&bench.dlq, &of_entity(true), false, &stop).await;
+    assert_eq!((purged.unwrap().deleted, bench.letters().len()), (1, 2));
 }

@@ -28,6 +28,7 @@ pub use key::{
 pub use line::{Receipt, write_line, write_line_as};
 pub use percentile::{interpolate, percentile};
 pub use read::body::{BodyError, Format, each_text, split};
+pub use read::identify::identify;
 pub use read::parse::{SentReader, parse_line, parse_sent};
 pub use rejection::{Code, Rejection};
 pub use time::{format_millis, now_millis_precision};

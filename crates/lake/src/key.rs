@@ -9,6 +9,10 @@ pub const COMMITS: &str = "_commits/";
 pub const SCHEMA: &str = "_schema/";
 /// Prefix of lines that could not become rows, each with its reason.
 pub const ASIDE: &str = "_aside/";
+/// Prefix of messages that no dead letter can hold whole: `_letters/<message id>/<hash>.json`, by the consumer.
+pub const LETTERS: &str = "_letters/";
+/// Prefix of the records of what was forgotten, an object for each run.
+pub const FORGOTTEN: &str = "_forgotten/";
 /// Prefix of the log of alerts, an object for each record.
 pub const ALERT_LOG: &str = "_alerts/log/";
 /// Key of the object that sums up the log of alerts.

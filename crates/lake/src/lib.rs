@@ -2,6 +2,7 @@
 
 pub mod aggregates;
 mod error;
+pub mod forget;
 pub mod key;
 pub mod log;
 mod parquet_file;

@@ -1,5 +1,5 @@
 # The bucket of the lake: raw/, curated/, aggregates/, moments/, alerts/, the aggregator's own _commits/, _schema/ and _aside/,
-# the consumer's _letters/, and the log of alerts, _alerts/.
+# the consumer's _letters/, the records of what was forgotten, _forgotten/, and the log of alerts, _alerts/.
 
 resource "aws_s3_bucket" "lake" {
   # checkov:skip=CKV_AWS_18:Server access logs cost a bucket and a delivery of their own; who needs an audit trail turns on CloudTrail data events for this bucket

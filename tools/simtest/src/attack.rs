@@ -269,6 +269,8 @@ pub enum Attack {
     Query,
     /// All hours are rebuilt while the aggregators go on.
     Rebuild,
+    /// A vehicle is forgotten while everything else goes on.
+    Forget,
     /// A receiver of notifications does this instead of taking a message.
     Receiver(Refusal),
     /// Another process of `alerts` leads, or the next one in the place of one that died.
@@ -320,7 +322,7 @@ impl Attack {
         all.extend(TROUBLES);
         all.extend(ODDITIES);
         all.extend(STRANGE_MESSAGES);
-        all.extend([Attack::Look, Attack::Query, Attack::Rebuild]);
+        all.extend([Attack::Look, Attack::Query, Attack::Rebuild, Attack::Forget]);
         all
     }
 }
@@ -368,6 +370,7 @@ impl fmt::Display for Attack {
             Attack::Look => "look",
             Attack::Query => "query",
             Attack::Rebuild => "rebuild",
+            Attack::Forget => "forget",
         };
         out.write_str(name)
     }

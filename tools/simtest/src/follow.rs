@@ -10,6 +10,7 @@ use lake::tail::{NewObject, Tail, TailSettings};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::forget::is_gone;
 use crate::wire::Process;
 use crate::world::{BUCKET, World, lock};
 
@@ -126,10 +127,11 @@ pub fn hold(world: &World, followed: &Followed) {
         there.extend(events.filter_map(|line| Some(identity(&parse_line(&kinds, line).ok()?))));
     }
     let given: BTreeSet<Identity> = lock(followed).keys().cloned().collect();
-    for missing in there.difference(&given) {
+    let stays = |event: &&Identity| !is_gone(event);
+    for missing in there.difference(&given).filter(stays) {
         world.fail(format!("the tail did not give {missing:?}"));
     }
-    for other in given.difference(&there) {
+    for other in given.difference(&there).filter(stays) {
         world.fail(format!("the tail gave {other:?}, which is in no part"));
     }
     world.tell(

@@ -13,6 +13,7 @@ pub mod plan;
 
 // The world of a run: its cloud, its time, its processes and the wire between them.
 pub mod follow;
+pub mod forget;
 pub mod life;
 pub mod processes;
 pub mod query;

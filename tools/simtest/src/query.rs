@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attack::Attack;
 use crate::follow::{Identity, identity};
+use crate::forget::is_gone;
 use crate::wire::Process;
 use crate::world::{BUCKET, World};
 
@@ -142,12 +143,14 @@ async fn hold(world: &World, lake: &Lake, (snapshot, sure): &Given) -> Result<()
             world.fail(format!("{at} counts {identity:?} {times} times"));
         }
     }
-    for missing in events(world, sure.iter()).difference(&seen.keys().cloned().collect()) {
+    let stays = |event: &&Identity| !is_gone(event);
+    let given = seen.keys().cloned().collect();
+    for missing in events(world, sure.iter()).difference(&given).filter(stays) {
         world.fail(format!("{at} lacks {missing:?}"));
     }
     let all = raw_objects(world);
     let all = events(world, all.iter());
-    for invented in seen.keys().filter(|seen| !all.contains(*seen)) {
+    for invented in given.difference(&all).filter(stays) {
         world.fail(format!("{at} has {invented:?}, which is in no part"));
     }
     Ok(())

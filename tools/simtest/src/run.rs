@@ -18,6 +18,7 @@ use crate::chance::Chance;
 use crate::clients::{Clients, Entries};
 use crate::events::Events;
 use crate::follow;
+use crate::forget;
 use crate::laws;
 use crate::processes::Processes;
 use crate::query;
@@ -179,13 +180,17 @@ async fn ordeal(world: &Arc<World>) -> anyhow::Result<u64> {
         let loaded = async { while load.join_next().await.is_some() {} };
         tokio::join!(loaded, sleep(plan.unrest));
     };
-    tokio::select! {
-        biased;
-        () = strike_now_and_then(world, &processes, &Role::ALL) => {}
-        () = unrest => {}
-    }
-    world.calm();
-    world.tell("world", format_args!("is calm"));
+    let calmed = async {
+        tokio::select! {
+            biased;
+            () = strike_now_and_then(world, &processes, &Role::ALL) => {}
+            () = unrest => {}
+        }
+        world.calm();
+        world.tell("world", format_args!("is calm"));
+    };
+    // In this task: it cannot be sent to another one.
+    tokio::join!(calmed, forget::forget(&clients));
     let doomed = strangers.await?;
     late.await?;
     rebuilt.await?;
@@ -194,6 +199,7 @@ async fn ordeal(world: &Arc<World>) -> anyhow::Result<u64> {
     follow::hold(world, &followed);
     laws::hold(world, &clients, &doomed).await;
     query::hold_at_end(world).await;
+    forget::hold(world);
     let entries = lock(&entries);
     let accepted = entries
         .iter()

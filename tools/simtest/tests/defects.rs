@@ -92,6 +92,12 @@ fn an_aggregator_that_loses_what_it_puts_off_is_found() {
 }
 
 #[test]
+fn an_aggregator_that_goes_on_counting_what_is_forgotten_is_found() {
+    let found = found_by(Defect::ForgetRowsAlone);
+    assert!(words(&found).contains("gone-1"), "{}", words(&found));
+}
+
+#[test]
 fn an_aggregator_that_trusts_the_order_of_names_is_found() {
     let found = found_by(Defect::TrustNameOrder);
     assert!(words(&found).contains("lost"), "{}", words(&found));

@@ -50,7 +50,8 @@ pub(crate) async fn finish(
         commit: intent.commit,
         finished_at: now,
         summary: summary.clone(),
-        hours: Some(written.hours.clone()),
+        // One without inputs says that any part may have changed.
+        hours: (!intent.inputs.is_empty()).then(|| written.hours.clone()),
         put_off: put_off.collect(),
     };
     let (key, body) = (done_key(intent.commit), serde_json::to_vec(&done)?);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use aws::{ByteRange, CallError, Condition, Lake};
-use lake::key::aside_key;
+use lake::key::{aside_key, done_key};
 use lake::rows::{MAX_LINE_BYTES, Span};
 use serde::Serialize;
 use uuid::Uuid;
@@ -32,6 +32,8 @@ struct Entry<'a> {
 pub(crate) struct Aside<'a> {
     lake: &'a Lake,
     commit: u64,
+    /// Whether lines are kept only while the commit is not done.
+    while_open: bool,
     /// Keys of the commit's objects.
     inputs: &'a [String],
     /// JSONL, by the number of the object.
@@ -50,10 +52,18 @@ pub(crate) struct Conflict {
 }
 
 impl<'a> Aside<'a> {
-    pub(crate) fn new(lake: &'a Lake, commit: u64, inputs: &'a [String]) -> Aside<'a> {
+    /// `while_open` is for a run that finishes the commit: if another one was first, that has kept the lines, and since
+    /// then an entity of some of them may have been forgotten.
+    pub(crate) fn new(
+        lake: &'a Lake,
+        commit: u64,
+        inputs: &'a [String],
+        while_open: bool,
+    ) -> Aside<'a> {
         Aside {
             lake,
             commit,
+            while_open,
             inputs,
             kept: BTreeMap::new(),
             bytes: 0,
@@ -122,6 +132,10 @@ impl<'a> Aside<'a> {
                 let at = (goes.start - start) as usize..(goes.end - start) as usize;
                 let bytes = text.as_ref().and_then(|text| text.get(at));
                 let line = String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+                if bytes.is_some() && line.trim().is_empty() {
+                    // It was forgotten since it was read.
+                    continue;
+                }
                 let detail = format!("event_id `{id}` has other content in `{stays}`");
                 self.keep(input, "conflict", &detail, line.trim_end())
                     .await?;
@@ -156,9 +170,14 @@ impl<'a> Aside<'a> {
         if kept.is_empty() {
             return Ok(());
         }
+        let done = done_key(self.commit);
+        if self.while_open && self.lake.head(&done).await?.is_some() {
+            return Ok(());
+        }
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &kept).as_fields().0;
         let key = aside_key(self.commit, hash);
-        put(self.lake, &key, kept, None, Condition::Always).await?;
+        // As for hours that are put off, one that is there stays.
+        put(self.lake, &key, kept, None, Condition::IfAbsent).await?;
         Ok(())
     }
 

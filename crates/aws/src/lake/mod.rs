@@ -2,6 +2,7 @@
 //! S3 reads after writes: whoever gets or lists after a put has succeeded sees it.
 
 pub(crate) mod object;
+mod versions;
 
 use std::collections::HashMap;
 
@@ -388,24 +389,29 @@ impl Lake {
                 .quiet(true)
                 .build()
                 .map_err(unbuilt(DELETE))?;
-            let answer = self
-                .s3
-                .delete_objects()
-                .bucket(&self.bucket)
-                .delete(delete)
-                .customize()
-                .interceptor(self.meter.attempts(DELETE, 0))
-                .send()
-                .await
-                .map_err(|error| sort(DELETE, error))?;
-            if let Some(error) = answer.errors.unwrap_or_default().first() {
-                let reason = format!(
-                    "`{}`: {}",
-                    error.key().unwrap_or_default(),
-                    error.message().unwrap_or_default()
-                );
-                return Err(CallError::transient(DELETE, reason));
-            }
+            self.delete_all(delete).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_all(&self, delete: Delete) -> Result<(), CallError> {
+        let answer = self
+            .s3
+            .delete_objects()
+            .bucket(&self.bucket)
+            .delete(delete)
+            .customize()
+            .interceptor(self.meter.attempts(DELETE, 0))
+            .send()
+            .await
+            .map_err(|error| sort(DELETE, error))?;
+        if let Some(error) = answer.errors.unwrap_or_default().first() {
+            let reason = format!(
+                "`{}`: {}",
+                error.key().unwrap_or_default(),
+                error.message().unwrap_or_default()
+            );
+            return Err(CallError::transient(DELETE, reason));
         }
         Ok(())
     }

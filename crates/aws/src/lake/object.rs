@@ -88,6 +88,17 @@ pub struct ObjectInfo {
     pub last_modified: Option<DateTime<Utc>>,
 }
 
+/// A version of an object that is not the current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldVersion {
+    /// The key, from the start of the bucket.
+    pub key: String,
+    /// The version's id.
+    pub id: String,
+    /// Bytes of the content.
+    pub size: u64,
+}
+
 /// What stands directly under a prefix: folders, which end in `/`, and objects. Both are in byte order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Folder {

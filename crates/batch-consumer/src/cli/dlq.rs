@@ -1,6 +1,7 @@
 //! The `dlq` commands: what the library found, printed.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -29,7 +30,8 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
         Dlq::List { queues, only, json } => {
             let kinds = kinds(&queues)?;
             let dlq = queue(&queues.dlq.dlq_name).await?;
-            let listing = dlq::list(&dlq, &kinds, &only.filter(), &stop).await?;
+            let filter = only.filter(&kinds, false)?;
+            let listing = dlq::list(&dlq, &kinds, &filter, &stop).await?;
             print_list(&listing, &dlq, json)
         }
         Dlq::Show { queues, id, json } => {
@@ -53,19 +55,21 @@ pub(crate) async fn execute(command: Dlq) -> anyhow::Result<ExitCode> {
             id,
             dry_run,
         } => {
+            let kinds = kinds(&queues)?;
             let dlq = queue(&queues.dlq.dlq_name).await?;
             let queue = queue(&queues.queue.queue_name).await?;
             let filter = Filter {
                 ids: id,
                 // Letters that a consumer sends meanwhile are for the next run: this one would not end.
                 sent_before: Some(Utc::now()),
-                ..only.filter()
+                ..only.filter(&kinds, false)?
             };
             replay(&dlq, &queue, &filter, dry_run, &stop).await
         }
         Dlq::Purge { queues, only, yes } => {
+            let kinds = kinds(&queues)?;
             let dlq = queue(&queues.dlq.dlq_name).await?;
-            let filter = only.filter();
+            let filter = only.filter(&kinds, true)?;
             let purged = dlq::purge(&dlq, &filter, !yes, &stop).await?;
             let looked = purged.looked;
             if !yes {
@@ -104,8 +108,9 @@ async fn queue(name: &str) -> anyhow::Result<Queue> {
         .with_context(|| format!("cannot find `{name}` at {endpoint}"))
 }
 
-fn kinds(queues: &Queues) -> anyhow::Result<Kinds> {
-    Kinds::load(queues.contracts.as_deref()).context("CONTRACTS cannot be read")
+fn kinds(queues: &Queues) -> anyhow::Result<Arc<Kinds>> {
+    let kinds = Kinds::load(queues.contracts.as_deref());
+    Ok(Arc::new(kinds.context("CONTRACTS cannot be read")?))
 }
 
 async fn replay(

@@ -5,11 +5,14 @@ mod table;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use anyhow::Context;
 use aws::{DlqSettings, QueueSettings};
-use batch_consumer::dlq::Filter;
+use batch_consumer::dlq::{Filter, OfEntity};
 use batch_consumer::{Config, METRICS_LISTEN};
 use clap::{Args, Parser, Subcommand};
+use contract::Kinds;
 
 /// Exit code of a command that was not understood, as clap's own.
 pub(crate) const USAGE: u8 = 2;
@@ -121,18 +124,39 @@ pub(crate) struct Selection {
     /// Only letters with this reason, such as `undecodable`, `wrong_type` or `max_receives`.
     #[arg(long)]
     reason: Option<String>,
+    /// Only letters with events of this kind and entity; `purge` takes those alone that have no events of others.
+    #[arg(long, requires = "entity")]
+    kind: Option<String>,
+    /// The entity, as in `entity_id`.
+    #[arg(long, requires = "kind")]
+    entity: Option<String>,
     /// At most this many letters.
     #[arg(long)]
     limit: Option<usize>,
 }
 
 impl Selection {
-    pub(crate) fn filter(self) -> Filter {
-        Filter {
+    /// The filter; `whole` letters have no events of other entities than the one that was asked for.
+    pub(crate) fn filter(self, kinds: &Arc<Kinds>, whole: bool) -> anyhow::Result<Filter> {
+        let mut entity = None;
+        if let (Some(kind), Some(of)) = (self.kind, self.entity) {
+            let names = kinds.names();
+            kinds
+                .get(&kind)
+                .with_context(|| format!("kind `{kind}` is not declared: there are {names}"))?;
+            entity = Some(OfEntity {
+                kinds: kinds.clone(),
+                kind,
+                entity: of,
+                all: whole,
+            });
+        }
+        Ok(Filter {
             reason: self.reason,
+            entity,
             limit: self.limit,
             ..Filter::default()
-        }
+        })
     }
 }
 

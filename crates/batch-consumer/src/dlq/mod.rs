@@ -11,7 +11,7 @@ mod replay;
 mod summary;
 mod sweep;
 
-pub use filter::Filter;
+pub use filter::{Filter, OfEntity};
 pub use list::{Listing, Shown, list, show};
 pub use purge::{Purged, purge};
 pub use replay::{Replayed, replay};

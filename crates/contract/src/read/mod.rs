@@ -12,6 +12,7 @@ mod detect;
 mod draft;
 mod fault;
 mod full;
+pub(crate) mod identify;
 mod labels;
 mod long;
 pub(crate) mod parse;

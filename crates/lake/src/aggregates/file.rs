@@ -239,6 +239,18 @@ pub fn from_parquet(file: Bytes) -> Result<Aggregates, ParquetError> {
     Ok(aggregates)
 }
 
+/// Whether a file of [`AggregateFile::to_parquet`] counts the entity.
+///
+/// # Errors
+///
+/// If it is no such file.
+pub fn has_entity(file: Bytes, entity: &str) -> Result<bool, ParquetError> {
+    let mut without_rows = without_rows(&file)?.entities.into_iter();
+    let batch = parquet_file::from_parquet(file, Some(&["entity_id"]))?;
+    let ids: &StringArray = column(&batch, "entity_id")?;
+    Ok(ids.iter().any(|id| id == Some(entity)) || without_rows.any(|other| other.id == entity))
+}
+
 /// The entities that have no rows in the file.
 fn without_rows(file: &Bytes) -> Result<Aggregates, ParquetError> {
     let notes = parquet_file::notes(file)?;

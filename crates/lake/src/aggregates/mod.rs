@@ -13,7 +13,7 @@ mod stats;
 mod stored;
 
 pub use bins::ACCURACY;
-pub use file::{AggregateFile, COMMIT, counted_by_file, counted_through, from_parquet};
+pub use file::{AggregateFile, COMMIT, counted_by_file, counted_through, from_parquet, has_entity};
 pub use sketch::{EXACT, Sketch};
 pub use sketch_bytes::DamagedSketch;
 pub use state::{Aggregates, Entity};

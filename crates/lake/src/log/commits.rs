@@ -32,7 +32,7 @@ pub struct Intent {
     /// Bytes of all inputs; 0 in intents of older releases, which did not tell.
     #[serde(default)]
     pub bytes: u64,
-    /// Keys of raw objects, in byte order.
+    /// Keys of raw objects, in byte order. A commit without any says that parts of earlier ones were changed.
     pub inputs: Vec<String>,
 }
 
@@ -66,7 +66,8 @@ pub struct Done {
     /// What that run did.
     pub summary: Summary,
     /// Events that were added to each hour that has events in the commit's inputs: 0 where all were there before. Hours
-    /// that were put off are not among them. None in marks of older releases.
+    /// that were put off are not among them. None in marks of older releases, and of commits without inputs: then any hour
+    /// may have changed.
     #[serde(default)]
     pub hours: Option<ByHour>,
     /// Raw objects that have the lines of hours which the commit put off: their bytes by key.

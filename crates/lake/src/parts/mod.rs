@@ -12,6 +12,6 @@ pub use content::content;
 pub use digest::{IdHashes, Meeting, meeting};
 pub use names::signal_names;
 pub use part_file::{
-    DIGEST_ROWS, PartWriter, before, between, each_row_group, emptied, first_after, ids, read,
-    to_parquet,
+    DIGEST_ROWS, PartWriter, before, between, each_row_group, emptied, filtered, first_after, ids,
+    may_have_entity, read, to_parquet,
 };

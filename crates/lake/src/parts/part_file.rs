@@ -1,14 +1,17 @@
 //! A part as a Parquet object, and the list of parts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{BooleanArray, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Schema, SchemaRef};
 use aws::{Lake, ObjectInfo};
 use bytes::Bytes;
 use contract::{CURATED, Hour, curated_prefix};
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaDataReader;
 
 use crate::error::ReadError;
 use crate::key::{commit_of, curated_hour_of};
@@ -146,6 +149,59 @@ pub async fn emptied(lake: &Lake, key: &str) -> Result<Bytes, ReadError> {
     let schema = parquet_file::schema(get(lake, key).await?);
     let empty = schema.and_then(|schema| to_parquet(&RecordBatch::new_empty(schema)));
     empty.map_err(|error| broken(key, error))
+}
+
+/// The part with those of its rows alone for which `stays` says so.
+///
+/// # Errors
+///
+/// If the file is no part.
+pub fn filtered(file: Bytes, stays: &BooleanArray) -> Result<Bytes, ParquetError> {
+    // What an earlier file says of itself must not stand in this one.
+    let schema = parquet_file::schema(file.clone())?;
+    let schema = Arc::new(Schema::new(schema.fields().clone()));
+    let mut part = PartWriter::new(schema.clone(), stays.true_count())?;
+    let mut start = 0;
+    for rows in parquet_file::row_groups(file)? {
+        let rows = rows?;
+        let of_group = stays.slice(start, rows.num_rows());
+        start += rows.num_rows();
+        if of_group.true_count() > 0 {
+            let rows = filter_record_batch(&rows, &of_group)?;
+            part.write(&RecordBatch::try_new(
+                schema.clone(),
+                rows.columns().to_vec(),
+            )?)?;
+        }
+    }
+    if stays.true_count() == 0 {
+        part.write(&RecordBatch::new_empty(schema))?;
+    }
+    part.finish()
+}
+
+/// Whether a part whose file ends with these bytes may have rows of the entity: not if its footer, which must be among
+/// them, says of each row group that its entities are other ones.
+pub fn may_have_entity(end: &[u8], entity: &str) -> bool {
+    let footer = || {
+        let (before, tail) = end.split_last_chunk::<8>()?;
+        let length = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]) as usize;
+        let footer = &before[before.len().checked_sub(length)?..];
+        ParquetMetaDataReader::decode_metadata(footer).ok()
+    };
+    let Some(metadata) = footer() else {
+        return true;
+    };
+    let mut groups = metadata.row_groups().iter();
+    groups.any(|group| {
+        let mut columns = group.columns().iter();
+        let column = columns.find(|column| column.column_path().string() == "entity_id");
+        let bounds = column.and_then(|column| {
+            let statistics = column.statistics()?;
+            Some((statistics.min_bytes_opt()?, statistics.max_bytes_opt()?))
+        });
+        bounds.is_none_or(|(least, most)| least <= entity.as_bytes() && entity.as_bytes() <= most)
+    })
 }
 
 async fn get(lake: &Lake, key: &str) -> Result<Bytes, ReadError> {

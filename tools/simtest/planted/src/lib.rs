@@ -24,6 +24,8 @@ pub enum Defect {
     TrustNameOrder,
     /// The aggregator does not write the lines of hours that it puts off.
     LosePutOff,
+    /// An entity that is forgotten is still counted in the aggregates.
+    ForgetRowsAlone,
     /// A reader's snapshot keeps the rows of raw objects that a commit has taken in.
     KeepCommittedRows,
     /// Alerts sends a notification before it is in the log.
@@ -36,7 +38,7 @@ pub enum Defect {
 
 impl Defect {
     /// Every defect.
-    pub const ALL: [Defect; 14] = [
+    pub const ALL: [Defect; 15] = [
         Defect::DeleteBeforePut,
         Defect::ForgetLetters,
         Defect::IgnoreFailedEntries,
@@ -47,6 +49,7 @@ impl Defect {
         Defect::LoseLastSpillBlock,
         Defect::TrustNameOrder,
         Defect::LosePutOff,
+        Defect::ForgetRowsAlone,
         Defect::KeepCommittedRows,
         Defect::SendBeforeRecord,
         Defect::TrustDeviceClocks,
