@@ -2,6 +2,7 @@
 
 pub mod emf;
 pub mod errors;
+mod follow;
 pub mod health;
 pub mod keys;
 pub mod logging;
