@@ -44,7 +44,7 @@ pub async fn retry(
         .header(service::keys::HEADER, key.expose_secret())
         .body(Full::new(Bytes::from(body)))
         .context("the key holds what no header can carry")?;
-    let client = HttpClient::new(TIMEOUT, false)?;
+    let client = HttpClient::new(TIMEOUT, None)?;
     let answer = client
         .send(request)
         .await
