@@ -4,6 +4,7 @@
 
 mod catalogs;
 mod refused;
+mod tls;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
+use service::tls::Tls;
 use sql::wire::{PgError, Server, Settings, Source, serve};
 use tokio::net::TcpListener;
 use tokio_postgres::error::SqlState;
@@ -77,15 +79,25 @@ struct Service {
 const KEY: &str = "a-read-key-of-some-length";
 
 async fn service(connections: usize, timeout: Duration) -> Service {
+    service_with(connections, timeout, None, true).await
+}
+
+async fn service_with(
+    connections: usize,
+    timeout: Duration,
+    tls: Option<Tls>,
+    takes_clear: bool,
+) -> Service {
     let stop = CancellationToken::new();
     let settings = Settings {
         keys: service::keys::Keys::new(&["another-key".into(), KEY.into()]),
-        tls: None,
+        tls,
+        takes_clear,
         connections,
         timeout,
         grace: Duration::from_secs(2),
     };
-    let server = Server::new(Arc::new(Memory(vehicles())), settings, stop.clone()).unwrap();
+    let server = Server::new(Arc::new(Memory(vehicles())), settings, stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(serve(listener, Arc::new(server)));
