@@ -12,10 +12,12 @@ use clap::{Parser, Subcommand};
 use contract::Kinds;
 use lake::tail::TailSettings;
 use secrecy::SecretString;
+use sender::Trust;
 use service::emf::EmfSettings;
 use service::keys::Source;
 use service::keys::settings::{KeysFileSettings, READ_KEYS};
 use service::logging::LogFormat;
+use service::tls::TlsSettings;
 use windows::{Settings, WatermarkSettings};
 
 use crate::evaluate::EvaluatorSettings;
@@ -53,7 +55,8 @@ pub struct Config {
     #[arg(long, env, default_value_t = METRICS_LISTEN, global = true)]
     pub metrics_listen: SocketAddr,
 
-    /// Where people see the alerts, for links in notifications; `http://` and LISTEN if it is not set.
+    /// Where people see the alerts, for links in notifications; `http://`, or with TLS `https://`, and LISTEN if it is not
+    /// set.
     #[arg(long, env)]
     pub external_url: Option<String>,
 
@@ -69,6 +72,10 @@ pub struct Config {
     /// Keys with names, scopes and limits.
     #[command(flatten)]
     pub keys: KeysFileSettings,
+
+    /// TLS towards clients.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// The bucket of the lake.
     #[command(flatten)]
@@ -198,6 +205,12 @@ pub enum Command {
         /// Give them up for good instead, as where their receiver is gone.
         #[arg(long)]
         forget: bool,
+        /// Where the service is, if not at LISTEN: with TLS, by a name of its certificate.
+        #[arg(long)]
+        url: Option<String>,
+        /// How an https address is trusted.
+        #[command(flatten)]
+        trust: Trust,
     },
     /// Hold rules against made-up series, by promtool's test files; exits with 1 if a test fails.
     Test {
@@ -220,6 +233,7 @@ impl Config {
         self.kinds()?;
         self.rules()?;
         self.routing()?;
+        self.tls.load()?;
         ensure!(
             POLL.contains(&self.poll),
             "POLL is {}: set it to 100ms at least and 1m at most",
@@ -294,9 +308,18 @@ impl Config {
         read_notify(&file, &text, &sources).context("cannot use notify.yml")
     }
 
+    /// Where a program on this machine finds the service.
+    pub fn own_url(&self) -> String {
+        let mut address = self.listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        format!("{}://{address}", self.tls.scheme())
+    }
+
     pub(crate) fn external_url(&self) -> String {
         let given = self.external_url.clone();
-        given.unwrap_or_else(|| format!("http://{}", self.listen))
+        given.unwrap_or_else(|| format!("{}://{}", self.tls.scheme(), self.listen))
     }
 
     /// How the lake is followed.

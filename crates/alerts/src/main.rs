@@ -63,9 +63,15 @@ async fn run(config: Config) -> anyhow::Result<bool> {
             let now = chrono::Utc::now().timestamp_millis();
             commands::notify_test(&routing, receiver, &transport, now, &mut out).await
         }
-        Some(Command::Retry { ids, forget }) => {
+        Some(Command::Retry {
+            ids,
+            forget,
+            url,
+            trust,
+        }) => {
             let key = config.read_keys.first().context("no key: set READ_KEYS")?;
-            commands::retry(config.listen, key, ids, *forget, &mut out).await?;
+            let url = url.clone().unwrap_or_else(|| config.own_url());
+            commands::retry(&url, trust, key, ids, *forget, &mut out).await?;
             Ok(true)
         }
         Some(Command::Test { files }) => Ok(commands::test(files, &mut out)?),

@@ -139,7 +139,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let (live, _) = console.live_routes::<()>().split_for_parts();
     tokio::spawn({
         let (stop, most) = (stop.clone(), config.clients + 16);
-        async move { service::server::serve(listener, live, most, &stop).await }
+        async move { service::server::serve(listener, live, most, None, &stop).await }
     });
     // What the snapshot and the codec take without a client is no part of the measurement.
     put(&lake, config, 0).await?;

@@ -68,7 +68,10 @@ impl AlertsApi {
         let (Some(url), Some(key)) = (&settings.alerts_url, settings.alerts_key.first()) else {
             return Ok(AlertsApi(Place::Nowhere));
         };
-        let client = HttpClient::new(TIMEOUT, url.starts_with("https"))?;
+        let client = HttpClient::new(
+            TIMEOUT,
+            url.starts_with("https").then_some(&settings.alerts_trust),
+        )?;
         Ok(AlertsApi(Place::There {
             client: Box::new(client.reading_at_most(MOST_ANSWER)),
             url: url.trim_end_matches('/').to_owned(),

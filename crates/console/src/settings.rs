@@ -7,6 +7,7 @@ use axum::http::Uri;
 use bytesize::ByteSize;
 use clap::Args;
 use secrecy::SecretString;
+use sender::Trust;
 
 /// Settings of the console and the live stream; each flag can be given as an environment variable.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +28,10 @@ pub struct ConsoleSettings {
     /// Read key of that service; of several, as its READ_KEYS has them, the first is used.
     #[arg(long, env, hide_env_values = true, value_delimiter = ',')]
     pub alerts_key: Vec<SecretString>,
+
+    /// How that service is trusted, if its address is https.
+    #[command(flatten)]
+    pub alerts_trust: Trust,
 
     /// Most clients of the live stream at a time; past it the answer is 503.
     #[arg(long, env, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
@@ -56,6 +61,7 @@ impl Default for ConsoleSettings {
             max_sessions: 1000,
             alerts_url: None,
             alerts_key: Vec::new(),
+            alerts_trust: Trust::default(),
             live_max_clients: 256,
             live_max_topics: 2000,
             live_max_all_topics: 400_000,

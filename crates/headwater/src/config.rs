@@ -9,6 +9,8 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use service::logging::LogFormat;
+use service::tls::TlsSettings;
+use simulator::Trust;
 
 use crate::cost::CostConfig;
 use crate::keys_command::KeysConfig;
@@ -119,6 +121,12 @@ pub struct ServeConfig {
     /// Key that clients must send in the header `x-api-key`.
     #[arg(long, env, default_value = DEV_KEY, hide_env_values = true)]
     pub api_key: SecretString,
+    /// TLS towards clients.
+    #[command(flatten, next_help_heading = "TLS")]
+    pub tls: TlsSettings,
+    /// How the simulator trusts the certificate of TLS_CERT, which must be good for LISTEN.
+    #[command(flatten, next_help_heading = "TLS")]
+    pub trust: Trust,
     /// Folder with declarations of further kinds (*.toml).
     #[arg(long, env)]
     pub contracts: Option<PathBuf>,
@@ -139,6 +147,9 @@ pub struct QueryConfig {
     /// Read key of that service.
     #[arg(long, env, hide_env_values = true, requires = "url")]
     pub key: Option<SecretString>,
+    /// How that service is trusted, if its address is https.
+    #[command(flatten)]
+    pub trust: Trust,
     /// How long the lake may take to be read, where no service is asked.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     pub wait: Duration,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use service::settings::try_parse_from;
+use service::tls::TlsSettings;
 
 /// Names of the queues and the bucket: the services' own defaults.
 pub(crate) const QUEUE: &str = "headwater-events";
@@ -25,6 +26,8 @@ pub(crate) struct Settings<'a> {
     /// Where the emulation listens, which the services then name in their logs; `None` if it does not.
     pub(crate) aws_listen: Option<SocketAddr>,
     pub(crate) api_key: &'a SecretString,
+    /// Towards clients of ingest, query and alerts.
+    pub(crate) tls: TlsSettings,
     pub(crate) contracts: Option<PathBuf>,
     /// Whether alerts are looked at as well.
     pub(crate) with_alerts: bool,
@@ -56,6 +59,8 @@ impl Configs {
         let mut ingest = try_parse_from::<ingest::Config>(ingest).context("settings of ingest")?;
         ingest.contracts = settings.contracts.clone();
         ingest.listen = listen;
+        ingest.tls = settings.tls.clone();
+        ingest.tls_client_entity &= settings.tls.tls_client_ca.is_some();
         // Metrics need no key, where they come from this machine alone.
         ingest.metrics_open |= listen.ip().is_loopback();
         let consumer = [&["batch-consumer"][..], &queue, &bucket].concat();
@@ -72,13 +77,15 @@ impl Configs {
         let query = [&["query", &keys][..], &bucket].concat();
         let mut query = try_parse_from::<query::Config>(query).context("settings of query")?;
         query.contracts = settings.contracts.clone();
+        query.tls = settings.tls.clone();
         let alerts = match settings.with_alerts {
             true => {
                 let alerts = [&["alerts", &keys][..], &queue, &bucket].concat();
                 let mut alerts =
                     try_parse_from::<alerts::Config>(alerts).context("settings of alerts")?;
                 alerts.contracts = settings.contracts.clone();
-                let own = format!("http://{listen}");
+                alerts.tls = settings.tls.clone();
+                let own = format!("{}://{listen}", settings.tls.scheme());
                 alerts.external_url.get_or_insert(own);
                 alerts.check().context("settings of alerts")?;
                 Some(alerts)

@@ -14,6 +14,7 @@ use judge::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use service::terminal;
+use service::tls::TlsSettings;
 use simulator::{Client, ClientConfig, Generator, Plan};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -89,6 +90,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
         .context("no free port for ingest")?;
     let api_key = SecretString::from(DEV_KEY);
     let settings = Settings {
+        tls: TlsSettings::default(),
         folder: &config.data,
         aws_listen: None,
         api_key: &api_key,

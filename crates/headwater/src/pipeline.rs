@@ -89,7 +89,7 @@ impl Pipeline {
             .folder(settings.folder)
             .build()
             .with_context(|| format!("cannot use the folder `{}`", settings.folder.display()))?;
-        let endpoint = settings.aws_listen.map(endpoint_at);
+        let endpoint = settings.aws_listen.map(|listen| url_at("http", listen));
         let endpoint = endpoint.as_deref().unwrap_or(cloud.endpoint());
         let aws = Aws::emulated(cloud.http_client(), endpoint);
         aws::setup::create_queues(&aws, QUEUE, DLQ)
@@ -183,7 +183,7 @@ impl Pipeline {
             console,
             live,
             address,
-            ingest_url: format!("http://{address}"),
+            ingest_url: format!("{}://{address}", settings.tls.scheme()),
         })
     }
 
@@ -283,11 +283,11 @@ fn with_console(
 }
 
 /// The URL of a server on this machine that listens on the address, which may be all addresses.
-pub(crate) fn endpoint_at(mut address: SocketAddr) -> String {
+pub(crate) fn url_at(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }
 
 impl RunningService {
@@ -358,11 +358,11 @@ impl RunningService {
 
 #[cfg(test)]
 mod tests {
-    use super::endpoint_at;
+    use super::url_at;
 
     #[test]
     fn the_endpoint_is_the_address_that_is_listened_on() {
-        let at = |address: &str| endpoint_at(address.parse().unwrap());
+        let at = |address: &str| url_at("http", address.parse().unwrap());
         assert_eq!(at("127.0.0.1:4600"), "http://127.0.0.1:4600");
         assert_eq!(at("0.0.0.0:4600"), "http://127.0.0.1:4600");
         assert_eq!(at("[::1]:4600"), "http://[::1]:4600");

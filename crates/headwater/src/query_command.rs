@@ -8,11 +8,15 @@ use anyhow::{Context, anyhow, bail};
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::util::pretty::pretty_format_batches;
-use reqwest::StatusCode;
-use reqwest::header::ACCEPT;
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use service::settings::try_parse_from;
+use service::tls::TlsSettings;
+use simulator::HttpClient;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +26,9 @@ use crate::output::write_stdout;
 
 /// Time between two looks at whether the service has read the lake.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest time for an answer of the service's health.
+const HEALTH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks the statement and prints its rows.
 ///
@@ -49,8 +56,10 @@ async fn ask_the_lake(config: &QueryConfig) -> anyhow::Result<()> {
     let key: SecretString = format!("{:032x}", rand::random::<u128>()).into();
     // A program cannot change its environment safely, so the key goes by the command line.
     let keys = format!("--read-keys={}", key.expose_secret());
-    let settings =
+    let mut settings =
         try_parse_from::<query::Config>(["query", &keys]).context("settings of query")?;
+    // For this program alone, on this machine.
+    settings.tls = TlsSettings::default();
     settings.check().context("settings of query")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.context("cannot listen on this machine")?;
@@ -60,12 +69,13 @@ async fn ask_the_lake(config: &QueryConfig) -> anyhow::Result<()> {
     let _end = end.clone().drop_guard();
     let serving = query::run(settings, aws, listener, None, None, end);
     let asked = async {
-        let health = format!("{url}/health");
+        let health = format!("{url}/health").parse()?;
         let read = timeout(config.wait, wait_for_the_lake(&health)).await;
-        read.map_err(|_| {
+        let read = read.map_err(|_| {
             let waited = humantime::format_duration(config.wait);
             anyhow!("the lake could not be read within {waited}; what was logged says why, and --wait gives it longer")
         })?;
+        read?;
         ask(config, &url, &key).await
     };
     tokio::select! {
@@ -78,13 +88,16 @@ async fn ask_the_lake(config: &QueryConfig) -> anyhow::Result<()> {
 }
 
 /// Looks until the service answers that it has read the lake; it does not answer before it has started.
-async fn wait_for_the_lake(health: &str) {
-    while !reqwest::get(health)
-        .await
-        .is_ok_and(|answer| answer.status().is_success())
-    {
+async fn wait_for_the_lake(health: &Uri) -> std::io::Result<()> {
+    let http = HttpClient::new(HEALTH_WITHIN, None)?;
+    let read = async || {
+        let answer = http.get(health.clone()).await;
+        answer.is_ok_and(|answer| answer.status.is_success())
+    };
+    while !read().await {
         sleep(PAUSE).await;
     }
+    Ok(())
 }
 
 async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Result<()> {
@@ -94,18 +107,20 @@ async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Res
         QueryFormat::Json => "application/json",
     };
     let url = format!("{}/v1/sql?full={}", url.trim_end_matches('/'), config.full);
-    let request = reqwest::Client::new()
-        .post(&url)
+    let cannot = || format!("cannot ask {url}");
+    let statement = Full::new(Bytes::from(config.statement.clone()));
+    let request = Request::post(&url)
         .header(ACCEPT, accept)
         .header("x-api-key", key.expose_secret())
-        .body(config.statement.clone());
-    let mut answer = request
-        .send()
-        .await
-        .with_context(|| format!("cannot ask {url}"))?;
-    if answer.status() != StatusCode::OK {
-        let status = answer.status();
-        let body: Value = answer.json().await.unwrap_or_default();
+        .body(statement);
+    let trust = url.starts_with("https").then_some(&config.trust);
+    let http = HttpClient::new(HEALTH_WITHIN, trust).context("cannot set up TLS")?;
+    let answer = http.open(request.with_context(cannot)?).await;
+    let answer = answer.with_context(cannot)?;
+    let (status, mut body) = (answer.status(), answer.into_body());
+    if status != StatusCode::OK {
+        let body = body.collect().await.map(|body| body.to_bytes());
+        let body: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
         let error = &body["error"];
         let place = match (error["line"].as_u64(), error["column"].as_u64()) {
             (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
@@ -118,7 +133,7 @@ async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Res
     }
     let broken_off = "the answer broke off: it has more rows than the service's MAX_ROWS (add a LIMIT), or the service's log says why";
     if config.format == QueryFormat::Table {
-        let bytes = answer.bytes().await.context(broken_off)?;
+        let bytes = body.collect().await.context(broken_off)?.to_bytes();
         let rows = StreamReader::try_new(&bytes[..], None)?;
         let schema = rows.schema();
         let mut rows: Vec<RecordBatch> = rows.collect::<Result<_, _>>()?;
@@ -128,8 +143,10 @@ async fn ask(config: &QueryConfig, url: &str, key: &SecretString) -> anyhow::Res
         let table = format!("{}\n", pretty_format_batches(&rows)?);
         return Ok(write_stdout(table.as_bytes())?);
     }
-    while let Some(bytes) = answer.chunk().await.context(broken_off)? {
-        write_stdout(&bytes)?;
+    while let Some(frame) = body.frame().await {
+        if let Ok(bytes) = frame.context(broken_off)?.into_data() {
+            write_stdout(&bytes)?;
+        }
     }
     Ok(())
 }

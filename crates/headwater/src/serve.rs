@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use crate::config::ServeConfig;
 use crate::configs::{BUCKET, Settings};
 use crate::data_folder;
-use crate::pipeline::{Listeners, Pipeline, endpoint_at};
+use crate::pipeline::{Listeners, Pipeline, url_at};
 
 /// Longest wait for the queue to drain at the end; messages left then wait for the next start.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -48,6 +48,7 @@ pub async fn serve(
         folder: &config.data,
         aws_listen: Some(aws_listen),
         api_key: &config.api_key,
+        tls: config.tls.clone(),
         contracts: config.contracts.clone(),
         with_alerts: true,
         with_faults: false,
@@ -72,7 +73,8 @@ pub async fn serve(
     let simulator = simulate(config, &pipeline.ingest_url, stop_simulator.clone())?;
     // The first thing that a newcomer sees.
     let token = pipeline.console.one_time_token()?;
-    println!("look: {}/console/open?token={token}\n", endpoint_at(listen));
+    let console = url_at(config.tls.scheme(), listen);
+    println!("look: {console}/console/open?token={token}\n");
     print_where_to_look(config, &pipeline.ingest_url, &metrics_url, aws_listen);
     print_sql(config, &pipeline.ingest_url, pg_listen);
     started(listen, aws_listen);
@@ -165,7 +167,10 @@ fn simulate(
         Ok(interval) if config.rate > 0.0 => interval,
         _ => return Ok(None),
     };
-    let client = Client::new(&ClientConfig::new(ingest_url, config.api_key.clone()))?;
+    let client = Client::new(&ClientConfig {
+        trust: config.trust.clone(),
+        ..ClientConfig::new(ingest_url, config.api_key.clone())
+    })?;
     let client = Arc::new(client.stopped_by(stop.clone()));
     let streams = config.streams;
     let task = tokio::spawn(async move {
@@ -230,6 +235,14 @@ fn shown_key(config: &ServeConfig) -> &'static str {
     }
 }
 
+/// How curl is called: with the CAs that are trusted here.
+fn curl(config: &ServeConfig) -> String {
+    match &config.trust.ca_file {
+        Some(file) if config.tls.is_on() => format!("curl -sS --cacert {}", file.display()),
+        _ => "curl -sS".to_owned(),
+    }
+}
+
 /// How to ask in SQL, or to have it.
 fn print_sql(config: &ServeConfig, ingest_url: &str, pg_listen: Option<SocketAddr>) {
     let Some(listen) = pg_listen else {
@@ -238,10 +251,11 @@ fn print_sql(config: &ServeConfig, ingest_url: &str, pg_listen: Option<SocketAdd
         );
     };
     let (key, host, port) = (shown_key(config), listen.ip(), listen.port());
+    let curl = curl(config);
     println!(
         r#"SQL, by any PostgreSQL client, such as Grafana, or psql:
   PGPASSWORD={key} psql -h {host} -p {port} -U reader headwater
-or over HTTP: curl -sS {ingest_url}/v1/sql -H 'x-api-key: {key}' -d 'SELECT …'. Four to try:
+or over HTTP: {curl} {ingest_url}/v1/sql -H 'x-api-key: {key}' -d 'SELECT …'. Four to try:
   SELECT entity_id, max(vehicle_speed_kmh) FROM vehicle
     WHERE event_time > now() - INTERVAL '15 minutes' GROUP BY 1 ORDER BY 2 DESC LIMIT 5;
   SELECT time_bucket(INTERVAL '1 minute', event_time) AS minute, avg(engine_rpm) FROM vehicle
@@ -253,7 +267,7 @@ or over HTTP: curl -sS {ingest_url}/v1/sql -H 'x-api-key: {key}' -d 'SELECT …'
 }
 
 fn print_where_to_look(config: &ServeConfig, ingest_url: &str, metrics_url: &str, aws: SocketAddr) {
-    let key = shown_key(config);
+    let (key, curl) = (shown_key(config), curl(config));
     let now = contract::format_millis(Utc::now());
     println!(
         r#"ingest       {ingest_url}   x-api-key: {key}; query and alerts answer there too
@@ -262,21 +276,21 @@ files        {lake}
 simulator    {rate} events/s; Ctrl-C stops all
 
 Post an event:
-  curl -sS {ingest_url}/v1/events -H 'x-api-key: {key}' -H 'content-type: application/json' \
+  {curl} {ingest_url}/v1/events -H 'x-api-key: {key}' -H 'content-type: application/json' \
     -d '{{"timestamp":"{now}","vehicle_id":"veh-mine","can_id":"0x1F0","payload":{{"engine_rpm":2150}}}}'
 and ask for it three seconds later:
-  curl -sS '{ingest_url}/query?name=engine_rpm&entity=veh-mine' -H 'x-api-key: {key}'
+  {curl} '{ingest_url}/query?name=engine_rpm&entity=veh-mine' -H 'x-api-key: {key}'
 or for the fleet: speeds by minute, and the busiest cells of the last 15 minutes:
-  curl -sS '{ingest_url}/query?name=vehicle_speed_kmh&step=1m' -H 'x-api-key: {key}'
-  curl -sS '{ingest_url}/v1/top?kind=cell&signal=dl_prb_util_pct&window=15m&n=5' -H 'x-api-key: {key}'
+  {curl} '{ingest_url}/query?name=vehicle_speed_kmh&step=1m' -H 'x-api-key: {key}'
+  {curl} '{ingest_url}/v1/top?kind=cell&signal=dl_prb_util_pct&window=15m&n=5' -H 'x-api-key: {key}'
 Post a metric, which needs no key from this machine, and ask for it:
-  curl -sS {ingest_url}/metrics -H 'content-type: application/json' -d '{{"name":"cpu_usage","value":85}}'
-  curl -sS '{ingest_url}/query?name=cpu_usage' -H 'x-api-key: {key}'
+  {curl} {ingest_url}/metrics -H 'content-type: application/json' -d '{{"name":"cpu_usage","value":85}}'
+  {curl} '{ingest_url}/query?name=cpu_usage' -H 'x-api-key: {key}'
 It is above what a built-in rule takes: half a minute later an alert is printed here, and listed:
-  curl -sS {ingest_url}/api/v1/alerts -H 'x-api-key: {key}'
+  {curl} {ingest_url}/api/v1/alerts -H 'x-api-key: {key}'
 The event is in raw/ after two seconds, in curated/ and aggregates/ after at most {interval}:
   ls -R {lake}/raw {lake}/aggregates
-  curl -sS {ingest_url}/health
+  {curl} {ingest_url}/health
   curl -sS {metrics_url}
 For the AWS CLI, boto3, and the binaries of this workspace:
   export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test

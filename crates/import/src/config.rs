@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use contract::Kinds;
 use secrecy::SecretString;
-use sender::{Client, ClientConfig, Compression, SendOptions};
+use sender::{Client, ClientConfig, Compression, SendOptions, Trust};
 
 use crate::input::{CsvForm, Format, Reading, encoding_of};
 use crate::mapping::Mapping;
@@ -86,6 +86,9 @@ pub struct Config {
     /// One of ingest's API_KEYS.
     #[arg(long, env, hide_env_values = true, help_heading = "Sending")]
     pub api_key: Option<SecretString>,
+    /// How an https address is trusted.
+    #[command(flatten, next_help_heading = "Sending")]
+    pub trust: Trust,
     /// Events a second; as many as ingest takes unless given.
     #[arg(long, env, help_heading = "Sending")]
     pub rate: Option<f64>,
@@ -271,6 +274,7 @@ impl Config {
             kind: Some(kind.to_owned()),
             compress: self.compress,
             retry_for: self.retry_for,
+            trust: self.trust.clone(),
             ..ClientConfig::new(&self.ingest_url, api_key)
         };
         Ok(Client::new(&config)?)

@@ -31,6 +31,8 @@ pub struct App {
     pub(crate) own_key: Arc<Key>,
     /// Whether metrics are taken without a key (`METRICS_OPEN`).
     pub(crate) metrics_open: bool,
+    /// Whether events must be of an entity that the client's certificate names (`TLS_CLIENT_ENTITY`).
+    pub(crate) binds_entities: bool,
     pub(crate) sample_ids: SampleIds,
     /// Bytes of bodies that have been read, and of lines on their way to SQS (`MAX_PENDING_BYTES`).
     pub(crate) budget: Budget,
@@ -80,6 +82,7 @@ impl App {
             keys: Keys::load(&config.keys()?, move || clock.now())?,
             own_key: Key::own(),
             metrics_open: config.metrics_open,
+            binds_entities: config.tls_client_entity,
             sample_ids: SampleIds::new(),
             budget: Budget::new(config.max_pending_bytes.0 as usize),
             lists: Budget::new(LISTS_BYTES),

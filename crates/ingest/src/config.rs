@@ -15,6 +15,7 @@ use service::emf::EmfSettings;
 use service::keys::Source;
 use service::keys::settings::{API_KEYS, KeysFileSettings};
 use service::logging::LogFormat;
+use service::tls::TlsSettings;
 
 /// Bytes that a request may need for each byte of its body: for the body, and for its events' lines, which are
 /// longest in proportion when events are small, because of the fields that the server adds.
@@ -72,6 +73,15 @@ pub struct Config {
     /// address.
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub metrics_open: bool,
+
+    /// TLS towards clients.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+
+    /// Whether a client may send events only of the entities that its certificate names: as common name, or as DNS name
+    /// or URI among its alternative names.
+    #[arg(long, env, value_parser = FalseyValueParser::new(), requires = "tls_client_ca")]
+    pub tls_client_entity: bool,
 
     /// Folder of further kinds of events, one TOML declaration each.
     #[arg(long, env)]
@@ -168,6 +178,11 @@ impl Config {
         );
         self.dlq.check(&self.queue).map_err(anyhow::Error::msg)?;
         self.kinds()?;
+        self.tls.load()?;
+        ensure!(
+            !self.tls_client_entity || self.tls.tls_client_ca.is_some(),
+            "TLS_CLIENT_ENTITY is set and TLS_CLIENT_CA is not: without it no client shows a certificate"
+        );
         ensure!(
             self.max_body_bytes.0 > 0,
             "MAX_BODY_BYTES must be more than 0"

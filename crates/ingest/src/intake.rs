@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
 use contract::{BodyError, Code, Event, Format, Kind, Kinds, Receipt, Rejection, SentReader};
+use metrics::counter;
 use service::keys::Key;
 
 use crate::http::answer::RejectedList;
@@ -14,6 +15,9 @@ use crate::sample_ids::SampleIds;
 
 /// Room for the line of a usual event, so that it need not grow.
 const LINE_BYTES: usize = 512;
+
+/// Counts events of other entities than the client's certificate names.
+const OTHER_ENTITY: &str = "headwater_ingest_other_entity_total";
 
 /// The events of a body.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ impl Intake {
 pub(crate) struct BodyReader<'k> {
     /// Whose events they are.
     pub(crate) key: &'k Key,
+    /// The entities whose events they may be, as the client's certificate says; any if absent.
+    pub(crate) names: Option<&'k [String]>,
     pub(crate) kinds: &'k Kinds,
     /// The kind that the route names, if it names one: all events must be of it.
     pub(crate) expected: Option<&'k Kind>,
@@ -96,10 +102,17 @@ impl BodyReader<'_> {
                 let limit = self.max_events;
                 return Err(Refusal::TooManyEvents { limit });
             }
-            match reader
-                .read(text, self.now)
-                .and_then(|event| self.permit(event))
+            let read = reader.read(text, self.now);
+            if let Ok(event) = &read
+                && let Some(rejection) = self.not_certified(event)
             {
+                counter!(OTHER_ENTITY).increment(1);
+                if alone {
+                    return Err(Refusal::NotCertified(rejection.message));
+                }
+                return intake.reject(rejection);
+            }
+            match read.and_then(|event| self.permit(event)) {
                 Ok(event) => {
                     line.clear();
                     if event.kind.is_long() && event.event_id.is_none() {
@@ -156,6 +169,27 @@ impl BodyReader<'_> {
         Ok(intake)
     }
 
+    /// Why the client may not send the event, if its certificate names other entities.
+    fn not_certified(&self, event: &Event<'_>) -> Option<Rejection> {
+        let names = self.names?;
+        if names.iter().any(|name| *name == *event.entity) {
+            return None;
+        }
+        let field = &event.kind.entity.field;
+        let value = shown(&event.entity);
+        let message = match names {
+            [] => {
+                format!("{field} `{value}` cannot be sent: the client's certificate names nobody")
+            }
+            [name, ..] => format!(
+                "{field} `{value}` is not one that the client's certificate names: it names `{}`",
+                shown(name)
+            ),
+        };
+        let field = Some(field.to_string());
+        Some(Rejection::new(Code::NotPermitted, field, message))
+    }
+
     /// The event, if its key may send it.
     fn permit<'e>(&self, event: Event<'e>) -> Result<Event<'e>, Rejection> {
         let (scope, kind) = (self.key.scope(), event.kind);
@@ -169,7 +203,7 @@ impl BodyReader<'_> {
         } else {
             return Ok(event);
         };
-        let value: String = value.chars().take(40).collect();
+        let value = shown(value);
         let message = format!(
             "{field} `{value}` is not one that the key `{}` may send: it may {scope}",
             self.key.name()
@@ -180,6 +214,11 @@ impl BodyReader<'_> {
             message,
         ))
     }
+}
+
+/// The first 40 characters.
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 #[cfg(test)]
@@ -197,6 +236,7 @@ mod tests {
         let key = Key::own();
         let reader = BodyReader {
             key: &key,
+            names: None,
             ids: &ids,
             kinds: &kinds,
             expected: None,

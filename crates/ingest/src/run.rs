@@ -49,7 +49,8 @@ pub async fn run(
         max_pending_bytes = %config.max_pending_bytes,
         max_body_bytes = %config.max_body_bytes,
         max_connections = config.max_connections,
-        "ingest listens on http://{listen}"
+        "ingest listens on {}://{listen}",
+        config.tls.scheme()
     );
     config.max_connections = open_files::connections(config.max_connections);
     let mut emf = Emf::new(

@@ -15,6 +15,7 @@ use service::emf::EmfSettings;
 use service::keys::Source;
 use service::keys::settings::{KeysFileSettings, READ_KEYS};
 use service::logging::LogFormat;
+use service::tls::TlsSettings;
 
 use crate::http::QuerySettings;
 use engine::snapshot::SnapshotSettings;
@@ -61,6 +62,10 @@ pub struct Config {
     /// Keys with names, scopes and limits.
     #[command(flatten)]
     pub keys: KeysFileSettings,
+
+    /// TLS towards clients.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// The bucket of the lake.
     #[command(flatten)]
@@ -139,6 +144,9 @@ impl Config {
         let (unnamed, file) = (&self.read_keys, self.read_keys_file.as_deref());
         self.keys.check(READ_KEYS, unnamed, file)?;
         self.kinds()?;
+        self.tls.load()?;
+        #[cfg(feature = "sql")]
+        self.postgres.tls(&self.tls)?;
         self.queries.check()?;
         self.console.check()?;
         ensure!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use service::keys::Keys;
+use service::tls::{Tls, TlsSettings};
 use sql::Database;
 use sql::wire::{Server, Settings};
 use tokio::net::TcpListener;
@@ -22,7 +23,8 @@ pub struct PgSettings {
     #[arg(long, env, default_value = "127.0.0.1:5433")]
     pub pg_listen: SocketAddr,
 
-    /// Certificate chain (PEM) for connections with TLS; without, they are in clear.
+    /// Certificate chain (PEM) for PostgreSQL clients, if it is another than TLS_CERT. Where there is this one alone,
+    /// they may also connect in clear.
     #[arg(long, env, requires = "pg_tls_key")]
     pub pg_tls_cert: Option<PathBuf>,
 
@@ -36,11 +38,25 @@ pub struct PgSettings {
     pub pg_connections: u32,
 }
 
+impl PgSettings {
+    /// The TLS of the wire, if there is any: `tls` is that of the service.
+    ///
+    /// # Errors
+    ///
+    /// If a file of it cannot be used.
+    pub(crate) fn tls(&self, tls: &TlsSettings) -> anyhow::Result<Option<Tls>> {
+        match self.pg_tls_cert.clone().zip(self.pg_tls_key.clone()) {
+            None => tls.load(),
+            pair => tls.load_as("pg_tls", ["PG_TLS_CERT", "PG_TLS_KEY"], pair),
+        }
+    }
+}
+
 /// The wire over `database`, which will serve `listener`.
 ///
 /// # Errors
 ///
-/// When the certificate or its key cannot be read.
+/// When a file of its TLS cannot be used.
 pub(crate) fn server(
     config: &Config,
     database: Arc<Database>,
@@ -51,7 +67,8 @@ pub(crate) fn server(
     let pg = &config.postgres;
     let settings = Settings {
         keys,
-        tls: pg.pg_tls_cert.clone().zip(pg.pg_tls_key.clone()),
+        tls: pg.tls(&config.tls)?,
+        takes_clear: !config.tls.is_on(),
         connections: pg.pg_connections as usize,
         timeout: config.queries.query_timeout,
         grace: config.shutdown_grace,
@@ -61,7 +78,7 @@ pub(crate) fn server(
         .local_addr()
         .context("the listener has no address")?;
     let source = Arc::new(database);
-    let server = Server::new(source, settings, stop).context("cannot serve the PostgreSQL wire")?;
+    let server = Server::new(source, settings, stop);
     info!(
         event = "started",
         pg_listen = %listen,

@@ -11,6 +11,7 @@ use service::keys::Keys;
 use service::metrics::{Ready, routes, serve_routes};
 use service::server;
 use service::supervise::{self, Supervised};
+use service::tls::Tls;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -157,7 +158,8 @@ pub async fn run(
         poll = %humantime::format_duration(config.poll),
         hot_limit = %config.hot_limit,
         max_connections = config.max_connections,
-        "query listens on http://{listen}"
+        "query listens on {}://{listen}",
+        config.tls.scheme()
     );
     let recorder = service::metrics::install()?;
     let mut emf = Emf::new(&config.emf, cloudwatch::EXPORTED, recorder.clone(), {
@@ -178,8 +180,9 @@ pub async fn run(
     let alerts = AlertsApi::of(&config.console).context("cannot ask alerts")?;
     let console = started.console(&config, vec![aws.meter().clone()], alerts)?;
     let routes = router_with_console(app.clone(), config.queries.clone(), &console, &[]);
+    let tls = config.tls.load()?;
     let serve_all = async {
-        let http = serve(&config, app, listener, routes, &stop);
+        let http = serve(&config, app, listener, routes, tls, &stop);
         // It closes the live stream of each client at the stop, so that the drain need not wait for them.
         tokio::join!(http, wire, console.run(&stop));
     };
@@ -200,7 +203,7 @@ pub async fn run(
 ///
 /// # Errors
 ///
-/// If the certificate or its key cannot be read; without the feature `sql`, if there is a listener.
+/// If a file of its TLS cannot be used; without the feature `sql`, if there is a listener.
 #[cfg(feature = "sql")]
 pub fn wire(
     config: &Config,
@@ -244,10 +247,11 @@ async fn serve(
     app: &App,
     listener: TcpListener,
     routes: Router,
+    tls: Option<Tls>,
     stop: &CancellationToken,
 ) {
     let most = config.max_connections as usize;
-    let serving = server::serve(listener, routes, most, stop);
+    let serving = server::serve(listener, routes, most, tls, stop);
     let overdue = async {
         stop.cancelled().await;
         app.ready.set(false);

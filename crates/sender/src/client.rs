@@ -18,6 +18,7 @@ use super::answer::{Answer, PostError, Rejected, read_answer, refusal};
 use super::compress::Compression;
 use super::http::{HttpClient, HttpError};
 use super::retry::Retries;
+use super::trust::Trust;
 
 const AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
 
@@ -36,6 +37,8 @@ pub struct ClientConfig {
     pub retry_for: Duration,
     /// Longest time one attempt may take.
     pub timeout: Duration,
+    /// Which servers are trusted, where the address is https.
+    pub trust: Trust,
 }
 
 impl ClientConfig {
@@ -48,6 +51,7 @@ impl ClientConfig {
             compress: Compression::None,
             retry_for: Duration::from_secs(60),
             timeout: Duration::from_secs(30),
+            trust: Trust::default(),
         }
     }
 }
@@ -66,10 +70,8 @@ pub enum ClientError {
     /// The key cannot stand in a header.
     #[error("API_KEY holds characters that a header cannot carry")]
     ApiKey,
-    /// No certificate can be read that an `https://` address could be checked against.
-    #[error(
-        "cannot set up TLS: install the system's certificates, or name a file of them in SSL_CERT_FILE"
-    )]
+    /// A certificate that an `https://` address asks for cannot be used.
+    #[error("cannot set up TLS")]
     Tls(#[source] std::io::Error),
 }
 
@@ -131,9 +133,9 @@ impl Client {
         let mut key = HeaderValue::from_str(config.api_key.expose_secret())
             .map_err(|_| ClientError::ApiKey)?;
         key.set_sensitive(true);
-        let tls = url.scheme_str() == Some("https");
+        let trust = (url.scheme_str() == Some("https")).then_some(&config.trust);
         Ok(Client {
-            http: HttpClient::new(config.timeout, tls).map_err(ClientError::Tls)?,
+            http: HttpClient::new(config.timeout, trust).map_err(ClientError::Tls)?,
             url,
             key,
             compress: config.compress,

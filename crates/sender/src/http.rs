@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::{ClientConfig, RootCertStore};
+
+use crate::trust::{Trust, no_tls};
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(90);
@@ -56,25 +57,18 @@ impl HttpError {
 }
 
 impl HttpClient {
-    /// A client whose requests take at most `timeout` each. `tls` says whether there are https addresses among those
-    /// that it asks: it then trusts the certificates of the system, or of the file that `SSL_CERT_FILE` names.
+    /// A client whose requests take at most `timeout` each. `trust` is given where there are https addresses among
+    /// those that it asks, and says which servers it trusts.
     ///
     /// # Errors
     ///
-    /// If `tls` is wanted and no certificate can be read.
-    pub fn new(timeout: Duration, tls: bool) -> std::io::Result<HttpClient> {
-        let provider = rustls::crypto::ring::default_provider();
-        let connector = HttpsConnectorBuilder::new();
-        let connector = if tls {
-            connector.with_provider_and_native_roots(provider)?
-        } else {
-            let config = ClientConfig::builder_with_provider(provider.into())
-                .with_safe_default_protocol_versions()
-                .map_err(std::io::Error::other)?
-                .with_root_certificates(RootCertStore::empty())
-                .with_no_client_auth();
-            connector.with_tls_config(config)
+    /// If `trust` is given and a file of it, or of the system's certificates, cannot be used.
+    pub fn new(timeout: Duration, trust: Option<&Trust>) -> std::io::Result<HttpClient> {
+        let config = match trust {
+            Some(trust) => trust.config()?,
+            None => no_tls()?,
         };
+        let connector = HttpsConnectorBuilder::new().with_tls_config(config);
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -95,6 +89,19 @@ impl HttpClient {
         HttpClient { most, ..self }
     }
 
+    /// Sends the request, and gives the answer as soon as its head is there. It may take for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Request`].
+    pub async fn open(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let answer = self.client.request(request).await;
+        answer.map_err(HttpError::Request)
+    }
+
     /// Sends the request and reads the answer.
     ///
     /// # Errors
@@ -102,8 +109,7 @@ impl HttpClient {
     /// [`HttpError`] where no whole answer came in time.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<HttpAnswer, HttpError> {
         let answer = async {
-            let answer = self.client.request(request).await;
-            let (head, body) = answer.map_err(HttpError::Request)?.into_parts();
+            let (head, body) = self.open(request).await?.into_parts();
             let body = read(body, self.most).await.map_err(HttpError::Body)?;
             Ok(HttpAnswer {
                 status: head.status,

@@ -2,7 +2,9 @@
 
 pub mod emf;
 pub mod errors;
+mod follow;
 pub mod health;
+pub mod http2;
 pub mod keys;
 pub mod logging;
 pub mod metrics;
@@ -15,3 +17,4 @@ pub mod settings;
 pub mod stop;
 pub mod supervise;
 pub mod terminal;
+pub mod tls;

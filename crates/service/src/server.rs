@@ -20,7 +20,8 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::supervise;
+use crate::tls::{self, Protocol, Stream, Tls};
+use crate::{http2, supervise};
 
 /// Longest time for the head of a request to arrive, and for a connection to be without one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,19 +43,41 @@ const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnec
     content-type: application/json\r\ncontent-length: 102\r\n\r\n\
     {\"error\":{\"code\":\"too_many_connections\",\"message\":\"all connections are taken: see MAX_CONNECTIONS\"}}\r\n";
 
-/// Serves HTTP/1.1 on the connections of `listener`, `most` at a time, until `stop`; returns when the last answer
-/// under way is given. Dropping it closes all connections. One past `most`, which is the setting `MAX_CONNECTIONS`, is
-/// told so by a 503. Requests have the client's address as [`ConnectInfo`].
+/// Serves HTTP/1.1, and HTTP/2 where there is `tls` and the client chooses it, on the connections of `listener`, `most`
+/// at a time, until `stop`; returns when the last answer under way is given. Dropping it closes all connections. One
+/// past `most`, which is the setting `MAX_CONNECTIONS`, is told so by a 503. Requests have the client's address as
+/// [`ConnectInfo`], and a [`Client`](crate::tls::Client) where there is `tls`, whose files are followed until `stop`.
 ///
 /// The listener is closed at `stop`, so that connections which come during the drain are refused.
-pub async fn serve(listener: TcpListener, routes: Router, most: usize, stop: &CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    most: usize,
+    tls: Option<Tls>,
+    stop: &CancellationToken,
+) {
+    let mut connections = JoinSet::new();
+    tokio::select! {
+        () = accept_all(listener, &routes, most, &tls, stop, &mut connections) => {}
+        () = tls::follow(tls.clone()) => {}
+    }
+    while let Some(ended) = connections.join_next().await {
+        tell_panic(ended);
+    }
+}
+
+/// Accepts connections until `stop`, and spawns what serves them.
+async fn accept_all(
+    listener: TcpListener,
+    routes: &Router,
+    most: usize,
+    tls: &Option<Tls>,
+    stop: &CancellationToken,
+    connections: &mut JoinSet<()>,
+) {
     let places = Arc::new(Semaphore::new(most));
     let door = Arc::new(Semaphore::new(TOLD_AT_ONCE));
-    let mut connections = JoinSet::new();
-    loop {
-        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else {
-            break;
-        };
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         while let Some(ended) = connections.try_join_next() {
             tell_panic(ended);
         }
@@ -71,16 +94,17 @@ pub async fn serve(listener: TcpListener, routes: Router, most: usize, stop: &Ca
             }
         };
         if let Ok(place) = places.clone().try_acquire_owned() {
-            let served = connection(stream, peer, place, routes.clone(), stop.clone());
-            connections.spawn(served);
+            let (routes, tls, stop) = (routes.clone(), tls.clone(), stop.clone());
+            connections.spawn(connection(stream, peer, place, routes, tls, stop));
         } else if let Ok(place) = door.clone().acquire_owned().await {
             // The semaphore never closes.
-            connections.spawn(tell_full(stream, place));
+            let tls = tls.clone();
+            connections.spawn(async move {
+                // Whoever does not listen is not told.
+                let _ = timeout(TELL_WITHIN, tell_full(stream, tls)).await;
+                drop(place);
+            });
         }
-    }
-    drop(listener);
-    while let Some(ended) = connections.join_next().await {
-        tell_panic(ended);
     }
 }
 
@@ -89,29 +113,55 @@ async fn connection(
     peer: SocketAddr,
     _place: OwnedSemaphorePermit,
     routes: Router,
+    tls: Option<Tls>,
     stop: CancellationToken,
 ) {
     // Small answers must not wait for the acknowledgement of those before; without it they are only slower.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(
-            TokioIo::new(Box::pin(stream)),
-            service_fn(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                TowerToHyperService::new(routes.clone()).call(request)
-            }),
-        )
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let stream = Box::pin(stream);
+    let (stream, client, is_http2) = match tls {
+        None => (Stream::Left(stream), None, false),
+        Some(tls) => {
+            let accepted = stop.run_until_cancelled(tls.accept(stream, Protocol::Http));
+            let Some(Ok(secured)) = accepted.await else {
+                return;
+            };
+            let client = Some(secured.client);
+            (Stream::Right(secured.stream), client, secured.is_http2)
+        }
+    };
+    let answer = move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(client) = &client {
+            client.tell(&mut request);
+        }
+        TowerToHyperService::new(routes.clone()).call(request)
+    };
+    let stream = TokioIo::new(stream);
+    let ended = if is_http2 {
+        Box::pin(http2::serve(
+            stream,
+            answer,
+            HEAD_TIMEOUT,
+            WRITE_TIMEOUT,
+            &stop,
+        ))
+        .await
+    } else {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(stream, service_fn(answer))
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = &mut connection => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
     if let Err(error) = ended {
@@ -121,16 +171,16 @@ async fn connection(
 
 /// Answers 503, and lets the client read it: a connection that is closed before it was read to its end is reset,
 /// answer and all.
-async fn tell_full(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
-    let tell = async {
-        stream.write_all(FULL.as_bytes()).await?;
-        stream.shutdown().await?;
-        let mut unread = [0; 1024];
-        while stream.read(&mut unread).await? > 0 {}
-        std::io::Result::Ok(())
+async fn tell_full(stream: TcpStream, tls: Option<Tls>) -> std::io::Result<()> {
+    let mut stream = match tls {
+        None => Stream::Left(stream),
+        Some(tls) => Stream::Right(tls.accept(stream, Protocol::Http1).await?.stream),
     };
-    // Whoever does not listen is not told.
-    let _ = timeout(TELL_WITHIN, tell).await;
+    stream.write_all(FULL.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut unread = [0; 1024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
 }
 
 /// A panic ends its own connection only.
@@ -169,7 +219,7 @@ mod tests {
         let stop = CancellationToken::new();
         let serving = tokio::spawn({
             let stop = stop.clone();
-            async move { serve(listener, routes, 1, &stop).await }
+            async move { serve(listener, routes, 1, None, &stop).await }
         });
         let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
         let read = async |mut stream: TcpStream| {

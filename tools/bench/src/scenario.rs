@@ -55,6 +55,8 @@ pub(crate) enum Scenario {
     Adaptive,
     /// latency of one key while another floods ingest (not in all)
     Fair,
+    /// CPU of ingest over https against http, in bulk and one event a post (not in all)
+    Tls,
     /// memory under full load for 20 minutes (not in all)
     Memory,
     /// questions to query, against DuckDB on the same files (needs Python; not in all)
@@ -82,6 +84,7 @@ impl Scenario {
             | Scenario::Growth
             | Scenario::Adaptive
             | Scenario::Fair
+            | Scenario::Tls
             | Scenario::Memory
             | Scenario::Query => false,
             Scenario::Aggregator20m

@@ -52,6 +52,9 @@ pub struct Config {
     /// Start local-aws as the endpoint, rather than use the one that AWS_ENDPOINT_URL names.
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub local_aws: bool,
+    /// Let ingest speak https and ask for certificates, which are made for the run.
+    #[arg(long, env = "CHAOS_TLS", value_parser = FalseyValueParser::new())]
+    pub tls: bool,
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,

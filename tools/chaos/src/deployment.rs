@@ -1,9 +1,12 @@
 //! The pipeline of one run: an endpoint, queues and a bucket of its own, the proxy, the processes.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use aws::{Aws, Lake, Queue};
 use secrecy::{ExposeSecret, SecretString};
-use stand::{Emulation, ProcessSpec, Variables, aws_at, inherited, program};
+use simulator::Trust;
+use stand::{Authority, Emulation, ProcessSpec, Variables, aws_at, inherited, program};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -21,6 +24,8 @@ pub(crate) struct Deployment {
     pub(crate) dead_letters: Queue,
     pub(crate) logs: Logs,
     pub(crate) api_key: SecretString,
+    /// How ingest's certificate is trusted, and what it is shown; none where it speaks http.
+    pub(crate) trust: Option<Trust>,
     /// Environment of commands that reach the endpoint without the proxy.
     variables: Variables,
     _emulation: Option<Emulation>,
@@ -60,6 +65,13 @@ impl Deployment {
             .map_err(failed)?;
         let proxy = Proxy::start(&endpoint, seed).await?;
         let api_key = SecretString::from(Uuid::new_v4().simple().to_string());
+        let (tls, trust) = match config.tls {
+            true => {
+                let (tls, trust) = certificates(&logs.folder)?;
+                (tls, Some(trust))
+            }
+            false => (Variables::new(), None),
+        };
         let variables = |endpoint: String| variables(endpoint, &run);
         let processes = Processes::prepare(config.counts().all(), |instance, ports| {
             let mut variables = variables(proxy.url());
@@ -69,6 +81,7 @@ impl Deployment {
                 Service::Ingest => {
                     set("LISTEN", &format!("127.0.0.1:{}", ports.clients));
                     set("API_KEYS", api_key.expose_secret());
+                    variables.extend(tls.iter().cloned());
                     vec![]
                 }
                 Service::Consumer => {
@@ -100,6 +113,7 @@ impl Deployment {
             dead_letters: aws.queue(&dlq).await?,
             logs,
             api_key,
+            trust,
             variables: variables(endpoint),
             _emulation: emulation,
         })
@@ -111,7 +125,16 @@ impl Deployment {
             service: Service::Ingest,
             number: 1,
         };
-        self.processes.url(ingest).context("there is no ingest")
+        let address = self.processes.address(ingest);
+        let scheme = if self.trust.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        Ok(format!(
+            "{scheme}://{}",
+            address.context("there is no ingest")?
+        ))
     }
 
     /// How `batch-consumer dlq` is started with these arguments.
@@ -125,6 +148,29 @@ impl Deployment {
             folder: self.logs.folder.clone(),
         })
     }
+}
+
+/// Certificates of an authority of the run's own: the variables of ingest that name them, and how a client is set up.
+fn certificates(folder: &Path) -> anyhow::Result<(Variables, Trust)> {
+    let authority = Authority::new("chaos")?;
+    let ca = folder.join("ca.pem");
+    std::fs::write(&ca, authority.pem()).context("cannot write the CA")?;
+    let server = authority.issue("ingest", &["127.0.0.1"])?;
+    let [cert, key] = server.write(folder, "ingest-tls")?;
+    let client = authority.issue("load", &[])?;
+    let [client_cert, client_key] = client.write(folder, "load-tls")?;
+    let named = [
+        ("TLS_CERT", &cert),
+        ("TLS_KEY", &key),
+        ("TLS_CLIENT_CA", &ca),
+    ];
+    let named = named.map(|(name, path)| (name.to_owned(), path.display().to_string()));
+    let trust = Trust {
+        ca_file: Some(ca),
+        client_cert: Some(client_cert),
+        client_key: Some(client_key),
+    };
+    Ok((named.into(), trust))
 }
 
 /// The environment of a service or command that uses `endpoint`, and the queues and bucket of `run`.

@@ -8,7 +8,7 @@ use chrono::Utc;
 use contract::Kinds;
 use judge::{EventsWithIds, Ledger, SendOptions, Sender, Sent};
 use secrecy::SecretString;
-use simulator::{Class, Client, ClientConfig, Generator, Plan};
+use simulator::{Class, Client, ClientConfig, Generator, Plan, Trust};
 use tokio_util::sync::CancellationToken;
 
 /// How long a post is tried again: longer than any process stays away and any outage lasts, so that
@@ -42,6 +42,7 @@ const BROKEN: f64 = 0.01;
 pub(crate) struct SteadyLoad {
     pub(crate) ingest_url: String,
     pub(crate) api_key: SecretString,
+    pub(crate) trust: Trust,
     pub(crate) kinds: Arc<Kinds>,
     /// Events a second.
     pub(crate) rate: f64,
@@ -83,6 +84,7 @@ impl SteadyLoad {
         let config = ClientConfig {
             retry_for: RETRY_FOR,
             timeout: ATTEMPT,
+            trust: self.trust.clone(),
             ..ClientConfig::new(&self.ingest_url, self.api_key.clone())
         };
         let sender = Sender {

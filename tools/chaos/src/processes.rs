@@ -1,7 +1,7 @@
 //! The services as processes: started, killed, started again.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -66,14 +66,10 @@ impl Processes {
         })
     }
 
-    /// Where clients find the process: `http://127.0.0.1:21234`.
-    pub(crate) fn url(&self, instance: Instance) -> Option<String> {
+    /// Where clients find the process.
+    pub(crate) fn address(&self, instance: Instance) -> Option<SocketAddr> {
         let slot = self.slots.get(&instance)?;
-        Some(format!(
-            "http://{}:{}",
-            Ipv4Addr::LOCALHOST,
-            slot.ports.clients
-        ))
+        Some((Ipv4Addr::LOCALHOST, slot.ports.clients).into())
     }
 
     /// Starts the process unless it runs.

@@ -132,6 +132,7 @@ async fn work(
     let accepted = Arc::new(AtomicU64::new(0));
     let load = SteadyLoad {
         ingest_url: deployment.ingest_url()?,
+        trust: deployment.trust.clone().unwrap_or_default(),
         api_key: deployment.api_key.clone(),
         kinds: kinds.clone(),
         rate: config.rate,

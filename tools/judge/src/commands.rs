@@ -87,7 +87,7 @@ async fn run_and_judge(
 ) -> anyhow::Result<bool> {
     let config = &run.common;
     let (lake, queue) = connect(config).await?;
-    let before = Cost::of_services(&config.metrics_urls).await?;
+    let before = Cost::of_services(&config.metrics_urls, &config.trust).await?;
     let watch = CancellationToken::new();
     let _watching = watch.clone().drop_guard();
     let mut case = Case {
@@ -129,7 +129,7 @@ async fn run_and_judge(
         None
     } else {
         tokio::time::sleep(METRICS_EVERY).await;
-        let after = Cost::of_services(&config.metrics_urls).await?;
+        let after = Cost::of_services(&config.metrics_urls, &config.trust).await?;
         Some(after.since(&before))
     };
     let clean = case.pronounce(Some(&arrivals), aggregates, cost).await?;
@@ -167,7 +167,7 @@ async fn check_ledger(
     let cost = if config.metrics_urls.is_empty() {
         None
     } else {
-        Some(Cost::of_services(&config.metrics_urls).await?)
+        Some(Cost::of_services(&config.metrics_urls, &config.trust).await?)
     };
     case.pronounce(None, aggregates, cost).await
 }

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use contract::Kinds;
 use secrecy::SecretString;
 use service::logging::LogFormat;
-use simulator::{Client, ClientConfig, Plan};
+use simulator::{Client, ClientConfig, Plan, Trust};
 
 use crate::send::SendOptions;
 
@@ -70,6 +70,9 @@ pub struct Config {
     /// http://127.0.0.1:9100/metrics,http://127.0.0.1:9101/metrics.
     #[arg(long, env, value_delimiter = ',')]
     pub metrics_urls: Vec<String>,
+    /// How https addresses are trusted.
+    #[command(flatten)]
+    pub trust: Trust,
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -266,6 +269,7 @@ impl RunConfig {
         };
         let config = ClientConfig {
             retry_for: self.retry_for,
+            trust: self.common.trust.clone(),
             ..ClientConfig::new(&self.ingest_url, api_key)
         };
         Ok(Client::new(&config)?)

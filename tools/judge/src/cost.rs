@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use aws::{Meter, Usage, price_per_request};
 use http::StatusCode;
-use simulator::HttpClient;
+use simulator::{HttpClient, Trust};
 
 /// The metrics that services count their AWS requests in.
 const REQUESTS: &str = "headwater_aws_requests_total";
@@ -40,9 +40,12 @@ impl Cost {
     /// # Errors
     ///
     /// Names the address that does not answer with metrics.
-    pub async fn of_services(urls: &[String]) -> anyhow::Result<Cost> {
-        let tls = urls.iter().any(|url| url.starts_with("https://"));
-        let http = HttpClient::new(TIMEOUT, tls).context("cannot set up TLS")?;
+    pub async fn of_services(urls: &[String], trust: &Trust) -> anyhow::Result<Cost> {
+        let trust = urls
+            .iter()
+            .any(|url| url.starts_with("https://"))
+            .then_some(trust);
+        let http = HttpClient::new(TIMEOUT, trust).context("cannot set up TLS")?;
         let mut cost = Cost::default();
         for url in urls {
             let unread = || format!("cannot read the metrics at {url}");

@@ -9,7 +9,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use contract::Kinds;
 use secrecy::SecretString;
-use sender::{Client, ClientConfig, Compression, SendOptions};
+use sender::{Client, ClientConfig, Compression, SendOptions, Trust};
 use service::logging::LogFormat;
 
 use crate::replay::{Replay, Speed};
@@ -94,6 +94,9 @@ pub struct TargetConfig {
     /// One of ingest's API_KEYS.
     #[arg(long, env, global = true, hide_env_values = true)]
     pub api_key: Option<SecretString>,
+    /// How an https address is trusted.
+    #[command(flatten)]
+    pub trust: Trust,
     /// Events in one post; 1 sends each by itself, more sends NDJSON.
     #[arg(long, env, global = true, default_value_t = 1)]
     pub batch: usize,
@@ -218,6 +221,7 @@ impl TargetConfig {
         let config = ClientConfig {
             compress: self.compress,
             retry_for: self.retry_for,
+            trust: self.trust.clone(),
             ..ClientConfig::new(&self.ingest_url, api_key)
         };
         Ok(Client::new(&config)?)

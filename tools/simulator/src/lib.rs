@@ -15,7 +15,7 @@ pub use exit::Exit;
 pub use replay::{Replay, ReplayCounts, ReplayError, Skip, Speed, SpeedError};
 pub use sender::{
     Answer, Client, ClientConfig, ClientCounts, ClientError, Compression, Ended, HttpAnswer,
-    HttpClient, HttpError, PostError, Rejected, SendError, SendOptions, send,
+    HttpClient, HttpError, PostError, Rejected, SendError, SendOptions, Trust, send,
 };
 pub use simulate::{Breakage, Fleet, FleetEvent, Generator, Plan, PlanError, SimulatedEvent};
 pub use summary::Summary;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod authority;
 mod emulation;
 mod environment;
 mod http;
@@ -7,6 +8,7 @@ mod ports;
 mod process;
 mod program;
 
+pub use authority::{Authority, Certified};
 pub use emulation::{Emulation, aws_at};
 pub use environment::{Variables, inherited};
 pub use http::{answers, http_client};

@@ -13,7 +13,7 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
-use sender::HttpClient;
+use sender::{HttpClient, Trust};
 use service::errors::chain;
 
 /// Longest time for one attempt.
@@ -86,11 +86,11 @@ impl Network {
     ///
     /// If the TLS library cannot be set up.
     pub fn new() -> std::io::Result<Network> {
-        let (http, no_tls) = match HttpClient::new(ATTEMPT_TIMEOUT, true) {
+        let (http, no_tls) = match HttpClient::new(ATTEMPT_TIMEOUT, Some(&Trust::default())) {
             Ok(http) => (http, None),
             Err(error) => {
                 let reason = format!("no certificates to check the receiver by: {error}");
-                (HttpClient::new(ATTEMPT_TIMEOUT, false)?, Some(reason))
+                (HttpClient::new(ATTEMPT_TIMEOUT, None)?, Some(reason))
             }
         };
         Ok(Network {

@@ -49,11 +49,13 @@ pub async fn run(service: Service, stop: CancellationToken) -> anyhow::Result<()
         admin,
         mut reload,
     } = service;
+    let tls = config.tls.load();
     let starting = start(config, &aws, transport);
     let Some(started) = stop.run_until_cancelled(starting).await else {
         return Ok(());
     };
     let started = started?;
+    let tls = tls?;
     let shared = started.shared.clone();
     let listen = listener
         .local_addr()
@@ -65,7 +67,8 @@ pub async fn run(service: Service, stop: CancellationToken) -> anyhow::Result<()
         endpoint = aws.endpoint().unwrap_or("AWS"),
         bucket = shared.config.lake.lake_bucket,
         rules = shared.rules().all.len(),
-        "alerts listens on http://{listen}"
+        "alerts listens on {}://{listen}",
+        shared.config.tls.scheme()
     );
     let recorder = service::metrics::install()?;
     let meter = aws.meter().clone();
@@ -98,7 +101,7 @@ pub async fn run(service: Service, stop: CancellationToken) -> anyhow::Result<()
             closing.cancel();
             ended
         };
-        let answering = server::serve(listener, routes, most, &closing);
+        let answering = server::serve(listener, routes, most, tls, &closing);
         let (ended, ()) = tokio::join!(leading, answering);
         ended
     };

@@ -98,7 +98,7 @@ async fn serve(routes: Router) -> (SocketAddr, CancellationToken) {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let until = stop.clone();
-    tokio::spawn(async move { service::server::serve(listener, routes, 100, &until).await });
+    tokio::spawn(async move { service::server::serve(listener, routes, 100, None, &until).await });
     (address, stop)
 }
 

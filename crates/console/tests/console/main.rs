@@ -8,3 +8,4 @@ mod lake;
 mod live;
 mod sessions;
 mod stage;
+mod tls;

@@ -2,20 +2,18 @@
 //! way at once, else answered `503` and closed. No client waits without a word.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use service::tls::{Protocol, Stream, Tls};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use crate::http::connection::Connection;
-use crate::http::fast_path::FastPath;
+use crate::http::connection::{Arrival, Watched};
 use crate::http::refusal::{RETRY_AFTER_SECONDS, Refusal};
-use crate::http::seats::{NO_REQUEST, Seats};
+use crate::http::seats::NO_REQUEST;
 
 /// Most connections at the door at a time; what comes beside them waits to be accepted. Each takes little memory, and
 /// the door is left within [`NO_REQUEST`] and [`PATIENCE`].
@@ -28,46 +26,54 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PIECE_BYTES: usize = 1024;
 
 /// Serves a connection that found no seat free, or turns it away.
-pub(crate) async fn at_the_door(
-    mut stream: Pin<Box<impl AsyncRead + AsyncWrite + Send + 'static>>,
-    peer: Option<SocketAddr>,
+pub(crate) async fn at_the_door<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    mut arrival: Arrival<S>,
     place: OwnedSemaphorePermit,
-    seats: Seats,
-    fast_path: Arc<FastPath>,
 ) {
     // An answer that comes before the request is an error to some clients; and one that sends nothing needs no seat.
     let mut first = BytesMut::with_capacity(PIECE_BYTES);
-    let read = timeout(NO_REQUEST, stream.read_buf(&mut first)).await;
+    let read = timeout(NO_REQUEST, arrival.stream.read_buf(&mut first)).await;
     if !matches!(read, Ok(Ok(1..))) {
         return;
     }
-    let seat = match seats.free_seat() {
-        None => seats.given_up_seat().await,
+    arrival.first = first.freeze();
+    let seat = match arrival.seats.free_seat() {
+        None => arrival.seats.given_up_seat().await,
         free => free,
     };
     if let Some(seat) = seat {
         drop(place);
-        let seat = Arc::new(seat);
-        let connection = Connection {
-            seat,
-            fast_path,
-            peer,
-        };
-        return connection.serve(stream, first.freeze()).await;
+        return arrival.serve(seat).await;
     }
-    drop(first);
     let started = Instant::now();
     // Whether the client takes the answer is up to it.
-    let _ = timeout(PATIENCE, turn_away(stream)).await;
+    let _ = timeout(
+        PATIENCE,
+        turn_away(arrival.stream, arrival.first, arrival.tls),
+    )
+    .await;
     Refusal::TooManyConnections.count();
-    fast_path.app.counts.request(503, started.elapsed());
+    arrival.fast_path.app.counts.request(503, started.elapsed());
 }
 
-async fn turn_away(mut stream: Pin<Box<impl AsyncRead + AsyncWrite>>) -> io::Result<()> {
+async fn turn_away(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    first: Bytes,
+    tls: Option<Tls>,
+) -> io::Result<()> {
+    let stream = Watched::new(first, stream, &Arc::default());
+    let mut stream = match tls {
+        None => Stream::Left(stream),
+        Some(tls) => Stream::Right(tls.accept(stream, Protocol::Http1).await?.stream),
+    };
+    let mut rest = [0; PIECE_BYTES];
+    // The first bytes of the request, which with TLS come behind the handshake.
+    if stream.read(&mut rest).await? == 0 {
+        return Ok(());
+    }
     stream.write_all(&answer()).await?;
     stream.shutdown().await?;
     // If the connection were closed with bytes left to read, the client might see a reset instead of the answer.
-    let mut rest = [0; PIECE_BYTES];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }

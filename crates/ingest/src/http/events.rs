@@ -1,23 +1,24 @@
 //! The routes that take events: from the head of a request to its answer. The declarations of the handlers are also
 //! what the OpenAPI document is made from.
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Uri, header, request};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use service::keys::{Access, Key, KeyError};
 use service::supervise;
+use service::tls::Client;
 use tracing::error;
 
 use crate::app::App;
 use crate::http::answer::{Accepted, RejectedList};
 use crate::http::body::{self, Encoding, EventsBody};
+use crate::http::peer::Peer;
 use crate::http::refusal::{ErrorBody, Refusal};
 use crate::http::seats::Seat;
 use crate::http::unfold::unfold;
@@ -55,7 +56,7 @@ pub(crate) async fn post_events(
     Extension(seat): Extension<Arc<Seat>>,
     request: Request,
 ) -> Response {
-    respond(&app, Route::AnyKind, &seat, peer_of(&request), request).await
+    respond(&app, Route::AnyKind, &seat, &Peer::of(&request), request).await
 }
 
 /// Takes events of one kind.
@@ -92,7 +93,7 @@ pub(crate) async fn post_events_of_kind(
 ) -> Response {
     // A name that is not UTF-8 is no declared kind.
     let kind = kind.map(|Path(kind)| kind).unwrap_or_default();
-    respond(&app, Route::Kind(kind), &seat, peer_of(&request), request).await
+    respond(&app, Route::Kind(kind), &seat, &Peer::of(&request), request).await
 }
 
 /// Takes metrics: events of the kind `metric`, each with a name and a value. Two that say the same are two samples,
@@ -123,13 +124,7 @@ pub(crate) async fn post_metrics(
     Extension(seat): Extension<Arc<Seat>>,
     request: Request,
 ) -> Response {
-    respond(&app, Route::Metrics, &seat, peer_of(&request), request).await
-}
-
-/// The client's address, where it is known.
-fn peer_of(request: &Request) -> Option<SocketAddr> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map(|ConnectInfo(peer)| *peer)
+    respond(&app, Route::Metrics, &seat, &Peer::of(&request), request).await
 }
 
 /// What a route says of its events.
@@ -150,6 +145,8 @@ struct Head {
     atomic: bool,
     format: contract::Format,
     encoding: Encoding,
+    /// Who may send events of itself alone; none where events are of any entity.
+    client: Option<Arc<Client>>,
 }
 
 /// Answers a request whose body is events.
@@ -157,17 +154,17 @@ pub(crate) async fn respond<B: EventsBody>(
     app: &Arc<App>,
     route: Route,
     seat: &Seat,
-    peer: Option<SocketAddr>,
+    peer: &Peer,
     request: axum::http::Request<B>,
 ) -> Response {
     let (parts, mut body) = request.into_parts();
     // Such a client sends its body only once it is told to.
     let holds_body_back = parts.headers.contains_key(header::EXPECT);
-    let head = head(app, route, &parts);
+    let head = head(app, route, peer, &parts);
     if let Err(Refusal::Key(error)) = &head
         && error.is_of_stranger()
     {
-        let address = peer.map(|peer| peer.ip());
+        let address = peer.address.map(|address| address.ip());
         Box::pin(app.keys.refuse(error, address, &parts.headers)).await;
     }
     // The head is a slice of the connection's read buffer, and keeps all of it.
@@ -190,7 +187,7 @@ pub(crate) async fn respond<B: EventsBody>(
     refusal.into_response()
 }
 
-fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refusal> {
+fn head(app: &App, route: Route, peer: &Peer, request: &request::Parts) -> Result<Head, Refusal> {
     let key = match app.keys.check(&request.headers) {
         Err(KeyError::Missing) if is_open(app, &route, &request.headers) => app.own_key.clone(),
         checked => checked?,
@@ -220,6 +217,7 @@ fn head(app: &App, route: Route, request: &request::Parts) -> Result<Head, Refus
         atomic: atomic(&request.uri)?,
         format: body::format(&request.headers)?,
         encoding: body::encoding(&request.headers)?,
+        client: peer.client.clone().filter(|_| app.binds_entities),
     })
 }
 
@@ -295,6 +293,7 @@ fn read_events(
     key.use_bytes(body.len().saturating_sub(sent), now);
     let reader = BodyReader {
         key,
+        names: head.client.as_ref().map(|client| &*client.names),
         kinds: &app.kinds,
         expected: head.kind.as_deref().and_then(|name| app.kind(name)),
         format: head.format,

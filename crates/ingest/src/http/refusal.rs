@@ -73,6 +73,8 @@ pub(crate) enum Refusal {
     EventTooLarge(String),
     #[error("{0}")]
     EventNotJson(String),
+    #[error("{0}")]
+    NotCertified(String),
     #[error("the body did not arrive within {}", humantime::format_duration(*.0))]
     BodyTooSlow(Duration),
     #[error("the body broke off: {0}")]
@@ -151,6 +153,7 @@ impl Refusal {
             }
             Refusal::TooManyEvents { .. } => (S::PAYLOAD_TOO_LARGE, "too_many_events"),
             Refusal::EventTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "too_large"),
+            Refusal::NotCertified(_) => (S::FORBIDDEN, "forbidden"),
             Refusal::BodyTooSlow(_) => (S::REQUEST_TIMEOUT, "body_too_slow"),
             Refusal::BodyBroken(_) => (S::BAD_REQUEST, "body_broken"),
             Refusal::NotEncoded { .. } | Refusal::EncodedPastBound { .. } => {

@@ -73,7 +73,10 @@ struct Shared {
     activity: AtomicU64,
     /// A [`Demand`].
     demand: AtomicU8,
+    /// Of the connection.
     waker: AtomicWaker,
+    /// Of the request whose body is arriving: over HTTP/2 it runs in another task.
+    body_waker: AtomicWaker,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +133,7 @@ impl Seats {
             activity: AtomicU64::new(0),
             demand: AtomicU8::new(Demand::Stay as u8),
             waker: AtomicWaker::new(),
+            body_waker: AtomicWaker::new(),
         });
         let number = {
             let mut taken = self.taken();
@@ -231,16 +235,22 @@ impl Shared {
     fn ask(&self, demand: Demand) {
         self.demand.fetch_max(demand as u8, Ordering::Release);
         self.waker.wake();
+        self.body_waker.wake();
     }
 
     fn is_asked(&self, demand: Demand) -> bool {
         self.demand.load(Ordering::Acquire) >= demand as u8
     }
 
-    /// Ready once `demand`, or more, is asked. One task at a time may wait.
-    fn poll_asked(&self, demand: Demand, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready once `demand`, or more, is asked. One task at a time may wait with each waker.
+    fn poll_asked(
+        &self,
+        demand: Demand,
+        waker: &AtomicWaker,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         if !self.is_asked(demand) {
-            self.waker.register(context.waker());
+            waker.register(context.waker());
             // The demand may have come just before the waker was there.
             if !self.is_asked(demand) {
                 return Poll::Pending;
@@ -251,6 +261,11 @@ impl Shared {
 }
 
 impl Seat {
+    /// The connection's handshake is done: its first request is yet to come.
+    pub(crate) fn arrives(&self) {
+        self.set(Activity::New);
+    }
+
     /// The connection has answered a request, and waits for another.
     pub(crate) fn waits(&self) {
         self.set(Activity::Waiting);
@@ -284,14 +299,16 @@ impl Seat {
 
     /// Ready once the connection is to end. Only its own task may ask.
     pub(crate) fn poll_end(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.shared.poll_asked(Demand::End, context)
+        let waker = &self.shared.waker;
+        self.shared.poll_asked(Demand::End, waker, context)
     }
 
     /// Returns once the connection is to stop waiting for a body, with the least time that bodies are given. Only the
-    /// connection's own task may ask.
+    /// request's own task may ask.
     pub(crate) async fn called_off(&self) -> Duration {
         std::future::poll_fn(|context| {
-            let asked = self.shared.poll_asked(Demand::CutBody, context);
+            let waker = &self.shared.body_waker;
+            let asked = self.shared.poll_asked(Demand::CutBody, waker, context);
             // A body that has only begun is not meant: the one before it had ended just as it was asked for.
             let since = self.shared.activity.load(Ordering::Relaxed) / 4;
             let is_slow = self

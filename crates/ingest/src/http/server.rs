@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use service::supervise;
+use service::tls::{self, Tls};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -16,9 +17,10 @@ use tracing::{error, info, warn};
 use crate::app::App;
 use crate::config::Config;
 use crate::http::accept::Accept;
-use crate::http::connection::{Connection, LAST_WORDS};
+use crate::http::connection::{Arrival, LAST_WORDS};
 use crate::http::door::{DOOR_PLACES, at_the_door};
 use crate::http::fast_path::FastPath;
+use crate::http::peer::Peer;
 use crate::http::seats::{SLOW_BODY, Seats};
 
 /// Pause after an accept that failed, as when the process is out of file descriptors; also the least time for what is
@@ -31,7 +33,8 @@ const SHORT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// If the task that groups and sends events breaks: no request could be answered any more.
+/// If the files of TLS cannot be used; or if the task that groups and sends events breaks: no request could be answered
+/// any more.
 pub async fn serve(
     config: &Config,
     app: Arc<App>,
@@ -39,6 +42,7 @@ pub async fn serve(
     others: Router,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let tls = config.tls.load()?;
     let seats = Seats::new(config.max_connections as usize);
     let mut connections = JoinSet::new();
     let fast_path = Arc::new(FastPath::new(app.clone(), others));
@@ -49,7 +53,8 @@ pub async fn serve(
             app.ready.set(false);
             return Err(reason);
         }
-        () = accept_all(&mut source, &seats, &fast_path, &mut connections) => {}
+        () = accept_all(&mut source, &tls, &seats, &fast_path, &mut connections) => {}
+        () = tls::follow(tls.clone()) => {}
         () = seats.end_idle() => {}
     }
     drop(source);
@@ -89,6 +94,7 @@ pub async fn serve(
 /// Accepts and serves connections, for ever.
 async fn accept_all(
     source: &mut impl Accept,
+    tls: &Option<Tls>,
     seats: &Seats,
     fast_path: &Arc<FastPath>,
     connections: &mut JoinSet<()>,
@@ -111,20 +117,24 @@ async fn accept_all(
         while let Some(ended) = connections.try_join_next() {
             tell_panic(ended);
         }
-        let (fast_path, peer) = (fast_path.clone(), peer_of(source, &stream));
-        // Boxed, so that both ways below serve the same type.
-        let stream = Box::pin(stream);
+        let peer = Peer {
+            address: peer_of(source, &stream),
+            client: None,
+        };
+        let arrival = Arrival {
+            // Boxed, so that both ways below serve the same type.
+            stream: Box::pin(stream),
+            first: Bytes::new(),
+            peer,
+            tls: tls.clone(),
+            seats: seats.clone(),
+            fast_path: fast_path.clone(),
+        };
         if let Some(seat) = seats.free_seat() {
-            let seat = Arc::new(seat);
-            let connection = Connection {
-                seat,
-                fast_path,
-                peer,
-            };
-            connections.spawn(connection.serve(stream, Bytes::new()));
+            connections.spawn(arrival.serve(seat));
         } else if let Ok(place) = door.clone().acquire_owned().await {
             // The semaphore never closes.
-            connections.spawn(at_the_door(stream, peer, place, seats.clone(), fast_path));
+            connections.spawn(at_the_door(arrival, place));
         }
     }
 }

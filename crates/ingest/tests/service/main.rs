@@ -16,3 +16,4 @@ mod operations;
 mod overload;
 mod process;
 mod sharing;
+mod tls;

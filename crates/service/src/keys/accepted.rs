@@ -88,7 +88,7 @@ impl Keys {
         now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static,
     ) -> anyhow::Result<Keys> {
         let keys = Keys::with(source, KeySet::default(), now);
-        keys.take(source.read_file()?)?;
+        keys.accept(source.read_file()?)?;
         Ok(keys)
     }
 
@@ -129,7 +129,7 @@ impl Keys {
     /// # Errors
     ///
     /// As for [`load`](Keys::load); then the keys from before stay.
-    pub(super) fn take(&self, file: KeysFile) -> anyhow::Result<()> {
+    pub(super) fn accept(&self, file: KeysFile) -> anyhow::Result<()> {
         let mut labels = self.0.labels.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.set();
         let now = Arc::new(KeySet::new(&self.0.unnamed, file, &before, &mut labels)?);

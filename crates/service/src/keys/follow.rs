@@ -1,96 +1,22 @@
-//! Takes what changes in the file of keys: looked at each second, and at once on SIGHUP.
-//!
-//! Looked at is what the file holds, not when it was written: a mounted secret is replaced by another target of its
-//! symbolic link, and a clock may go back. What is found changed is taken once it was found the same twice, so that a
-//! file that is just being written is not taken for one in which keys are missing. A file that is wrong, or is gone,
-//! changes nothing.
+//! Takes what changes in the file of keys, as [`follow`](crate::follow) does.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use metrics::{counter, gauge};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use anyhow::Context;
 
 use super::accepted::Keys;
-use super::digest;
-use super::file::{Digest, KeysFile, MOST_BYTES};
+use super::file::{KeysFile, MOST_BYTES};
+use crate::follow::{Followed, follow, outlive_hangups};
 
-/// Time between two looks. A key that is taken out is refused two looks later at most.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// What the file held at a look: its digest, or why it could not be read.
-type Seen = Result<Digest, String>;
-
-/// Decides when a change is taken.
-#[derive(Debug)]
-pub(super) struct Looks {
-    /// What was taken or refused last.
-    settled: Option<Seen>,
-    /// What was found at the look before, if that was another.
-    before: Option<Seen>,
-}
-
-impl Looks {
-    /// Whether what is found now is to be taken.
-    fn is_due(&mut self, now: &Seen, at_once: bool) -> bool {
-        if !at_once && self.settled.as_ref() == Some(now) {
-            self.before = None;
-            return false;
-        }
-        if !at_once && self.before.as_ref() != Some(now) {
-            self.before = Some(now.clone());
-            return false;
-        }
-        self.before = None;
-        self.settled = Some(now.clone());
-        true
-    }
-}
+const SETTING: &str = "KEYS_FILE";
 
 impl Keys {
     /// Follows the file for ever; without a file it only keeps SIGHUP from ending the process.
     pub async fn follow(&self) {
-        let mut looks = Looks {
-            // What was read at the start may be another by now: whatever is found first is settled by being taken.
-            settled: None,
-            before: None,
-        };
-        let mut hangups = signal(SignalKind::hangup())
-            .inspect_err(
-                |error| warn!(event = "no_sighup", %error, "SIGHUP cannot be listened for"),
-            )
-            .ok();
-        let mut ticks = interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let has_file = self.has_file();
-        loop {
-            let hangup = async {
-                let came = match &mut hangups {
-                    Some(hangups) => hangups.recv().await,
-                    None => None,
-                };
-                if came.is_none() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            let at_once = tokio::select! {
-                () = hangup => true,
-                _ = ticks.tick(), if has_file => false,
-            };
-            let Some(path) = self.file() else {
-                if at_once {
-                    info!(
-                        event = "keys_not_reloaded",
-                        "SIGHUP: there is no KEYS_FILE to read again"
-                    );
-                }
-                continue;
-            };
-            self.look(path, &mut looks, at_once).await;
+        if self.has_file() {
+            follow(self).await;
+        } else {
+            outlive_hangups(SETTING).await;
         }
     }
 
@@ -99,86 +25,50 @@ impl Keys {
         if self.has_file() {
             return std::future::pending().await;
         }
-        self.follow().await;
+        outlive_hangups(SETTING).await;
+    }
+}
+
+impl Followed for Keys {
+    fn name(&self) -> &'static str {
+        "keys"
     }
 
-    async fn look(&self, path: &Path, looks: &mut Looks, at_once: bool) {
-        let path: Arc<Path> = path.into();
-        let read = tokio::task::spawn_blocking({
-            let path = path.clone();
-            move || read(&path).map_err(|error| format!("{error:#}"))
-        });
-        let Ok(found) = read.await else {
-            // The runtime ends.
-            return;
-        };
-        let seen = match &found {
-            Ok(bytes) => Ok(digest(bytes)),
-            Err(reason) => Err(reason.clone()),
-        };
-        let is_first = looks.settled.is_none();
-        if !looks.is_due(&seen, at_once) {
-            return;
+    fn read(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        self.file().into_iter().map(read).collect()
+    }
+
+    fn take(&self, contents: &[Vec<u8>]) -> anyhow::Result<()> {
+        for (path, bytes) in self.file().into_iter().zip(contents) {
+            self.accept(parse(path, bytes)?)?;
         }
-        let taken = found.map_err(anyhow::Error::msg).and_then(|bytes| {
-            let file = parse(&path, &bytes)?;
-            self.take(file)
-        });
-        let outcome = match taken {
-            Ok(()) => {
-                gauge!("headwater_keys_file_refused").set(0.0);
-                if !is_first || at_once {
-                    info!(event = "keys_reloaded", file = %path.display(), "the keys were read again");
-                }
-                "taken"
-            }
-            Err(reason) => {
-                gauge!("headwater_keys_file_refused").set(1.0);
-                error!(
-                    event = "keys_refused",
-                    reason = format!("{reason:#}"),
-                    "the keys from before stay: {reason:#}"
-                );
-                "refused"
-            }
-        };
-        counter!("headwater_keys_reloads_total", "outcome" => outcome).increment(1);
+        Ok(())
     }
 }
 
 /// The bytes of the file.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let cannot = || format!("cannot read KEYS_FILE `{}`", path.display());
-    // Asked first: reading a pipe would wait for a writer.
-    let metadata = std::fs::metadata(path).with_context(cannot)?;
-    ensure!(
-        metadata.is_file(),
-        "KEYS_FILE `{}` is not a file",
-        path.display()
-    );
-    ensure!(
-        metadata.len() <= MOST_BYTES as u64,
-        "KEYS_FILE `{}` has more than {MOST_BYTES} bytes",
-        path.display()
-    );
-    std::fs::read(path).with_context(cannot)
+    crate::follow::read(SETTING, path, MOST_BYTES)
 }
 
 /// What the file says.
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> anyhow::Result<KeysFile> {
-    let cannot = || format!("cannot use KEYS_FILE `{}`", path.display());
+    let cannot = || format!("cannot use {SETTING} `{}`", path.display());
     let text = std::str::from_utf8(bytes).with_context(cannot)?;
     KeysFile::parse(text).with_context(cannot)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chrono::Utc;
     use tokio::time::sleep;
 
     use super::super::settings::tests::entry;
     use super::super::{KeyError, Source};
     use super::*;
+    use crate::follow::LOOK_EVERY;
 
     struct Stage {
         folder: tempfile::TempDir,
@@ -256,21 +146,6 @@ mod tests {
         std::fs::rename(path("..next"), path("..data")).unwrap();
         sleep(Duration::from_secs(4)).await;
         assert!(!stage.has("a") && stage.has("b"));
-    }
-
-    #[test]
-    fn a_file_that_is_just_being_written_is_not_taken() {
-        let mut looks = Looks {
-            settled: None,
-            before: None,
-        };
-        let seen = |text: &str| Ok(digest(text.as_bytes()));
-        let mut due = |text: &str, at_once| looks.is_due(&seen(text), at_once);
-        assert!(!due("whole", false) && due("whole", false) && !due("whole", false));
-        assert!(!due("", false) && !due("wh", false) && !due("other", false));
-        assert!(due("other", false));
-        assert!(!due("", false) && !due("other", false) && !due("", false));
-        assert!(due("asked for", true) && due("asked for", true));
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn server() -> Arc<Server> {
     let settings = Settings {
         keys: Keys::new(&["a-read-key-of-some-length".into()]),
         tls: None,
+        takes_clear: true,
         connections: 10,
         timeout: Duration::from_secs(5),
         grace: Duration::from_secs(1),
@@ -224,7 +225,7 @@ fn fuzz_wire_startup() {
         let (head, rest) = bytes.split_at(bytes.len().min(8));
         let (client, ours) = duplex(64 * 1024);
         let (started, answers) = runtime.block_on(async {
-            let start = startup::start(Box::new(ours), head, &server, true);
+            let start = startup::start(Box::new(ours), head, &server, None);
             tokio::join!(start.map(|started| started.is_some()), talk(client, rest))
         });
         answers?;

@@ -1,20 +1,22 @@
 //! Accepts connections: how many, with or without TLS, and until when.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt;
+use service::tls::{self, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use super::error::PgError;
 use super::server::{Server, Stream};
-use super::startup;
+use super::{Settings, startup};
 
 /// Time in which a client must have shown its password.
 const STARTUP: Duration = Duration::from_secs(30);
@@ -26,10 +28,12 @@ const TURNED_AWAY_AT_ONCE: usize = 100;
 /// that wait for nothing are told 57P01 at once.
 pub async fn serve(listener: TcpListener, server: Arc<Server>) {
     let mut connections = JoinSet::new();
+    let mut following = std::pin::pin!(tls::follow(server.settings.tls.clone()));
     loop {
         tokio::select! {
             biased;
             () = server.stop.cancelled() => break,
+            () = &mut following => {}
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
@@ -65,12 +69,21 @@ async fn connection(stream: TcpStream, server: Arc<Server>) {
     }
     metrics::gauge!("headwater_query_pg_connections").increment(1);
     let started = async {
-        let opened = open(stream, server.tls.as_ref()).await?;
+        let opened = open(stream, &server.settings).await?;
         Ok::<_, io::Error>(match opened {
-            Some((stream, head)) => startup::start(stream, &head, &server, place.is_some()).await,
+            Some(opened) => {
+                let refused = match place {
+                    None => Some(full(&server.settings)),
+                    Some(_) => clear(&server.settings).filter(|_| !opened.is_secure),
+                };
+                startup::start(opened.stream, &opened.head, &server, refused).await
+            }
             None => None,
         })
     };
+    // A panic in one connection must not be the end of its place in the counts.
+    let started = AssertUnwindSafe(started).catch_unwind();
+    let started = started.map(|ended| ended.unwrap_or(Ok(None)));
     let started = tokio::select! {
         started = timeout(STARTUP, started) => started,
         () = server.stop.cancelled() => Ok(Ok(None)),
@@ -80,10 +93,7 @@ async fn connection(stream: TcpStream, server: Arc<Server>) {
     }
     match started {
         Ok(Ok(Some(connection))) => {
-            // A panic in one connection must not be the end of its place in the count.
-            let _ = std::panic::AssertUnwindSafe(connection.run())
-                .catch_unwind()
-                .await;
+            let _ = AssertUnwindSafe(connection.run()).catch_unwind().await;
         }
         Ok(Ok(None)) => {}
         Ok(Err(error)) => {
@@ -102,11 +112,16 @@ async fn connection(stream: TcpStream, server: Arc<Server>) {
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
 
-/// Negotiates TLS. Gives the stream, and the first 8 bytes of the startup message; none for a client that left.
-async fn open(
-    mut stream: TcpStream,
-    tls: Option<&TlsAcceptor>,
-) -> io::Result<Option<(Box<dyn Stream>, [u8; 8])>> {
+/// A connection before its startup message.
+struct Opened {
+    stream: Box<dyn Stream>,
+    is_secure: bool,
+    /// The first 8 bytes of the startup message.
+    head: [u8; 8],
+}
+
+/// Negotiates TLS; gives none for a client that left.
+async fn open(mut stream: TcpStream, settings: &Settings) -> io::Result<Option<Opened>> {
     stream.set_nodelay(true)?;
     let mut head = [0; 8];
     // Each of the two requests once.
@@ -115,18 +130,47 @@ async fn open(
             return Ok(None);
         }
         let number = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
-        match (number, tls) {
+        match (number, &settings.tls) {
             (SSL_REQUEST, Some(tls)) => {
                 stream.write_all(b"S").await?;
-                let mut stream = tls.accept(stream).await?;
+                let mut stream = tls.accept(stream, Protocol::Postgres).await?.stream;
                 return match stream.read_exact(&mut head).await {
-                    Ok(_) => Ok(Some((Box::new(stream), head))),
+                    Ok(_) => Ok(Some(Opened {
+                        stream: Box::new(stream),
+                        is_secure: true,
+                        head,
+                    })),
                     Err(_) => Ok(None),
                 };
             }
             (SSL_REQUEST | GSS_REQUEST, _) => stream.write_all(b"N").await?,
-            _ => return Ok(Some((Box::new(stream), head))),
+            _ => {
+                return Ok(Some(Opened {
+                    stream: Box::new(stream),
+                    is_secure: false,
+                    head,
+                }));
+            }
         }
     }
     Ok(None)
+}
+
+/// What one connection too many is told.
+fn full(settings: &Settings) -> PgError {
+    let most = settings.connections;
+    PgError::fatal(
+        "53300",
+        format!("too many connections: {most} at once are served"),
+    )
+    .hint("raise PG_CONNECTIONS, or use a connection pool")
+}
+
+/// What a connection in clear is told, if none is taken.
+fn clear(settings: &Settings) -> Option<PgError> {
+    let is_refused = settings.tls.is_some() && !settings.takes_clear;
+    is_refused.then(|| {
+        PgError::fatal("28000", "connections in clear are not taken")
+            .hint("connect with sslmode=require")
+    })
 }

@@ -34,12 +34,12 @@ mod startup;
 mod texts;
 
 use std::any::Any;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use datafusion::prelude::SessionContext;
 use futures::future::BoxFuture;
 use service::keys::Keys;
+use service::tls::Tls;
 
 pub use error::PgError;
 pub use listen::serve;
@@ -68,8 +68,10 @@ pub trait Source: Send + Sync + 'static {
 pub struct Settings {
     /// The passwords that are let in: keys that may read, those of a file where they have a verifier.
     pub keys: Keys,
-    /// Files of the certificate chain and its key (PEM); without, connections are in clear.
-    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Its TLS; without, connections are in clear.
+    pub tls: Option<Tls>,
+    /// Whether connections may be in clear although there is TLS: the client decides.
+    pub takes_clear: bool,
     /// Connections at once; one more is told 53300.
     pub connections: usize,
     /// Longest time of a statement, rows sent included; `SET statement_timeout` may only lower it.

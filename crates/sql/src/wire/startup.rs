@@ -42,13 +42,13 @@ pub(super) const REPORTED: &[(&str, &str)] = &[
 
 const METHOD: &str = "SCRAM-SHA-256";
 
-/// Reads up to the end of authentication; none when the connection was a cancel request or has ended. `room` is false
-/// when there are too many connections already.
+/// Reads up to the end of authentication; none when the connection was a cancel request or has ended. It is told
+/// `refused` where no further connection is taken, or none of its sort.
 pub(super) async fn start(
     stream: Box<dyn Stream>,
     head: &[u8],
     server: &Arc<Server>,
-    room: bool,
+    refused: Option<PgError>,
 ) -> Option<Connection> {
     let address = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
     let codec = PgWireMessageServerCodec::new(DefaultClient::<()>::new(address, false));
@@ -56,7 +56,7 @@ pub(super) async fn start(
     parts.read_buf = BytesMut::from(head);
     let mut socket: Socket = Framed::from_parts(parts);
     socket.set_state(PgWireConnectionState::AwaitingStartup);
-    match authenticate(socket, server, room).await {
+    match authenticate(socket, server, refused).await {
         Ok(connection) => connection,
         Err((mut socket, error)) => {
             if let Failure::Error(error) = error {
@@ -71,7 +71,7 @@ pub(super) async fn start(
 async fn authenticate(
     mut socket: Socket,
     server: &Arc<Server>,
-    room: bool,
+    refused: Option<PgError>,
 ) -> Result<Option<Connection>, (Socket, Failure)> {
     let startup = match receive(&mut socket).await {
         Some(Ok(PgWireFrontendMessage::CancelRequest(request))) => {
@@ -90,15 +90,7 @@ async fn authenticate(
         }
         _ => return Ok(None),
     };
-    if !room {
-        let error = PgError::fatal(
-            "53300",
-            format!(
-                "too many connections: {} at once are served",
-                server.settings.connections
-            ),
-        )
-        .hint("raise PG_CONNECTIONS, or use a connection pool");
+    if let Some(error) = refused {
         return Err((socket, error.into()));
     }
     let key = match exchange(&mut socket, server, &startup).await {

@@ -4,6 +4,7 @@
 
 mod catalogs;
 mod refused;
+mod tls;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use secrecy::ExposeSecret;
 use service::keys::{Access, Keys, NewKey, Source as KeySource, add, revoke};
+use service::tls::Tls;
 use sql::wire::{PgError, Server, Settings, Source, serve};
 use tokio::net::TcpListener;
 use tokio_postgres::error::SqlState;
@@ -79,20 +81,36 @@ struct Service {
 const KEY: &str = "a-read-key-of-some-length";
 
 async fn service(connections: usize, timeout: Duration) -> Service {
-    let keys = Keys::new(&["another-key".into(), KEY.into()]);
-    service_of(keys, connections, timeout).await
+    service_with(connections, timeout, None, true).await
 }
 
-async fn service_of(keys: Keys, connections: usize, timeout: Duration) -> Service {
+async fn service_with(
+    connections: usize,
+    timeout: Duration,
+    tls: Option<Tls>,
+    takes_clear: bool,
+) -> Service {
+    let keys = Keys::new(&["another-key".into(), KEY.into()]);
+    service_of(keys, connections, timeout, tls, takes_clear).await
+}
+
+async fn service_of(
+    keys: Keys,
+    connections: usize,
+    timeout: Duration,
+    tls: Option<Tls>,
+    takes_clear: bool,
+) -> Service {
     let stop = CancellationToken::new();
     let settings = Settings {
         keys,
-        tls: None,
+        tls,
+        takes_clear,
         connections,
         timeout,
         grace: Duration::from_secs(2),
     };
-    let server = Server::new(Arc::new(Memory(vehicles())), settings, stop.clone()).unwrap();
+    let server = Server::new(Arc::new(Memory(vehicles())), settings, stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(serve(listener, Arc::new(server)));
@@ -194,7 +212,7 @@ async fn a_key_that_is_revoked_ends_its_connections_and_no_others() {
     let keys = Keys::load(&source, chrono::Utc::now).unwrap();
     let followed = keys.clone();
     tokio::spawn(async move { followed.follow().await });
-    let service = service_of(keys, 50, Duration::from_secs(30)).await;
+    let service = service_of(keys, 50, Duration::from_secs(30), None, true).await;
     let kept_client = service.try_connect(kept.expose_secret()).await.unwrap();
     let options = format!(
         "host=127.0.0.1 port={} user=a dbname=b password={}",

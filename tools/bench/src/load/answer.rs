@@ -1,8 +1,7 @@
 //! Reads HTTP answers of ingest off a connection.
 
 use anyhow::{Context, bail};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Most bytes of an answer: more than any list of refused events has.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -24,7 +23,10 @@ pub(super) struct Answers {
 
 impl Answers {
     /// Waits for the next answer.
-    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> anyhow::Result<Answer> {
+    pub(super) async fn next(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+    ) -> anyhow::Result<Answer> {
         self.buffer.clear();
         loop {
             let read = stream.read_buf(&mut self.buffer).await;

@@ -10,16 +10,23 @@ mod posts;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use crate::procfs;
 use crate::stats::{Latencies, latencies_ms};
@@ -129,12 +136,20 @@ impl Shared {
 }
 
 async fn send(spec: &LoadSpec, posts: Posts) -> anyhow::Result<LoadReport> {
-    let mut streams = Vec::new();
+    let (mut streams, tls) = (Vec::new(), spec.load.ca.as_deref().map(connector));
+    let tls = tls.transpose()?;
     for _ in 0..spec.load.connections {
         let stream = TcpStream::connect(spec.target).await;
         let stream = stream.with_context(|| format!("cannot connect to {}", spec.target))?;
         stream.set_nodelay(true)?;
-        streams.push(stream);
+        streams.push(match &tls {
+            None => Stream::Left(stream),
+            Some(tls) => {
+                let name = ServerName::from(spec.target.ip());
+                let secured = tls.connect(name, stream).await;
+                Stream::Right(secured.context("no TLS with the service")?)
+            }
+        });
     }
     let all = posts.len() as u64;
     let pid = std::process::id();
@@ -181,8 +196,23 @@ async fn send(spec: &LoadSpec, posts: Posts) -> anyhow::Result<LoadReport> {
     })
 }
 
+/// A connection in clear, or with TLS.
+pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// What trusts the CA alone.
+fn connector(ca: &Path) -> anyhow::Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).context("cannot read the CA")?)?;
+    let provider = rustls::crypto::ring::default_provider();
+    let config = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
 /// Sends one post after the other, each until it is accepted.
-async fn connection(shared: Rc<Shared>, mut stream: TcpStream) -> anyhow::Result<()> {
+async fn connection(shared: Rc<Shared>, mut stream: Stream) -> anyhow::Result<()> {
     let mut answers = Answers::default();
     while let Some((number, due)) = shared.next() {
         if let Some(due) = due {
@@ -192,6 +222,7 @@ async fn connection(shared: Rc<Shared>, mut stream: TcpStream) -> anyhow::Result
         let (post, events) = shared.posts.get(number);
         loop {
             stream.write_all(post).await.context("cannot send")?;
+            stream.flush().await.context("cannot send")?;
             let answer = answers.next(&mut stream).await?;
             match answer.status {
                 202 => ensure!(
@@ -239,6 +270,7 @@ mod tests {
                 connections: 3,
                 amount,
                 rate,
+                ca: None,
             },
         };
         let done = tokio::task::spawn_blocking(move || run(&spec)).await;

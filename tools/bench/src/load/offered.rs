@@ -1,5 +1,7 @@
 //! The load that a service is offered.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Events of a bulk post.
@@ -14,6 +16,8 @@ pub(crate) struct OfferedLoad {
     pub(crate) amount: Amount,
     /// Events a second; `None` is as fast as they are accepted.
     pub(crate) rate: Option<f64>,
+    /// The CA of the service, if it speaks https.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// How much is sent.
@@ -35,6 +39,7 @@ impl OfferedLoad {
             connections: 16,
             amount,
             rate: None,
+            ca: None,
         }
     }
 
@@ -45,6 +50,7 @@ impl OfferedLoad {
             connections,
             amount,
             rate: None,
+            ca: None,
         }
     }
 }

@@ -24,6 +24,7 @@ pub(super) async fn run(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             connections: 16,
             amount: Amount::Seconds(if bench.args.quick { 5.0 } else { SECONDS }),
             rate: Some(f64::from(rate)),
+            ca: None,
         };
         for (setting, shown) in [("false", "off"), ("true", "on")] {
             let (mut p50, mut p99) = (Vec::new(), Vec::new());

@@ -53,12 +53,12 @@ async fn events(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let of = |part: &str| format!("{part}, {factor}x");
 
         let load = OfferedLoad::bulk(Amount::Corpus);
-        let found = ingest::fresh(bench, &corpus, &load).await?;
+        let found = ingest::fresh(bench, &corpus, &load, &[]).await?;
         bulk.push(cpu_row(of("ingest-bulk"), found.footprint));
 
         let singles = bench.scaled(25_000) * factor;
         let load = OfferedLoad::single(64, Amount::Posts(singles));
-        let found = ingest::fresh(bench, &corpus, &load).await?;
+        let found = ingest::fresh(bench, &corpus, &load, &[]).await?;
         single.push(cpu_row(of("ingest-single"), found.footprint));
 
         let found = consumer::drain(bench, &corpus, 1, &[]).await?;
@@ -83,7 +83,7 @@ async fn vehicles(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         bench.say(format!("growth: {vehicles} vehicles"));
         let of = |part: &str| format!("{part}, {vehicles} vehicles");
         let load = OfferedLoad::bulk(Amount::Corpus);
-        let found = ingest::fresh(bench, &corpus, &load).await?;
+        let found = ingest::fresh(bench, &corpus, &load, &[]).await?;
         bulk.push(cpu_row(of("ingest-bulk"), found.footprint));
         let found = consumer::drain(bench, &corpus, 1, &[]).await?;
         drained.push(cpu_row(of("consumer"), found.footprint));
@@ -107,9 +107,10 @@ async fn batches(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             connections: if batch < BATCH { 64 } else { 16 },
             amount: Amount::Posts(events.div_ceil(batch as u64)),
             rate: None,
+            ca: None,
         };
         bench.say(format!("growth: {batch} events a post"));
-        let done = ingest::fresh(bench, &corpus, &load).await?;
+        let done = ingest::fresh(bench, &corpus, &load, &[]).await?;
         let what = format!("ingest, {batch} events a post");
         rows.push(cpu_row(what, done.footprint));
     }

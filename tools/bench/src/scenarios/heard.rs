@@ -150,6 +150,7 @@ fn load(bench: &Bench, rate: f64, batch: usize) -> OfferedLoad {
         connections: 16,
         amount: Amount::Seconds(seconds(bench) + AFTER),
         rate: Some(rate),
+        ca: None,
     }
 }
 

@@ -44,14 +44,15 @@ async fn loaded(
     Ok(Loaded { footprint, load })
 }
 
-/// One load of an ingest that has an emulation of its own.
+/// One load of an ingest that has an emulation of its own, and these settings.
 pub(super) async fn fresh(
     bench: &Bench,
     corpus: &Corpus,
     load: &OfferedLoad,
+    settings: &[(&str, &str)],
 ) -> anyhow::Result<Loaded> {
     let mut deployment = Deployment::emulated(bench, &[]).await?;
-    let ingest = deployment.ingest(&[]).await?;
+    let ingest = deployment.ingest(settings).await?;
     let measured = loaded(bench, &ingest, corpus, load).await?;
     ingest.stop().await?;
     deployment.end().await?;
@@ -65,7 +66,7 @@ pub(super) async fn bulk(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     for run in 1..=bench.runs() {
         bench.say(format!("ingest-bulk, run {run}"));
         floors.push(bench.floor(&corpus).await?.per_million());
-        let measured = fresh(bench, &corpus, &OfferedLoad::bulk(Amount::Corpus)).await?;
+        let measured = fresh(bench, &corpus, &OfferedLoad::bulk(Amount::Corpus), &[]).await?;
         cpu.push(measured.footprint.per_million());
         peaks.push(measured.footprint.peak_mib);
         last = Some(measured);
@@ -90,7 +91,7 @@ pub(super) async fn single(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let reference = loaded(bench, &handler, &corpus, &load).await?;
         bares.push(reference.footprint.per_million());
         handler.stop().await?;
-        let measured = fresh(bench, &corpus, &load).await?;
+        let measured = fresh(bench, &corpus, &load, &[]).await?;
         cpu.push(measured.footprint.per_million());
         peaks.push(measured.footprint.peak_mib);
         last = Some(measured);

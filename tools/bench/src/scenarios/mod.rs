@@ -15,6 +15,7 @@ mod memory;
 mod query;
 mod requests;
 mod stray;
+mod tls;
 
 use crate::bench::Bench;
 use crate::row::Row;
@@ -59,6 +60,7 @@ pub(crate) async fn run(scenario: Scenario, bench: &Bench) -> anyhow::Result<Mea
         Scenario::Growth => growth::run(bench).await?,
         Scenario::Adaptive => adaptive::run(bench).await?,
         Scenario::Fair => fair::run(bench).await?,
+        Scenario::Tls => tls::run(bench).await?,
         Scenario::Memory => memory::run(bench).await?,
         Scenario::Query => query::run(bench).await?,
     };

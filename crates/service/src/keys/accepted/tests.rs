@@ -122,7 +122,7 @@ fn what_is_taken_out_or_changed_is_told_to_who_uses_it_and_what_it_used_stays() 
     old_c.use_events(11);
     let c = c.replace("[\"write\"]", "[\"write\", \"read\"]");
     let after = format!("{a}{}", entry("c", &c));
-    keys.take(KeysFile::parse(&after).unwrap()).unwrap();
+    keys.accept(KeysFile::parse(&after).unwrap()).unwrap();
     assert!(Arc::ptr_eq(&old_a, &find("a").unwrap()) && !old_a.revoked().is_cancelled());
     assert!(find("b").is_none() && old_b.revoked().is_cancelled());
     let new_c = find("c").unwrap();
