@@ -167,7 +167,7 @@ def run(services, lake, work, hours):
     say(f"dry run, {took:.1f} s: {said.splitlines()[0]}")
     watch = ["watch", "--interval", "1s", "--commit-max-age", "0s", "--metrics-listen", ADMIN]
     services.start("aggregator", *watch, ready=f"http://{ADMIN}/livez")
-    killed(services, 4 * took)
+    killed(services, 2 * took)
     say(f"killed {KILLS} times")
     lake.land_all([lake.line(entity, at) for at in times[::11] for entity in OTHERS])
     begun = time.monotonic()

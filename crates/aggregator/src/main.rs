@@ -130,9 +130,9 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
             let report = aggregator::forget(config, &aws, &wanted, stop, &bar).await?;
             bar.finish_and_clear();
             println!("{report}");
-            let Wanted { kind, entity, .. } = wanted;
+            let (kind, entity) = (&wanted.kind, terminal::printable(&wanted.entity));
             println!(
-                "dead letters: `batch-consumer dlq purge --kind {kind} --entity {entity} --yes`, with CONTRACTS as here; \
+                "dead letters: `batch-consumer dlq purge --kind {kind} --entity '{entity}' --yes`, with CONTRACTS as here; \
                  what else remains: docs/forget.md"
             );
             Ok(())

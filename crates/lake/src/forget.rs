@@ -142,7 +142,7 @@ impl Forgotten {
             line: Cow<'a, str>,
         }
         let entry = serde_json::from_slice::<Entry<'_>>(line);
-        entry.map_or(false, |entry| self.is_theirs(entry.line.as_bytes()))
+        entry.is_ok_and(|entry| self.is_theirs(entry.line.as_bytes()))
     }
 
     /// Whether a line of `moments/` or `alerts/` is about the entity. Labels of an alert need not tell the kind.
