@@ -56,7 +56,7 @@ fn server() -> Arc<Server> {
         grace: Duration::from_secs(1),
     };
     let source = Arc::new(Memory(rows.unwrap()));
-    Arc::new(Server::new(source, settings, CancellationToken::new()).unwrap())
+    Arc::new(Server::new(source, settings, CancellationToken::new()))
 }
 
 fn runtime() -> Runtime {
