@@ -48,6 +48,7 @@ async fn events_land_once_in_the_hour_they_happened_with_typed_columns() {
             "entity_id Utf8",
             "event_time Timestamp(µs, \"UTC\")",
             "ingest_received_at Timestamp(ms, \"UTC\")",
+            "sender Utf8",
             "can_id Utf8",
             "accelerator_pedal_pct Float64",
             "air_flow_gps Float64",
@@ -195,7 +196,7 @@ async fn a_signal_that_changes_its_type_gets_a_column_for_each() {
     let signals: Vec<&String> = schema
         .fields()
         .iter()
-        .skip(5)
+        .skip(6)
         .map(|field| field.name())
         .filter(|name| !declared.contains_key(*name))
         .collect();
@@ -325,7 +326,7 @@ async fn names_past_the_bound_of_a_kind_go_to_one_column_and_no_event_is_left_ou
     let declared = &kinds.get("vehicle").unwrap().known;
     let schema = rows.schema();
     let names = schema.fields().iter().map(|field| field.name());
-    let names: Vec<_> = names.skip(5).collect();
+    let names: Vec<_> = names.skip(6).collect();
     let names: Vec<_> = names
         .into_iter()
         .filter(|name| !declared.contains_key(*name))
@@ -407,6 +408,7 @@ async fn samples_of_metrics_are_rows_of_three_columns_and_aggregated_by_name() {
             "entity_id",
             "event_time",
             "ingest_received_at",
+            "sender",
             "name",
             "tags",
             "value"

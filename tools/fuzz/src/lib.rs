@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "there is no runtime whose clock could be paused, and no command line in a test"
+)]
 
 mod input;
 mod watch;

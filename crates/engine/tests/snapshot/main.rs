@@ -198,7 +198,7 @@ async fn columns_of(snapshot: &Snapshot) -> Vec<String> {
     for batch in hours.iter().flat_map(|hour| &hour.hot) {
         let columns = batch.schema_ref().fields().iter().zip(batch.columns());
         let filled = columns
-            .skip(5)
+            .skip(6)
             .filter(|(_, column)| column.null_count() < column.len());
         names.extend(filled.map(|(field, _)| field.name().clone()));
     }

@@ -178,7 +178,7 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
         rest.contains("event=stopping") && rest.contains("event=stopped"),
         "{rest}"
     );
-    assert!(rest.contains("event=keys_not_reloaded"), "{rest}");
+    assert!(rest.contains("event=nothing_reloaded"), "{rest}");
     assert!(
         rest.contains("event=ingest_rate count=2 unit=per_minute"),
         "{rest}"
