@@ -234,7 +234,7 @@ async fn accept_events<B: EventsBody>(
     seat: &Seat,
     body: &mut B,
 ) -> Result<Response, Refusal> {
-    let mut arriving = app.group_commit.arriving();
+    let mut arriving = app.group_commit.arriving(head.key.number());
     let bytes = {
         let (limit, buffer) = (app.max_body_bytes, app.budget.buffer());
         let mut read = pin!(body::read(body, limit, buffer));
@@ -261,8 +261,6 @@ async fn accept_events<B: EventsBody>(
     let mut intake = if inline {
         read()?
     } else {
-        // It waits for its turn, behind what its key has sent before: no group waits for that.
-        arriving.give_up();
         Box::pin(off_the_runtime(app, &key, read)).await?
     };
 

@@ -15,6 +15,8 @@ use crate::queue::pack_sender::{CommitError, Delivery, PackSender, Sink};
 
 /// The lines of one request.
 pub(crate) struct Submission {
+    /// Number of the key that it was sent with.
+    pub(crate) key: u64,
     pub(crate) lines: PageBuf,
     pub(crate) events: usize,
     /// Until when the client waits.

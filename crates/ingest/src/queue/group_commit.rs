@@ -61,9 +61,9 @@ impl GroupCommit {
         }
     }
 
-    /// Says that a request is being read, so that a group may wait for it.
-    pub(crate) fn arriving(&self) -> Arriving {
-        self.arrivals.one_more()
+    /// Says that a request of the key with this number is being read, so that a group may wait for it.
+    pub(crate) fn arriving(&self, key: u64) -> Arriving {
+        self.arrivals.one_more(key)
     }
 
     /// Returns once SQS has all `events` of `lines`.
@@ -82,6 +82,7 @@ impl GroupCommit {
         let mut pending = self.pending_events.reserve();
         pending.grow(events).map_err(|_| CommitError::Failed)?;
         let submission = Submission {
+            key: arriving.key,
             lines,
             events,
             deadline: Instant::now() + self.send_timeout,
@@ -141,7 +142,7 @@ mod tests {
 
     async fn commit(group_commit: Arc<GroupCommit>, text: String) -> Result<(), CommitError> {
         let events = text.lines().count();
-        let arriving = group_commit.arriving();
+        let arriving = group_commit.arriving(1);
         group_commit
             .commit(
                 Budget::new(usize::MAX).buffer_of(text.as_bytes()),
@@ -192,6 +193,27 @@ mod tests {
         }
         assert_eq!(fake.lines(), 800);
         assert!(fake.calls() <= 52, "{} sends", fake.calls());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_key_waits_for_bodies_of_another() {
+        let fake = Fake::taking(Duration::from_millis(5));
+        let group_commit = group_commit(&fake, 10);
+        let _flood: Vec<_> = (0..8).map(|_| group_commit.arriving(2)).collect();
+        for _ in 0..20 {
+            let started = Instant::now();
+            let both = [(); 2].map(|()| commit(group_commit.clone(), "{}\n".into()));
+            for done in futures::future::join_all(both).await {
+                done.unwrap();
+            }
+            let took = started.elapsed();
+            assert!(took <= Duration::from_millis(5 + 10 + 5), "{took:?}");
+        }
+        // Of its own key another one is waited for.
+        let _own = group_commit.arriving(1);
+        let started = Instant::now();
+        commit(group_commit.clone(), "{}\n".into()).await.unwrap();
+        assert!(started.elapsed() > Duration::from_millis(50));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! The task that groups requests and sends the groups: [`Grouping`] decides when, [`group`] sends.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,15 +41,21 @@ pub(crate) async fn run<S: Sink>(
     counts: Arc<Counts>,
 ) -> anyhow::Result<()> {
     let sender = Arc::new(sender);
-    let mut grouping = Grouping::new(rules.linger, rules.max_in_flight);
+    let mut grouping = Grouping::<Submission>::new(rules.linger, rules.max_in_flight);
     if rules.packing == Packing::None {
         grouping.fill_by_number(aws::MAX_ENTRIES);
     }
+    // How many requests of each key wait.
+    let mut waiting = HashMap::<u64, usize>::new();
     let mut sends = JoinSet::new();
     let mut open = true;
     loop {
-        let wake = match grouping.next(arrivals.count(), Instant::now()) {
+        let keys = waiting.keys().copied();
+        let wake = match grouping.next(arrivals.has_each(keys), Instant::now()) {
             Next::Send(group) => {
+                for request in &group {
+                    leave(&mut waiting, request.key);
+                }
                 sends.spawn(group::send(sender.clone(), group));
                 counts.sends_in_flight(sends.len());
                 continue;
@@ -66,7 +74,9 @@ pub(crate) async fn run<S: Sink>(
             Some(sent) = sends.join_next() => {
                 let sent = supervise::joined("send", sent)?;
                 // Before the clients are answered: a client that comes back is not counted twice.
-                grouping.returned(sent.group.len().max(1), arrivals.count(), Instant::now());
+                let keys = sent.group.iter().map(|request| request.key);
+                let arriving = arrivals.count(keys.chain(waiting.keys().copied()));
+                grouping.returned(sent.group.len().max(1), arriving, Instant::now());
                 if let Some(ratio) = sent.delivery.ratio {
                     grouping.observe(ratio);
                 }
@@ -79,6 +89,7 @@ pub(crate) async fn run<S: Sink>(
                         Packing::Zstd => submission.0.lines.len(),
                         Packing::None => submission.0.events,
                     };
+                    *waiting.entry(submission.0.key).or_default() += 1;
                     grouping.add(submission.0, size, Instant::now());
                     match submissions.try_recv() {
                         Ok(next) => submission = next,
@@ -89,6 +100,16 @@ pub(crate) async fn run<S: Sink>(
             },
             () = arrivals.none_left.notified() => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+        }
+    }
+}
+
+/// One request of the key waits no more.
+fn leave(waiting: &mut HashMap<u64, usize>, key: u64) {
+    if let Entry::Occupied(mut entry) = waiting.entry(key) {
+        *entry.get_mut() -= 1;
+        if *entry.get() == 0 {
+            entry.remove();
         }
     }
 }

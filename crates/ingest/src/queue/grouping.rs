@@ -2,8 +2,8 @@
 //!
 //! While no send is in flight, a group goes once as many requests wait as are expected: those answered by the last
 //! send, whose clients usually come back, and those that waited or were arriving when it returned. For a lone client
-//! that is one request, which waits for nobody. If fewer come, the group goes after the linger; while requests are
-//! arriving, after ten times the linger.
+//! that is one request, which waits for nobody. If fewer come, the group goes after the linger; while further requests
+//! of each key in it are arriving, after ten times the linger.
 //!
 //! While a send is in flight, requests collect for at most [`PATIENCE`]. A group that would fill one batch call goes
 //! at once, as long as fewer sends are in flight than allowed.
@@ -111,15 +111,15 @@ impl<T> Grouping<T> {
         self.waiting.is_empty()
     }
 
-    /// What to do at `now`, while `arriving` requests are being read.
-    pub(crate) fn next(&mut self, arriving: usize, now: Instant) -> Next<T> {
+    /// What to do at `now`; `more_arrive` says whether further requests of each key that waits are being read.
+    pub(crate) fn next(&mut self, more_arrive: bool, now: Instant) -> Next<T> {
         let Some(first) = self.waiting.front().map(|waiting| waiting.since) else {
             return Next::Wait(None);
         };
         if self.in_flight >= self.max_in_flight {
             return Next::Wait(None);
         }
-        let at = self.due(first, arriving);
+        let at = self.due(first, more_arrive);
         if self.size >= self.full || at <= now {
             return Next::Send(self.take());
         }
@@ -127,7 +127,7 @@ impl<T> Grouping<T> {
     }
 
     /// When a group that is not full goes; `first` is when its first request came.
-    fn due(&self, first: Instant, arriving: usize) -> Instant {
+    fn due(&self, first: Instant, more_arrive: bool) -> Instant {
         if self.linger.is_zero() {
             return first;
         }
@@ -144,7 +144,7 @@ impl<T> Grouping<T> {
         if self.waiting.len() >= self.expected {
             return first;
         }
-        let lingers = if arriving > 0 {
+        let lingers = if more_arrive {
             LINGERS_WHILE_ARRIVING
         } else {
             1
@@ -191,7 +191,7 @@ mod tests {
         let (mut grouping, mut now) = new_grouping();
         for id in 0..5 {
             grouping.add(id, 200, now);
-            assert_eq!(grouping.next(0, now), Next::Send(vec![id]));
+            assert_eq!(grouping.next(false, now), Next::Send(vec![id]));
             now += ms(5);
             grouping.returned(1, 0, now);
             now += ms(1);
@@ -202,82 +202,88 @@ mod tests {
     async fn requests_collect_while_a_send_is_in_flight_and_their_clients_come_back_to_one_group() {
         let (mut grouping, start) = new_grouping();
         grouping.add(0, 200, start);
-        assert_eq!(grouping.next(0, start), Next::Send(vec![0]));
+        assert_eq!(grouping.next(false, start), Next::Send(vec![0]));
         for id in 1..16 {
             grouping.add(id, 200, start + ms(1));
             assert_eq!(
-                grouping.next(0, start + ms(1)),
+                grouping.next(false, start + ms(1)),
                 Next::Wait(Some(start + ms(1) + PATIENCE))
             );
         }
         grouping.returned(1, 0, start + ms(20));
         // Sixteen are expected: the fifteen that wait, and the one that was answered.
         assert_eq!(
-            grouping.next(0, start + ms(20)),
+            grouping.next(false, start + ms(20)),
             Next::Wait(Some(start + ms(30)))
         );
         grouping.add(0, 200, start + ms(22));
-        assert!(matches!(grouping.next(0, start + ms(22)), Next::Send(group) if group.len() == 16));
+        assert!(
+            matches!(grouping.next(false, start + ms(22)), Next::Send(group) if group.len() == 16)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_still_arriving_when_a_send_is_done_are_waited_for() {
         let (mut grouping, start) = new_grouping();
         grouping.add(0, 200, start);
-        assert!(matches!(grouping.next(15, start), Next::Send(_)));
+        assert!(matches!(grouping.next(true, start), Next::Send(_)));
         grouping.add(1, 200, start + ms(1));
         grouping.returned(1, 14, start + ms(5));
         assert_eq!(
-            grouping.next(14, start + ms(5)),
+            grouping.next(true, start + ms(5)),
             Next::Wait(Some(start + ms(105)))
         );
         (2..16).for_each(|id| grouping.add(id, 200, start + ms(30)));
         grouping.add(0, 200, start + ms(30));
-        assert!(matches!(grouping.next(0, start + ms(30)), Next::Send(group) if group.len() == 16));
+        assert!(
+            matches!(grouping.next(false, start + ms(30)), Next::Send(group) if group.len() == 16)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn clients_of_two_groups_come_to_share_one() {
         let (mut grouping, start) = new_grouping();
         (0..8).for_each(|id| grouping.add(id, 200, start));
-        assert!(matches!(grouping.next(0, start), Next::Send(group) if group.len() == 8));
+        assert!(matches!(grouping.next(false, start), Next::Send(group) if group.len() == 8));
         (8..16).for_each(|id| grouping.add(id, 200, start));
         grouping.returned(8, 0, start + ms(5));
-        assert!(matches!(grouping.next(0, start + ms(5)), Next::Wait(_)));
+        assert!(matches!(grouping.next(false, start + ms(5)), Next::Wait(_)));
         (0..8).for_each(|id| grouping.add(id, 200, start + ms(9)));
-        assert!(matches!(grouping.next(0, start + ms(9)), Next::Send(group) if group.len() == 16));
+        assert!(
+            matches!(grouping.next(false, start + ms(9)), Next::Send(group) if group.len() == 16)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_expected_client_is_waited_for_one_linger_and_ten_while_requests_arrive() {
         let (mut grouping, start) = new_grouping();
         (0..4).for_each(|id| grouping.add(id, 200, start));
-        assert!(matches!(grouping.next(0, start), Next::Send(_)));
+        assert!(matches!(grouping.next(false, start), Next::Send(_)));
         grouping.returned(4, 0, start + ms(5));
         grouping.add(9, 200, start + ms(7));
         assert_eq!(
-            grouping.next(0, start + ms(7)),
+            grouping.next(false, start + ms(7)),
             Next::Wait(Some(start + ms(17)))
         );
         assert_eq!(
-            grouping.next(1, start + ms(7)),
+            grouping.next(true, start + ms(7)),
             Next::Wait(Some(start + ms(107)))
         );
-        assert_eq!(grouping.next(0, start + ms(17)), Next::Send(vec![9]));
+        assert_eq!(grouping.next(false, start + ms(17)), Next::Send(vec![9]));
         grouping.returned(1, 0, start + ms(20));
         grouping.add(10, 200, start + ms(21));
-        assert_eq!(grouping.next(1, start + ms(21)), Next::Send(vec![10]));
+        assert_eq!(grouping.next(true, start + ms(21)), Next::Send(vec![10]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lone_event_after_a_pause_waits_for_no_earlier_client() {
         let (mut grouping, start) = new_grouping();
         (0..4).for_each(|id| grouping.add(id, 200, start));
-        assert!(matches!(grouping.next(0, start), Next::Send(_)));
+        assert!(matches!(grouping.next(false, start), Next::Send(_)));
         grouping.returned(4, 0, start + ms(5));
         let later = start + ms(5) + PATIENCE;
         grouping.add(9, 200, later);
-        assert_eq!(grouping.next(0, later), Next::Send(vec![9]));
+        assert_eq!(grouping.next(false, later), Next::Send(vec![9]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -285,28 +291,28 @@ mod tests {
         let (mut grouping, now) = new_grouping();
         for id in 0..4 {
             grouping.add(id, 3 * MB, now);
-            assert_eq!(grouping.next(0, now), Next::Send(vec![id]));
+            assert_eq!(grouping.next(false, now), Next::Send(vec![id]));
         }
         grouping.add(4, 3 * MB, now);
         grouping.add(5, 3 * MB, now);
-        assert_eq!(grouping.next(0, now), Next::Wait(None));
+        assert_eq!(grouping.next(false, now), Next::Wait(None));
         grouping.returned(1, 0, now);
         // The first alone: with the second it would take two calls.
-        assert_eq!(grouping.next(0, now), Next::Send(vec![4]));
-        assert_eq!(grouping.next(0, now), Next::Wait(None));
+        assert_eq!(grouping.next(false, now), Next::Send(vec![4]));
+        assert_eq!(grouping.next(false, now), Next::Wait(None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_group_that_is_not_full_waits_for_a_send_in_flight_but_not_for_ever() {
         let (mut grouping, start) = new_grouping();
         grouping.add(0, 200, start);
-        assert!(matches!(grouping.next(0, start), Next::Send(_)));
+        assert!(matches!(grouping.next(false, start), Next::Send(_)));
         grouping.add(1, 200, start + ms(1));
         assert_eq!(
-            grouping.next(0, start + ms(250)),
+            grouping.next(false, start + ms(250)),
             Next::Wait(Some(start + ms(251)))
         );
-        assert_eq!(grouping.next(0, start + ms(251)), Next::Send(vec![1]));
+        assert_eq!(grouping.next(false, start + ms(251)), Next::Send(vec![1]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -314,11 +320,11 @@ mod tests {
         let (mut grouping, now) = new_grouping();
         grouping.observe(0.2);
         grouping.add(0, 200, now);
-        assert!(matches!(grouping.next(0, now), Next::Send(_)));
+        assert!(matches!(grouping.next(false, now), Next::Send(_)));
         grouping.add(1, 2_900_000, now);
-        assert!(matches!(grouping.next(0, now), Next::Wait(Some(_))));
+        assert!(matches!(grouping.next(false, now), Next::Wait(Some(_))));
         grouping.add(2, 200_000, now);
-        assert_eq!(grouping.next(0, now), Next::Send(vec![1]));
+        assert_eq!(grouping.next(false, now), Next::Send(vec![1]));
     }
 
     #[tokio::test(start_paused = true)]
@@ -326,22 +332,22 @@ mod tests {
         let (mut grouping, now) = new_grouping();
         grouping.fill_by_number(10);
         grouping.add(0, 1, now);
-        assert!(matches!(grouping.next(0, now), Next::Send(_)));
+        assert!(matches!(grouping.next(false, now), Next::Send(_)));
         (1..10).for_each(|id| grouping.add(id, 1, now));
-        assert!(matches!(grouping.next(0, now), Next::Wait(Some(_))));
+        assert!(matches!(grouping.next(false, now), Next::Wait(Some(_))));
         (10..14).for_each(|id| grouping.add(id, 1, now));
-        assert_eq!(grouping.next(0, now), Next::Send((1..11).collect()));
-        assert!(matches!(grouping.next(0, now), Next::Wait(Some(_))));
+        assert_eq!(grouping.next(false, now), Next::Send((1..11).collect()));
+        assert!(matches!(grouping.next(false, now), Next::Wait(Some(_))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_hurry_a_group_goes_at_once() {
         let (mut grouping, now) = new_grouping();
         (0..3).for_each(|id| grouping.add(id, 200, now));
-        assert!(matches!(grouping.next(0, now), Next::Send(_)));
+        assert!(matches!(grouping.next(false, now), Next::Send(_)));
         grouping.add(3, 200, now);
         grouping.hurry();
-        assert_eq!(grouping.next(7, now), Next::Send(vec![3]));
+        assert_eq!(grouping.next(true, now), Next::Send(vec![3]));
         assert!(grouping.is_empty());
     }
 }
