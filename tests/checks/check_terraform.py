@@ -28,8 +28,9 @@ CREATORS = ("ingest", "batch-consumer", "aggregator")
 # Read by the AWS SDK and by the log's filter, not by a service's own settings.
 FOREIGN = re.compile(r"AWS_\w+|RUST_LOG")
 
-# Operations of crates/aws that are for tests and tools: no role may call them.
-NOT_FOR_SERVICES = {"sqs:PurgeQueue"}
+# Operations of crates/aws that are for tests and tools, or an operator's own right (docs/forget.md): no role of a service
+# may call them.
+NOT_FOR_SERVICES = {"sqs:PurgeQueue", "s3:GetBucketVersioning", "s3:ListObjectVersions"}
 
 GLUE_TYPES = {"number": "double", "integer": "bigint", "boolean": "boolean", "string": "string", "labels": "string"}
 

@@ -11,6 +11,7 @@ SHARED_SETTINGS = (
     "crates/query/src",
     "crates/sql/src",
     "crates/console/src",
+    "crates/sender/src",
 )
 
 

@@ -271,13 +271,12 @@ impl Columns {
 pub(crate) fn built_in() -> Vec<Arc<Field>> {
     let at = |unit| DataType::Timestamp(unit, Some("UTC".into()));
     let fields = [
-        ("event_id", DataType::Utf8, false),
-        ("entity_id", DataType::Utf8, false),
-        ("event_time", at(TimeUnit::Microsecond), false),
-        ("ingest_received_at", at(TimeUnit::Millisecond), false),
-        ("sender", DataType::Utf8, true),
+        Field::new("event_id", DataType::Utf8, false),
+        Field::new("entity_id", DataType::Utf8, false),
+        Field::new("event_time", at(TimeUnit::Microsecond), false),
+        Field::new("ingest_received_at", at(TimeUnit::Millisecond), false),
+        Field::new("sender", DataType::Utf8, true),
     ];
-    let fields = fields.map(|(name, r#type, nullable)| Field::new(name, r#type, nullable));
     fields.map(Arc::new).to_vec()
 }
 
