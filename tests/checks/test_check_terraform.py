@@ -28,6 +28,7 @@ PARTS = (
     "crates/lake/src",
     "crates/query/src",
     "crates/service/src",
+    "crates/sender/src",
     "crates/sql/src",
     "docs/deploy.md",
     "docs/operations.md",

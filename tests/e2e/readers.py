@@ -15,6 +15,7 @@ PySpark is left out, and says so, where there is no Java.
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -31,6 +32,8 @@ from processes import ROOT, Queue, Services, build, say
 from readers import engines, figures, glue, growth
 
 KEY = "readers-test-key"
+# With a name, which stands with the events.
+KEYS = f'[[key]]\nname = "readers"\nhash = "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}"\nmay = ["write"]\n'
 INGEST = "127.0.0.1:23000"
 INGEST_ADMIN = "127.0.0.1:23001"
 CONSUMER = "127.0.0.1:23101"
@@ -207,7 +210,7 @@ def main():
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "LAKE_BUCKET": name,
     }  # fmt: skip
     env = os.environ | {
-        "QUEUE_NAME": name, "DLQ_NAME": f"{name}-dlq", "API_KEYS": KEY, "API_KEY": KEY, "INGEST_URL": f"http://{INGEST}",
+        "QUEUE_NAME": name, "DLQ_NAME": f"{name}-dlq", "KEYS_TEXT": KEYS, "API_KEY": KEY, "INGEST_URL": f"http://{INGEST}",
         "LISTEN": INGEST, "METRICS_LISTEN": CONSUMER, "POLL_WAIT": "1s",
     }  # fmt: skip
     with contextlib.ExitStack() as stack:
