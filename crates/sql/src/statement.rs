@@ -22,8 +22,9 @@ const MAX_OPERATORS: usize = 200;
 /// take more than the 2 MiB of a thread of the runtime.
 const STACK: usize = 8 << 20;
 
-/// Words that join two parts into one, as operators do.
-const NESTING: [Keyword; 10] = [
+/// Words that join two parts into one, as operators do, or stand before a whole statement: DataFusion's parser bounds
+/// neither itself nor its stack for `EXPLAIN EXPLAIN …`.
+const NESTING: [Keyword; 12] = [
     Keyword::AND,
     Keyword::OR,
     Keyword::NOT,
@@ -34,6 +35,8 @@ const NESTING: [Keyword; 10] = [
     Keyword::IS,
     Keyword::LIKE,
     Keyword::BETWEEN,
+    Keyword::EXPLAIN,
+    Keyword::DESCRIBE,
 ];
 
 /// The statements of a text, which PostgreSQL's dialect is read in.

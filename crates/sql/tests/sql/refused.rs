@@ -45,6 +45,9 @@ async fn names_that_are_not_known_are_answered_with_the_nearest() {
 async fn depth_is_bounded_and_the_place_of_a_fault_is_told() {
     let mut stage = Stage::new(SqlSettings::default()).await;
     stage.refresh().await;
+    let explained = format!("{}SELECT 1", "EXPLAIN ".repeat(8000));
+    let error = stage.refused(&explained).await;
+    assert!(error.to_string().contains("8000 operators"), "{error}");
     let sum = |operators: usize| format!("SELECT {}1", "1+".repeat(operators));
     assert_eq!(stage.ask(&sum(190)).await, ["191"]);
     assert_eq!(stage.refused(&sum(5000)).await.sqlstate(), "54001");
