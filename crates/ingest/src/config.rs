@@ -80,7 +80,7 @@ pub struct Config {
 
     /// Whether a client may send events only of the entities that its certificate names: as common name, or as DNS name
     /// or URI among its alternative names.
-    #[arg(long, env, value_parser = FalseyValueParser::new(), requires = "tls_client_ca")]
+    #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub tls_client_entity: bool,
 
     /// Folder of further kinds of events, one TOML declaration each.
@@ -267,6 +267,7 @@ mod tests {
         assert!(with(&["--linger=2s"]).contains("LINGER"));
         assert!(with(&["--metrics-open", "--listen=0.0.0.0:3000"]).contains("METRICS_OPEN"));
         assert!(with(&["--contracts=/no/such/folder"]).contains("/no/such/folder"));
+        assert!(with(&["--tls-client-entity"]).contains("TLS_CLIENT_CA"));
     }
 
     #[test]

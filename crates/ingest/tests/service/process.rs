@@ -117,6 +117,8 @@ async fn it_makes_its_queue_serves_and_exits_0_at_sigterm() {
         ("API_KEYS", KEY),
         ("LISTEN", "127.0.0.1:0"),
         ("METRICS_LISTEN", "127.0.0.1:0"),
+        // Off, as without it.
+        ("TLS_CLIENT_ENTITY", "false"),
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
     ];
     let mut running = Running(ingest(&settings).spawn().unwrap());
