@@ -132,8 +132,8 @@ async fn work(command: Command, config: &Config, stop: &CancellationToken) -> an
             println!("{report}");
             let (kind, entity) = (&wanted.kind, terminal::printable(&wanted.entity));
             println!(
-                "dead letters: `batch-consumer dlq purge --kind {kind} --entity '{entity}' --yes`, with CONTRACTS as here; \
-                 what else remains: docs/forget.md"
+                "dead letters: `batch-consumer dlq purge --kind {kind} --entity '{entity}' --yes`, with CONTRACTS as \
+                 here; what else remains: docs/forget.md"
             );
             Ok(())
         }

@@ -12,8 +12,7 @@ use anyhow::Context;
 use aws::{Condition, Lake};
 use chrono::{DateTime, Utc};
 use contract::{Hour, RAW, raw_arrival_of, raw_key, raw_part_name};
-use lake::key::done_key;
-use lake::log::Intent;
+use lake::log::{Intent, is_done};
 use lake::rows::KindHour;
 use uuid::Uuid;
 
@@ -82,7 +81,9 @@ impl PutOff<'_> {
             let objects = move || objects(commit, &some, &arrivals);
             let mut found = Vec::new();
             for (key, body) in self.workers.run(objects).await? {
-                if self.is_done().await? {
+                // Since another run has written what the commit puts off, an entity may have been forgotten: this run
+                // may have read some raw objects before that, and others after it.
+                if is_done(self.lake, commit).await? {
                     return Ok(Vec::new());
                 }
                 let size = body.len() as u64;
@@ -95,13 +96,6 @@ impl PutOff<'_> {
             commits.push(found);
         }
         Ok(commits)
-    }
-
-    /// Whether another run has finished the commit, and written what it puts off. Since then an entity may have been
-    /// forgotten: this run may have read some raw objects before that, and others after it.
-    async fn is_done(&self) -> anyhow::Result<bool> {
-        let done = self.lake.head(&done_key(self.intent.commit)).await?;
-        Ok(done.is_some())
     }
 }
 

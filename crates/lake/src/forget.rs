@@ -236,11 +236,6 @@ impl Forgotten {
     pub fn may_be_in_part(&self, end: &[u8]) -> bool {
         parts::may_have_entity(end, &self.entity)
     }
-
-    /// Whether the text occurs, of whatever kind it is.
-    pub fn is_named_in(&self, body: &[u8]) -> bool {
-        self.named.find(body).is_some()
-    }
 }
 
 fn edited(body: Bytes, gone: u64) -> Option<Edited> {

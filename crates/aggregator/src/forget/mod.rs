@@ -52,8 +52,8 @@ pub struct Wanted {
 ///
 /// # Errors
 ///
-/// If the kind is not declared, or the lake cannot be read or written; also if `stop` came before the end. A second call
-/// forgets the rest.
+/// If the kind is not declared, or the lake cannot be read or written; also if `stop` came before the end. A second
+/// call forgets the rest.
 pub async fn forget(
     config: &Config,
     aws: &Aws,

@@ -116,8 +116,8 @@ impl Forgetting<'_> {
         Ok(end.is_some_and(|end| self.who.may_be_in_part(&end.body)))
     }
 
-    /// Memory for an object of so many bytes: its columns and a new one, about four times as many. It is free again when
-    /// the permit is dropped.
+    /// Memory for an object of so many bytes: its columns and a new one, about four times as many. It is free again
+    /// when the permit is dropped.
     pub(super) async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         self.budget.take(bytes * 8, 12).await
     }

@@ -12,7 +12,8 @@ impl Forgetting<'_> {
     /// Deletes the old versions that have something of the entity. Each old version of an object that may have some is
     /// read.
     pub(super) async fn old_versions(&self, report: &mut ForgetReport) -> anyhow::Result<()> {
-        let rights = "it takes s3:GetBucketVersioning, s3:ListBucketVersions, s3:GetObjectVersion and s3:DeleteObjectVersion";
+        let rights = "it takes s3:GetBucketVersioning, s3:ListBucketVersions, s3:GetObjectVersion and \
+             s3:DeleteObjectVersion";
         if !self.lake.keeps_versions().await.context(rights)? {
             return Ok(());
         }

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use aws::{ByteRange, CallError, Condition, Lake};
-use lake::key::{aside_key, done_key};
+use lake::key::aside_key;
+use lake::log::is_done;
 use lake::rows::{MAX_LINE_BYTES, Span};
 use serde::Serialize;
 use uuid::Uuid;
@@ -170,8 +171,7 @@ impl<'a> Aside<'a> {
         if kept.is_empty() {
             return Ok(());
         }
-        let done = done_key(self.commit);
-        if self.while_open && self.lake.head(&done).await?.is_some() {
+        if self.while_open && is_done(self.lake, self.commit).await? {
             return Ok(());
         }
         let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &kept).as_fields().0;

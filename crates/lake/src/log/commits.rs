@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use aws::{Lake, ObjectInfo};
+use aws::{CallError, Lake, ObjectInfo};
 use chrono::{DateTime, Utc};
 use contract::{CURATED, Hour, RAW, raw_arrival_of};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -278,6 +278,11 @@ pub async fn read_plan(lake: &Lake, commit: u64) -> Result<Option<Plan>, ReadErr
 /// The mark that the commit is done; none if it is not.
 pub async fn read_done(lake: &Lake, commit: u64) -> Result<Option<Done>, ReadError> {
     read_json(lake, &done_key(commit)).await
+}
+
+/// Whether the commit is done.
+pub async fn is_done(lake: &Lake, commit: u64) -> Result<bool, CallError> {
+    Ok(lake.head(&done_key(commit)).await?.is_some())
 }
 
 /// The intents of these commits, in order; an intent that is not there is left out, for a log may begin later.

@@ -6,8 +6,8 @@ mod names;
 mod summary;
 
 pub use commits::{
-    ByHour, Checkpoint, Done, DoneCommit, Intent, Log, Plan, intents, of_hour, older_names,
-    read_done, read_intent, read_plan,
+    ByHour, Checkpoint, Done, DoneCommit, Intent, Log, Plan, intents, is_done, of_hour,
+    older_names, read_done, read_intent, read_plan,
 };
 pub use names::{HashedNames, Names};
 pub use summary::Summary;
