@@ -18,6 +18,7 @@ pub mod life;
 pub mod processes;
 pub mod query;
 pub mod socket;
+pub mod stage;
 pub mod trace;
 pub mod wire;
 pub mod world;

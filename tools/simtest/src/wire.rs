@@ -18,10 +18,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::attack::{Attack, Moment, Role, Stage};
+use crate::attack::{Attack, Moment, Role};
 use crate::chance::Chance;
 use crate::life::Life;
 use crate::plan::Strike;
+use crate::stage::Stage;
 use crate::world::{World, lock};
 
 /// How long a request or an answer takes when nothing is wrong.
