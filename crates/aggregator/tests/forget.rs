@@ -38,8 +38,8 @@ fn event(vehicle: &str, id: &str, hour: u32) -> String {
     )
 }
 
-/// Two commits and two objects that wait: hours of both, of one, of the other; a repeat, a conflict, and what alerts and
-/// the consumer write.
+/// Two commits and two objects that wait: hours of both, of one, of the other; a repeat, a conflict, and what alerts
+/// and the consumer write.
 async fn lake(with: &[&str]) -> TestLake {
     let mut lake = TestLake::new().await;
     let of = |events: &[(&str, &str, u32)]| -> Vec<String> {
@@ -277,6 +277,26 @@ async fn what_dies_at_any_request_is_done_by_the_next_one() {
     assert!(held > 100, "{held}");
 }
 
+/// Runs `process` until the gate holds it, forgets the vehicle, and lets it go on to its end. True if it came there
+/// without being held.
+async fn forget_while_frozen(
+    lake: &TestLake,
+    gate: &Gate,
+    process: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> bool {
+    let mut frozen = tokio::spawn(process);
+    let ended = tokio::select! {
+        ended = &mut frozen => { ended.unwrap().unwrap(); true }
+        () = gate.held.notified() => false,
+    };
+    forget(lake, &lake.aws, &wanted()).await.unwrap();
+    if !ended {
+        gate.open.notify_one();
+        frozen.await.unwrap().unwrap();
+    }
+    ended
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_froze_at_any_request_brings_nothing_back_when_it_wakes() {
     let expected = without().await;
@@ -286,16 +306,8 @@ async fn a_run_that_froze_at_any_request_brings_nothing_back_when_it_wakes() {
             let lake = lake(&["veh-stays", GONE]).await;
             let gate = Gate::new(&lake.cloud, requests, after_effect);
             let (aws, config) = (gate.aws(&lake.cloud), lake.config.clone());
-            let mut frozen = tokio::spawn(async move { once(&config, &aws).await });
-            let ended = tokio::select! {
-                ended = &mut frozen => { ended.unwrap().unwrap(); true }
-                () = gate.held.notified() => false,
-            };
-            forget(&lake, &lake.aws, &wanted()).await.unwrap();
-            if !ended {
-                gate.open.notify_one();
-                frozen.await.unwrap().unwrap();
-            }
+            let frozen = async move { once(&config, &aws).await.map(drop) };
+            let ended = forget_while_frozen(&lake, &gate, frozen).await;
             assert_forgotten(
                 &lake,
                 &expected,
@@ -322,17 +334,11 @@ async fn a_rebuild_that_froze_at_any_request_brings_lines_set_aside_back_at_most
         lake.once().await;
         let gate = Gate::new(&lake.cloud, requests, false);
         let (aws, config) = (gate.aws(&lake.cloud), lake.config.clone());
-        let mut frozen =
-            tokio::spawn(async move { aggregator::rebuild(&config, &aws, from, to, &()).await });
-        let ended = tokio::select! {
-            ended = &mut frozen => { ended.unwrap().unwrap(); true }
-            () = gate.held.notified() => false,
+        let frozen = async move {
+            let rebuilt = aggregator::rebuild(&config, &aws, from, to, &()).await;
+            rebuilt.map(drop)
         };
-        forget(&lake, &lake.aws, &wanted()).await.unwrap();
-        if !ended {
-            gate.open.notify_one();
-            frozen.await.unwrap().unwrap();
-        }
+        let ended = forget_while_frozen(&lake, &gate, frozen).await;
         // Lines that it sets aside are the one thing: docs/forget.md.
         let back = occurs(&lake, GONE).await;
         assert!(

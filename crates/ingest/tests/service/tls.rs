@@ -226,15 +226,20 @@ async fn a_client_without_a_certificate_is_refused_and_disturbs_nobody() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn requests_beside_each_other_take_a_seat_each() {
-    let files = Files::new();
+/// A cloud whose queue takes its time.
+fn slow_cloud() -> LocalAws {
     let slow = Faults::seeded(1).slow(
         "SendMessageBatch",
         1.0,
         Duration::from_secs(2)..Duration::from_secs(3),
     );
-    let cloud = LocalAws::builder().faults(slow).build().unwrap();
+    LocalAws::builder().faults(slow).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_beside_each_other_take_a_seat_each() {
+    let files = Files::new();
+    let cloud = slow_cloud();
     let flags = files.flags(&["--max-connections=2"]);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let service = Service::over(cloud, &flags).await;
@@ -291,12 +296,7 @@ async fn an_answer_that_nobody_takes_closes_the_connection() {
 #[tokio::test(start_paused = true)]
 async fn at_the_stop_answers_under_way_are_given_over_both_versions() {
     let files = Files::new();
-    let slow = Faults::seeded(1).slow(
-        "SendMessageBatch",
-        1.0,
-        Duration::from_secs(2)..Duration::from_secs(3),
-    );
-    let cloud = LocalAws::builder().faults(slow).build().unwrap();
+    let cloud = slow_cloud();
     let flags = files.flags(&[]);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let (aws, config) = (clients(&cloud), config(&flags));
