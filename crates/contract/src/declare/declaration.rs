@@ -9,7 +9,7 @@ use crate::MAX_SIGNALS;
 use crate::declare::derived::derived;
 use crate::declare::kind::{Kind, SignalsAt};
 use crate::declare::names::{
-    MAX_NAME_BYTES, RESERVED, SERVER_FIELDS, is_alias, is_field_name, is_in, is_kind_name,
+    MAX_LONG_NAME_BYTES, RESERVED, SERVER_FIELDS, is_alias, is_field_name, is_in, is_kind_name,
 };
 use crate::declare::naming::Naming;
 use crate::declare::rule::{
@@ -185,7 +185,7 @@ fn long_fields(
     ] {
         let mut table = FieldTable::required(r#type, description);
         if r#type == ScalarType::String {
-            table.max_length = Some(MAX_NAME_BYTES);
+            table.max_length = Some(MAX_LONG_NAME_BYTES);
         }
         if fields.insert(field.clone(), table).is_some() {
             return Err(format!(

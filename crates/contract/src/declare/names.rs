@@ -9,6 +9,10 @@ pub(crate) const MAX_NAME_BYTES: usize = 64;
 /// Fields of the server in each stored line.
 pub(crate) const SERVER_FIELDS: [&str; 4] = ["event_id", "kind", "ingest_received_at", "sender"];
 
+/// Longest name of a signal of a long kind, where it is a value and no column: names of metrics are longer, and
+/// OpenTelemetry takes 255 characters.
+pub(crate) const MAX_LONG_NAME_BYTES: usize = 255;
+
 /// Names that the server's fields and the built-in columns and partitions of `curated/` take.
 pub(crate) const RESERVED: [&str; 11] = [
     "event_id",
@@ -43,7 +47,12 @@ pub(crate) fn is_alias(name: &str) -> bool {
 }
 
 pub(crate) fn is_field_name(name: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&name.len())
+    name.len() <= MAX_NAME_BYTES && is_long_name(name)
+}
+
+/// Whether a signal of a long kind may have the name.
+pub(crate) fn is_long_name(name: &str) -> bool {
+    (1..=MAX_LONG_NAME_BYTES).contains(&name.len())
         && !name.as_bytes()[0].is_ascii_digit()
         && (name.bytes()).all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

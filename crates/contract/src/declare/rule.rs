@@ -11,8 +11,11 @@ use serde::Deserialize;
 /// Longest text in bytes, unless the declaration says otherwise; the most of a signal that is not declared.
 pub(crate) const MAX_TEXT_BYTES: usize = 256;
 
-/// Most labels of a field, as many as a usual store of metrics takes.
-pub(crate) const MAX_LABELS: usize = 32;
+/// Most labels of a field. Stores of metrics take some 30; senders of OpenTelemetry name what a process runs on too.
+pub(crate) const MAX_LABELS: usize = 64;
+
+/// Longest value of a label in bytes, as much as Mimir takes.
+pub(crate) const MAX_LABEL_BYTES: usize = 2048;
 
 /// Most bytes of a field of labels in JSON, unless the declaration says otherwise.
 pub(crate) const MAX_LABELS_BYTES: usize = 1024;
@@ -112,7 +115,7 @@ pub enum ScalarType {
     Boolean,
     /// A text of at least one byte.
     String,
-    /// An object of up to 32 texts by name, such as `{"host":"a"}`; contract fields only. It is stored as a text: the
+    /// An object of up to 64 texts by name, such as `{"host":"a"}`; contract fields only. It is stored as a text: the
     /// object in JSON without white space, names in byte order.
     Labels,
 }

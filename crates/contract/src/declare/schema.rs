@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::declare::kind::Kind;
 use crate::declare::names::FIELD_NAME;
-use crate::declare::rule::{FieldRule, MAX_LABELS, MAX_TEXT_BYTES, OnUnfit, ScalarType, TimeRule};
+use crate::declare::rule::{
+    FieldRule, MAX_LABEL_BYTES, MAX_LABELS, MAX_TEXT_BYTES, OnUnfit, ScalarType, TimeRule,
+};
 use crate::id::MAX_EVENT_ID_LENGTH;
 
 impl Kind {
@@ -112,7 +114,7 @@ fn labels_schema(rule: &FieldRule) -> Value {
     json!({
         "type": "object", "description": rule.description, "maxProperties": MAX_LABELS,
         "propertyNames": {"pattern": FIELD_NAME},
-        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_BYTES},
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": MAX_LABEL_BYTES},
     })
 }
 

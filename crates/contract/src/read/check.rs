@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::declare::kind::{Kind, SignalsAt};
-use crate::declare::names::is_field_name;
+use crate::declare::names::{is_field_name, is_long_name};
 use crate::declare::rule::{FieldRule, MAX_TEXT_BYTES, ScalarType};
 use crate::event::Scalar;
 use crate::rejection::{Code, Rejection, excerpt};
@@ -110,7 +110,10 @@ pub(super) fn check_undeclared(kind: &Kind, name: &str) -> Result<(), Rejection>
     let (code, what) = if !kind.open {
         let what = format!("is not a declared signal of kind `{}`", kind.name);
         (Code::UnknownField, what)
-    } else if !is_field_name(name) {
+    } else if kind.is_long() && !is_long_name(name) {
+        let what = "is not a signal name: 1 to 255 letters, digits and _, no digit first";
+        (Code::InvalidFormat, what.into())
+    } else if !kind.is_long() && !is_field_name(name) {
         let what = "is not a signal name: 1 to 64 letters, digits and _, no digit first";
         (Code::InvalidFormat, what.into())
     } else if kind.is_reserved_signal(name) {

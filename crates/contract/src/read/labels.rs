@@ -8,9 +8,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::declare::names::is_field_name;
-use crate::declare::rule::{MAX_LABELS, MAX_TEXT_BYTES};
+use crate::declare::rule::{MAX_LABEL_BYTES, MAX_LABELS};
 use crate::read::check::dotted;
 use crate::rejection::{Code, Rejection, excerpt};
+use crate::scan::plain_end;
 
 /// Name and value of a label.
 pub(super) type Label<'a> = (Cow<'a, str>, Cow<'a, str>);
@@ -44,8 +45,11 @@ pub(super) fn canonical(field: &str, mut labels: Vec<Label<'_>>) -> Result<Strin
                 "is there twice",
             ));
         }
-        if !(1..=MAX_TEXT_BYTES).contains(&value.len()) {
-            let what = format!("has {} bytes: 1 to {MAX_TEXT_BYTES} are taken", value.len());
+        if !(1..=MAX_LABEL_BYTES).contains(&value.len()) {
+            let what = format!(
+                "has {} bytes: 1 to {MAX_LABEL_BYTES} are taken",
+                value.len()
+            );
             return Err(Rejection::at(Code::InvalidFormat, &path(), what));
         }
         if text.len() > 1 {
@@ -55,7 +59,13 @@ pub(super) fn canonical(field: &str, mut labels: Vec<Label<'_>>) -> Result<Strin
         text.push('"');
         text.push_str(name);
         text.push_str("\":");
-        text.push_str(&serde_json::Value::from(&**value).to_string());
+        if plain_end(value.as_bytes(), 0) == value.len() {
+            text.push('"');
+            text.push_str(value);
+            text.push('"');
+        } else {
+            text.push_str(&serde_json::Value::from(&**value).to_string());
+        }
     }
     text.push('}');
     Ok(text)
@@ -126,9 +136,9 @@ mod tests {
 
     #[test]
     fn what_is_no_map_of_texts_is_refused_by_name() {
-        let many: Vec<String> = (0..33).map(|at| format!(r#""l{at}":"x""#)).collect();
+        let many: Vec<String> = (0..65).map(|at| format!(r#""l{at}":"x""#)).collect();
         let many = format!("{{{}}}", many.join(","));
-        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(257));
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(2049));
         for (json, code, said) in [
             (
                 "7",
@@ -154,11 +164,11 @@ mod tests {
                 "`tags.a b` is not a label name",
             ),
             (r#"{"a":""}"#, Code::InvalidFormat, "`tags.a` has 0 bytes"),
-            (&long, Code::InvalidFormat, "`tags.a` has 257 bytes"),
+            (&long, Code::InvalidFormat, "`tags.a` has 2049 bytes"),
             (
                 &many,
                 Code::InvalidFormat,
-                "`tags` holds 33 labels: at most 32 are taken",
+                "`tags` holds 65 labels: at most 64 are taken",
             ),
         ] {
             let refused = read("tags", json).unwrap_err();

@@ -90,11 +90,11 @@ fn a_time_is_a_text_or_a_number_of_milliseconds_or_the_arrival() {
 #[test]
 fn a_sample_that_breaks_its_contract_is_refused_by_field() {
     let kinds = Kinds::builtin();
-    let long = format!(r#"{{"name":"{}","value":1}}"#, "x".repeat(65));
+    let long = format!(r#"{{"name":"{}","value":1}}"#, "x".repeat(256));
     let tags = format!(
         r#"{{"name":"a","value":1,"tags":{{{}}}}}"#,
         (0..5)
-            .map(|at| format!(r#""l{at}":"{}""#, "x".repeat(250)))
+            .map(|at| format!(r#""l{at}":"{}""#, "x".repeat(2_000)))
             .collect::<Vec<_>>()
             .join(",")
     );
@@ -179,11 +179,11 @@ fn a_sample_that_breaks_its_contract_is_refused_by_field() {
             Code::InvalidFormat,
             "`entity` does not match",
         ),
-        (&long, Code::InvalidFormat, "`name` has 65 bytes"),
+        (&long, Code::InvalidFormat, "`name` has 256 bytes"),
         (
             &tags,
             Code::InvalidFormat,
-            "bytes as JSON: at most 1024 are taken",
+            "bytes as JSON: at most 8192 are taken",
         ),
     ] {
         let refused = parse_sent(&kinds, kinds.get("metric"), text, now()).unwrap_err();
