@@ -149,7 +149,7 @@ pub struct Config {
     #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration, global = true)]
     pub interval: Duration,
     /// Where `watch` serves /metrics, /livez and /readyz.
-    #[arg(long, env, default_value = "127.0.0.1:9102", global = true)]
+    #[arg(long, env, default_value = "127.0.0.1:9102", global = true, value_parser = service::settings::address)]
     pub metrics_listen: SocketAddr,
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t = LogFormat::Logfmt, global = true)]

@@ -48,11 +48,11 @@ pub struct Config {
     pub command: Option<Command>,
 
     /// Address to listen on.
-    #[arg(long, env, default_value = "127.0.0.1:3003", global = true)]
+    #[arg(long, env, default_value = "127.0.0.1:3003", global = true, value_parser = service::settings::address)]
     pub listen: SocketAddr,
 
     /// Address that serves `/metrics`, `/livez` and `/readyz`.
-    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true)]
+    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true, value_parser = service::settings::address)]
     pub metrics_listen: SocketAddr,
 
     /// Where people see the alerts, for links in notifications; `http://`, or with TLS `https://`, and LISTEN if it is not

@@ -56,7 +56,7 @@ pub struct Config {
     #[command(flatten)]
     pub emf: EmfSettings,
     /// Address that serves `/metrics`, `/livez` and `/readyz`.
-    #[arg(long, env, default_value_t = METRICS_LISTEN)]
+    #[arg(long, env, default_value_t = METRICS_LISTEN, value_parser = service::settings::address)]
     pub metrics_listen: SocketAddr,
     /// Most messages of a batch.
     #[arg(long, env, default_value_t = 100)]

@@ -93,21 +93,21 @@ pub struct ServeConfig {
     #[arg(long, env, default_value = "data/serve")]
     pub data: PathBuf,
     /// Address of ingest.
-    #[arg(long, env, default_value = "127.0.0.1:3000")]
+    #[arg(long, env, default_value = "127.0.0.1:3000", value_parser = service::settings::address)]
     pub listen: SocketAddr,
     /// Address of the emulated SQS and S3.
-    #[arg(long, env, default_value = "127.0.0.1:4566")]
+    #[arg(long, env, default_value = "127.0.0.1:4566", value_parser = service::settings::address)]
     pub aws_listen: SocketAddr,
     /// Let other machines reach the emulated SQS and S3: needed where AWS_LISTEN is not a loopback address. Whoever
     /// reaches it may read and delete all.
     #[arg(long, env, value_parser = FalseyValueParser::new())]
     pub aws_allow_remote: bool,
     /// Address that serves probes, and the metrics of all services.
-    #[arg(long, env, default_value_t = ingest::METRICS_LISTEN)]
+    #[arg(long, env, default_value_t = ingest::METRICS_LISTEN, value_parser = service::settings::address)]
     pub metrics_listen: SocketAddr,
     /// Address of the PostgreSQL wire of query; the password is API_KEY.
     #[cfg(feature = "sql")]
-    #[arg(long, env, default_value = "127.0.0.1:5433")]
+    #[arg(long, env, default_value = "127.0.0.1:5433", value_parser = service::settings::address)]
     pub pg_listen: SocketAddr,
     /// Simulated events a second; 0 for none.
     #[arg(long, env, default_value_t = 20.0)]

@@ -293,7 +293,7 @@ The event is in raw/ after two seconds, in curated/ and aggregates/ after at mos
   {curl} {ingest_url}/health
   curl -sS {metrics_url}
 For the AWS CLI, boto3, and the binaries of this workspace:
-  export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   aws --endpoint-url http://{aws} s3 ls --recursive s3://{BUCKET}/
 "#,
         lake = data_folder::lake(&config.data).display(),

@@ -43,11 +43,11 @@ pub struct Config {
     pub command: Option<Command>,
 
     /// Address to listen on.
-    #[arg(long, env, default_value = "127.0.0.1:3002")]
+    #[arg(long, env, default_value = "127.0.0.1:3002", value_parser = service::settings::address)]
     pub listen: SocketAddr,
 
     /// Address that serves `/metrics`, `/livez` and `/readyz`.
-    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true)]
+    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true, value_parser = service::settings::address)]
     pub metrics_listen: SocketAddr,
 
     /// Keys that readers send, separated by commas; several, so that they can be rotated. Each has at

@@ -20,7 +20,7 @@ use crate::config::Config;
 #[derive(Debug, Clone, Args)]
 pub struct PgSettings {
     /// Address on which psql, Grafana and PostgreSQL drivers connect; the password is a read key.
-    #[arg(long, env, default_value = "127.0.0.1:5433")]
+    #[arg(long, env, default_value = "127.0.0.1:5433", value_parser = service::settings::address)]
     pub pg_listen: SocketAddr,
 
     /// Certificate chain (PEM) for PostgreSQL clients, if it is another than TLS_CERT. Where there is this one alone,

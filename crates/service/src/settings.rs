@@ -1,6 +1,7 @@
 //! Settings from the command line and the environment, as every program of Headwater reads them.
 
 use std::ffi::{OsStr, OsString};
+use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::{Arg, Command, Error, Parser};
 
@@ -17,6 +18,25 @@ pub fn parse<C: Parser>() -> C {
         );
     }
     try_parse_from(arguments).unwrap_or_else(|error| error.exit())
+}
+
+/// An address to listen on, as a setting: a number or a name, and a port.
+///
+/// # Errors
+///
+/// Says what is wrong, and how an address is written.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let like = "give a host and a port, such as `127.0.0.1:3000`";
+    let mut found = match text.to_socket_addrs() {
+        Ok(found) => found.collect::<Vec<_>>(),
+        Err(error) => return Err(format!("{error}: {like}")),
+    };
+    // A name such as `localhost` has several, and clients try this one first.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| format!("the name has no address: {like}"))
 }
 
 /// The flags among `arguments` whose values are secrets: those that `--help` hides.
@@ -93,6 +113,20 @@ mod tests {
             #[arg(long, env = "PATH")]
             path: Option<std::path::PathBuf>,
         },
+    }
+
+    #[test]
+    fn an_address_may_be_a_name() {
+        assert_eq!(
+            address("127.0.0.1:3000").unwrap().to_string(),
+            "127.0.0.1:3000"
+        );
+        assert_eq!(address("[::1]:3000").unwrap().to_string(), "[::1]:3000");
+        assert!(address("localhost:3000").unwrap().ip().is_loopback());
+        for wrong in ["localhost", "3000", ""] {
+            let said = address(wrong).unwrap_err();
+            assert!(said.contains("127.0.0.1:3000"), "{wrong}: {said}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Health {
     /// Address at which it serves its metrics.
-    #[arg(long, env, default_value_t = METRICS_LISTEN)]
+    #[arg(long, env, default_value_t = METRICS_LISTEN, value_parser = service::settings::address)]
     pub(crate) metrics_listen: SocketAddr,
     /// Ask only whether it answers, whatever SQS and S3 do: for orchestrators that replace what is
     /// unhealthy, because a new process would find them no better.

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use anyhow::Context;
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{DateTime, Utc};
 use metrics::{counter, gauge};
 use secrecy::{ExposeSecret, SecretString};
@@ -166,33 +168,35 @@ impl Keys {
         (set.keys().cloned().collect(), set.salt)
     }
 
-    /// The one key that the request carries in [`HEADER`].
+    /// The one key that the request carries, in [`HEADER`] or in `Authorization: Bearer`.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Missing`], [`Several`](KeyError::Several) or [`Wrong`](KeyError::Wrong).
+    /// [`KeyError::Missing`], [`Several`](KeyError::Several) or [`Wrong`](KeyError::Wrong). Another scheme of
+    /// `Authorization` carries no key.
     pub fn check(&self, headers: &HeaderMap) -> Result<Arc<Key>, KeyError> {
-        let sent = headers.get_all(HEADER).iter();
-        self.check_one(sent.map(|key| key.as_bytes()))
+        let sent = headers.get_all(HEADER).iter().map(|key| key.as_bytes());
+        self.check_one(sent.chain(authorized(headers, b"bearer ")))
     }
 
-    /// As [`check`](Keys::check), and takes a key in `Authorization: Bearer` too.
+    /// As [`check`](Keys::check), and takes a key in the two other ways that senders of metrics have:
+    /// `Authorization: Token`, and the password of `Authorization: Basic`, whoever the user is.
     ///
     /// # Errors
     ///
-    /// As for [`check`](Keys::check); another scheme of `Authorization` carries no key.
-    pub fn check_with_bearer(&self, headers: &HeaderMap) -> Result<Arc<Key>, KeyError> {
+    /// As for [`check`](Keys::check).
+    pub fn check_of_sender(&self, headers: &HeaderMap) -> Result<Arc<Key>, KeyError> {
         let sent = headers.get_all(HEADER).iter().map(|key| key.as_bytes());
-        let bearer = headers
-            .get_all(header::AUTHORIZATION)
-            .iter()
-            .filter_map(|value| {
-                let (scheme, key) = value.as_bytes().split_at_checked(7)?;
-                scheme
-                    .eq_ignore_ascii_case(b"bearer ")
-                    .then(|| key.trim_ascii())
-            });
-        self.check_one(sent.chain(bearer))
+        let passwords: Vec<Vec<u8>> = authorized(headers, b"basic ")
+            .map(|pair| {
+                let pair = BASE64.decode(pair).unwrap_or_default();
+                let colon = pair.iter().position(|byte| *byte == b':');
+                colon.map_or_else(Vec::new, |colon| pair[colon + 1..].to_vec())
+            })
+            .collect();
+        let schemes = authorized(headers, b"bearer ").chain(authorized(headers, b"token "));
+        let passwords = passwords.iter().map(Vec::as_slice);
+        self.check_one(sent.chain(schemes).chain(passwords))
     }
 
     /// The key with this text, if it is accepted.
@@ -241,7 +245,7 @@ impl Keys {
     ) -> Result<Arc<Key>, KeyError> {
         let key = match extensions.get::<Arc<Key>>() {
             Some(key) => key.clone(),
-            None => match self.check_with_bearer(headers) {
+            None => match self.check(headers) {
                 Ok(key) => key,
                 Err(error) => {
                     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
@@ -262,6 +266,15 @@ impl Keys {
         let forwarded = forwarded.and_then(|value| value.to_str().ok());
         self.0.strangers.refused(error, address, forwarded).await;
     }
+}
+
+/// What stands behind a scheme of `Authorization`, given in lower case with its space.
+fn authorized<'h>(headers: &'h HeaderMap, scheme: &'static [u8]) -> impl Iterator<Item = &'h [u8]> {
+    let values = headers.get_all(header::AUTHORIZATION).iter();
+    values.filter_map(move |value| {
+        let (named, key) = value.as_bytes().split_at_checked(scheme.len())?;
+        named.eq_ignore_ascii_case(scheme).then(|| key.trim_ascii())
+    })
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub use scope::Access;
 /// The header that holds a key.
 pub const HEADER: &str = "x-api-key";
 
-/// How answers of 401 name the ways to send a key, where data are read.
+/// How answers of 401 name the ways to send a key.
 pub const SCHEMES: HeaderValue = HeaderValue::from_static("ApiKey header=\"x-api-key\", Bearer");
 
 /// The name of keys that have none.
@@ -46,9 +46,7 @@ const OTHER: &str = "other";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The request carries no key.
-    #[error(
-        "no key: send one in the header `x-api-key`, or, where data are read, as `Authorization: Bearer`"
-    )]
+    #[error("no key: send one in the header `x-api-key`, or as `Authorization: Bearer`")]
     Missing,
     /// The request carries more than one.
     #[error("more than one key: send exactly one")]

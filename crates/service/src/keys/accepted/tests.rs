@@ -34,14 +34,11 @@ fn any_of_the_keys_is_taken_and_nothing_else() {
     assert_eq!(check(&[]), Some(KeyError::Missing));
     let two = [(HEADER, "the-old-key"), (HEADER, "the-new-key")];
     assert_eq!(check(&two), Some(KeyError::Several));
-    let bearer = [("authorization", "Bearer the-old-key")];
-    assert_eq!(check(&bearer), Some(KeyError::Missing));
 }
 
 #[test]
-fn a_bearer_is_taken_where_that_is_wanted() {
-    let check =
-        |sent: &[(&'static str, &'static str)]| keys().check_with_bearer(&headers(sent)).err();
+fn a_bearer_is_taken() {
+    let check = |sent: &[(&'static str, &'static str)]| keys().check(&headers(sent)).err();
     assert_eq!(check(&[("authorization", "Bearer the-old-key")]), None);
     assert_eq!(check(&[("authorization", "bearer  the-new-key")]), None);
     assert_eq!(check(&[(HEADER, "the-new-key")]), None);
@@ -92,6 +89,26 @@ async fn a_key_does_what_its_scope_says_and_is_told_what_that_is() {
     vouched.insert(Key::own());
     let own = keys.admit(&HeaderMap::new(), &vouched, Access::Admin).await;
     assert!(!own.unwrap().is_named());
+}
+
+#[test]
+fn senders_of_metrics_have_two_ways_more() {
+    let check =
+        |sent: &[(&'static str, &'static str)]| keys().check_of_sender(&headers(sent)).err();
+    // `any:the-old-key`, and without a colon.
+    let (basic, none) = ("Basic YW55OnRoZS1vbGQta2V5", "Basic dGhlLW9sZC1rZXk=");
+    for (sent, expected) in [
+        ("Token the-old-key", None),
+        ("Bearer the-new-key", None),
+        (basic, None),
+        (none, Some(KeyError::Wrong)),
+        ("Basic ????", Some(KeyError::Wrong)),
+        ("Digest x", Some(KeyError::Missing)),
+    ] {
+        assert_eq!(check(&[("authorization", sent)]), expected, "{sent}");
+    }
+    let both = [("authorization", basic), (HEADER, "the-old-key")];
+    assert_eq!(check(&both), Some(KeyError::Several));
 }
 
 #[test]
