@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod emit;
+mod histogram;
+mod influx;
+mod mapping;
+mod otlp;
+mod point;
+mod prometheus;
+mod protobuf;
+mod request;
+mod write;
+
+pub use emit::{SentEvent, Stop, Take};
+pub use influx::{Api, Precision};
+pub use mapping::{ENTITY_LABELS, METRIC, Mapping};
+pub use point::{MAX_REASONS, Report};
+pub use protobuf::Malformed;
+pub use request::{Answer, Content, Form, Protocol, Read};
