@@ -8,6 +8,7 @@ use aws::{Aws, Clock, Meter, Queue};
 use contract::{Kind, Kinds};
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
+use protocols::Mapping;
 use service::keys::{Key, Keys};
 use service::metrics::Ready;
 
@@ -33,6 +34,8 @@ pub struct App {
     pub(crate) metrics_open: bool,
     /// Whether events must be of an entity that the client's certificate names (`TLS_CLIENT_ENTITY`).
     pub(crate) binds_entities: bool,
+    /// Which metrics of other protocols become events of which kinds.
+    pub(crate) mapping: Mapping,
     pub(crate) sample_ids: SampleIds,
     /// Bytes of bodies that have been read, and of lines on their way to SQS (`MAX_PENDING_BYTES`).
     pub(crate) budget: Budget,
@@ -67,6 +70,7 @@ impl App {
     ) -> anyhow::Result<Arc<App>> {
         config.check()?;
         let kinds = config.kinds()?;
+        let mapping = config.mapping(&kinds)?;
         let queue = find_queue(config, aws).await?;
         let rules = Rules {
             linger: config.linger,
@@ -79,6 +83,7 @@ impl App {
         ready.set(true);
         Ok(Arc::new(App {
             kinds,
+            mapping,
             keys: Keys::load(&config.keys()?, move || clock.now())?,
             own_key: Key::own(),
             metrics_open: config.metrics_open,

@@ -10,6 +10,7 @@ use bytesize::ByteSize;
 use clap::builder::FalseyValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use contract::Kinds;
+use protocols::Mapping;
 use secrecy::SecretString;
 use service::emf::EmfSettings;
 use service::keys::Source;
@@ -37,11 +38,11 @@ pub struct Config {
     pub command: Option<Command>,
 
     /// Address to listen on.
-    #[arg(long, env, default_value = "127.0.0.1:3000")]
+    #[arg(long, env, default_value = "127.0.0.1:3000", value_parser = service::settings::address)]
     pub listen: SocketAddr,
 
     /// Address that serves `/metrics`, `/livez` and `/readyz`, which take no seat from clients.
-    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true)]
+    #[arg(long, env, default_value_t = METRICS_LISTEN, global = true, value_parser = service::settings::address)]
     pub metrics_listen: SocketAddr,
 
     /// The queue of events.
@@ -86,6 +87,11 @@ pub struct Config {
     /// Folder of further kinds of events, one TOML declaration each.
     #[arg(long, env)]
     pub contracts: Option<PathBuf>,
+
+    /// File that says which metrics of OpenTelemetry, Prometheus and InfluxDB become events of which kinds; without one
+    /// all become samples of the kind `metric`.
+    #[arg(long, env)]
+    pub senders: Option<PathBuf>,
 
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
@@ -177,7 +183,7 @@ impl Config {
             self.listen
         );
         self.dlq.check(&self.queue).map_err(anyhow::Error::msg)?;
-        self.kinds()?;
+        self.mapping(&self.kinds()?)?;
         self.tls.load()?;
         ensure!(
             !self.tls_client_entity || self.tls.tls_client_ca.is_some(),
@@ -223,6 +229,13 @@ impl Config {
     pub(crate) fn kinds(&self) -> anyhow::Result<Kinds> {
         Kinds::load(self.contracts.as_deref()).context("cannot use CONTRACTS")
     }
+
+    pub(crate) fn mapping(&self, kinds: &Kinds) -> anyhow::Result<Mapping> {
+        match &self.senders {
+            None => Ok(Mapping::default()),
+            Some(path) => Mapping::load(path, kinds),
+        }
+    }
 }
 
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
@@ -267,6 +280,7 @@ mod tests {
         assert!(with(&["--linger=2s"]).contains("LINGER"));
         assert!(with(&["--metrics-open", "--listen=0.0.0.0:3000"]).contains("METRICS_OPEN"));
         assert!(with(&["--contracts=/no/such/folder"]).contains("/no/such/folder"));
+        assert!(with(&["--senders=/no/such/file"]).contains("SENDERS, /no/such/file"));
         assert!(with(&["--tls-client-entity"]).contains("TLS_CLIENT_CA"));
     }
 

@@ -17,7 +17,7 @@ use crate::sample_ids::SampleIds;
 const LINE_BYTES: usize = 512;
 
 /// Counts events of other entities than the client's certificate names.
-const OTHER_ENTITY: &str = "headwater_ingest_other_entity_total";
+pub(crate) const OTHER_ENTITY: &str = "headwater_ingest_other_entity_total";
 
 /// The events of a body.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Intake {
     }
 
     /// Events that were read, good and refused ones.
-    fn read_count(&self) -> usize {
+    pub(crate) fn read_count(&self) -> usize {
         self.events + self.rejected_count()
     }
 
@@ -68,7 +68,6 @@ pub(crate) struct BodyReader<'k> {
     pub(crate) kinds: &'k Kinds,
     /// The kind that the route names, if it names one: all events must be of it.
     pub(crate) expected: Option<&'k Kind>,
-    pub(crate) format: Format,
     /// Most events that the body may have.
     pub(crate) max_events: usize,
     /// When the request was received.
@@ -85,7 +84,12 @@ impl BodyReader<'_> {
     /// [`Refusal`] if the body cannot be divided into events or has too many, its only event is too large or not JSON,
     /// or a budget is exhausted. Events that break their contract are no error here. Of an array that breaks off,
     /// what follows is refused as one event.
-    pub(crate) fn read(self, body: Buffer, mut intake: Intake) -> Result<Intake, Refusal> {
+    pub(crate) fn read(
+        self,
+        body: Buffer,
+        format: Format,
+        mut intake: Intake,
+    ) -> Result<Intake, Refusal> {
         let received_at = contract::format_millis(self.now);
         let receipt = Receipt {
             at: &received_at,
@@ -146,14 +150,13 @@ impl BodyReader<'_> {
             }
             Ok(())
         };
-        let divided =
-            contract::each_text(&body, self.format, |text, alone| match take(text, alone) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(refusal) => {
-                    refused = Some(refusal);
-                    ControlFlow::Break(())
-                }
-            });
+        let divided = contract::each_text(&body, format, |text, alone| match take(text, alone) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(refusal) => {
+                refused = Some(refusal);
+                ControlFlow::Break(())
+            }
+        });
         if let Some(refusal) = refused {
             return Err(refusal);
         }
@@ -170,7 +173,7 @@ impl BodyReader<'_> {
     }
 
     /// Why the client may not send the event, if its certificate names other entities.
-    fn not_certified(&self, event: &Event<'_>) -> Option<Rejection> {
+    pub(crate) fn not_certified(&self, event: &Event<'_>) -> Option<Rejection> {
         let names = self.names?;
         if names.iter().any(|name| *name == *event.entity) {
             return None;
@@ -191,7 +194,7 @@ impl BodyReader<'_> {
     }
 
     /// The event, if its key may send it.
-    fn permit<'e>(&self, event: Event<'e>) -> Result<Event<'e>, Rejection> {
+    pub(crate) fn permit<'e>(&self, event: Event<'e>) -> Result<Event<'e>, Rejection> {
         let (scope, kind) = (self.key.scope(), event.kind);
         if scope.allows_every_event() {
             return Ok(event);
@@ -240,13 +243,12 @@ mod tests {
             ids: &ids,
             kinds: &kinds,
             expected: None,
-            format,
             max_events: 2_000,
             now,
         };
         let answers = Budget::new(usize::MAX);
         let intake = Intake::new(budget.buffer(), RejectedList::within(&answers));
-        reader.read(budget.buffer_of(text.as_bytes()), intake)
+        reader.read(budget.buffer_of(text.as_bytes()), format, intake)
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod http;
 mod intake;
 mod memory;
 mod open_files;
+mod points;
 mod queue;
 mod run;
 mod sample_ids;

@@ -31,6 +31,8 @@ pub(crate) enum Encoding {
     Identity,
     Gzip,
     Zstd,
+    /// Snappy's block format, of remote write alone.
+    Snappy,
 }
 
 /// The format that `content-type` names; JSON if there is none.

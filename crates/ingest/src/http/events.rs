@@ -10,6 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Uri, header, request};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use protocols::Form;
 use service::keys::{Access, Key, KeyError};
 use service::supervise;
 use service::tls::Client;
@@ -21,6 +22,7 @@ use crate::http::body::{self, Encoding, EventsBody};
 use crate::http::peer::Peer;
 use crate::http::refusal::{ErrorBody, Refusal};
 use crate::http::seats::Seat;
+use crate::http::spoken::{self, Spoken};
 use crate::http::unfold::unfold;
 use crate::intake::{BodyReader, Intake};
 use crate::memory::budget::Buffer;
@@ -133,6 +135,7 @@ pub(crate) enum Route {
     AnyKind,
     Kind(String),
     Metrics,
+    Spoken(Spoken),
 }
 
 /// The kind of what comes to `/metrics`.
@@ -143,10 +146,17 @@ struct Head {
     key: Arc<Key>,
     kind: Option<String>,
     atomic: bool,
-    format: contract::Format,
+    content: Content,
     encoding: Encoding,
     /// Who may send events of itself alone; none where events are of any entity.
     client: Option<Arc<Client>>,
+}
+
+/// How a body tells its events.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    Events(contract::Format),
+    Points(Form),
 }
 
 /// Answers a request whose body is events.
@@ -160,6 +170,10 @@ pub(crate) async fn respond<B: EventsBody>(
     let (parts, mut body) = request.into_parts();
     // Such a client sends its body only once it is told to.
     let holds_body_back = parts.headers.contains_key(header::EXPECT);
+    let refusals = match &route {
+        Route::Spoken(spoken) => Some(spoken.refusals(&parts.headers)),
+        _ => None,
+    };
     let head = head(app, route, peer, &parts);
     if let Err(Refusal::Key(error)) = &head
         && error.is_of_stranger()
@@ -184,24 +198,29 @@ pub(crate) async fn respond<B: EventsBody>(
     if !holds_body_back && !matches!(refusal, Refusal::BodyTooSlow(_)) {
         Box::pin(body::drain(&mut body, app.max_body_bytes)).await;
     }
-    refusal.into_response()
+    match refusals {
+        Some(form) => spoken::refused(form, &refusal),
+        None => refusal.into_response(),
+    }
 }
 
 fn head(app: &App, route: Route, peer: &Peer, request: &request::Parts) -> Result<Head, Refusal> {
-    let key = match app.keys.check(&request.headers) {
+    let key = match app.keys.check_of_sender(&request.headers) {
         Err(KeyError::Missing) if is_open(app, &route, &request.headers) => app.own_key.clone(),
         checked => checked?,
     };
     key.check_access(Access::Write)?;
-    let kind = match route {
+    let kind = match &route {
         Route::AnyKind => None,
-        Route::Kind(name) if app.kind(&name).is_some() => Some(name),
+        Route::Kind(name) if app.kind(name).is_some() => Some(name.clone()),
         Route::Kind(_) => {
             return Err(Refusal::UnknownKind {
                 kinds: app.kinds.names(),
             });
         }
         Route::Metrics => Some(METRIC.to_owned()),
+        // A rule may say another one.
+        Route::Spoken(_) => None,
     };
     if let Some(kind) = kind.as_deref().and_then(|name| app.kind(name))
         && !key.scope().allows_kind(&kind.name)
@@ -211,12 +230,23 @@ fn head(app: &App, route: Route, peer: &Peer, request: &request::Parts) -> Resul
             .into());
     }
     key.begin(app.keys.now())?;
+    let (atomic, content, encoding) = match route {
+        Route::Spoken(spoken) => {
+            let said = spoken.said(&request.headers, &request.uri)?;
+            (false, Content::Points(said.form), said.encoding)
+        }
+        _ => {
+            let format = body::format(&request.headers)?;
+            let encoding = body::encoding(&request.headers)?;
+            (atomic(&request.uri)?, Content::Events(format), encoding)
+        }
+    };
     Ok(Head {
         key,
         kind,
-        atomic: atomic(&request.uri)?,
-        format: body::format(&request.headers)?,
-        encoding: body::encoding(&request.headers)?,
+        atomic,
+        content,
+        encoding,
         client: peer.client.clone().filter(|_| app.binds_entities),
     })
 }
@@ -224,7 +254,8 @@ fn head(app: &App, route: Route, peer: &Peer, request: &request::Parts) -> Resul
 /// Whether a request without a key is taken. Not one of a web page, which any site that a user of this machine looks at
 /// could send: browsers name the page's origin.
 fn is_open(app: &App, route: &Route, headers: &HeaderMap) -> bool {
-    app.metrics_open && *route == Route::Metrics && !headers.contains_key(header::ORIGIN)
+    let of_metrics = matches!(route, Route::Metrics | Route::Spoken(_));
+    app.metrics_open && of_metrics && !headers.contains_key(header::ORIGIN)
 }
 
 /// Reads the body, commits its good events to the queue, and says which were refused.
@@ -258,7 +289,7 @@ async fn accept_events<B: EventsBody>(
         let (app, now) = (app.clone(), contract::now_millis_precision(app.clock.now()));
         move || read_events(&app, &head, now, bytes)
     };
-    let mut intake = if inline {
+    let (mut intake, points) = if inline {
         read()?
     } else {
         Box::pin(off_the_runtime(app, &key, read)).await?
@@ -276,8 +307,14 @@ async fn accept_events<B: EventsBody>(
         app.group_commit.commit(lines, events, arriving).await?;
         key.count_taken(events);
     }
-    Ok(intake.rejected.answer(intake.events, rejected_count))
+    Ok(match points {
+        Some((form, read)) => spoken::response(form.answer(&read)),
+        None => intake.rejected.answer(intake.events, rejected_count),
+    })
 }
+
+/// The events of a body, and what became of its points where it tells such.
+type ReadBody = (Intake, Option<(Form, protocols::Read)>);
 
 /// Unfolds and reads a body: what takes CPU time.
 fn read_events(
@@ -285,7 +322,7 @@ fn read_events(
     head: &Head,
     now: DateTime<Utc>,
     body: Buffer,
-) -> Result<Intake, Refusal> {
+) -> Result<ReadBody, Refusal> {
     let (key, sent) = (&head.key, body.len());
     let body = unfold(head.encoding, body, app.max_body_bytes, app.budget.buffer())?;
     key.use_bytes(body.len().saturating_sub(sent), now);
@@ -294,15 +331,21 @@ fn read_events(
         names: head.client.as_ref().map(|client| &*client.names),
         kinds: &app.kinds,
         expected: head.kind.as_deref().and_then(|name| app.kind(name)),
-        format: head.format,
         max_events: app.max_body_events.min(key.limits().most_events()),
         now,
         ids: &app.sample_ids,
     };
     let intake = Intake::new(app.budget.buffer(), RejectedList::within(&app.lists));
-    let read = reader.read(body, intake);
+    let read = match head.content {
+        Content::Events(format) => reader
+            .read(body, format, intake)
+            .map(|intake| (intake, None)),
+        Content::Points(form) => reader
+            .read_points(body, form, &app.mapping, intake)
+            .map(|(intake, read)| (intake, Some((form, read)))),
+    };
     match &read {
-        Ok(intake) => key.use_events(intake.events + intake.rejected_count()),
+        Ok((intake, _)) => key.use_events(intake.events + intake.rejected_count()),
         Err(Refusal::TooManyEvents { limit }) => key.use_events(*limit),
         Err(_) => {}
     }

@@ -25,6 +25,7 @@ use crate::http::peer::Peer;
 use crate::http::refusal::Refusal;
 use crate::http::router::router;
 use crate::http::seats::Seat;
+use crate::http::spoken::Spoken;
 
 /// Answers requests: events by themselves, all others by the router.
 pub(crate) struct FastPath {
@@ -120,6 +121,9 @@ fn events_route(method: &Method, uri: &Uri) -> Option<Route> {
     if uri.path() == "/metrics" {
         return Some(Route::Metrics);
     }
+    if let Some(spoken) = Spoken::of(uri.path()) {
+        return Some(Route::Spoken(spoken));
+    }
     let rest = uri.path().strip_prefix("/v1/events")?;
     if rest.is_empty() {
         return Some(Route::AnyKind);
@@ -141,6 +145,7 @@ mod tests {
         assert_eq!(route("/v1/events?atomic=true"), Some(Route::AnyKind));
         assert_eq!(route("/v1/events/pm"), Some(Route::Kind("pm".into())));
         assert_eq!(route("/metrics"), Some(Route::Metrics));
+        assert_eq!(route("/v1/metrics"), Some(Route::Spoken(Spoken::Otlp)));
         for other in [
             "/",
             "/v1/events/",

@@ -16,6 +16,7 @@ pub(crate) mod refusal;
 pub(crate) mod router;
 pub(crate) mod seats;
 pub(crate) mod server;
+pub(crate) mod spoken;
 pub(crate) mod streams;
 pub(crate) mod turns;
 pub(crate) mod unfold;

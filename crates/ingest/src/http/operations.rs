@@ -78,6 +78,9 @@ pub(crate) async fn index() -> &'static str {
      POST /v1/events          events of any kind: one JSON object, an array, or NDJSON\n\
      POST /v1/events/{kind}   events of one kind\n\
      POST /metrics            samples of metrics: {\"name\":\"cpu_usage\",\"value\":85}\n\
+     POST /v1/metrics         OpenTelemetry's metrics, OTLP over HTTP\n\
+     POST /api/v1/write       Prometheus remote write\n\
+     POST /api/v2/write       InfluxDB's line protocol; also /write and /api/v3/write_lp\n\
      GET  /health             how the service and its queue are\n\
      GET  /openapi.json       the API in full\n"
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::BodyError;
 use serde::{Deserialize, Serialize};
-use service::keys::KeyError;
+use service::keys::{KeyError, SCHEMES};
 use utoipa::ToSchema;
 
 use crate::memory::budget::Exhausted;
@@ -53,6 +53,12 @@ pub(crate) enum Refusal {
         "content type `{0}` is not taken: send `application/json`, or `application/x-ndjson` for one event a line"
     )]
     UnsupportedType(String),
+    #[error("content type `{0}` is not one of this protocol: send {1}")]
+    UnsupportedForm(String, &'static str),
+    #[error("{0}")]
+    InvalidPrecision(String),
+    #[error(transparent)]
+    Malformed(protocols::Malformed),
     #[error("content encoding `{0}` is not taken: send `gzip`, `zstd` or none")]
     UnsupportedEncoding(String),
     #[error(
@@ -132,7 +138,7 @@ impl From<Exhausted> for Refusal {
 
 impl Refusal {
     /// The status, and the stable code.
-    fn status(&self) -> (StatusCode, &'static str) {
+    pub(crate) fn status(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
             Refusal::Key(error) => (error.status(), error.code()),
@@ -140,7 +146,11 @@ impl Refusal {
             Refusal::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Refusal::UnknownKind { .. } => (S::NOT_FOUND, "unknown_kind"),
             Refusal::InvalidQuery { .. } => (S::BAD_REQUEST, "invalid_query"),
-            Refusal::UnsupportedType(_) => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type"),
+            Refusal::UnsupportedType(_) | Refusal::UnsupportedForm(..) => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type")
+            }
+            Refusal::InvalidPrecision(_) => (S::BAD_REQUEST, "invalid_query"),
+            Refusal::Malformed(_) => (S::BAD_REQUEST, "malformed"),
             Refusal::UnsupportedEncoding(_) | Refusal::SeveralEncodings(_) => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding")
             }
@@ -200,28 +210,33 @@ pub(crate) fn count(code: &'static str) {
     metrics::counter!("headwater_ingest_refusals_total", "code" => code).increment(1);
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let (status, _) = self.status();
+impl Refusal {
+    /// Puts the headers that go with the refusal.
+    pub(crate) fn put_headers(&self, response: &mut Response) {
         let retry_after = match &self {
             Refusal::Key(error) => error.retry_after(),
             _ => None,
         };
         let retry_after = retry_after.unwrap_or(RETRY_AFTER_SECONDS);
-        let mut response = (status, Json(self.body())).into_response();
+        let status = response.status();
         let headers = response.headers_mut();
         match status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("ApiKey header=\"x-api-key\""),
-                );
+                headers.insert(header::WWW_AUTHENTICATE, SCHEMES);
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, retry_after.into());
             }
             _ => {}
         }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, _) = self.status();
+        let mut response = (status, Json(self.body())).into_response();
+        self.put_headers(&mut response);
         response
     }
 }

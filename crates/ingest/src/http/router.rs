@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::http::refusal::Refusal;
-use crate::http::{events, openapi, operations};
+use crate::http::{events, openapi, operations, spoken};
 
 /// All routes of the service; what is none of them is answered by `others`, if that has the route. So is `GET /` for
 /// browsers, which ask for HTML.
@@ -24,6 +24,11 @@ pub(crate) fn router(app: Arc<App>, others: Router) -> Router {
         .routes(routes!(events::post_events))
         .routes(routes!(events::post_events_of_kind))
         .routes(routes!(events::post_metrics))
+        .routes(routes!(spoken::post_otlp))
+        .routes(routes!(spoken::post_remote_write))
+        .routes(routes!(spoken::post_lines_v1))
+        .routes(routes!(spoken::post_lines_v2))
+        .routes(routes!(spoken::post_lines_v3))
         .routes(routes!(operations::health))
         .split_for_parts();
     let document = Bytes::from(openapi::document(&declared, &app.kinds).to_string());
@@ -37,6 +42,8 @@ pub(crate) fn router(app: Arc<App>, others: Router) -> Router {
             "/openapi.json",
             get(async move || ([(header::CONTENT_TYPE, "application/json")], document)),
         )
+        // InfluxDB's clients ask it whether anybody is there.
+        .route("/ping", get(async || StatusCode::NO_CONTENT))
         .fallback_service(others)
         .method_not_allowed_fallback(async |method: Method| Refusal::MethodNotAllowed(method))
         .with_state(app)

@@ -31,6 +31,7 @@ pub(crate) fn unfold(
         Encoding::Identity => return Ok(body),
         Encoding::Gzip => "gzip",
         Encoding::Zstd => "zstd",
+        Encoding::Snappy => return unfold_snappy(&body, limit, unfolded),
     };
     let (mut rest, mut members) = (&body[..], 0);
     let mut piece = vec![0; PIECE_BYTES];
@@ -58,6 +59,26 @@ pub(crate) fn unfold(
         }
     }
     unfolded.shrink_to_fit();
+    Ok(unfolded)
+}
+
+/// A block says first how long it is unfolded, and its decoder wants room for all of it at once.
+fn unfold_snappy(body: &[u8], limit: usize, mut unfolded: Buffer) -> Result<Buffer, Refusal> {
+    let refused = |error: snap::Error| Refusal::NotEncoded {
+        encoding: "snappy",
+        reason: error.to_string(),
+    };
+    let length = snap::raw::decompress_len(body).map_err(refused)?;
+    if length > limit {
+        return Err(Refusal::UnfoldsTooLarge { limit });
+    }
+    let mut share = unfolded.budget().reserve();
+    share.grow(length)?;
+    let mut whole = vec![0; length];
+    let length = snap::raw::Decoder::new()
+        .decompress(body, &mut whole)
+        .map_err(refused)?;
+    unfolded.append(&whole[..length])?;
     Ok(unfolded)
 }
 

@@ -15,5 +15,6 @@ mod metrics;
 mod operations;
 mod overload;
 mod process;
+mod senders;
 mod sharing;
 mod tls;

@@ -131,7 +131,17 @@ async fn the_openapi_document_is_whole() {
         .collect();
     assert_eq!(
         paths,
-        ["/health", "/metrics", "/v1/events", "/v1/events/{kind}"]
+        [
+            "/api/v1/write",
+            "/api/v2/write",
+            "/api/v3/write_lp",
+            "/health",
+            "/metrics",
+            "/v1/events",
+            "/v1/events/{kind}",
+            "/v1/metrics",
+            "/write"
+        ]
     );
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
