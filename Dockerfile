@@ -22,9 +22,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --profile dist --locked \
         -p ingest -p batch-consumer -p aggregator -p query -p alerts -p simulator -p judge -p local-aws \
-    && mkdir out out/spill \
+        -p headwater --features headwater/sql \
+    && mkdir out out/spill out/data \
     && cp target/dist/ingest target/dist/batch-consumer target/dist/aggregator target/dist/query \
-        target/dist/alerts target/dist/simulator target/dist/judge target/dist/local-aws out/ \
+        target/dist/alerts target/dist/simulator target/dist/judge target/dist/local-aws target/dist/headwater out/ \
     && cp "$(gcc -print-file-name=libgcc_s.so.1)" out/libgcc_s.so.1 \
     && cp /usr/share/doc/gcc-12-base/copyright out/libgcc.copyright
 
@@ -113,3 +114,20 @@ EXPOSE 4566
 # Nothing in production waits for it, and it has no command that asks.
 HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/local-aws"]
+
+# The whole pipeline in one process, its emulation of SQS and S3 included: to try it. It asks for API_KEY.
+FROM runtime AS headwater
+COPY --from=builder /src/out/headwater /usr/local/bin/headwater
+COPY --from=builder --chown=65532:65532 /src/out/data /data
+VOLUME ["/data"]
+ENV DATA=/data
+ENV LISTEN=0.0.0.0:3000
+ENV PG_LISTEN=0.0.0.0:5433
+ENV METRICS_LISTEN=0.0.0.0:9100
+EXPOSE 3000
+EXPOSE 5433
+EXPOSE 9100
+# It has no command that asks; GET /health of the port 3000 does.
+HEALTHCHECK NONE
+ENTRYPOINT ["/usr/local/bin/headwater"]
+CMD ["serve"]

@@ -21,6 +21,7 @@ FLAGS = {
     "VOLUME": set(),
     "HEALTHCHECK": {"interval", "timeout", "retries", "start-period"},
     "ENTRYPOINT": set(),
+    "CMD": set(),
 }
 
 
