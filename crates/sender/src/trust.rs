@@ -28,7 +28,11 @@ pub struct Trust {
 impl Trust {
     /// What connections are made with: the CAs of the file, or else those of the system or of the file that
     /// `SSL_CERT_FILE` names.
-    pub(crate) fn config(&self) -> io::Result<ClientConfig> {
+    ///
+    /// # Errors
+    ///
+    /// If a file, or what the system has, cannot be used.
+    pub fn config(&self) -> io::Result<ClientConfig> {
         let builder = builder()?;
         let builder = match &self.ca_file {
             None => builder.with_native_roots().map_err(|error| {
