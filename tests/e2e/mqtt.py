@@ -395,6 +395,49 @@ def bare_values(pipeline, publisher, count):
     say(f"{count + 2} bare values")
 
 
+def shared(pipeline, publisher, count):
+    """Two bridges of a group share the messages; one is killed meanwhile, and comes back for its own."""
+    rules = pipeline.folder / "shared.toml"
+    rules.write_text('[[rule]]\ntopic = "shared/{entity}/{name}"\nkind = "metric"\n')
+
+    def begin(number):
+        address = f"127.0.0.1:{28110 + number}"
+        flags = pipeline.bridge | {"--rules": rules, "--share": "two", "--client-id": f"shared-{number}"}
+        flags["--metrics-listen"] = address
+        process = pipeline.services.begin("mqtt-bridge", *(part for pair in flags.items() for part in pair))
+        wait_until(f"bridge {number} is ready", lambda: ready(address))
+        return process, address
+
+    bridges = [begin(number) for number in range(2)]
+    try:
+        for number in range(count):
+            if number == count // 2:
+                bridges[0][0].kill()
+                bridges[0][0].wait()
+            publisher.publish("shared/group/number", json.dumps({"timestamp": now(), "value": number}))
+        publisher.acknowledged()
+        bridges[0] = begin(0)
+        name = "headwater_mqtt_unacknowledged_messages"
+        wait_until("all is acknowledged", lambda: not any(metrics(f"http://{at}/metrics")[name] for _, at in bridges))
+        received = metrics(f"http://{bridges[1][1]}/metrics")["headwater_mqtt_messages_received_total"]
+        require(0 < received < count, f"one bridge of two has {received} of {count} messages")
+        samples = pipeline.rows("metric", "value::BIGINT, entity_id")
+        numbers = collections.Counter(value for value, entity in samples if entity == "group")
+        require(numbers == collections.Counter(range(count)), f"{len(numbers)} of {count} messages, each once")
+    finally:
+        for process, _ in bridges:
+            process.kill()
+            process.wait()
+    say(f"{count} messages shared by two bridges, {received:.0f} of them by the second")
+
+
+def ready(address):
+    try:
+        return urllib.request.urlopen(f"http://{address}/readyz", timeout=5).status == 200
+    except OSError:
+        return False
+
+
 def refused_bridges(pipeline, broker):
     """Settings that cannot work end the bridge with their own exit code, and what to do."""
     services, wrong = pipeline.services, broker.folder / "wrong"
@@ -425,6 +468,7 @@ def run(pipeline, broker, arguments):
         require(again == away, f"{again} of {away} held messages were known again on the new connection")
         refusals(pipeline, publisher)
         bare_values(pipeline, publisher, 200)
+        shared(pipeline, publisher, 1_000)
         refused_bridges(pipeline, broker)
     finally:
         publisher.stop()

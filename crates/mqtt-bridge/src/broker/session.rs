@@ -67,8 +67,9 @@ impl Session {
         let options = settings
             .options()
             .context("cannot set up TLS to the broker")?;
-        // Room for an acknowledgement of each message that may be under way, so that sending one never waits.
-        let room = usize::from(settings.receive_maximum) + settings.filters.len() + 64;
+        // Room for an acknowledgement of each packet identifier that there is, so that sending one never waits: not
+        // every broker keeps to RECEIVE_MAXIMUM (Mosquitto 2.0.11 sends all that it has at the first acknowledgement).
+        let room = usize::from(u16::MAX) + settings.filters.len() + 64;
         let (client, events) = AsyncClient::new(options, room);
         let held = Held::new({
             let client = client.clone();
@@ -304,11 +305,11 @@ fn acknowledge(client: &AsyncClient, packet: u16) {
         qos: QoS::AtLeastOnce,
         ..Publish::default()
     };
-    // There is room for each message that the broker may send ahead. One that is not acknowledged comes again.
+    // There is room. One that is not acknowledged comes again with the next connection.
     if client.try_ack(&message).is_err() {
         warn!(
             event = "not_acknowledged",
-            packet, "cannot acknowledge a message: the broker sends more than RECEIVE_MAXIMUM"
+            packet, "cannot acknowledge a message: it comes again with the next connection"
         );
     }
 }

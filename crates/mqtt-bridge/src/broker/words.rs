@@ -48,6 +48,9 @@ pub(super) fn lost(error: &ConnectionError, client_id: &str) -> (&'static str, S
         ConnectionError::MqttState(StateError::Io(error)) => {
             ("broker_unreachable", error.to_string())
         }
+        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+            ("broker_unreachable", error.to_string())
+        }
         ConnectionError::MqttState(StateError::ConnectionAborted) => (
             "broker_unreachable",
             "the broker has closed the connection".to_owned(),
