@@ -152,8 +152,9 @@ async fn leave(client: &rumqttc::v5::AsyncClient, session: &Supervised, held: &H
         );
     }
     let unacknowledged = held.len();
-    info!(
-        event = "stopped",
-        unacknowledged, "stopped: {unacknowledged} messages are not acknowledged, and come again"
-    );
+    let left = match unacknowledged {
+        0 => "all that came is acknowledged".to_owned(),
+        some => format!("{some} messages are not acknowledged, and come again"),
+    };
+    info!(event = "stopped", unacknowledged, "stopped: {left}");
 }

@@ -110,16 +110,14 @@ impl Session {
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => return Ok(()),
                 Ok(event) => self.took(event).await?,
                 Err(error) => {
-                    if self
-                        .connected
-                        .is_some_and(|since| since.elapsed() >= LASTING)
-                    {
+                    let lasted = self.connected.map(|since| since.elapsed());
+                    if lasted.is_some_and(|lasted| lasted >= LASTING) {
                         waits = self::waits();
                     }
                     self.lost(&error).await?;
                     let [_, longest] = WAITS;
                     let wait = waits.next().unwrap_or(longest).min(longest);
-                    self.tell_lost(&error, wait);
+                    self.tell_lost(&error, lasted.is_some_and(|lasted| lasted < LASTING), wait);
                     // A stop must not wait for a broker that is away: what is held comes again by itself.
                     let slept = self.way.stop.run_until_cancelled(tokio::time::sleep(wait));
                     if slept.await.is_none() {
@@ -274,15 +272,22 @@ impl Session {
         Ok(())
     }
 
-    fn tell_lost(&self, error: &ConnectionError, wait: Duration) {
-        let (code, reason) = words::lost(error, &self.settings.client_id);
+    fn tell_lost(&self, error: &ConnectionError, was_short: bool, wait: Duration) {
+        let client_id = &self.settings.client_id;
+        let (code, reason) = words::lost(error, client_id);
+        // Not every broker says so when it ends one connection for another of the same name.
+        let advice = if was_short {
+            format!("; if this goes on, another client may have the CLIENT_ID `{client_id}`")
+        } else {
+            String::new()
+        };
         self.way.ready.failed("broker", code, Duration::MAX);
         let address = &self.settings.address;
         warn!(
             event = "broker_lost",
             code,
             broker = %address,
-            "not connected to the broker at {address}: {reason}; trying again in {:.1} s",
+            "not connected to the broker at {address}: {reason}{advice}; trying again in {:.1} s",
             wait.as_secs_f64()
         );
     }

@@ -141,6 +141,30 @@ mod tests {
     }
 
     #[test]
+    fn the_rules_of_the_readme_hold() {
+        let page = include_str!("../../README.md");
+        let text = page
+            .split("```toml\n")
+            .nth(1)
+            .and_then(|rest| rest.split("```").next());
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples");
+        let kinds = Kinds::load(Some(Path::new(examples))).unwrap();
+        let rules = Rules::parse(text.unwrap(), &kinds).unwrap();
+        assert_eq!(rules.kinds(), ["metric", "station", "vehicle"]);
+        let topic = "weather/wx-1/temperature";
+        let (rule, fields) = rules.rule(topic).unwrap();
+        let at = "2026-11-28T04:00:00Z".parse().unwrap();
+        let message = Arrival {
+            topic,
+            fields: &fields,
+            payload: b"-3.5",
+            at,
+        };
+        let event = rule.events(&message).remove(0).unwrap();
+        contract::parse_sent(&kinds, kinds.get("station"), &event, at).unwrap();
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_with_the_rule() {
         for (text, said) in [
             ("", "there is no `[[rule]]`"),
