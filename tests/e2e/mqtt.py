@@ -1,10 +1,10 @@
 """Messages of an MQTT broker become events, once each, while the bridge, the broker and ingest are killed.
 
 The pipeline runs on our local-aws, each service a process of its own, beside Debian's mosquitto, which keeps its queues
-on disk. paho-mqtt publishes messages with QoS 1. Meanwhile `mqtt-bridge`, which reaches the broker by TLS, is killed
-with SIGKILL twenty times, the broker is restarted, and so is ingest, whose answers are slow and some of which are lost
-on their way. Then every message must stand in curated/, once.
-Messages that are no events are refused, counted and acknowledged; bare values become samples.
+on disk. paho-mqtt publishes messages with QoS 1. Meanwhile `mqtt-bridge`, which reaches the broker by TLS with a
+certificate of its own, is killed with SIGKILL twenty times; the broker is restarted, and so is ingest, whose answers
+are slow and sometimes lost on their way. Then every message must stand in curated/, once. Messages that are no events
+are refused, counted and acknowledged; bare values become samples; two bridges share a subscription.
 
     tests/python mqtt.py                                  builds the programs
     tests/python mqtt.py --binaries target/debug          with programs that are built already
@@ -32,21 +32,15 @@ import urllib.request
 
 import boto3
 import duckdb
-import paho.mqtt.client as paho
 
+from mosquitto import ENCRYPTED, PASSWORD, USER, Broker, Publisher, missing
 from processes import Proxy, Queue, Services, build, metrics, require, say, wait_until
 
 LOCAL_AWS = "127.0.0.1:28567"
 INGEST, INGEST_ADMIN = "127.0.0.1:28000", "127.0.0.1:28001"
 CONSUMER, AGGREGATOR, BRIDGE = "127.0.0.1:28101", "127.0.0.1:28102", "127.0.0.1:28105"
-PLAIN, ENCRYPTED, WAY = 28883, 28884, 28002
-KEY, USER, PASSWORD = "mqtt-test-key", "bridge", "a password"
+WAY, KEY = 28002, "mqtt-test-key"
 BUCKET = "mqtt-lake"
-
-# Each program and the package that brings it.
-PACKAGES = {"mosquitto": "mosquitto", "mosquitto_passwd": "mosquitto", "openssl": "openssl"}
-# Debian has the broker where only root looks by itself.
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 
 RULES = """
 [[rule]]
@@ -70,45 +64,6 @@ time = "arrival"
 constants = { can_id = "0x2A0" }
 """
 
-BROKER = """
-user root
-persistence true
-persistence_location {folder}/
-autosave_interval 1
-autosave_on_changes false
-max_queued_messages 0
-allow_anonymous false
-password_file {folder}/passwords
-listener {plain} 127.0.0.1
-listener {encrypted} 127.0.0.1
-certfile {folder}/broker.pem
-keyfile {folder}/broker.key
-"""
-
-
-def missing():
-    """The packages that have to be installed."""
-    return sorted({package for program, package in PACKAGES.items() if shutil.which(program, path=PATH) is None})
-
-
-def called(program, *arguments, folder):
-    command = [shutil.which(program, path=PATH), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-    require(done.returncode == 0, f"{program} {' '.join(map(str, arguments))}: {done.stdout}{done.stderr}")
-
-
-def certificates(folder):
-    """A CA, and a certificate of it for the broker."""
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    ca = ["-subj", "/CN=made-up CA", "-addext", "basicConstraints=critical,CA:TRUE"]
-    called("openssl", "req", "-x509", *key, *ca, "-keyout", "ca.key", "-out", "ca.pem", folder=folder)
-    names = ["-subj", "/CN=broker", "-keyout", "broker.key", "-out", "broker.csr"]
-    called("openssl", "req", *key[:5], *names, folder=folder)
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
-    called("openssl", "x509", "-req", "-in", "broker.csr", *signed, "-out", "broker.pem", folder=folder)
-
-
 class Way(Proxy):
     """The way from the bridge to ingest: answers take their time, and some are lost."""
 
@@ -123,67 +78,6 @@ class Way(Proxy):
         if self.answers % self.EACH == 0:
             self.lost += 1
             raise ConnectionResetError
-
-
-class Broker:
-    """Debian's mosquitto."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-        certificates(folder)
-        called("mosquitto_passwd", "-b", "-c", "passwords", USER, PASSWORD, folder=folder)
-        settings = BROKER.format(folder=folder, plain=PLAIN, encrypted=ENCRYPTED)
-        (folder / "mosquitto.conf").write_text(settings)
-        self.process = None
-
-    def start(self):
-        log = open(self.folder / "mosquitto.log", "ab")  # noqa: SIM115, it lives as long as the process
-        command = [shutil.which("mosquitto", path=PATH), "-c", self.folder / "mosquitto.conf"]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        time.sleep(0.5)
-        require(self.process.poll() is None, (self.folder / "mosquitto.log").read_text())
-
-    def restart(self):
-        self.stop()
-        self.start()
-
-    def stop(self):
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(20)
-            self.process = None
-
-
-class Publisher:
-    """Publishes with QoS 1, and publishes again what the broker has not acknowledged."""
-
-    def __init__(self):
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="publisher", clean_session=False)
-        self.client.username_pw_set(USER, PASSWORD)
-        self.client.max_inflight_messages_set(100)
-        self.client.max_queued_messages_set(0)
-        self.client.reconnect_delay_set(1, 1)
-        self.client.on_publish = self.count
-        self.client.connect("127.0.0.1", PLAIN)
-        self.client.loop_start()
-        self.sent = self.taken = 0
-
-    def count(self, *_):
-        self.taken += 1
-
-    def publish(self, topic, payload):
-        # Without a connection it is kept for the next one.
-        self.client.publish(topic, payload, qos=1)
-        self.sent += 1
-
-    def acknowledged(self):
-        """Waits until the broker has acknowledged all."""
-        wait_until("the broker acknowledges each message to its sender", lambda: self.taken >= self.sent)
-
-    def stop(self):
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 class Pipeline:
@@ -204,6 +98,7 @@ class Pipeline:
         self.bridge = {
             "--rules": folder / "rules.toml", "--mqtt-url": f"mqtts://127.0.0.1:{ENCRYPTED}", "--mqtt-user": USER,
             "--mqtt-password-file": folder / "password", "--ca-file": broker.folder / "ca.pem",
+            "--client-cert": broker.folder / "bridge.pem", "--client-key": broker.folder / "bridge.key",
             "--ingest-url": f"http://127.0.0.1:{WAY}", "--metrics-listen": BRIDGE,
         }  # fmt: skip
         env["API_KEY"] = KEY
@@ -446,6 +341,7 @@ def refused_bridges(pipeline, broker):
         ("--mqtt-password-file", 1, "MQTT_USER and MQTT_PASSWORD"),
         ("--rules", 2, "RULES"),
         ("--ca-file", 2, "CA_FILE"),
+        ("--client-key", 2, "CLIENT_KEY"),
     ]:
         flags = pipeline.bridge | {"--client-id": "another", "--metrics-listen": "127.0.0.1:0", flag: wrong}
         command = [services.binaries / "mqtt-bridge", *(part for pair in flags.items() for part in pair)]
