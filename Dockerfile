@@ -22,10 +22,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo build --profile dist --locked \
         -p ingest -p batch-consumer -p aggregator -p query -p alerts -p simulator -p judge -p local-aws \
-        -p headwater --features headwater/sql \
+        -p mqtt-bridge -p headwater --features headwater/sql \
     && mkdir out out/spill out/data \
     && cp target/dist/ingest target/dist/batch-consumer target/dist/aggregator target/dist/query \
-        target/dist/alerts target/dist/simulator target/dist/judge target/dist/local-aws target/dist/headwater out/ \
+        target/dist/alerts target/dist/simulator target/dist/judge target/dist/local-aws \
+        target/dist/mqtt-bridge target/dist/headwater out/ \
     && cp "$(gcc -print-file-name=libgcc_s.so.1)" out/libgcc_s.so.1 \
     && cp /usr/share/doc/gcc-12-base/copyright out/libgcc.copyright
 
@@ -91,6 +92,13 @@ EXPOSE 3003
 EXPOSE 9104
 HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/alerts", "health"]
 ENTRYPOINT ["/usr/local/bin/alerts"]
+
+FROM runtime AS mqtt-bridge
+COPY --from=builder /src/out/mqtt-bridge /usr/local/bin/mqtt-bridge
+ENV METRICS_LISTEN=0.0.0.0:9105
+EXPOSE 9105
+HEALTHCHECK --interval=15s --timeout=6s --retries=3 --start-period=30s CMD ["/usr/local/bin/mqtt-bridge", "health"]
+ENTRYPOINT ["/usr/local/bin/mqtt-bridge"]
 
 FROM runtime AS simulator
 COPY --from=builder /src/out/simulator /usr/local/bin/simulator
