@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use contract::{
-    Envelope, Event, Format, Kinds, Packer, Receipt, SentReader, Unpacker, derive_event_id,
-    each_text, parse_line, parse_sent, write_line,
+    Envelope, Event, Format, Kinds, Packer, Receipt, Rejection, SentReader, Unpacker,
+    derive_event_id, each_text, parse_line, parse_sent, write_line,
 };
 use fuzz::Corpus;
 
@@ -103,7 +103,10 @@ fn fuzz_body() {
         for format in [Format::Json, Format::Ndjson, Format::Any] {
             let mut reader = SentReader::new(&kinds, None);
             let mut wrong = Ok(());
-            let take = |text: &str, _| {
+            let take = |text: Result<&str, Rejection>, _| {
+                let Ok(text) = text else {
+                    return ControlFlow::Continue(());
+                };
                 if let Ok(event) = reader.read(text, now()) {
                     let mut line = Vec::new();
                     write_line(&mut line, &event, receipt, text);

@@ -101,11 +101,15 @@ impl BodyReader<'_> {
         let mut line = Vec::with_capacity(LINE_BYTES);
         let mut id = String::new();
         let mut refused = None;
-        let mut take = |text: &str, alone: bool| -> Result<(), Refusal> {
+        let mut take = |text: Result<&str, Rejection>, alone: bool| -> Result<(), Refusal> {
             if intake.read_count() == self.max_events {
                 let limit = self.max_events;
                 return Err(Refusal::TooManyEvents { limit });
             }
+            let text = match text {
+                Ok(text) => text,
+                Err(rejection) => return intake.reject(rejection),
+            };
             let read = reader.read(text, self.now);
             if let Ok(event) = &read
                 && let Some(rejection) = self.not_certified(event)

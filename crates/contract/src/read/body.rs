@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 
 use serde_json::value::RawValue;
 
+use crate::rejection::{Code, Rejection};
+
 /// How the events of a body are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -45,10 +47,15 @@ pub enum BodyError {
 /// [`BodyError`] if no events can be told apart.
 pub fn split(body: &[u8], format: Format) -> Result<Vec<&str>, BodyError> {
     let mut texts = Vec::new();
+    let mut broken = false;
     each_text(body, format, |text, _| {
-        texts.push(text);
+        broken |= text.is_err();
+        texts.extend(text);
         ControlFlow::Continue(())
     })?;
+    if broken {
+        return Err(BodyError::NotUtf8(encoding_hint(body)));
+    }
     Ok(texts)
 }
 
@@ -61,13 +68,20 @@ pub fn split(body: &[u8], format: Format) -> Result<Vec<&str>, BodyError> {
 ///
 /// # Errors
 ///
-/// [`BodyError`] as of [`split`]. Of an array that breaks off, `take` has had the events before that.
+/// [`BodyError`] as of [`split`]. Of an array that breaks off, `take` has had the events before that. A line that is not
+/// UTF-8, among lines that are, is an error for `take` alone.
 pub fn each_text<'a>(
     body: &'a [u8],
     format: Format,
-    mut take: impl FnMut(&'a str, bool) -> ControlFlow<()>,
+    mut take: impl FnMut(Result<&'a str, Rejection>, bool) -> ControlFlow<()>,
 ) -> Result<(), BodyError> {
-    let text = std::str::from_utf8(body).map_err(|_| BodyError::NotUtf8(encoding_hint(body)))?;
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(_) if format == Format::Ndjson && encoding_hint(body).is_empty() => {
+            return lines_of_bytes(body, take);
+        }
+        Err(_) => return Err(BodyError::NotUtf8(encoding_hint(body))),
+    };
     // A NUL is valid UTF-8 and never valid JSON; ASCII in UTF-16 without a mark is full of them.
     if text.as_bytes().iter().take(4).any(|b| *b == 0) {
         return Err(BodyError::NotUtf8(encoding_hint(body)));
@@ -78,23 +92,45 @@ pub fn each_text<'a>(
     }
     let is_value = || serde_json::from_str::<&RawValue>(text);
     match format {
-        Format::Json | Format::Any if text.starts_with('[') => elements(text, take),
+        Format::Json | Format::Any if text.starts_with('[') => {
+            elements(text, |text, alone| take(Ok(text), alone))
+        }
         Format::Json => {
             is_value().map_err(|error| not_json(text, &error))?;
-            let _ = take(text, true);
+            let _ = take(Ok(text), true);
             Ok(())
         }
         Format::Any if is_value().is_ok() => {
-            let _ = take(text, true);
+            let _ = take(Ok(text), true);
             Ok(())
         }
         Format::Ndjson | Format::Any => {
             let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             // Whether `take` has broken off is known to it.
-            let _ = lines.try_for_each(|line| take(line, false));
+            let _ = lines.try_for_each(|line| take(Ok(line), false));
             Ok(())
         }
     }
+}
+
+/// The lines of a body of which some are not UTF-8.
+fn lines_of_bytes<'a>(
+    body: &'a [u8],
+    mut take: impl FnMut(Result<&'a str, Rejection>, bool) -> ControlFlow<()>,
+) -> Result<(), BodyError> {
+    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    // Whether `take` has broken off is known to it.
+    let _ = lines.filter(|line| !line.is_empty()).try_for_each(|line| {
+        let text = std::str::from_utf8(line).map_err(|error| {
+            let message = format!(
+                "the line is not UTF-8 from its byte {} on",
+                error.valid_up_to()
+            );
+            Rejection::new(Code::InvalidJson, None, message)
+        });
+        take(text, false)
+    });
+    Ok(())
 }
 
 /// The white space of JSON (RFC 8259, section 2).
@@ -241,7 +277,7 @@ mod tests {
         let mut texts = Vec::new();
         let ended = each_text(body.as_bytes(), Format::Json, |text, alone| {
             assert!(!alone);
-            texts.push(text);
+            texts.push(text.unwrap());
             ControlFlow::Continue(())
         });
         let broken = match ended {
@@ -300,6 +336,22 @@ mod tests {
                 "{trailing}"
             );
         }
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_spoils_no_other() {
+        let mut found = Vec::new();
+        let body = b"{\"a\":1}\r\n\n{\"b\":\"\xff\"}\n{\"c\":3}";
+        let ended = each_text(body, Format::Ndjson, |text, alone| {
+            assert!(!alone);
+            found.push(text.map_err(|rejection| rejection.message));
+            ControlFlow::Continue(())
+        });
+        let broken = Err("the line is not UTF-8 from its byte 6 on".to_owned());
+        assert_eq!(ended, Ok(()));
+        assert_eq!(found, [Ok(r#"{"a":1}"#), broken, Ok(r#"{"c":3}"#)]);
+        assert!(split(body, Format::Ndjson).is_err());
+        assert!(split(body, Format::Json).is_err());
     }
 
     #[test]

@@ -235,6 +235,20 @@ async fn a_body_that_holds_no_events_is_400_and_says_why() {
         assert_eq!(answer.error_code(), code, "{what}");
         assert!(answer.text.contains(said), "{what}: {}", answer.text);
     }
+    let lines = [
+        VEHICLE.as_bytes(),
+        b"\n{\"vehicle_id\":\"\xe9\"}\n",
+        VEHICLE.as_bytes(),
+    ]
+    .concat();
+    let answer = service.post_ndjson(lines).await;
+    assert_eq!(answer.json()["accepted"], 2);
+    assert_eq!(answer.rejected(), [(1, "invalid_json".to_owned(), None)]);
+    assert!(
+        answer.text.contains("not UTF-8 from its byte 15 on"),
+        "{}",
+        answer.text
+    );
     let answer = service.post_json(deep.clone()).await;
     assert!(answer.status.is_client_error(), "{}", answer.text);
     let answer = service.post_ndjson(format!("{VEHICLE}\n{deep}")).await;
