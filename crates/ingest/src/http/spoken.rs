@@ -195,7 +195,7 @@ pub(crate) async fn post_remote_write(
     path = "/api/v2/write",
     tag = "other senders",
     params(("precision" = Option<String>, Query, description = "Unit of the times: `ns`, `us`, `ms` or `s`.")),
-    request_body(content_type = "text/plain", content = String, description = "Line protocol. May be compressed with gzip or zstd."),
+    request_body(content_type = "text/plain", content = Option<String>, description = "Line protocol. May be compressed with gzip or zstd."),
     responses(
         (status = 204, description = "The lines are durably in the queue."),
         (status = 400, description = "A line was refused, and the others are in the queue; or `precision` is not understood. The body says which and why."),
@@ -224,7 +224,7 @@ pub(crate) async fn post_lines_v2(
     path = "/write",
     tag = "other senders",
     params(("precision" = Option<String>, Query, description = "Unit of the times: `ns`, `us`, `ms` or `s`.")),
-    request_body(content_type = "text/plain", content = String, description = "Line protocol. May be compressed with gzip or zstd."),
+    request_body(content_type = "text/plain", content = Option<String>, description = "Line protocol. May be compressed with gzip or zstd."),
     responses(
         (status = 204, description = "The lines are durably in the queue."),
         (status = 400, description = "A line was refused, and the others are in the queue; or `precision` is not understood. The body says which and why."),
@@ -253,7 +253,7 @@ pub(crate) async fn post_lines_v1(
     path = "/api/v3/write_lp",
     tag = "other senders",
     params(("precision" = Option<String>, Query, description = "Unit of the times: `ns`, `us`, `ms` or `s`.")),
-    request_body(content_type = "text/plain", content = String, description = "Line protocol. May be compressed with gzip or zstd."),
+    request_body(content_type = "text/plain", content = Option<String>, description = "Line protocol. May be compressed with gzip or zstd."),
     responses(
         (status = 204, description = "The lines are durably in the queue."),
         (status = 400, description = "A line was refused, and the others are in the queue; or `precision` is not understood. The body says which and why."),
