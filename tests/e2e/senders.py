@@ -1,4 +1,4 @@
-"""Other senders' own clients send to ingest, each over connections that break, while ingest is killed and started again.
+"""Other senders' own clients send to ingest, each over connections that break, while ingest is killed meanwhile.
 
 The pipeline runs on our local-aws, each service a process of its own. Between a client and ingest stands a proxy that
 loses some of the answers, so that the client sends again what ingest has taken; halfway ingest is killed. Each client
