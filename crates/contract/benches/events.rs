@@ -186,7 +186,7 @@ fn main() {
             "each_text, array",
             Box::new(|| {
                 each_text(array.as_bytes(), Format::Json, |text, _| {
-                    black_box(text);
+                    black_box(text).expect("UTF-8");
                     ControlFlow::Continue(())
                 })
                 .expect("an array");
@@ -196,7 +196,7 @@ fn main() {
             "each_text, lines",
             Box::new(|| {
                 each_text(ndjson.as_bytes(), Format::Ndjson, |text, _| {
-                    black_box(text);
+                    black_box(text).expect("UTF-8");
                     ControlFlow::Continue(())
                 })
                 .expect("lines");
