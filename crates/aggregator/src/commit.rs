@@ -116,7 +116,8 @@ impl Commit<'_> {
             None => (hours, BTreeMap::new()),
         };
         // Before the commit is done: its inputs are not read any more then.
-        let put_off = self.put_off(put_off, summary).await?;
+        let most = plan.most_hours.unwrap_or(self.most_hours);
+        let put_off = self.put_off(put_off, most, summary).await?;
         let mut columns = Vec::new();
         for (number, kind) in self.kinds.iter().enumerate() {
             let Some(stored) = stored.get(number) else {
@@ -147,10 +148,12 @@ impl Commit<'_> {
         plan.puts_off.then(|| Arc::new(hours.collect()))
     }
 
-    /// Puts off these hours. A rebuild leaves them out: they are those of later commits.
+    /// Puts off these hours, `most` of them to each later commit. A rebuild leaves them out: they are those of later
+    /// commits.
     async fn put_off(
         &self,
         hours: BTreeMap<KindHour, HourBlocks>,
+        most: usize,
         summary: &mut Summary,
     ) -> anyhow::Result<Vec<Vec<Found>>> {
         if hours.is_empty() || matches!(self.mode, Mode::Rebuild(_)) {
@@ -161,7 +164,7 @@ impl Commit<'_> {
             lake: self.lake,
             workers: self.workers,
             intent: self.intent,
-            most: self.most_hours,
+            most,
         };
         put_off.write(hours).await
     }
@@ -226,6 +229,7 @@ impl Commit<'_> {
         let put_off = hours_to_put_off(hours, self.most_hours);
         let mut plan = Plan {
             puts_off: !put_off.is_empty(),
+            most_hours: (!put_off.is_empty()).then_some(self.most_hours),
             ..Plan::default()
         };
         let written = hours.iter().filter(|(at, _)| !put_off.contains(at));

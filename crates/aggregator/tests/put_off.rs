@@ -223,6 +223,50 @@ async fn a_run_that_freezes_while_it_puts_off_changes_nothing_when_it_wakes() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_run_with_another_bound_puts_off_into_the_same_objects() {
+    let raw = |lake: &TestLake| {
+        let mut keys = lake.cloud.objects(common::BUCKET);
+        keys.retain(|key| key.starts_with("raw/"));
+        keys
+    };
+    let expected = {
+        let lake = lake(3).await;
+        lake.once().await;
+        raw(&lake)
+    };
+    let mut taken_over = 0;
+    for requests in 0.. {
+        let lake = lake(3).await;
+        let gate = Gate::new(&lake.cloud, requests, false);
+        let (aws, config) = (gate.aws(&lake.cloud), lake.config.clone());
+        let frozen = tokio::spawn(async move { once(&config, &aws).await });
+        tokio::select! {
+            () = gate.held.notified() => {}
+            () = async { while !frozen.is_finished() { tokio::task::yield_now().await } } => {}
+        }
+        let finished = frozen.is_finished();
+        let bucket = lake.aws.lake(common::BUCKET);
+        let planned = read_plan(&bucket, 1).await.unwrap().is_some();
+        let config = aggregator::Config {
+            commit_max_hours: NonZeroUsize::new(5_000).unwrap(),
+            full: true,
+            ..lake.config.clone()
+        };
+        once(&config, &lake.aws).await.unwrap();
+        gate.open.notify_one();
+        frozen.await.unwrap().unwrap();
+        if planned {
+            assert_eq!(raw(&lake), expected, "frozen at request {requests}");
+            taken_over += 1;
+        }
+        if finished {
+            break;
+        }
+    }
+    assert!(taken_over > 10, "{taken_over}");
+}
+
 #[tokio::test]
 async fn a_looser_release_finishes_a_commit_that_puts_off_hours_of_a_stricter_one() {
     let folder = tempfile::tempdir().unwrap();

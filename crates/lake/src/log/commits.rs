@@ -54,6 +54,10 @@ pub struct Plan {
     /// commits take in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub puts_off: bool,
+    /// Most of these hours that one later commit is given, so that whoever takes the commit over divides them into the
+    /// same objects. None where it puts off none, and in plans of older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_hours: Option<usize>,
 }
 
 /// Says that a commit is finished: the object [`done_key`](crate::key::done_key).
