@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, ensure};
 use aws::{Aws, Condition, Lake};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use contract::{CURATED, Kind, Kinds, RAW};
 use lake::forget::Forgotten;
 use lake::key::{ALERTS, ASIDE, FORGOTTEN, LETTERS, MOMENTS};
@@ -27,12 +27,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::log::discover::{Found, discover};
 use crate::planted_defects;
 use crate::put::put;
 use crate::run::{announce, once};
 use crate::workers::Workers;
 
 pub use report::ForgetReport;
+
+/// How far ahead the clocks may be that raw objects are named by.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
 
 /// What is to be forgotten.
 #[derive(Debug, Clone)]
@@ -65,11 +69,7 @@ pub async fn forget(
     let kind = declared(&kinds, &wanted.kind)?;
     let lake = aws.lake(&config.lake.lake_bucket);
     if !wanted.dry_run {
-        let all = Config {
-            full: true,
-            ..config.clone()
-        };
-        once(&all, aws, stop, progress).await?;
+        commit_all(config, aws, stop, progress).await?;
     }
     let log = Log::read(&lake).await?;
     let (older, _) = older_names(&lake).await?;
@@ -119,6 +119,33 @@ pub async fn forget(
     }
     versions.context("all else is forgotten")?;
     Ok(report)
+}
+
+/// Commits all that has landed. What a commit puts off waits in new objects of `raw/`, and where another run has
+/// finished the commit, this one knows nothing of them: so it looks until nothing is left that is as old as the call,
+/// by the arrival of its lines, which the objects' names tell.
+async fn commit_all(
+    config: &Config,
+    aws: &Aws,
+    stop: &CancellationToken,
+    progress: &dyn Progress,
+) -> anyhow::Result<()> {
+    let all = Config {
+        full: true,
+        ..config.clone()
+    };
+    let lake = aws.lake(&config.lake.lake_bucket);
+    let landed = aws.clock().now() + CLOCKS_APART;
+    loop {
+        once(&all, aws, stop, progress).await?;
+        let mut log = Log::read(&lake).await?;
+        let mut open = discover(&lake, &mut log, aws.clock().now(), true).await?;
+        let begun = log.unfinished.into_iter().flat_map(|intent| intent.inputs);
+        open.extend(begun.map(|key| Found { key, size: 0 }));
+        if stop.is_cancelled() || open.iter().all(|object| object.arrived() > landed) {
+            return Ok(());
+        }
+    }
 }
 
 pub(crate) fn declared<'k>(kinds: &'k Kinds, name: &str) -> anyhow::Result<&'k Kind> {
