@@ -14,6 +14,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use engine::Engine;
 use engine::snapshot::Snapshot;
 
+use crate::counters;
 use crate::error::SqlError;
 use crate::functions;
 use crate::join_limits::{JoinsEnd, JoinsYield};
@@ -163,6 +164,9 @@ fn base(
     );
     for function in functions::all() {
         context.register_udf(function);
+    }
+    for function in counters::all() {
+        context.register_udaf(function);
     }
     context.state()
 }

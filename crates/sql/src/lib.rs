@@ -3,6 +3,7 @@
 mod answer;
 mod bounds;
 pub mod catalog;
+mod counters;
 mod database;
 mod error;
 mod format;

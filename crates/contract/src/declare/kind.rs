@@ -3,7 +3,7 @@
 use crate::declare::derived::DerivedSignal;
 use crate::declare::names::{RESERVED, is_in};
 use crate::declare::naming::Naming;
-use crate::declare::rule::{EntityRule, FieldRule, OnUnfit, RulesByName, TimeRule};
+use crate::declare::rule::{EntityRule, FieldRule, OnUnfit, RulesByName, ScalarType, TimeRule};
 
 /// A declared kind of event.
 #[derive(Debug, Clone)]
@@ -81,6 +81,13 @@ impl Kind {
     /// make its id: two samples that say the same are two, and who takes them in gives them ids.
     pub fn is_long(&self) -> bool {
         matches!(self.signals_at, SignalsAt::Fields { .. })
+    }
+
+    /// The field of labels that tell series of one entity apart: the first one of type labels, of a long kind.
+    pub fn labels_field(&self) -> Option<&str> {
+        let mut fields = self.fields.iter().filter(|_| self.is_long());
+        let labels = fields.find(|rule| rule.scalar == ScalarType::Labels);
+        labels.map(|rule| rule.name.as_str())
     }
 
     /// What is declared of a signal, whether it is sent or derived.

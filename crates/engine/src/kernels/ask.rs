@@ -57,7 +57,7 @@ pub struct Grouping {
 
 impl Grouping {
     /// The start of the bucket in which an event time lies, and the times that lie in it.
-    pub(crate) fn bucket(&self, time: i64, times: &Range<i64>) -> (i64, Range<i64>) {
+    pub fn bucket(&self, time: i64, times: &Range<i64>) -> (i64, Range<i64>) {
         match self.step {
             None => (times.start, times.clone()),
             Some(step) => {

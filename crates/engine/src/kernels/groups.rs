@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, StringArray};
 use foldhash::fast::RandomState;
 
 use crate::kernels::ask::{Ask, Grouping, Wanted};
+use crate::kernels::counters::Increase;
+use crate::kernels::numbers::Numbers;
 use crate::kernels::rows::Rows;
 use crate::kernels::runs::{Run, RunFinder};
 use crate::kernels::scan_error::ScanError;
@@ -39,13 +40,10 @@ pub struct Groups {
     events: Vec<u64>,
     /// `signals` of them for each group.
     stats: Vec<Stat>,
-    names: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32, RandomState>,
+    entities: Numbers,
     /// Bytes of sketches.
     sketch_bytes: usize,
     runs: RunFinder,
-    /// Numbers of the entities of the list that the last rows had, where known.
-    listed: (Option<StringArray>, Vec<Option<u32>>),
     space: Vec<f64>,
 }
 
@@ -61,11 +59,9 @@ impl Groups {
             keys: Vec::new(),
             events: Vec::new(),
             stats: Vec::new(),
-            names: Vec::new(),
-            numbers: HashMap::default(),
+            entities: Numbers::default(),
             sketch_bytes: 0,
             runs: RunFinder::default(),
-            listed: (None, Vec::new()),
             space: Vec::new(),
         }
     }
@@ -97,7 +93,7 @@ impl Groups {
         keys.map(|(at, ((bucket, entity), events))| {
             let group = Group {
                 bucket: *bucket,
-                entity: self.names.get(*entity as usize),
+                entity: self.entities.name(*entity),
             };
             let stats = &self.stats[at * self.signals..(at + 1) * self.signals];
             (group, *events, stats)
@@ -116,26 +112,7 @@ impl Groups {
     fn add_run(&mut self, rows: &Rows, run: Run) -> Result<(), ScanError> {
         let entity = match (run.entity, &rows.entities) {
             (Some(key), Some(entities)) if self.grouping.by_entity => {
-                let listed = &mut self.listed;
-                if !listed
-                    .0
-                    .as_ref()
-                    .is_some_and(|names| entities.is_same_list(names))
-                {
-                    *listed = (
-                        Some(entities.names.clone()),
-                        vec![None; entities.names.len()],
-                    );
-                }
-                if let Some(Some(number)) = listed.1.get(key as usize) {
-                    *number
-                } else {
-                    let number = self.number(entities.name(key));
-                    if let Some(listed) = self.listed.1.get_mut(key as usize) {
-                        *listed = Some(number);
-                    }
-                    number
-                }
+                self.entities.of_key(entities, key)
             }
             _ => ALL,
         };
@@ -170,7 +147,7 @@ impl Groups {
         signal: usize,
         added: &Stat,
     ) -> Result<(), ScanError> {
-        let entity = entity.map_or(ALL, |name| self.number(name));
+        let entity = entity.map_or(ALL, |name| self.entities.of(name));
         let place = self.place((bucket, entity))?;
         let stat = &mut self.stats[place * self.signals + signal];
         let before = stat.extra_bytes();
@@ -179,10 +156,21 @@ impl Groups {
         self.check()
     }
 
+    /// Adds what the counters of an entity have grown by in a bucket.
+    pub(crate) fn add_increase(&mut self, added: &Increase) -> Result<(), ScanError> {
+        let entity = match self.grouping.by_entity {
+            true => self.entities.of(&added.entity),
+            false => ALL,
+        };
+        let place = self.place((added.bucket, entity))?;
+        self.stats[place * self.signals + added.signal].add_increase(added.value);
+        Ok(())
+    }
+
     /// Adds all groups of `other`.
     pub(crate) fn merge(&mut self, other: &Groups) -> Result<(), ScanError> {
         for (group, events, stats) in other.iter() {
-            let entity = group.entity.map_or(ALL, |name| self.number(name));
+            let entity = group.entity.map_or(ALL, |name| self.entities.of(name));
             let place = self.place((group.bucket, entity))?;
             self.events[place] += events;
             let mine = &mut self.stats[place * self.signals..(place + 1) * self.signals];
@@ -199,17 +187,6 @@ impl Groups {
     /// Makes reading quick, once nothing more is added.
     pub(crate) fn settle(&mut self) {
         self.stats.iter_mut().for_each(Stat::settle);
-    }
-
-    /// The number of an entity, which is a new one if need be.
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let (number, name) = (self.names.len() as u32, Arc::<str>::from(name));
-        self.names.push(name.clone());
-        self.numbers.insert(name, number);
-        number
     }
 
     /// The place of a group, which is a new one if need be.

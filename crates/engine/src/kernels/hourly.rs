@@ -272,7 +272,7 @@ impl HourAsk {
         let needs = Needs {
             entity: self.needs_entity(),
             time: step,
-            by_column: false,
+            ..Needs::default()
         };
         let columns = Columns::of_part(footer, &self.ask.signals, needs);
         let of_signals = |at: usize| signal_of(footer.schema().field(at)).is_some();

@@ -8,7 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int32Type};
 use arrow::error::ArrowError;
 
-use crate::kernels::rows::{Entities, Rows, numbered};
+use crate::kernels::rows::{Rows, Texts, numbered};
 use crate::kernels::values::Values;
 
 /// The rows of each signal that is asked for, in the order in which they are in `rows`, of which `names` and `values`
@@ -59,6 +59,12 @@ pub(super) fn by_signal(
             next[key] += 1;
         }
     }
+    let texts_of = |texts: &Option<Texts>, order: &[usize]| {
+        texts.as_ref().map(|texts| Texts {
+            keys: order.iter().map(|row| texts.keys[*row]).collect(),
+            names: texts.names.clone(),
+        })
+    };
     let mut all = Vec::new();
     for (key, places) in asked.iter().enumerate() {
         let order = &order[starts[key]..starts[key + 1]];
@@ -71,10 +77,8 @@ pub(super) fn by_signal(
             all.push(Rows {
                 length: order.len(),
                 counts_events: false,
-                entities: rows.entities.as_ref().map(|entities| Entities {
-                    keys: order.iter().map(|row| entities.keys[*row]).collect(),
-                    names: entities.names.clone(),
-                }),
+                entities: texts_of(&rows.entities, order),
+                labels: texts_of(&rows.labels, order),
                 times: rows
                     .times
                     .as_ref()

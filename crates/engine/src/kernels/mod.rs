@@ -1,15 +1,17 @@
 //! The questions that telemetry asks all day, answered over columns: count, sum, extremes, mean, spread, percentiles,
-//! first and last value of signals, by time bucket and by entity. The parts and hot rows of some hours come in; merged
+//! first and last value of signals, growth of counters, by time bucket and by entity. The parts and hot rows of some hours come in; merged
 //! states go out, never merged results, so that it does not matter how events are spread over parts, hot rows and
 //! threads.
 
 mod ask;
 mod batches;
+mod counters;
 mod groups;
 mod hourly;
 mod hourly_lists;
 mod long;
 mod names;
+mod numbers;
 mod points;
 mod rows;
 mod runs;
@@ -20,6 +22,7 @@ mod values;
 
 pub use ask::{Ask, EntityFilter, Grouping, Wanted};
 pub use batches::{Batches, RowsAsk, Share, shares};
+pub use counters::growth;
 pub use groups::{Group, Groups};
 pub use names::SignalNames;
 pub use points::{Place, Point, PointsAsk};

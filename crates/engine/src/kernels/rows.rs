@@ -16,6 +16,7 @@ use crate::read::{ENTITY, Footer, TIME};
 pub(crate) struct Columns {
     entity: Option<usize>,
     time: Option<usize>,
+    labels: Option<usize>,
     /// The columns of each signal, one for each type of its values; none where no event has the signal.
     signals: Vec<Vec<usize>>,
     /// The column of signals without one of their own, where a signal asked for may be in it.
@@ -25,16 +26,18 @@ pub(crate) struct Columns {
 }
 
 /// Columns that a question needs beside those of its signals.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Needs {
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs<'n> {
     pub(crate) entity: bool,
     pub(crate) time: bool,
     /// Whether names are those of columns, each for itself, rather than of signals.
     pub(crate) by_column: bool,
+    /// The column of labels that tell series of one entity apart, where there is one.
+    pub(crate) labels: Option<&'n str>,
 }
 
 impl Columns {
-    pub(crate) fn of(schema: &Schema, signals: &[String], needs: Needs) -> Columns {
+    pub(crate) fn of(schema: &Schema, signals: &[String], needs: Needs<'_>) -> Columns {
         let fields = || schema.fields().iter().enumerate();
         let place = |wanted: bool, name: &str| {
             let found = fields().find(|(_, field)| field.name() == name);
@@ -57,6 +60,7 @@ impl Columns {
         Columns {
             entity: place(needs.entity, ENTITY),
             time: place(needs.time, TIME),
+            labels: needs.labels.and_then(|name| place(true, name)),
             more: place(may_be_elsewhere, MORE),
             long: LongColumns::of(schema).filter(|_| may_be_elsewhere),
             signals,
@@ -64,7 +68,7 @@ impl Columns {
     }
 
     /// As [`of`](Self::of), of a part: columns whose signals are others than those asked for are left out.
-    pub(crate) fn of_part(footer: &Footer, signals: &[String], needs: Needs) -> Columns {
+    pub(crate) fn of_part(footer: &Footer, signals: &[String], needs: Needs<'_>) -> Columns {
         let mut columns = Columns::of(footer.schema(), signals, needs);
         columns.long = columns.long.filter(|_| footer.may_have_signal(signals));
         columns
@@ -91,7 +95,7 @@ impl Columns {
     pub(crate) fn places(&self) -> Vec<usize> {
         let signals = self.signals.iter().flatten().copied();
         let (name, value) = self.long.map(|long| (long.name, long.value)).unzip();
-        let others = [self.entity, self.time, self.more, name, value];
+        let others = [self.entity, self.time, self.labels, self.more, name, value];
         let others = others.into_iter().flatten();
         let mut places: Vec<usize> = signals.chain(others).collect();
         places.sort_unstable();
@@ -107,6 +111,7 @@ impl Columns {
         Columns {
             entity: self.entity.map(read),
             time: self.time.map(read),
+            labels: self.labels.map(read),
             more: self.more.map(read),
             long: self.long.map(|long| LongColumns {
                 name: read(long.name),
@@ -119,9 +124,9 @@ impl Columns {
     }
 }
 
-/// The entity of each row, as a number into a list of texts.
+/// A text of each row, as a number into a list of texts.
 #[derive(Debug)]
-pub(crate) struct Entities {
+pub(crate) struct Texts {
     pub(crate) keys: ScalarBuffer<i32>,
     pub(crate) names: StringArray,
 }
@@ -132,9 +137,11 @@ pub(crate) struct Rows {
     pub(crate) length: usize,
     /// Whether their events are to be counted; else other `Rows` count them.
     pub(crate) counts_events: bool,
-    pub(crate) entities: Option<Entities>,
+    pub(crate) entities: Option<Texts>,
     /// Event times in microseconds.
     pub(crate) times: Option<ScalarBuffer<i64>>,
+    /// Labels; none where the rows have no such column, or none was asked for.
+    pub(crate) labels: Option<Texts>,
     /// The columns of signals, by the place of each signal in the question; a signal without a column may be absent.
     pub(crate) signals: Vec<(usize, Vec<Values>)>,
 }
@@ -155,6 +162,10 @@ impl Rows {
             .map(|at| entities(batch.column(at)))
             .transpose()?;
         let times = columns.time.map(|at| times(batch.column(at))).transpose()?;
+        let labels = columns
+            .labels
+            .map(|at| labels(batch.column(at)))
+            .transpose()?;
         let mut values = Vec::with_capacity(signals.len());
         for (at, (places, signal)) in columns.signals.iter().zip(signals).enumerate() {
             let of_signal = places.iter().map(|at| Values::of(batch.column(*at)));
@@ -172,6 +183,7 @@ impl Rows {
             counts_events: true,
             entities,
             times,
+            labels,
             signals: values,
         };
         let Some(long) = columns.long else {
@@ -204,16 +216,39 @@ pub(super) fn numbered(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 /// # Errors
 ///
 /// If it holds no texts, or not one in each row.
-pub(super) fn entities(column: &ArrayRef) -> Result<Entities, ArrowError> {
+pub(super) fn entities(column: &ArrayRef) -> Result<Texts, ArrowError> {
     let column = numbered(column)?;
     let column = column.as_dictionary::<Int32Type>();
     if column.null_count() > 0 {
         let what = format!("`{ENTITY}` has no value in some rows");
         return Err(ArrowError::SchemaError(what));
     }
-    Ok(Entities {
+    Ok(Texts {
         keys: column.keys().values().clone(),
         names: column.values().as_string().clone(),
+    })
+}
+
+/// The column of labels; a row without any has an empty text.
+///
+/// # Errors
+///
+/// If it holds no texts.
+fn labels(column: &ArrayRef) -> Result<Texts, ArrowError> {
+    let column = numbered(column)?;
+    let column = column.as_dictionary::<Int32Type>();
+    let names: &StringArray = column.values().as_string();
+    if column.null_count() == 0 {
+        return Ok(Texts {
+            keys: column.keys().values().clone(),
+            names: names.clone(),
+        });
+    }
+    let empty = names.len() as i32;
+    let keys = column.keys().iter().map(|key| key.unwrap_or(empty));
+    Ok(Texts {
+        keys: keys.collect(),
+        names: names.iter().chain([Some("")]).collect(),
     })
 }
 
@@ -229,8 +264,8 @@ pub(super) fn times(column: &ArrayRef) -> Result<ScalarBuffer<i64>, ArrowError> 
     Ok(times.ok_or_else(missing)?.values().clone())
 }
 
-impl Entities {
-    /// The id of a number, which a key of these rows is.
+impl Texts {
+    /// The text of a number, which a key of these rows is.
     pub(crate) fn name(&self, key: i32) -> &str {
         self.names.value(key as usize)
     }

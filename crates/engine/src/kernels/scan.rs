@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::kernels::ask::{Ask, Grouping, Wanted};
 use crate::kernels::batches::{self, Batches, RowsAsk, Share};
+use crate::kernels::counters::{Counters, increases};
 use crate::kernels::groups::Groups;
 use crate::kernels::hourly_lists::HourlyLists;
 use crate::kernels::points::{Point, Points, PointsAsk};
@@ -48,6 +49,12 @@ impl Sink for Groups {
     }
 }
 
+impl Sink for Counters {
+    fn add(&mut self, rows: &Rows, ask: &Ask, _: i64) -> Result<(), ScanError> {
+        self.add(rows, ask)
+    }
+}
+
 impl Sink for Points {
     fn add(&mut self, rows: &Rows, ask: &Ask, _: i64) -> Result<(), ScanError> {
         self.add(rows, ask);
@@ -65,6 +72,8 @@ struct Plan {
     time: bool,
     /// Whether names are those of columns, and every event counts.
     by_column: bool,
+    /// The column of labels, where it is read.
+    labels: Option<String>,
 }
 
 /// A row group to read.
@@ -148,6 +157,7 @@ impl Scanner {
             entity: grouping.by_entity || ask.entities != Default::default(),
             time: wanted.ends,
             by_column,
+            labels: None,
         };
         let found = self.scan(hours, plan, make.clone()).await?;
         merged(found, make).await
@@ -170,6 +180,7 @@ impl Scanner {
             entity: true,
             time: true,
             by_column: false,
+            labels: None,
         };
         let make = {
             let points = points.clone();
@@ -177,6 +188,38 @@ impl Scanner {
         };
         let found = self.scan(hours, plan, make).await?;
         Ok(Points::first_of(found, &points))
+    }
+
+    /// What the counters among the signals have grown by, added to `groups`, which are those of the same question. A
+    /// series is of one entity, and of one text in the column `labels`, where the rows have it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`groups`](Self::groups): values are kept in memory, and 16 of them count as a group.
+    pub async fn add_increases(
+        &self,
+        groups: &mut Groups,
+        hours: &[HourData],
+        ask: &Arc<Ask>,
+        grouping: Grouping,
+        labels: Option<&str>,
+        most: usize,
+    ) -> Result<(), ScanError> {
+        let plan = Plan {
+            ask: ask.clone(),
+            grouping: Grouping::default(),
+            entity: true,
+            time: true,
+            by_column: false,
+            labels: labels.map(str::to_owned),
+        };
+        let found = self.scan(hours, plan, move || Counters::new(most)).await?;
+        let times = ask.times.clone();
+        let increases = spawn_blocking(move || increases(found, grouping, &times));
+        for increase in increases.await.map_err(fault)?? {
+            groups.add_increase(&increase)?;
+        }
+        Ok(())
     }
 
     /// The rows of a share of some hours, in no order.
@@ -296,6 +339,7 @@ impl Work {
                     entity: plan.entity,
                     time: true,
                     by_column: plan.by_column,
+                    labels: plan.labels.as_deref(),
                 };
                 let signals = &plan.ask.signals;
                 let columns = Columns::of(&batch.schema(), signals, needs);
@@ -355,6 +399,7 @@ fn units(part: &Part, footer: &Arc<Footer>, plan: &Plan) -> Vec<Unit> {
             entity: plan.entity,
             time: plan.time || one_bucket.is_none(),
             by_column: plan.by_column,
+            labels: plan.labels.as_deref(),
         };
         let columns = Columns::of_part(footer, &ask.signals, needs);
         if plan.by_column || ask.signals.is_empty() || columns.has_signal() {

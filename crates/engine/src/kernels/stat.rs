@@ -50,6 +50,7 @@ pub struct Stat {
     squares: f64,
     ends: Option<Box<Ends>>,
     quantiles: Option<Box<Quantiles>>,
+    increase: Option<f64>,
 }
 
 /// First and last value, each with its event time in microseconds. Of values of one time, the first is the least and
@@ -81,6 +82,7 @@ impl Default for Stat {
             squares: 0.0,
             ends: None,
             quantiles: None,
+            increase: None,
         }
     }
 }
@@ -202,6 +204,9 @@ impl Stat {
         if let Some(ends) = other.ends.as_deref() {
             self.merge_ends(ends);
         }
+        if let Some(increase) = other.increase {
+            self.add_increase(increase);
+        }
         if let Some(theirs) = other.quantiles.as_deref() {
             let mine = self.quantiles.get_or_insert_default();
             mine.is_exact |= theirs.is_exact;
@@ -211,6 +216,11 @@ impl Stat {
                 mine.sketch.merge(&theirs.sketch);
             }
         }
+    }
+
+    /// Adds what a counter has grown by.
+    pub(crate) fn add_increase(&mut self, increase: f64) {
+        *self.increase.get_or_insert_default() += increase;
     }
 
     /// Chan, Golub, LeVeque (1979), for the squares.
@@ -310,6 +320,11 @@ impl Stat {
     /// Event time in microseconds and value of the last value.
     pub fn last(&self) -> Option<&(i64, Value)> {
         self.ends.as_deref().map(|ends| &ends.last)
+    }
+
+    /// What the counters have grown by; none where no value follows another of its series.
+    pub fn increase(&self) -> Option<f64> {
+        self.increase
     }
 
     /// Puts all values into the sketch, so that reading several quantiles is quick.

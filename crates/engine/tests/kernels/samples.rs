@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use engine::kernels::{Ask, EntityFilter, Grouping, PointsAsk, Value, Wanted};
+use engine::kernels::{Ask, EntityFilter, Grouping, Groups, PointsAsk, ScanError, Value, Wanted};
 use engine::read::ReadSettings;
 use proptest::prelude::*;
 
@@ -13,13 +13,14 @@ use crate::block_on;
 use crate::plain::HOUR;
 use crate::stage::{Stage, hour};
 
-/// Entity, time, name and value.
-type Sample = (u8, i64, u8, f64);
+/// Entity, time, name, value and labels, of which the first are none.
+type Sample = (u8, i64, u8, f64, u8);
 
 const NAMES: [&str; 4] = ["cpu", "CPU", "mem", "up"];
+const LABELS: [Option<&str>; 3] = [None, Some(r#"{"code":"200"}"#), Some(r#"{"code":"500"}"#)];
 
 fn samples() -> impl Strategy<Value = Vec<Sample>> {
-    let sample = (0..4_u8, HOUR, 0..4_u8, -1e3..1e3_f64);
+    let sample = (0..4_u8, HOUR, 0..4_u8, -1e3..1e3_f64, 0..3_u8);
     prop::collection::vec(sample, 1..150)
 }
 
@@ -38,6 +39,7 @@ fn batch(samples: &[Sample]) -> RecordBatch {
         Field::new("event_time", micro, false),
         role("metric", DataType::Utf8, "name"),
         role("reading", DataType::Float64, "value"),
+        Field::new("tags", DataType::Utf8, true),
     ]);
     let ids = (0..samples.len()).map(|at| format!("e-{at}"));
     let entities = samples.iter().map(|(entity, ..)| format!("h-{entity}"));
@@ -45,14 +47,18 @@ fn batch(samples: &[Sample]) -> RecordBatch {
     let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
     let names = samples
         .iter()
-        .map(|(_, _, name, _)| NAMES[usize::from(*name)]);
-    let values = samples.iter().map(|(.., value)| *value);
+        .map(|(_, _, name, ..)| NAMES[usize::from(*name)]);
+    let values = samples.iter().map(|(_, _, _, value, _)| *value);
+    let labels = samples
+        .iter()
+        .map(|(.., labels)| LABELS[usize::from(*labels)]);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(ids)),
         Arc::new(StringArray::from_iter_values(entities)),
         Arc::new(times),
         Arc::new(StringArray::from_iter_values(names)),
         Arc::new(Float64Array::from_iter_values(values)),
+        Arc::new(labels.collect::<StringArray>()),
     ];
     RecordBatch::try_new(Arc::new(schema), columns).unwrap()
 }
@@ -67,7 +73,7 @@ fn recount(
     step: i64,
 ) -> BTreeMap<(i64, String, usize), Counted> {
     let mut groups: BTreeMap<_, Counted> = BTreeMap::new();
-    for (entity, time, name, value) in samples {
+    for (entity, time, name, value, _) in samples {
         for (at, _) in asked
             .iter()
             .enumerate()
@@ -92,8 +98,79 @@ fn recount(
     groups
 }
 
+/// What the series of each bucket, entity and asked name grow by, from each value to the next.
+fn growths(
+    samples: &[Sample],
+    asked: &[&str],
+    bucket: impl Fn(i64) -> i64,
+    by_entity: bool,
+) -> BTreeMap<(i64, Option<String>, usize), f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(|a, b| (a.1.cmp(&b.1)).then(a.3.total_cmp(&b.3)));
+    let (mut last, mut groups) = (HashMap::new(), BTreeMap::new());
+    for (entity, time, name, value, labels) in sorted {
+        let Some(before) = last.insert((entity, name, labels), value) else {
+            continue;
+        };
+        let grown = if value < before {
+            value
+        } else {
+            value - before
+        };
+        let is_it = |asked: &&str| *asked == NAMES[usize::from(name)];
+        for (at, _) in asked.iter().enumerate().filter(|(_, asked)| is_it(asked)) {
+            let entity = by_entity.then(|| format!("h-{entity}"));
+            *groups.entry((bucket(time), entity, at)).or_default() += grown;
+        }
+    }
+    groups
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn counters_grow_by_series_however_samples_are_spread(
+        one in samples(), two in samples(), hot in samples(),
+        step in prop::option::of(prop::sample::select(vec![60_000_000_i64, 600_000_000])), by_entity in any::<bool>(),
+    ) {
+        let all = [&one[..], &two[..], &hot[..]].concat();
+        let asked = ["cpu", "up", "none"];
+        let ask = Arc::new(Ask {
+            signals: asked.map(str::to_owned).to_vec(),
+            times: HOUR,
+            entities: EntityFilter::All,
+        });
+        let grouping = Grouping { step, by_entity };
+        let found = block_on(async {
+            let mut stage = Stage::new(ReadSettings::default()).await;
+            let mut parts = Vec::new();
+            for part in [&one, &two] {
+                parts.push(stage.put(lake::parts::to_parquet(&batch(part)).unwrap()).await);
+            }
+            let data = vec![hour(parts, vec![batch(&hot)])];
+            let mut groups = Groups::new(grouping, Wanted::default(), asked.len(), 10_000);
+            let scanner = &stage.scanner;
+            let few = scanner.add_increases(&mut groups, &data, &ask, grouping, Some("tags"), 0).await;
+            assert!(matches!(few, Ok(()) | Err(ScanError::TooManyGroups { most: 0 })));
+            scanner.add_increases(&mut groups, &data, &ask, grouping, Some("tags"), 10_000).await.unwrap();
+            let mut found = BTreeMap::new();
+            for (group, _, stats) in groups.iter() {
+                for (at, stat) in stats.iter().enumerate() {
+                    if let Some(increase) = stat.increase() {
+                        found.insert((group.bucket, group.entity.map(|entity| entity.to_string()), at), increase);
+                    }
+                }
+            }
+            found
+        });
+        let bucket = |time: i64| step.map_or(HOUR.start, |step| time.div_euclid(step) * step);
+        let expected = growths(&all, &asked, bucket, by_entity);
+        prop_assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+        for (key, increase) in found {
+            prop_assert!((increase - expected[&key]).abs() < 1e-6, "{key:?}: {increase}, not {}", expected[&key]);
+        }
+    }
 
     #[test]
     fn what_is_answered_of_a_name_is_a_recount_of_its_samples(
@@ -124,7 +201,7 @@ proptest! {
             assert_eq!(found, recount(&all, &asked, step));
 
             let points = stage.scanner.points(&data, &ask, PointsAsk { most: 10_000, from: None }).await.unwrap();
-            let expected = all.iter().map(|(_, _, name, _)| {
+            let expected = all.iter().map(|(_, _, name, ..)| {
                 let name = NAMES[usize::from(*name)];
                 asked.iter().filter(|asked| **asked == name).count()
             });
@@ -132,7 +209,7 @@ proptest! {
             assert!(points.is_sorted_by(|a, b| a.place <= b.place));
 
             let names = stage.scanner.signal_names(&data).await.unwrap();
-            let expected = all.iter().map(|(_, _, name, _)| NAMES[usize::from(*name)].to_owned());
+            let expected = all.iter().map(|(_, _, name, ..)| NAMES[usize::from(*name)].to_owned());
             assert_eq!(names.names, expected.collect::<BTreeSet<_>>());
             assert!(!names.has_others);
         });
@@ -145,7 +222,7 @@ proptest! {
             times: HOUR,
             entities: EntityFilter::All,
         });
-        let has_cpu = part.iter().any(|(_, _, name, _)| *name == 0);
+        let has_cpu = part.iter().any(|(_, _, name, ..)| *name == 0);
         block_on(async {
             let mut stage = Stage::new(ReadSettings::default()).await;
             let stored = stage.put(lake::parts::to_parquet(&batch(&part)).unwrap()).await;

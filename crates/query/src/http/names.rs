@@ -26,6 +26,8 @@ pub(crate) struct Target {
     /// Name of the kind.
     pub(crate) kind: Arc<str>,
     pub(crate) signals: Vec<String>,
+    /// The field of labels that tell series of one entity apart, where the kind has one.
+    pub(crate) labels: Option<String>,
 }
 
 impl StoredNames {
@@ -129,6 +131,7 @@ impl StoredNames {
                 targets.push(Target {
                     kind: kind.name.as_str().into(),
                     signals,
+                    labels: kind.labels_field().map(str::to_owned),
                 });
             }
         }

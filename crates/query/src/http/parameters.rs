@@ -134,6 +134,8 @@ pub(crate) enum Aggregate {
     P50,
     P95,
     P99,
+    Increase,
+    Rate,
 }
 
 /// An aggregate's value, as JSON has it.
@@ -162,7 +164,7 @@ impl Cell {
 }
 
 impl Aggregate {
-    pub(crate) const ALL: [(&str, Aggregate); 11] = [
+    pub(crate) const ALL: [(&str, Aggregate); 13] = [
         ("avg", Aggregate::Avg),
         ("min", Aggregate::Min),
         ("max", Aggregate::Max),
@@ -174,6 +176,8 @@ impl Aggregate {
         ("p50", Aggregate::P50),
         ("p95", Aggregate::P95),
         ("p99", Aggregate::P99),
+        ("increase", Aggregate::Increase),
+        ("rate", Aggregate::Rate),
     ];
 
     pub(crate) fn parse(text: &str) -> Result<Aggregate, Refusal> {
@@ -191,7 +195,8 @@ impl Aggregate {
         found.map_or("", |(name, _)| name)
     }
 
-    pub(crate) fn value(self, stat: &Stat) -> Cell {
+    /// The value for a group whose times are so long.
+    pub(crate) fn value(self, stat: &Stat, seconds: f64) -> Cell {
         match self {
             Aggregate::Avg => Cell::number(stat.avg()),
             Aggregate::Min => Cell::number(stat.min()),
@@ -206,11 +211,18 @@ impl Aggregate {
             Aggregate::P50 => Cell::number(stat.quantile(0.5)),
             Aggregate::P95 => Cell::number(stat.quantile(0.95)),
             Aggregate::P99 => Cell::number(stat.quantile(0.99)),
+            Aggregate::Increase => Cell::number(stat.increase()),
+            Aggregate::Rate => Cell::number(stat.increase().map(|increase| increase / seconds)),
         }
     }
 
     pub(crate) fn is_percentile(self) -> bool {
         matches!(self, Aggregate::P50 | Aggregate::P95 | Aggregate::P99)
+    }
+
+    /// Whether it is of a counter.
+    pub(crate) fn is_of_counter(self) -> bool {
+        matches!(self, Aggregate::Increase | Aggregate::Rate)
     }
 
     /// What must be computed for these.

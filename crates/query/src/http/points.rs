@@ -156,14 +156,24 @@ impl Question<'_> {
         for (number, (target, hours)) in self.targets.iter().enumerate() {
             let ask = self.ask(number, start);
             let of = (&*target.kind, self.commit);
-            let groups = self
+            let mut groups = self
                 .scanner
                 .groups_by_hours(of, hours, &ask, grouping, wanted, most)
                 .await?;
+            if aggregates.iter().any(|aggregate| aggregate.is_of_counter()) {
+                // Also from before the cursor: what a value grew by is told by the one before it.
+                let ask = self.ask(number, self.times.start);
+                let labels = target.labels.as_deref();
+                self.scanner
+                    .add_increases(&mut groups, hours, &ask, grouping, labels, most)
+                    .await?;
+            }
             for (group, _, stats) in groups.iter() {
                 for (signal, stat) in stats.iter().enumerate().filter(|(_, stat)| stat.count > 0) {
                     is_approximate |= is_percentile && stat.is_approximate();
                     let entity = group.entity.cloned().unwrap_or_default();
+                    let (_, within) = grouping.bucket(group.bucket, &self.times);
+                    let seconds = (within.end - within.start) as f64 / 1e6;
                     let point = Found {
                         time: group.bucket,
                         target: number,
@@ -171,7 +181,7 @@ impl Question<'_> {
                         signal,
                         cells: aggregates
                             .iter()
-                            .map(|aggregate| aggregate.value(stat))
+                            .map(|aggregate| aggregate.value(stat, seconds))
                             .collect(),
                     };
                     if after.is_none_or(|after| point.place() >= after) {

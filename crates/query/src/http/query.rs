@@ -39,8 +39,9 @@ pub(crate) struct QueryParameters {
     /// Length of a time bucket, such as `5m`. Buckets begin at multiples of it since 1970.
     #[param(example = "5m")]
     step: Option<String>,
-    /// `avg`, `min`, `max`, `sum`, `count`, `first`, `last`, `stddev`, `p50`, `p95` or `p99`; several with commas
-    /// between them. `avg` if absent and `step` or `by` is there; with none of the three each event is a point.
+    /// `avg`, `min`, `max`, `sum`, `count`, `first`, `last`, `stddev`, `p50`, `p95`, `p99`, and of counters
+    /// `increase` and `rate` (by the second); several with commas between them. `avg` if absent and `step` or `by` is
+    /// there; with none of the three each event is a point.
     agg: Option<String>,
     /// `entity` gives each entity its own points.
     by: Option<String>,

@@ -138,15 +138,21 @@ async fn answer(
             (&*target.kind, snapshot.commit()),
             shared.settings.max_groups as usize,
         );
-        let groups = shared
-            .scanner()
+        let scanner = shared.scanner();
+        let mut groups = scanner
             .groups_by_hours(of, &hours, &ask, by_entity, wanted, most)
             .await?;
+        if aggregate.is_of_counter() {
+            let labels = target.labels.as_deref();
+            scanner
+                .add_increases(&mut groups, &hours, &ask, by_entity, labels, most)
+                .await?;
+        }
         for (group, _, stats) in groups.iter() {
             let (Some(entity), Some(stat)) = (group.entity, stats.first()) else {
                 continue;
             };
-            let value = match aggregate.value(stat) {
+            let value = match aggregate.value(stat, window.as_secs_f64()) {
                 Cell::Number(value) => value,
                 Cell::Count(count) if count > 0 => count as f64,
                 _ => continue,

@@ -155,3 +155,60 @@ async fn more_names_than_a_part_tells_are_found_all_the_same() {
     let none = stage.ask(&format!("/query?name=n_4300&{HOUR}")).await;
     assert_eq!(none["points"], Value::Array(Vec::new()));
 }
+
+#[tokio::test]
+async fn counters_grow_by_series_also_over_the_edges_of_buckets() {
+    let mut stage = Stage::new(QuerySettings::default()).await;
+    // Each 30 s, of 200 by 60, of 500 by 30 until the counter starts again at 0 after an hour and a half.
+    let sample = |n: u32| {
+        let time = 1_759_579_200_000_i64 + i64::from(n) * 30_000;
+        let one = |code: u32, value: u32| {
+            json!({
+                "event_id": format!("{code}-{n}"), "timestamp": time, "name": "requests", "value": value,
+                "entity": "shop", "tags": {"code": code.to_string()},
+            })
+            .to_string()
+        };
+        [one(200, n * 60), one(500, n % 180 * 30)]
+    };
+    let all: Vec<String> = (0..240).flat_map(sample).collect();
+    stage.land("2025-10-04T14:00:00Z", &all[..200]).await;
+    stage.aggregate().await;
+    stage.land("2025-10-04T14:01:00Z", &all[100..]).await;
+    stage.refresh().await;
+    let whole = "start=2025-10-04T12:00:00Z&end=2025-10-04T14:00:00Z";
+    for _ in 0..2 {
+        let answer = stage
+            .ask(&format!(
+                "/query?name=requests&{whole}&agg=increase,rate,count"
+            ))
+            .await;
+        // From the first value to the last: 239 steps, of which one of 500 is the restart.
+        let increase = 239.0 * 60.0 + 238.0 * 30.0;
+        let expected = json!({"increase": increase, "rate": increase / 7200.0, "count": 480});
+        assert_eq!(answer["points"][0]["values"], expected);
+
+        let hourly = format!("/query?name=requests&{whole}&step=1h&by=entity&agg=rate&limit=1");
+        let first = stage.ask(&hourly).await;
+        let of_first = 119.0 * 90.0 / 3600.0;
+        assert_eq!(first["points"][0]["value"], of_first);
+        let next = first["next"].as_str().unwrap();
+        let second = stage.ask(&format!("{hourly}&cursor={next}")).await;
+        let of_second = (120.0 * 60.0 + 119.0 * 30.0) / 3600.0;
+        assert_eq!(second["points"][0]["value"], of_second);
+        assert_eq!(second["next"], Value::Null);
+
+        let top = "/v1/top?kind=metric&signal=requests&agg=rate&window=1h&end=2025-10-04T13:00:00Z";
+        let top = stage.ask(top).await;
+        let expected = json!([{"entity_id": "shop", "value": of_first, "count": 240}]);
+        assert_eq!(top["entities"], expected);
+        let alone = format!("/query?name=requests&{whole}&step=30s&agg=increase&limit=2");
+        let alone = stage.ask(&alone).await;
+        let values = alone["points"].as_array().unwrap();
+        let values: Vec<_> = values.iter().map(|point| &point["value"]).collect();
+        // Nothing comes before the first values.
+        assert_eq!(values, [&Value::Null, &json!(90.0)]);
+        stage.aggregate().await;
+        stage.refresh().await;
+    }
+}

@@ -27,6 +27,22 @@ async fn names_that_are_not_known_are_answered_with_the_nearest() {
         ("SELECT no_such(1)", "no_such"),
         ("SELECT time_bucket(1)", "time_bucket"),
         (
+            "SELECT rate(engine_rpm) FROM vehicle",
+            "rate(value, event_time)",
+        ),
+        (
+            "SELECT increase(entity_id, event_time) FROM vehicle",
+            "a number first",
+        ),
+        (
+            "SELECT increase(engine_rpm, 5) FROM vehicle",
+            "needs a time",
+        ),
+        (
+            "SELECT rate(DISTINCT engine_rpm, event_time) FROM vehicle",
+            "DISTINCT",
+        ),
+        (
             "SELECT count(*) FROM vehicle WHERE event_time > 'soon'",
             "soon",
         ),

@@ -308,3 +308,45 @@ async fn the_names_of_metrics_are_signals_of_the_long_tables() {
     stage.refresh().await;
     check_samples(&stage, 900).await;
 }
+
+#[tokio::test]
+async fn counters_grow_by_their_labels_and_start_again_at_zero() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    // Of 200 by 2 a second, of 500 by 1, which starts again at 0 after the 60th second.
+    let sample = |n: u64| {
+        let time = 1_759_582_800_000 + n * 1000;
+        let second = |code: u32, value: u64| {
+            format!(
+                r#"{{"event_id":"{code}-{n}","name":"requests","value":{value},"timestamp":{time},"entity":"shop","tags":{{"code":"{code}"}}}}"#
+            )
+        };
+        [second(200, 2 * n), second(500, n % 60)]
+    };
+    let all: Vec<String> = (0..120).flat_map(sample).collect();
+    let by_code = "SELECT tags, increase(value, event_time), rate(value, event_time) FROM metric \
+                   WHERE name = 'requests' GROUP BY 1 ORDER BY 1";
+    let expected = [
+        r#"{"code":"200"},238.0,2.0"#.to_owned(),
+        format!(r#"{{"code":"500"}},118.0,{:?}"#, 118.0 / 119.0),
+    ];
+    let by_minute = "SELECT time_bucket('1 minute', event_time), increase(value, event_time) FROM metric \
+                     WHERE tags LIKE '%500%' GROUP BY 1 ORDER BY 1";
+    let none = "SELECT increase(value, event_time), rate(value, event_time) FROM metric WHERE name = 'none'";
+    stage.landing.land(None, arrival(), &all[..100]).await;
+    stage.landing.aggregate().await;
+    // Rows of parts and of raw/ are not in the order of time.
+    stage.landing.land(None, arrival(), &all[160..]).await;
+    stage.landing.land(None, arrival(), &all[50..180]).await;
+    stage.refresh().await;
+    for _ in 0..2 {
+        assert_eq!(stage.ask(by_code).await, expected);
+        let minutes = [
+            "2025-10-04T13:00:00Z,59.0".to_owned(),
+            "2025-10-04T13:01:00Z,59.0".to_owned(),
+        ];
+        assert_eq!(stage.ask(by_minute).await, minutes);
+        assert_eq!(stage.ask(none).await, [","]);
+        stage.landing.aggregate().await;
+        stage.refresh().await;
+    }
+}
