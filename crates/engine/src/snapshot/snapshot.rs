@@ -125,6 +125,25 @@ impl Snapshot {
         Ok(union(self.0.lists.span(kind).await?, hot))
     }
 
+    /// The last hours of a kind that have events before `until`: those of `back` before the newest of them.
+    ///
+    /// # Errors
+    ///
+    /// If the lake cannot be listed.
+    pub async fn last_hours(
+        &self,
+        kind: &str,
+        until: DateTime<Utc>,
+        back: TimeDelta,
+    ) -> Result<Vec<HourData>, ReadError> {
+        let Some((first, last)) = self.span(kind).await? else {
+            return Ok(Vec::new());
+        };
+        let until = until.min(last.next().start());
+        let from = first.start().max(until - back);
+        self.hours(kind, from, until).await
+    }
+
     /// All hot rows of a kind, batch by batch; none for a kind that is not declared.
     pub fn hot_rows(&self, kind: &str) -> impl Iterator<Item = &Arc<RecordBatch>> {
         let all = (

@@ -11,6 +11,7 @@ use crate::http::answer::Answer;
 use crate::http::parameters::Parameters;
 use crate::http::refusal::Refusal;
 use crate::http::shared::Shared;
+use engine::kernels::{METRIC, METRIC_INFO, MetricInfos, TOLD_WITHIN};
 use engine::snapshot::Snapshot;
 
 /// How long the answer may take.
@@ -53,7 +54,7 @@ pub(crate) struct KindBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SignalBody {
     name: String,
-    /// Whether the kind's declaration has it; the rest is known of declared ones only.
+    /// Whether the kind's declaration has it; the rest is known of declared ones, and of metrics whose senders tell.
     declared: bool,
     /// `number`, `integer`, `boolean` or `string`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
@@ -63,6 +64,9 @@ pub(crate) struct SignalBody {
     unit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
+    /// `counter`, `gauge`, `histogram` or another type, as the sender of the metric tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric_type: Option<String>,
 }
 
 impl SignalBody {
@@ -73,6 +77,20 @@ impl SignalBody {
             r#type: Some(rule.scalar.to_string()),
             unit: rule.unit.clone(),
             description: Some(rule.description.clone()).filter(|text| !text.is_empty()),
+            metric_type: None,
+        }
+    }
+
+    fn undeclared(name: String, infos: &MetricInfos) -> SignalBody {
+        let info = infos.of(&name).cloned().unwrap_or_default();
+        let text = |text: Option<Arc<str>>| text.map(|text| text.to_string());
+        SignalBody {
+            name,
+            declared: false,
+            r#type: None,
+            unit: text(info.unit),
+            description: text(info.description),
+            metric_type: text(info.r#type),
         }
     }
 }
@@ -107,15 +125,16 @@ async fn describe(shared: &Shared, snapshot: &Snapshot, kind: &Kind) -> Result<K
         .unwrap_or_default();
     let times = last - chrono::TimeDelta::hours(2)..last;
     let names = shared.names.signals(snapshot, kind, &times).await?;
+    let infos = match kind.name.as_str() {
+        METRIC => {
+            let told = snapshot.last_hours(METRIC_INFO, last, TOLD_WITHIN).await?;
+            shared.scanner().metric_infos(&told).await?
+        }
+        _ => MetricInfos::default(),
+    };
     let signals = names.into_iter().map(|name| match kind.signal(&name) {
         Some(rule) => SignalBody::declared(rule),
-        None => SignalBody {
-            name,
-            declared: false,
-            r#type: None,
-            unit: None,
-            description: None,
-        },
+        None => SignalBody::undeclared(name, &infos),
     });
     Ok(KindBody {
         name: kind.name.clone(),

@@ -212,3 +212,24 @@ async fn counters_grow_by_series_also_over_the_edges_of_buckets() {
         stage.refresh().await;
     }
 }
+
+#[tokio::test]
+async fn kinds_say_what_senders_told_of_a_metric() {
+    let mut stage = Stage::new(QuerySettings::default()).await;
+    let info = json!({
+        "kind": "metric_info", "name": "requests", "timestamp": "2025-10-04T00:00:00Z",
+        "info": {"type": "counter", "unit": "1", "description": "Requests that were answered."},
+    });
+    let sample = json!({"event_id": "1", "name": "requests_total", "value": 1, "timestamp": "2025-10-04T13:00:00Z"});
+    let lines = [info.to_string(), sample.to_string()];
+    stage.land("2025-10-04T14:00:00Z", &lines).await;
+    stage.refresh().await;
+    let kinds = stage.ask("/v1/kinds").await;
+    let kinds = kinds["kinds"].as_array().unwrap();
+    let metric = kinds.iter().find(|kind| kind["name"] == "metric").unwrap();
+    let expected = json!([{
+        "name": "requests_total", "declared": false, "unit": "1", "description": "Requests that were answered.",
+        "metric_type": "counter",
+    }]);
+    assert_eq!(metric["signals"], expected);
+}

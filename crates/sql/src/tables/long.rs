@@ -16,7 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use engine::kernels::EntityFilter;
+use engine::kernels::{EntityFilter, METRIC, MetricInfos};
 use engine::snapshot::HourData;
 use futures::StreamExt;
 use lake::rows::{LongColumns, signal_of};
@@ -190,6 +190,14 @@ impl LongTable {
     }
 }
 
+impl LongTable {
+    /// Whether the column of units is read.
+    fn tells_units(&self, projection: Option<&Vec<usize>>) -> bool {
+        let unit = self.schema.index_of("unit").ok();
+        unit.is_some_and(|unit| projection.is_none_or(|read| read.contains(&unit)))
+    }
+}
+
 /// Which rows of a kind are read.
 #[derive(Debug)]
 pub(crate) struct Wanted {
@@ -281,10 +289,18 @@ impl TableProvider for LongTable {
                         None => self.source.signal_names(&of_times, name).await?,
                     };
                     hours = Some(of_times);
-                    let signal = |name: String| Signal {
-                        unit: units.get(&name).cloned(),
-                        name,
-                        column: None,
+                    let infos = match self.tells_units(projection) && of_kind.name == METRIC {
+                        true => self.source.metric_infos(&times).await?,
+                        false => MetricInfos::default(),
+                    };
+                    let signal = |name: String| {
+                        let told = infos.of(&name).and_then(|info| info.unit.as_deref());
+                        let unit = units.get(&name).cloned();
+                        Signal {
+                            unit: unit.or_else(|| told.map(str::to_owned)),
+                            name,
+                            column: None,
+                        }
                     };
                     names.into_iter().map(signal).collect()
                 }

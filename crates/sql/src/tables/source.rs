@@ -9,7 +9,9 @@ use arrow::datatypes::{FieldRef, Schema};
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::error::{DataFusionError, Result};
 use engine::Engine;
-use engine::kernels::{EntityFilter, RowsAsk, ScanError, shares};
+use engine::kernels::{
+    EntityFilter, METRIC_INFO, MetricInfos, RowsAsk, ScanError, TOLD_WITHIN, shares,
+};
 use engine::snapshot::{HourData, Snapshot};
 use futures::TryStreamExt;
 
@@ -54,6 +56,17 @@ impl Source {
             }
         }
         Ok(found.names)
+    }
+
+    /// What was told of metrics until the end of these times, in microseconds since 1970.
+    pub(crate) async fn metric_infos(&self, times: &Range<i64>) -> Result<MetricInfos> {
+        let external = |error| DataFusionError::External(error);
+        let last = DateTime::<Utc>::MAX_UTC;
+        let until = DateTime::from_timestamp_micros(times.end).unwrap_or(last);
+        let told = self.snapshot.last_hours(METRIC_INFO, until, TOLD_WITHIN);
+        let hours = told.await.map_err(|error| external(error.into()))?;
+        let infos = self.engine.scanner.metric_infos(&hours).await;
+        infos.map_err(|error| external(error.into()))
     }
 
     /// The hours of a kind with events of these times, in microseconds since 1970.

@@ -350,3 +350,38 @@ async fn counters_grow_by_their_labels_and_start_again_at_zero() {
         stage.refresh().await;
     }
 }
+
+#[tokio::test]
+async fn units_of_metrics_are_those_that_senders_told_last() {
+    let mut stage = Stage::new(SqlSettings::default()).await;
+    let told = |day: &str, name: &str, unit: &str| {
+        format!(
+            r#"{{"kind":"metric_info","name":"{name}","timestamp":"{day}T00:00:00Z","info":{{"type":"gauge","unit":"{unit}"}}}}"#
+        )
+    };
+    let sample = |name: &str| {
+        format!(
+            r#"{{"event_id":"{name}","name":"{name}","value":1,"timestamp":"2025-10-04T13:00:00Z"}}"#
+        )
+    };
+    let lines = [
+        told("2025-10-03", "latency", "s"),
+        told("2025-10-04", "latency", "ms"),
+        told("2025-10-04", "load", "1"),
+        sample("latency_sum"),
+        sample("latency_count"),
+        sample("load"),
+        sample("free"),
+    ];
+    stage.landing.land(None, arrival(), &lines).await;
+    stage.refresh().await;
+    let units = "SELECT signal, unit FROM aggregates WHERE kind = 'metric' ORDER BY 1";
+    for _ in 0..2 {
+        let expected = ["free,", "latency_count,", "latency_sum,ms", "load,1"];
+        assert_eq!(stage.ask(units).await, expected);
+        let one = "SELECT unit FROM aggregates WHERE kind = 'metric' AND signal = 'load'";
+        assert_eq!(stage.ask(one).await, ["1"]);
+        stage.landing.aggregate().await;
+        stage.refresh().await;
+    }
+}
