@@ -123,7 +123,8 @@ class Tables(unittest.TestCase):
 
     def test_the_tables_of_this_checkout_are_found(self):
         tables = glue.Tables(ROOT)
-        self.assertEqual(sorted(tables.curated), ["cell", "chat", "metric", "stream_meta", "transaction", "vehicle", "viewer"])
+        kinds = ["cell", "chat", "metric", "metric_info", "stream_meta", "transaction", "vehicle", "viewer"]
+        self.assertEqual(sorted(tables.curated), kinds)
         self.assertEqual((tables.curated["metric"]["tags"], tables.raw["tags"]), ("string", "map<string,string>"))
         self.assertEqual(tables.curated["vehicle"]["gear"], "double")
         self.assertEqual((tables.curated["chat"]["sentiment"], tables.raw["message"]), ("double", "map<string,string>"))

@@ -60,6 +60,17 @@ locals {
       ]
       signals = []
     }
+    metric_info = {
+      entity_field  = "name"
+      time_field    = "timestamp"
+      signals_field = "info"
+      fields        = []
+      signals = [
+        { name = "type", type = "string", unit = null },
+        { name = "unit", type = "string", unit = null },
+        { name = "description", type = "string", unit = null },
+      ]
+    }
     chat = {
       entity_field  = "stream_id"
       time_field    = "timestamp"

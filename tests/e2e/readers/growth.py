@@ -82,7 +82,7 @@ def meters(first, count, values):
 def before():
     yield "vehicle", [all_signals("vehicle", at(7))]
     yield "cell", [all_signals("cell", at(8))]
-    for kind in ("chat", "viewer", "transaction", "stream_meta"):
+    for kind in ("chat", "viewer", "transaction", "stream_meta", "metric_info"):
         yield kind, [all_signals(kind, at(8))]
     yield (
         "metric",
@@ -150,8 +150,9 @@ def all_signals(kind, time):
         "viewer": {},
         "transaction": {"transaction_id": "t-1", "type": "gift", "currency": "EUR", "user": "ann"},
         "stream_meta": {"title": "a", "category": "b", "language": "en", "channel": "c"},
+        "metric_info": {},
     }
-    parts = {declared["entity"]["field"]: f"{kind}-1", declared["time"]["field"]: time}
+    parts = {declared["entity"]["field"]: f"{kind}_1", declared["time"]["field"]: time}
     return parts | {declared["signals"]["field"]: signals} | fields[kind]
 
 

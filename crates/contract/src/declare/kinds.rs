@@ -9,7 +9,7 @@ use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
 use crate::declare::overlap::mark_overlaps;
 
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 8] = [
     (
         "vehicle.toml (built in)",
         include_str!("../../kinds/vehicle.toml"),
@@ -21,6 +21,10 @@ const BUILT_IN: [(&str, &str); 7] = [
     (
         "metric.toml (built in)",
         include_str!("../../kinds/metric.toml"),
+    ),
+    (
+        "metric_info.toml (built in)",
+        include_str!("../../kinds/metric_info.toml"),
     ),
     (
         "chat.toml (built in)",
@@ -47,7 +51,7 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// The built-in kinds alone: `vehicle`, `cell`, `metric`, and those of live streams.
+    /// The built-in kinds alone: `vehicle`, `cell`, `metric`, `metric_info`, and those of live streams.
     pub fn builtin() -> Kinds {
         Kinds::load(None).expect("without a folder nothing can be wrong")
     }
@@ -170,7 +174,8 @@ fn declarations(folder: &Path) -> Result<Vec<(String, String)>, KindError> {
 mod tests {
     use super::*;
 
-    const BUILT_IN_NAMES: &str = "vehicle, cell, metric, chat, viewer, transaction, stream_meta";
+    const BUILT_IN_NAMES: &str =
+        "vehicle, cell, metric, metric_info, chat, viewer, transaction, stream_meta";
 
     const STATION: &str = r#"
         kind = "station"

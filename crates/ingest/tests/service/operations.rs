@@ -180,6 +180,7 @@ async fn the_openapi_document_is_whole() {
             "vehicle",
             "cell",
             "metric",
+            "metric_info",
             "chat",
             "viewer",
             "transaction",

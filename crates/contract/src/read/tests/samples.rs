@@ -43,6 +43,43 @@ fn the_kind_of_a_sample_is_told_by_its_fields() {
 }
 
 #[test]
+fn what_a_metric_is_is_told_by_its_name() {
+    let kinds = Kinds::builtin();
+    let read = |text: &str| {
+        let event = parse_sent(&kinds, None, text, now()).map_err(|refused| refused.code)?;
+        let told = (event.kind.name.clone(), event.entity.to_string());
+        let signals = event.signals.iter().map(|(name, _)| name.to_string());
+        Ok((told.0, told.1, event.time, signals.collect::<Vec<_>>()))
+    };
+    let named = |name: &str| read(&format!(r#"{{"name":"{name}","info":{{"unit":"ms"}}}}"#));
+    let long = "a".repeat(255);
+    for name in ["up", "_5xx", &long] {
+        let unit = (
+            "metric_info".to_owned(),
+            name.to_owned(),
+            now(),
+            vec!["unit".to_owned()],
+        );
+        assert_eq!(named(name), Ok(unit));
+    }
+    for name in ["", "5xx", "a.b", "température", &format!("{long}a")] {
+        assert_eq!(named(name), Err(Code::InvalidFormat), "{name}");
+    }
+    let all = r#"{"name":"up","timestamp":1759581296000,"info":{"type":"gauge","unit":"1","description":"Whether it is."}}"#;
+    let told = read(all).unwrap();
+    assert_eq!(told.3, ["type", "unit", "description"]);
+    assert_eq!(told.2.timestamp_millis(), 1_759_581_296_000);
+    for (info, code) in [
+        (r#"{}"#, Code::NoSignals),
+        (r#"{"owner":"me"}"#, Code::UnknownField),
+        (r#"{"unit":1}"#, Code::WrongType),
+    ] {
+        let text = format!(r#"{{"name":"up","info":{info}}}"#);
+        assert_eq!(read(&text), Err(code), "{info}");
+    }
+}
+
+#[test]
 fn a_time_is_a_text_or_a_number_of_milliseconds_or_the_arrival() {
     let kinds = Kinds::builtin();
     let time = |timestamp: &str| {
