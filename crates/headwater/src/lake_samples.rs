@@ -71,6 +71,12 @@ impl LakeSamples {
         if let Some(line) = &self.line {
             println!("  of which a line, rounded, is\n      {line}");
         }
+        if self.curated.is_some() {
+            println!(
+                "\nAsk them with DuckDB:\n  {}",
+                data_folder::duckdb_line(&lake)
+            );
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod banner;
 mod config;
 mod configs;
 mod cost;
