@@ -6,15 +6,25 @@
 
 import argparse
 import contextlib
+import fcntl
+import json
 import os
 import pathlib
+import pty
+import re
 import shlex
+import signal
+import struct
+import subprocess
 import tempfile
+import termios
+import threading
 import time
+import urllib.request
 
 import duckdb
 
-from processes import ROOT, Services, build, require, say, wait_until
+from processes import ROOT, STOP, Services, build, require, say, wait_until
 
 PORT = 26000
 PAGE = ROOT / "docs/readers.md"
@@ -70,6 +80,74 @@ def serve(services, folder):
         (folder / "headwater.log").unlink()
 
 
+class Terminal:
+    """A program on a terminal of 40 lines and 100 columns, and what it writes there."""
+
+    def __init__(self, command, env):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        env = env | {"TERM": "xterm-256color"}
+        self.process = subprocess.Popen(list(map(str, command)), env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.ours, self.bytes = ours, b""
+        self.reading = threading.Thread(target=self.read, daemon=True)
+        self.reading.start()
+
+    def read(self):
+        # Reading fails once nobody holds the other end.
+        with contextlib.suppress(OSError):
+            while data := os.read(self.ours, 65536):
+                self.bytes += data
+
+    def text(self):
+        """What was written, without what moves the cursor."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.bytes.decode(errors="replace"))
+
+    def lines(self):
+        """The lines as they stand in the end: of what is written over in place, the last text."""
+        return [line.rstrip("\r").rsplit("\r", 1)[-1] for line in self.text().split("\n")]
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=STOP)
+        self.reading.join(10)
+        require(code == 0, f"on Ctrl-C it ends with {code}:\n{self.text()[-2000:]}")
+
+
+def terminal(services, folder):
+    """On a terminal one line is written over in place; the log is there for those who ask for it."""
+    data = folder / "terminal"
+    command = [services.binaries / "headwater", "serve", *addresses(), "--data", data, "--interval", "2s"]
+    shown = Terminal(command, services.env)
+    try:
+        counts = r"events: ([\d,]+) accepted, [\d,]+ landed, [\d,]*[1-9][\d,]* committed \d+ s ago"
+        wait_until("the line counts what is committed", lambda: re.search(counts, shown.text()))
+        require("INFO" not in shown.text(), "no log line of what is well")
+        metric = json.dumps({"name": "cpu_usage", "value": 85}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{PORT}/metrics", metric, {"content-type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+        alert = "[ALERT] cpu_usage avg(60s) > 80.0 (current: 85.0)"
+        wait_until("an alert stands on a line of its own", lambda: alert in shown.lines(), 120)
+        say(f"terminal: {[line for line in shown.lines() if line.strip()][-1]}")
+        lines = shown.lines()
+        # The last line that is printed at the start, with SQL and without.
+        banner = max(at for at, line in enumerate(lines) if "chat_summary_minute" in line or "--features sql" in line)
+        below = [line for line in lines[banner + 1 :] if line.strip() and line != alert]
+        require(len(below) <= 1, f"nothing else stands below what is printed at the start: {below}")
+        require(ask(line_for_duckdb(shown.text())).get("vehicle", 0) > 0, "the line for DuckDB fits a terminal too")
+    finally:
+        if shown.process.poll() is None:
+            shown.stop()
+    require("stopped; `headwater serve` goes on" in shown.text(), "it says that it has stopped")
+    for variable, value in (("RUST_LOG", "info"), ("LOG_FORMAT", "logfmt")):
+        asked = Terminal(command, services.env | {variable: value})
+        wait_until(f"with {variable}={value} there are log lines", lambda log=asked: "INFO time=" in log.text())
+        asked.stop()
+        require(" accepted, " not in asked.text(), "and no other line is written over them")
+
+
 def addresses():
     flags = ("--listen", "--aws-listen", "--metrics-listen")
     return [text for n, flag in enumerate(flags) for text in (flag, f"127.0.0.1:{PORT + n}")]
@@ -89,6 +167,7 @@ def main():
         stack.callback(services.stop_all)
         demo(services, folder)
         serve(services, folder)
+        terminal(services, folder)
     print(f"newcomer: all holds, {time.monotonic() - started:.0f} s")
 
 

@@ -13,7 +13,7 @@ use judge::{
     Verdict,
 };
 use secrecy::{ExposeSecret, SecretString};
-use service::terminal;
+use service::terminal::{self, ProgressBar};
 use service::tls::TlsSettings;
 use simulator::{Client, ClientConfig, Generator, Plan};
 use tokio::net::TcpListener;
@@ -101,6 +101,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     };
     let mut pipeline = Pipeline::start(
         &settings,
+        &ProgressBar::hidden(),
         Listeners {
             http: listener,
             admin: None,

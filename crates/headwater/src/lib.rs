@@ -15,6 +15,7 @@ mod pipeline;
 mod query_command;
 mod report_page;
 mod serve;
+mod status;
 
 pub use config::{Cli, Command, DemoConfig, QueryConfig, QueryFormat, ServeConfig};
 pub use cost::{Bill, CostConfig, Table, compare, report};

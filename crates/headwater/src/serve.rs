@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chrono::Utc;
+use service::terminal::ProgressBar;
 use simulator::{Client, ClientConfig, Generator, Plan, SendOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,19 +18,21 @@ use crate::banner;
 use crate::config::ServeConfig;
 use crate::configs::Settings;
 use crate::pipeline::{Listeners, Pipeline, url_at};
+use crate::status;
 
 /// Longest wait for the queue to drain at the end; messages left then wait for the next start.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then ends the services in the order in which events go through them.
 ///
-/// `started` is called with the addresses of ingest and of the emulation.
+/// On `status` it tells what goes through. `started` is called with the addresses of ingest and of the emulation.
 ///
 /// # Errors
 ///
 /// If a port is taken, the folder cannot be used, or a service fails.
 pub async fn serve(
     config: &ServeConfig,
+    status: &ProgressBar,
     stop: &CancellationToken,
     started: impl FnOnce(SocketAddr, SocketAddr),
 ) -> anyhow::Result<()> {
@@ -54,6 +57,7 @@ pub async fn serve(
     };
     let mut pipeline = Pipeline::start(
         &settings,
+        status,
         Listeners {
             http: listener,
             admin: Some(admin),
@@ -81,7 +85,9 @@ pub async fn serve(
     let outcome = tokio::select! {
         () = stop.cancelled() => Ok(()),
         broken = pipeline.broken() => broken,
+        never = status::follow(status) => match never? {},
     };
+    status.set_message("stopping: what is under way is finished");
     info!(
         event = "stopping",
         "simulator, ingest, queue, aggregator: one after the other"
@@ -119,6 +125,7 @@ pub async fn serve(
     info!(event = "last_aggregation", %summary, "aggregated the rest");
     stop_aws.cancel();
     aws_server.await.context("the emulation broke off")??;
+    status.finish_and_clear();
     println!(
         "stopped; `headwater serve` goes on with what is in {}",
         config.data.display()
