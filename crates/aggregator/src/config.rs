@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use contract::{Hour, Kinds};
 use service::emf::EmfSettings;
 use service::logging::LogFormat;
+use service::settings::Uses;
 
 use crate::budget::Budget;
 use crate::workers::Workers;
@@ -37,6 +38,59 @@ pub struct Cli {
     #[command(flatten)]
     pub config: Config,
 }
+
+/// The flags that each command makes use of; `watch` and the program without a command have all of them.
+pub const USES: &Uses = &[
+    (
+        "once",
+        &[
+            "lake_bucket",
+            "create",
+            "contracts",
+            "log_format",
+            "commit_max_hours",
+            "memory_limit",
+            "spill_dir",
+            "spill_limit",
+            "threads",
+            "full",
+            "metrics",
+            "metrics_namespace",
+        ],
+    ),
+    (
+        "rebuild",
+        &[
+            "lake_bucket",
+            "create",
+            "contracts",
+            "log_format",
+            "memory_limit",
+            "spill_dir",
+            "spill_limit",
+            "threads",
+        ],
+    ),
+    (
+        "forget",
+        &[
+            "lake_bucket",
+            "create",
+            "contracts",
+            "log_format",
+            "commit_max_hours",
+            "memory_limit",
+            "spill_dir",
+            "spill_limit",
+            "threads",
+        ],
+    ),
+    (
+        "names",
+        &["lake_bucket", "create", "contracts", "log_format"],
+    ),
+    ("health", &["metrics_listen"]),
+];
 
 /// What the aggregator is to do.
 #[derive(Debug, Clone, Subcommand)]
@@ -296,6 +350,53 @@ mod tests {
             assert_eq!(cli.config.lake.lake_bucket, "other");
             cli.check().unwrap();
         }
+    }
+
+    #[test]
+    fn the_help_of_a_command_lists_its_own_flags() {
+        let command = service::settings::with_uses(Cli::command(), USES);
+        let flags = |name: &str| {
+            let asked = command
+                .clone()
+                .try_get_matches_from(["aggregator", name, "--help"]);
+            let help = asked.unwrap_err().to_string();
+            let lines = help.lines().filter_map(|line| {
+                let (_, flag) = line.trim_start().split_once("--")?;
+                let is_flag = line.trim_start().starts_with('-');
+                is_flag.then(|| {
+                    flag.split([' ', '=', '['])
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned()
+                })
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let own = [
+            "from",
+            "to",
+            "lake-bucket",
+            "create",
+            "contracts",
+            "memory-limit",
+            "spill-dir",
+            "spill-limit",
+        ];
+        let own: Vec<&str> = own
+            .into_iter()
+            .chain(["threads", "log-format", "help"])
+            .collect();
+        let mut rebuild = flags("rebuild");
+        rebuild.retain(|flag| flag != "version");
+        assert_eq!(rebuild, own);
+        assert!(flags("watch").iter().any(|flag| flag == "interval"));
+        // Each name is that of a flag.
+        let ids: Vec<_> = command
+            .get_arguments()
+            .map(|arg| arg.get_id().as_str())
+            .collect();
+        let mut named = USES.iter().flat_map(|(_, used)| used.iter());
+        assert!(named.all(|name| ids.contains(name)), "{ids:?}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod spill;
 mod workers;
 
 pub use cloudwatch::EXPORTED;
-pub use config::{Cli, Command, Config, NamesAction};
+pub use config::{Cli, Command, Config, NamesAction, USES};
 pub use forget::{ForgetReport, Wanted, forget};
 pub use lake::log::Summary;
 pub use log::discover::LOOK_BACK;

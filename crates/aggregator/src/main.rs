@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aggregator::{Cli, Command, Config, EXPORTED, Wanted};
+use aggregator::{Cli, Command, Config, EXPORTED, USES, Wanted};
 use anyhow::Context;
 use service::emf::Emf;
 use service::metrics::Ready;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
-    let cli = service::settings::parse::<Cli>();
+    let cli = service::settings::parse_with_uses::<Cli>(USES);
     service::logging::init(cli.config.log_format);
     if let Err(error) = cli.check().and_then(|()| confirm(&cli)) {
         eprintln!("aggregator: {error:#}");

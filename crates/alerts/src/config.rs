@@ -17,6 +17,7 @@ use service::emf::EmfSettings;
 use service::keys::Source;
 use service::keys::settings::{KeysFileSettings, READ_KEYS};
 use service::logging::LogFormat;
+use service::settings::Uses;
 use service::tls::TlsSettings;
 use windows::{Settings, WatermarkSettings};
 
@@ -165,6 +166,16 @@ pub struct Config {
     #[command(flatten, next_help_heading = "Observation")]
     pub emf: EmfSettings,
 }
+
+/// The flags that each command makes use of.
+pub const USES: &Uses = &[
+    ("health", &["metrics_listen"]),
+    ("check", &["contracts"]),
+    ("replay", &["contracts", "rules"]),
+    ("notify-test", &["rules"]),
+    ("retry", &["listen", "read_keys"]),
+    ("test", &[]),
+];
 
 /// What `alerts` can do beside serving.
 #[derive(Debug, Clone, Subcommand)]

@@ -14,5 +14,5 @@ pub mod notify;
 pub mod rules;
 mod serve;
 
-pub use config::{Command, Config, METRICS_LISTEN};
+pub use config::{Command, Config, METRICS_LISTEN, USES};
 pub use serve::{API, Service, Started, run, start};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use alerts::notify::Network;
-use alerts::{Command, Config, Service, commands};
+use alerts::{Command, Config, Service, USES, commands};
 use anyhow::Context;
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
@@ -16,7 +16,7 @@ const USAGE: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = service::settings::parse::<Config>();
+    let config = service::settings::parse_with_uses::<Config>(USES);
     if config.command.is_none()
         && let Err(error) = config.check()
     {

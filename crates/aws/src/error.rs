@@ -5,11 +5,9 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
 
-/// Any error, as the source of another.
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A failed AWS call: the operation, such as `sqs:ReceiveMessage`, and its cause.
-#[derive(Debug, thiserror::Error)]
+/// A failed AWS call: the operation, such as `sqs:ReceiveMessage`, and its cause in words. The SDK's own error is not
+/// kept behind it: whoever prints an error with its causes would print the same words twice.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CallError {
     /// Throttling, timeout or 5xx after the SDK's own retries: the same call may succeed later. The call may have
     /// taken effect all the same.
@@ -17,11 +15,8 @@ pub enum CallError {
     Transient {
         /// Service and action, such as `sqs:ReceiveMessage`.
         operation: &'static str,
-        /// The words of the service or the network, after `s3://<bucket>/<key>` where it is about an object.
+        /// The words of the service or of the innermost cause, such as the network's, after `s3://<bucket>/<key>` where it is about an object.
         reason: String,
-        /// The error of the SDK, or the same words where one entry of a batch failed.
-        #[source]
-        source: BoxError,
     },
     /// Bad request or missing permission: retrying repeats the failure.
     #[error("{operation} was refused: {reason}")]
@@ -30,9 +25,6 @@ pub enum CallError {
         operation: &'static str,
         /// The words of the service, after `s3://<bucket>/<key>` where it is about an object.
         reason: String,
-        /// The error of the SDK, or the same words where one entry of a batch failed.
-        #[source]
-        source: BoxError,
     },
     /// The queue, bucket or object is not there.
     #[error("{operation}: {reason}")]
@@ -45,49 +37,9 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// The same error for another who waits for the call; its cause is the reason alone.
-    pub fn shared(&self) -> CallError {
-        match self {
-            CallError::Transient {
-                operation, reason, ..
-            } => CallError::Transient {
-                operation,
-                reason: reason.clone(),
-                source: reason.clone().into(),
-            },
-            CallError::Permanent {
-                operation, reason, ..
-            } => CallError::Permanent {
-                operation,
-                reason: reason.clone(),
-                source: reason.clone().into(),
-            },
-            CallError::NotFound { operation, reason } => CallError::NotFound {
-                operation,
-                reason: reason.clone(),
-            },
-        }
-    }
-
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self, CallError::Transient { .. })
-    }
-
-    /// The same error without the SDK's own behind it: one for each entry of a call that failed as a whole.
-    pub(crate) fn repeated(&self) -> CallError {
-        match self {
-            CallError::Transient {
-                operation, reason, ..
-            } => CallError::transient(operation, reason),
-            CallError::Permanent {
-                operation, reason, ..
-            } => CallError::permanent(operation, reason),
-            CallError::NotFound { operation, reason } => CallError::NotFound {
-                operation,
-                reason: reason.clone(),
-            },
-        }
     }
 
     /// Replaces the reason.
@@ -100,20 +52,16 @@ impl CallError {
     }
 
     pub(crate) fn permanent(operation: &'static str, reason: impl Into<String>) -> CallError {
-        let reason = reason.into();
         CallError::Permanent {
             operation,
-            source: reason.clone().into(),
-            reason,
+            reason: reason.into(),
         }
     }
 
     pub(crate) fn transient(operation: &'static str, reason: impl Into<String>) -> CallError {
-        let reason = reason.into();
         CallError::Transient {
             operation,
-            source: reason.clone().into(),
-            reason,
+            reason: reason.into(),
         }
     }
 }
@@ -176,21 +124,12 @@ where
         SdkError::ConstructionFailure(_) => false,
         _ => true,
     };
-    let source: BoxError = error.into();
     if missing {
         CallError::NotFound { operation, reason }
     } else if transient {
-        CallError::Transient {
-            operation,
-            reason,
-            source,
-        }
+        CallError::Transient { operation, reason }
     } else {
-        CallError::Permanent {
-            operation,
-            reason,
-            source,
-        }
+        CallError::Permanent { operation, reason }
     }
 }
 
@@ -221,4 +160,26 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::operation::get_object::GetObjectError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_cause_are_told_once() {
+        let cause = "no credentials found in chain. Attempted:\n  Environment: not set";
+        let error = ConnectorError::other(cause.into(), None);
+        let failed = SdkError::<GetObjectError, HttpResponse>::dispatch_failure(error);
+        let error = sort("s3:GetObject", failed);
+        assert_eq!(
+            error.to_string(),
+            format!("s3:GetObject failed and may be retried: {cause}")
+        );
+        // What prints an error with its causes adds nothing.
+        assert!(std::error::Error::source(&error).is_none());
+    }
 }

@@ -20,7 +20,7 @@ impl Explained {
             ),
             (CallError::Transient { .. }, None) => {
                 "AWS cannot be reached: for LocalStack or local-aws set AWS_ENDPOINT_URL=http://127.0.0.1:4566, \
-                 for AWS check AWS_REGION and the network"
+                 for AWS check AWS_REGION, the credentials and the network"
                     .to_owned()
             }
             (CallError::Permanent { .. }, _) => {

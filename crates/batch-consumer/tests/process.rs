@@ -246,6 +246,8 @@ async fn the_metrics_count_what_was_written_and_what_it_cost() {
         "headwater_consumer_latency_seconds_bucket{le=\"600\"} 0",
         "headwater_consumer_latency_seconds_bucket{le=\"+Inf\"} 1",
         "headwater_consumer_latency_seconds_count 1",
+        // The event is of years ago.
+        "headwater_consumer_latency_seconds_sum 3600",
         "headwater_consumer_queue_latency_seconds_count 1",
         "headwater_consumer_held_messages 0",
         "headwater_aws_requests_total{operation=\"s3:PutObject\"} 1",

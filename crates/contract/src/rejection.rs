@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 /// What is wrong with a refused event, as a stable code to count and filter by. The codes are listed
 /// for senders in `docs/contracts.md`.
@@ -113,7 +114,12 @@ impl Rejection {
     /// Of JSON that is something other than an object.
     pub(crate) fn not_an_object(text: &str) -> Rejection {
         let found = Rejection::found(text);
-        let message = format!("an event is a JSON object; this is {found}");
+        // A text in quotes, or a number, may be the first of a line of CSV.
+        let hint = match serde_json::from_str::<IgnoredAny>(text) {
+            Ok(_) => "",
+            Err(_) => csv_hint(text),
+        };
+        let message = format!("an event is a JSON object; this is {found}{hint}");
         Rejection::new(Code::NotAnObject, None, message)
     }
 
@@ -130,14 +136,32 @@ impl Rejection {
     }
 
     /// Of text that the JSON parser itself refused.
-    pub(crate) fn invalid_json(error: &serde_json::Error) -> Rejection {
+    pub(crate) fn invalid_json(text: &str, error: &serde_json::Error) -> Rejection {
         let message = error.to_string();
         if message.starts_with("number out of range") {
             let message = format!("not valid: {message}: no double holds it");
             return Rejection::new(Code::OutOfRange, None, message);
         }
-        let message = format!("not valid JSON: {message}");
+        let message = format!("not valid JSON: {message}{}", csv_hint(text));
         Rejection::new(Code::InvalidJson, None, message)
+    }
+}
+
+/// What to do with a text that is not JSON and looks like CSV; empty where it does not. Looks at its first two lines.
+#[cold]
+pub(crate) fn csv_hint(text: &str) -> &'static str {
+    let mut lines = text.trim_start().lines();
+    let first = lines.next().unwrap_or_default();
+    let second = lines.next().filter(|line| !line.is_empty());
+    let is_csv = [',', ';', '\t'].into_iter().any(|separator| {
+        let columns = first.matches(separator).count();
+        let again = second.is_none_or(|line| line.matches(separator).count() == columns);
+        columns > 0 && again && !first.contains(['{', '['])
+    });
+    if is_csv {
+        ": it looks like CSV, which the tool `import` takes (docs/import.md)"
+    } else {
+        ""
     }
 }
 

@@ -56,8 +56,7 @@ fn with_zone(text: &str, rule: &TimeRule) -> Result<DateTime<Utc>, Rejection> {
         let what = format!("has no zone: append `Z` or an offset such as `+02:00` to `{shown}`");
         (Code::TimestampWithoutZone, what)
     } else {
-        let what =
-            format!("is not an RFC 3339 timestamp such as `2025-10-04T12:34:56.123Z`: `{shown}`");
+        let what = format!("is not {}: `{shown}`", rule.format.wanted());
         (Code::InvalidTimestamp, what)
     };
     Err(Rejection::at(code, &rule.field, what))

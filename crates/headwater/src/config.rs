@@ -130,9 +130,10 @@ pub struct ServeConfig {
     /// Folder with declarations of further kinds (*.toml).
     #[arg(long, env)]
     pub contracts: Option<PathBuf>,
-    /// How log lines are written.
-    #[arg(long, env, value_enum, default_value_t)]
-    pub log_format: LogFormat,
+    /// How log lines are written. On a terminal a line of what goes through stands in their place, and only warnings are
+    /// printed, unless this or RUST_LOG is set. [default: logfmt]
+    #[arg(long, env, value_enum)]
+    pub log_format: Option<LogFormat>,
 }
 
 /// Settings of `query`. Without `--url`, the lake is that of LAKE_BUCKET, reached as AWS_ENDPOINT_URL and AWS's other

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use contract::CURATED;
 
 use crate::configs::BUCKET;
 
@@ -78,9 +79,64 @@ pub(crate) fn lake(folder: &Path) -> PathBuf {
     folder.join(BUCKET)
 }
 
+/// A line for a shell that asks the Parquet files of the lake with DuckDB: events of each kind. It works from any folder,
+/// once there is a file.
+pub(crate) fn duckdb_line(lake: &Path) -> String {
+    // The folder is there unless somebody has just removed it.
+    let lake = lake.canonicalize().unwrap_or_else(|_| lake.to_owned());
+    let files = format!("{}**/*.parquet", pattern_of(&lake.join(CURATED)));
+    let statement = format!(
+        "SELECT kind, count(*) AS events, max(event_time) AS newest FROM read_parquet('{}', union_by_name = true, \
+         hive_partitioning = true) GROUP BY kind",
+        files.replace('\'', "''")
+    );
+    format!("duckdb -c \"{}\"", in_double_quotes(&statement))
+}
+
+/// The path as a pattern that matches it alone.
+fn pattern_of(path: &Path) -> String {
+    let mut pattern = String::new();
+    for c in path.to_string_lossy().chars() {
+        match c {
+            '*' | '?' | '[' => pattern.extend(['[', c, ']']),
+            c => pattern.push(c),
+        }
+    }
+    pattern
+}
+
+/// The text as a shell reads it between double quotes.
+fn in_double_quotes(text: &str) -> String {
+    let mut quoted = String::new();
+    for c in text.chars() {
+        if matches!(c, '\\' | '"' | '$' | '`') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_for_duckdb_names_the_files_whatever_the_folder_is_called() {
+        let root = tempfile::tempdir().unwrap();
+        let lake = root.path().join("it's [1] $HOME");
+        fs::create_dir(&lake).unwrap();
+        let root = root.path().canonicalize().unwrap();
+        assert_eq!(
+            duckdb_line(&lake),
+            format!(
+                "duckdb -c \"SELECT kind, count(*) AS events, max(event_time) AS newest FROM \
+                 read_parquet('{}/it''s [[]1] \\$HOME/curated/**/*.parquet', union_by_name = true, \
+                 hive_partitioning = true) GROUP BY kind\"",
+                root.display()
+            )
+        );
+    }
 
     #[test]
     fn an_earlier_demo_is_removed_and_what_else_is_there_stays() {

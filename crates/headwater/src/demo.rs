@@ -13,7 +13,7 @@ use judge::{
     Verdict,
 };
 use secrecy::{ExposeSecret, SecretString};
-use service::terminal;
+use service::terminal::{self, ProgressBar};
 use service::tls::TlsSettings;
 use simulator::{Client, ClientConfig, Generator, Plan};
 use tokio::net::TcpListener;
@@ -25,6 +25,7 @@ use crate::configs::Settings;
 use crate::data_folder;
 use crate::faults::{Control, Faults};
 use crate::lake_samples::LakeSamples;
+use crate::output::rounded;
 use crate::pipeline::{Aggregator, Listeners, Pipeline, RunningService};
 use crate::report_page::{self, Page, Series, Top};
 
@@ -100,6 +101,7 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     };
     let mut pipeline = Pipeline::start(
         &settings,
+        &ProgressBar::hidden(),
         Listeners {
             http: listener,
             admin: None,
@@ -150,7 +152,8 @@ pub async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Resu
     std::fs::write(&path, page.html())
         .with_context(|| format!("cannot write `{}`", path.display()))?;
     println!("\nThe same with charts, for a browser: {}", path.display());
-    println!("\nGET {}{QUESTION}\n{}", pipeline.ingest_url, report.answer);
+    let answer = rounded(&report.answer);
+    println!("\nGET {}{QUESTION}\n{answer}", pipeline.ingest_url);
     println!(
         "\nKeep it running and post your own events: cargo run --release -p headwater -- serve\n\
          done in {:.1} s; the verdict:\n\n{}",

@@ -6,6 +6,7 @@ use aws::Lake;
 use contract::{AGGREGATES, CURATED, RAW};
 
 use crate::data_folder;
+use crate::output::rounded;
 
 /// Keys of sample objects; None for a part of the lake that is empty.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub(crate) struct LakeSamples {
     raw: Option<String>,
     curated: Option<String>,
     aggregate: Option<String>,
-    /// A line of `aggregate`.
+    /// A line of `aggregate`, with its figures rounded.
     line: Option<String>,
 }
 
@@ -39,7 +40,7 @@ impl LakeSamples {
                 .lines()
                 .find(|line| line.contains("speed"))
                 .or(text.lines().next());
-            samples.line = line.map(str::to_owned);
+            samples.line = line.map(rounded);
         }
         Ok(samples)
     }
@@ -68,7 +69,13 @@ impl LakeSamples {
             println!("  {key}\n      {what}");
         }
         if let Some(line) = &self.line {
-            println!("  of which a line is\n      {line}");
+            println!("  of which a line, rounded, is\n      {line}");
+        }
+        if self.curated.is_some() {
+            println!(
+                "\nAsk them with DuckDB:\n  {}",
+                data_folder::duckdb_line(&lake)
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod banner;
 mod config;
 mod configs;
 mod cost;
@@ -14,6 +15,7 @@ mod pipeline;
 mod query_command;
 mod report_page;
 mod serve;
+mod status;
 
 pub use config::{Cli, Command, DemoConfig, QueryConfig, QueryFormat, ServeConfig};
 pub use cost::{Bill, CostConfig, Table, compare, report};

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use headwater::{Cli, Command, CostConfig, DemoConfig, QueryConfig, ServeConfig};
+use service::terminal::ProgressBar;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -58,9 +59,17 @@ async fn demo(config: &DemoConfig, stop: &CancellationToken) -> anyhow::Result<E
 }
 
 async fn serve(config: &ServeConfig, stop: &CancellationToken) -> anyhow::Result<ExitCode> {
-    service::logging::init(config.log_format);
-    headwater::serve(config, stop, |_, _| {}).await?;
-    Ok(ExitCode::SUCCESS)
+    let mut status = service::terminal::status_line();
+    if status.is_hidden() || config.log_format.is_some() || service::logging::is_asked_for() {
+        status = ProgressBar::hidden();
+        service::logging::init(config.log_format.unwrap_or_default());
+    } else {
+        // The services' info lines would drown what is printed at the start.
+        service::logging::init_above(&status);
+    }
+    let served = headwater::serve(config, &status, stop, |_, _| {}).await;
+    status.finish_and_clear();
+    served.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(feature = "sql")]

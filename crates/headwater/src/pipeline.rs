@@ -11,6 +11,7 @@ use axum::Router;
 use console::{AlertsApi, Console};
 use local_aws::LocalAws;
 use query::http::{OtherApi, router_with_console};
+use service::terminal::ProgressBar;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -76,13 +77,15 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts ingest, consumer, query, and alerts if they are asked for.
+    /// Makes queues and bucket, and starts ingest, consumer, query, and alerts if they are asked for. Alerts are printed
+    /// above `status`.
     ///
     /// # Errors
     ///
     /// If the folder cannot be used or a setting in the environment is wrong.
     pub(crate) async fn start(
         settings: &Settings<'_>,
+        status: &ProgressBar,
         listeners: Listeners,
     ) -> anyhow::Result<Pipeline> {
         let cloud = LocalAws::builder()
@@ -132,7 +135,7 @@ impl Pipeline {
             Some(config) => {
                 let for_alerts = aws.with_own_meter();
                 meters.push(for_alerts.meter().clone());
-                let (service, api) = start_alerts(config, for_alerts).await?;
+                let (service, api) = start_alerts(config, for_alerts, status.clone()).await?;
                 (Some(service), Some(api))
             }
             None => (None, None),
@@ -234,8 +237,11 @@ impl Pipeline {
 async fn start_alerts(
     config: alerts::Config,
     aws: Aws,
+    status: ProgressBar,
 ) -> anyhow::Result<(RunningService, Router)> {
-    let transport = Network::new().context("cannot set up TLS")?;
+    let transport = Network::new()
+        .context("cannot set up TLS")?
+        .printing_above(status);
     let started = alerts::start(config, &aws, Arc::new(transport)).await;
     let started = started.context("alerts failed")?;
     let api = Router::new().route(alerts::API, started.api());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use chrono::Utc;
-use secrecy::ExposeSecret;
+use service::terminal::ProgressBar;
 use simulator::{Client, ClientConfig, Generator, Plan, SendOptions};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -14,23 +14,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::banner;
 use crate::config::ServeConfig;
-use crate::configs::{BUCKET, Settings};
-use crate::data_folder;
+use crate::configs::Settings;
 use crate::pipeline::{Listeners, Pipeline, url_at};
+use crate::status;
 
 /// Longest wait for the queue to drain at the end; messages left then wait for the next start.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then ends the services in the order in which events go through them.
 ///
-/// `started` is called with the addresses of ingest and of the emulation.
+/// On `status` it tells what goes through. `started` is called with the addresses of ingest and of the emulation.
 ///
 /// # Errors
 ///
 /// If a port is taken, the folder cannot be used, or a service fails.
 pub async fn serve(
     config: &ServeConfig,
+    status: &ProgressBar,
     stop: &CancellationToken,
     started: impl FnOnce(SocketAddr, SocketAddr),
 ) -> anyhow::Result<()> {
@@ -55,6 +57,7 @@ pub async fn serve(
     };
     let mut pipeline = Pipeline::start(
         &settings,
+        status,
         Listeners {
             http: listener,
             admin: Some(admin),
@@ -75,14 +78,16 @@ pub async fn serve(
     let token = pipeline.console.one_time_token()?;
     let console = url_at(config.tls.scheme(), listen);
     println!("look: {console}/console/open?token={token}\n");
-    print_where_to_look(config, &pipeline.ingest_url, &metrics_url, aws_listen);
-    print_sql(config, &pipeline.ingest_url, pg_listen);
+    banner::print_where_to_look(config, &pipeline.ingest_url, &metrics_url, aws_listen);
+    banner::print_sql(config, &pipeline.ingest_url, pg_listen);
     started(listen, aws_listen);
 
     let outcome = tokio::select! {
         () = stop.cancelled() => Ok(()),
         broken = pipeline.broken() => broken,
+        never = status::follow(status) => match never? {},
     };
+    status.set_message("stopping: what is under way is finished");
     info!(
         event = "stopping",
         "simulator, ingest, queue, aggregator: one after the other"
@@ -120,6 +125,7 @@ pub async fn serve(
     info!(event = "last_aggregation", %summary, "aggregated the rest");
     stop_aws.cancel();
     aws_server.await.context("the emulation broke off")??;
+    status.finish_and_clear();
     println!(
         "stopped; `headwater serve` goes on with what is in {}",
         config.data.display()
@@ -148,8 +154,8 @@ fn watch(pipeline: &Pipeline, interval: Duration) -> (CancellationToken, JoinHan
     let stop = CancellationToken::new();
     let mut aggregator = pipeline.aggregator.clone();
     aggregator.config.interval = interval;
-    // Whoever tries it wants files soon.
-    aggregator.config.commit_max_age = interval;
+    // Whoever tries it wants files soon: each run commits what there is.
+    aggregator.config.commit_max_age = Duration::ZERO;
     let until = stop.clone();
     let task = tokio::spawn(async move {
         aggregator::watch(&aggregator.config, &aggregator.aws, &until, |_| {}).await;
@@ -225,79 +231,4 @@ async fn drain(queue: &aws::Queue) {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-}
-
-/// The key, unless it is a secret.
-fn shown_key(config: &ServeConfig) -> &'static str {
-    match config.api_key.expose_secret() {
-        crate::config::DEV_KEY => crate::config::DEV_KEY,
-        _ => "$API_KEY",
-    }
-}
-
-/// How curl is called: with the CAs that are trusted here.
-fn curl(config: &ServeConfig) -> String {
-    match &config.trust.ca_file {
-        Some(file) if config.tls.is_on() => format!("curl -sS --cacert {}", file.display()),
-        _ => "curl -sS".to_owned(),
-    }
-}
-
-/// How to ask in SQL, or to have it.
-fn print_sql(config: &ServeConfig, ingest_url: &str, pg_listen: Option<SocketAddr>) {
-    let Some(listen) = pg_listen else {
-        return println!(
-            "SQL and PostgreSQL clients: cargo run --release -p headwater --features sql -- serve\n"
-        );
-    };
-    let (key, host, port) = (shown_key(config), listen.ip(), listen.port());
-    let curl = curl(config);
-    println!(
-        r#"SQL, by any PostgreSQL client, such as Grafana, or psql:
-  PGPASSWORD={key} psql -h {host} -p {port} -U reader headwater
-or over HTTP: {curl} {ingest_url}/v1/sql -H 'x-api-key: {key}' -d 'SELECT …'. Four to try:
-  SELECT entity_id, max(vehicle_speed_kmh) FROM vehicle
-    WHERE event_time > now() - INTERVAL '15 minutes' GROUP BY 1 ORDER BY 2 DESC LIMIT 5;
-  SELECT time_bucket(INTERVAL '1 minute', event_time) AS minute, avg(engine_rpm) FROM vehicle
-    WHERE event_time > now() - INTERVAL '1 hour' GROUP BY 1 ORDER BY 1;
-  SELECT * FROM busiest_cells LIMIT 5;
-  SELECT * FROM chat_summary_minute ORDER BY minute DESC LIMIT 5;
-"#
-    );
-}
-
-fn print_where_to_look(config: &ServeConfig, ingest_url: &str, metrics_url: &str, aws: SocketAddr) {
-    let (key, curl) = (shown_key(config), curl(config));
-    let now = contract::format_millis(Utc::now());
-    println!(
-        r#"ingest       {ingest_url}   x-api-key: {key}; query and alerts answer there too
-SQS and S3   http://{aws}   an emulation, for development only
-files        {lake}
-simulator    {rate} events/s; Ctrl-C stops all
-
-Post an event:
-  {curl} {ingest_url}/v1/events -H 'x-api-key: {key}' -H 'content-type: application/json' \
-    -d '{{"timestamp":"{now}","vehicle_id":"veh-mine","can_id":"0x1F0","payload":{{"engine_rpm":2150}}}}'
-and ask for it three seconds later:
-  {curl} '{ingest_url}/query?name=engine_rpm&entity=veh-mine' -H 'x-api-key: {key}'
-or for the fleet: speeds by minute, and the busiest cells of the last 15 minutes:
-  {curl} '{ingest_url}/query?name=vehicle_speed_kmh&step=1m' -H 'x-api-key: {key}'
-  {curl} '{ingest_url}/v1/top?kind=cell&signal=dl_prb_util_pct&window=15m&n=5' -H 'x-api-key: {key}'
-Post a metric, which needs no key from this machine, and ask for it:
-  {curl} {ingest_url}/metrics -H 'content-type: application/json' -d '{{"name":"cpu_usage","value":85}}'
-  {curl} '{ingest_url}/query?name=cpu_usage' -H 'x-api-key: {key}'
-It is above what a built-in rule takes: half a minute later an alert is printed here, and listed:
-  {curl} {ingest_url}/api/v1/alerts -H 'x-api-key: {key}'
-The event is in raw/ after two seconds, in curated/ and aggregates/ after at most {interval}:
-  ls -R {lake}/raw {lake}/aggregates
-  {curl} {ingest_url}/health
-  curl -sS {metrics_url}
-For the AWS CLI, boto3, and the binaries of this workspace:
-  export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-  aws --endpoint-url http://{aws} s3 ls --recursive s3://{BUCKET}/
-"#,
-        lake = data_folder::lake(&config.data).display(),
-        rate = config.rate,
-        interval = humantime::format_duration(config.interval),
-    );
 }

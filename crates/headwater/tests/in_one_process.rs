@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws::Aws;
 use clap::Parser;
 use headwater::{Cli, Command, DemoConfig, ServeConfig};
+use service::terminal::ProgressBar;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +77,7 @@ async fn serve_until(config: ServeConfig, enough: impl Fn(&[String]) -> bool) ->
     let until = stop.clone();
     let server = tokio::spawn(async move {
         let told = |ingest, aws| started.send((ingest, aws)).unwrap();
-        headwater::serve(&config, &until, told).await
+        headwater::serve(&config, &ProgressBar::hidden(), &until, told).await
     });
     let (_, aws_listen) = addresses.await.unwrap();
     // Through the port, as any other client would.

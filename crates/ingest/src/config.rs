@@ -16,6 +16,7 @@ use service::emf::EmfSettings;
 use service::keys::Source;
 use service::keys::settings::{API_KEYS, KeysFileSettings};
 use service::logging::LogFormat;
+use service::settings::Uses;
 use service::tls::TlsSettings;
 
 /// Bytes that a request may need for each byte of its body: for the body, and for its events' lines, which are
@@ -154,6 +155,9 @@ pub enum Packing {
     /// One event a message, as a line of plain JSON, ten messages a call.
     None,
 }
+
+/// The flags that each command makes use of.
+pub const USES: &Uses = &[("health", &["metrics_listen"])];
 
 /// What `ingest` can do beside serving.
 #[derive(Debug, Clone, Copy, Subcommand)]

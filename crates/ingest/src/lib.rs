@@ -14,7 +14,7 @@ mod run;
 mod sample_ids;
 
 pub use app::App;
-pub use config::{Command, Config, METRICS_LISTEN, Packing};
+pub use config::{Command, Config, METRICS_LISTEN, Packing, USES};
 pub use http::accept::Accept;
 pub use http::answer::{Accepted, MAX_LISTED, RejectedEvent};
 pub use http::operations::admin_routes;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use axum::Router;
-use ingest::{Command, Config};
+use ingest::{Command, Config, USES};
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
 use tokio::runtime;
@@ -14,7 +14,7 @@ use tokio::runtime;
 const SPARE_THREADS: usize = 1;
 
 fn main() -> ExitCode {
-    let config = service::settings::parse::<Config>();
+    let config = service::settings::parse_with_uses::<Config>(USES);
     if config.command.is_none()
         && let Err(error) = config.check()
     {

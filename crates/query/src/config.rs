@@ -15,6 +15,7 @@ use service::emf::EmfSettings;
 use service::keys::Source;
 use service::keys::settings::{KeysFileSettings, READ_KEYS};
 use service::logging::LogFormat;
+use service::settings::Uses;
 use service::tls::TlsSettings;
 
 use crate::http::QuerySettings;
@@ -121,6 +122,9 @@ pub struct Config {
     #[command(flatten, next_help_heading = "Observation")]
     pub emf: EmfSettings,
 }
+
+/// The flags that each command makes use of.
+pub const USES: &Uses = &[("health", &["metrics_listen"])];
 
 /// What `query` can do beside serving.
 #[derive(Debug, Clone, Copy, Subcommand)]

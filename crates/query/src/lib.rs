@@ -9,7 +9,7 @@ mod postgres;
 mod run;
 
 pub use app::App;
-pub use config::{Command, Config, METRICS_LISTEN};
+pub use config::{Command, Config, METRICS_LISTEN, USES};
 #[cfg(feature = "sql")]
 pub use postgres::PgSettings;
 pub use run::{Started, run, start, wire};

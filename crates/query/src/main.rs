@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use query::{Command, Config};
+use query::{Command, Config, USES};
 use service::{health, logging, stop};
 use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = service::settings::parse::<Config>();
+    let config = service::settings::parse_with_uses::<Config>(USES);
     if config.command.is_none()
         && let Err(error) = config.check()
     {

@@ -8,13 +8,16 @@
 use std::env::VarError;
 use std::error::Error;
 use std::fmt::{self, Write};
+use std::io;
 
 use chrono::{SecondsFormat, Utc};
 use clap::ValueEnum;
+use indicatif::ProgressBar;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::FromEnvError;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
@@ -32,13 +35,34 @@ pub enum LogFormat {
 /// Sends log lines to stderr from level info on, or as `RUST_LOG` says. If `RUST_LOG` cannot be read, a line says so
 /// and level info holds. A second call in a process changes nothing.
 pub fn init(format: LogFormat) {
+    init_to(format, "info", io::stderr);
+}
+
+/// Sends log lines of level warn and above to stderr, above the bar.
+pub fn init_above(bar: &ProgressBar) {
+    let bar = bar.clone();
+    init_to(LogFormat::Logfmt, "warn", move || Above(bar.clone()));
+}
+
+/// Whether `RUST_LOG` says what is logged.
+pub fn is_asked_for() -> bool {
+    match EnvFilter::try_from_default_env() {
+        Ok(_) => true,
+        Err(error) => unreadable(&error).is_some(),
+    }
+}
+
+fn init_to<W>(format: LogFormat, level: &str, writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let (filter, unreadable) = match EnvFilter::try_from_default_env() {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), unreadable(&error)),
+        Err(error) => (EnvFilter::new(level), unreadable(&error)),
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     // An error means that a subscriber is there already, as in tests: the first one stays.
     let _ = match format {
         LogFormat::Logfmt => lines.with_ansi(false).event_format(Logfmt).try_init(),
@@ -50,6 +74,18 @@ pub fn init(format: LogFormat) {
             error,
             "cannot read RUST_LOG: logging from level info on"
         );
+    }
+}
+
+/// Writes to stderr while the bar is taken off the terminal.
+struct Above(ProgressBar);
+
+impl io::Write for Above {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

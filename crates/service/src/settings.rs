@@ -10,6 +10,15 @@ use clap::{Arg, Command, Error, Parser};
 /// An environment variable that holds nothing counts as not set: Compose files and task definitions write
 /// `CONTRACTS=` for a setting that is left out.
 pub fn parse<C: Parser>() -> C {
+    parse_with_uses(&[])
+}
+
+/// The flags of a program, by their names in clap, that each of its commands makes use of.
+pub type Uses = [(&'static str, &'static [&'static str])];
+
+/// As [`parse`]. The help of a command shows of the program's flags only those that it uses; the others are taken still,
+/// as variables are.
+pub fn parse_with_uses<C: Parser>(uses: &Uses) -> C {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     for flag in secrets(&C::command(), &arguments) {
         eprintln!(
@@ -17,7 +26,23 @@ pub fn parse<C: Parser>() -> C {
              file where there is a flag for one"
         );
     }
-    try_parse_from(arguments).unwrap_or_else(|error| error.exit())
+    let command = with_uses(C::command(), uses);
+    read(command, arguments).unwrap_or_else(|error| error.exit())
+}
+
+/// The command; those of its commands that are named hide the flags that they make no use of.
+pub fn with_uses(mut command: Command, uses: &Uses) -> Command {
+    let of_all = command.get_arguments().filter(|arg| arg.is_global_set());
+    let of_all: Vec<Arg> = of_all.cloned().collect();
+    for (name, used) in uses {
+        let unused = of_all
+            .iter()
+            .filter(|arg| !used.contains(&arg.get_id().as_str()));
+        // Clap gives a command the flags of the program that it has not got already.
+        let hidden: Vec<Arg> = unused.map(|arg| arg.clone().hide(true)).collect();
+        command = command.mut_subcommand(name, |command| command.args(hidden));
+    }
+    command
 }
 
 /// An address to listen on, as a setting: a number or a name, and a port.
@@ -71,8 +96,15 @@ fn secrets(command: &Command, arguments: &[OsString]) -> Vec<String> {
 pub fn try_parse_from<C: Parser>(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<C, Error> {
+    read(C::command(), arguments)
+}
+
+fn read<C: Parser>(
+    command: Command,
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<C, Error> {
     let empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    let mut matches = without(C::command(), &empty).try_get_matches_from(arguments)?;
+    let mut matches = without(command, &empty).try_get_matches_from(arguments)?;
     C::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut C::command()))
 }
 
@@ -92,9 +124,55 @@ fn without(command: Command, is_left_out: &dyn Fn(&OsStr) -> bool) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, FromArgMatches};
+    use clap::{CommandFactory, FromArgMatches, Subcommand};
 
     use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(subcommand)]
+        command: Action,
+        /// Where things are.
+        #[arg(long, global = true, default_value = "here")]
+        place: String,
+        /// How often.
+        #[arg(long, global = true, default_value_t = 1)]
+        pace: u64,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Action {
+        Look {
+            #[arg(long)]
+            closely: bool,
+        },
+        Wait,
+    }
+
+    #[test]
+    fn the_help_of_a_command_has_the_flags_that_it_uses_and_the_others_are_taken_still() {
+        let command = with_uses(Program::command(), &[("look", &["place"])]);
+        let help = |name: &str| {
+            let asked = command
+                .clone()
+                .try_get_matches_from(["program", name, "--help"]);
+            asked.unwrap_err().to_string()
+        };
+        let look = help("look");
+        assert!(
+            look.contains("--place") && look.contains("--closely") && !look.contains("--pace"),
+            "{look}"
+        );
+        assert!(help("wait").contains("--pace"));
+        for line in [
+            ["program", "--pace=3", "look"],
+            ["program", "look", "--pace=3"],
+        ] {
+            let program: Program = read(command.clone(), line).unwrap();
+            assert_eq!((program.pace, program.place.as_str()), (3, "here"));
+            assert!(matches!(program.command, Action::Look { closely: false }));
+        }
+    }
 
     #[derive(Debug, Parser)]
     struct Settings {

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressStyle;
+pub use indicatif::{HumanCount, ProgressBar};
 
 /// Time between two turns of a spinner.
 const TURN: Duration = Duration::from_millis(200);
@@ -30,6 +31,12 @@ pub fn spinner() -> ProgressBar {
     let spinner = styled(ProgressBar::new_spinner(), "{spinner} {msg}, {elapsed}");
     spinner.enable_steady_tick(TURN);
     spinner
+}
+
+/// A line that is written over in place, with a message as wide as the terminal. It is drawn from its first message on,
+/// and hidden where stderr is no terminal.
+pub fn status_line() -> ProgressBar {
+    styled(ProgressBar::new_spinner(), "{spinner} {wide_msg}")
 }
 
 /// Told how far a long reading has come.

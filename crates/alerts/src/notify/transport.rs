@@ -15,6 +15,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::{ExposeSecret, SecretString};
 use sender::{HttpClient, Trust};
 use service::errors::chain;
+use service::terminal::ProgressBar;
 
 /// Longest time for one attempt.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,6 +77,8 @@ pub struct Network {
     http: HttpClient,
     /// Why there is no TLS; none where there is.
     no_tls: Option<String>,
+    /// What is taken off the terminal while a line is printed.
+    status: ProgressBar,
 }
 
 impl Network {
@@ -96,7 +99,14 @@ impl Network {
         Ok(Network {
             http: http.reading_at_most(MOST_ANSWER),
             no_tls,
+            status: ProgressBar::hidden(),
         })
+    }
+
+    /// Prints its lines above this one.
+    pub fn printing_above(mut self, status: ProgressBar) -> Network {
+        self.status = status;
+        self
     }
 }
 
@@ -152,7 +162,8 @@ impl Transport for Network {
 
     fn print(&self, line: &str) {
         // Nobody reads an output that is closed.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        let print = || writeln!(std::io::stdout().lock(), "{line}");
+        let _ = self.status.suspend(print);
     }
 }
 

@@ -200,8 +200,7 @@ impl Lake {
             .await
             .map_err(|error| CallError::Transient {
                 operation: GET,
-                reason: format!("`{key}` broke off"),
-                source: error.into(),
+                reason: format!("`{key}` broke off: {error}"),
             })?
         {
             body.extend_from_slice(&piece);

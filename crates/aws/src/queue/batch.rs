@@ -59,7 +59,7 @@ where
             Err(error) => {
                 // The SDK has retried the call as a whole already.
                 for at in pending {
-                    results[at] = Err(error.repeated());
+                    results[at] = Err(error.clone());
                 }
                 return results;
             }
@@ -207,7 +207,7 @@ mod tests {
             },
         ];
         for error in whole {
-            let results = each_entry(2, SEND, async |_| Err(error.repeated())).await;
+            let results = each_entry(2, SEND, async |_| Err(error.clone())).await;
             for entry in results {
                 let entry = entry.unwrap_err();
                 assert_eq!(entry.to_string(), error.to_string());

@@ -12,6 +12,10 @@ use crate::batch::objects::RawObject;
 use crate::metrics::{BATCH_EVENTS, BYTES, EVENTS, LATENCY, OBJECTS, QUEUE_LATENCY};
 use crate::write::latency;
 
+/// The longest age that is told of an event, in milliseconds. Replayed and late data are days and years old, which says
+/// nothing about the pipeline, and would drown what does in the sum.
+const OLDEST_MS: i64 = 3_600_000;
+
 /// Logs and counts what was written at `now`: everything but the objects of the hours in `unwritten`.
 pub(super) fn report(
     batch: &Batch,
@@ -24,7 +28,7 @@ pub(super) fn report(
     for delivery in batch.messages.values() {
         for mark in &delivery.contents.events {
             if unwritten.is_empty() || !unwritten.contains(&mark.hour()) {
-                latencies.push(now_ms - mark.time_ms);
+                latencies.push((now_ms - mark.time_ms).min(OLDEST_MS));
                 waits.push(now_ms - mark.received_at_ms);
             }
         }

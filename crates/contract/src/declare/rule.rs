@@ -65,6 +65,20 @@ impl TimeFormat {
         }
     }
 
+    /// How a time of this format is written, for messages.
+    pub(crate) fn wanted(self) -> String {
+        let text = "a text in RFC 3339, such as `2025-10-04T12:34:56.123Z`";
+        let number = self.epoch_unit().map(|(power, unit)| {
+            let example = 1_759_581_296 * 10_i64.pow(9_u32.saturating_sub(power.unsigned_abs()));
+            format!("a number of {unit} since 1970, such as `{example}`")
+        });
+        match number {
+            None => text.to_owned(),
+            Some(number) if self.takes_text() => format!("{text}, or {number}"),
+            Some(number) => number,
+        }
+    }
+
     /// Whether the time may be a text.
     pub(crate) fn takes_text(self) -> bool {
         matches!(self, TimeFormat::Rfc3339 | TimeFormat::Rfc3339OrEpochMs)

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::value::RawValue;
 
-use crate::rejection::{Code, Rejection};
+use crate::rejection::{Code, Rejection, csv_hint};
 
 /// How the events of a body are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +210,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> BodyError {
     if message.starts_with("trailing characters") && text.starts_with('{') {
         message.push_str("; for one event a line, send `content-type: application/x-ndjson`");
     }
+    message.push_str(csv_hint(text));
     BodyError::NotJson(message)
 }
 
@@ -400,6 +401,13 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("application/x-ndjson")
+        );
+        let csv = split(b"vehicle_id,speed\nveh-1,93.5\n", Format::Json)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            csv.contains("looks like CSV") && csv.contains("`import`"),
+            "{csv}"
         );
         assert!(split(b"[{\"a\":1},", Format::Json).is_err());
         assert!(split(b"{\"a\":NaN}", Format::Json).is_err());

@@ -18,7 +18,7 @@ pub(crate) fn detect<'k>(kinds: &'k Kinds, text: &str) -> Result<&'k Kind, Rejec
     let Outline(keys) = match serde_json::from_str(text) {
         Ok(outline) => outline,
         Err(error) if error.is_data() => return Err(Rejection::not_an_object(text)),
-        Err(error) => return Err(Rejection::invalid_json(&error)),
+        Err(error) => return Err(Rejection::invalid_json(text, &error)),
     };
     if let Some((_, name)) = keys.iter().find(|(key, _)| key == "kind") {
         let Some(name) = name else {
@@ -45,11 +45,7 @@ pub(crate) fn detect<'k>(kinds: &'k Kinds, text: &str) -> Result<&'k Kind, Rejec
                 message,
             ))
         }
-        (None, _) => nearest(kinds, &keys).ok_or_else(|| {
-            let declared = kinds.names();
-            let message = format!("no declared kind has these fields: the kinds are {declared}");
-            Rejection::new(Code::UnknownKind, None, message)
-        }),
+        (None, _) => nearest(kinds, &keys).ok_or_else(|| foreign(kinds, &keys)),
     }
 }
 
@@ -96,8 +92,53 @@ fn nearest<'k>(kinds: &'k Kinds, keys: &[(String, Option<String>)]) -> Option<&'
         .filter(|kind| keys.iter().any(|(key, _)| has(kind, key)))
 }
 
+/// Of an event that has no field of any kind: says what the kind needs that has most of the fields in another spelling,
+/// or else the one that needs the fewest.
+#[cold]
+fn foreign(kinds: &Kinds, keys: &Keys) -> Rejection {
+    let declared = kinds.names();
+    let mut message = format!("no declared kind has these fields: the kinds are {declared}");
+    let spelled = |kind: &Kind| {
+        keys.iter()
+            .filter_map(|(key, _)| respelled(kind, key))
+            .count()
+    };
+    let near = |kind: &&Kind| (spelled(kind), std::cmp::Reverse(kind.required().count()));
+    // Reversed for the kind declared first, as above.
+    if let Some(kind) = kinds.iter().rev().max_by_key(near) {
+        let needs: Vec<&str> = kind.required().collect();
+        let needs = needs.join("`, `");
+        message += &format!("; the nearest, `{}`, needs `{needs}`", kind.name);
+        // The one that says most.
+        let mut unknown = keys.iter().filter(|(key, _)| !is_servers(key));
+        let first = unknown.clone().next();
+        let one = unknown.find(|(key, _)| respelled(kind, key).is_some());
+        if let Some((key, _)) = one.or(first) {
+            message += &format!(" and has no field `{}`", excerpt(key));
+            if let Some(own) = respelled(kind, key) {
+                message += &format!(": it is `{own}` there");
+            }
+        }
+    }
+    Rejection::new(Code::UnknownKind, None, message)
+}
+
+/// The kind's own field that the name is another spelling of, such as `vehicleId` of `vehicle_id`.
+fn respelled<'k>(kind: &'k Kind, name: &str) -> Option<&'k str> {
+    let mut own = kind.canonical.iter().map(|(_, own)| kind.name_of(*own));
+    own.find(|own| letters(own).eq(letters(name)))
+}
+
+/// Letters and digits of a name, in lower case.
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+    letters.map(|letter| letter.to_ascii_lowercase())
+}
+
 /// The keys of an object, each with its value if that is a text.
-struct Outline(Vec<(String, Option<String>)>);
+struct Outline(Keys);
+
+type Keys = Vec<(String, Option<String>)>;
 
 impl<'de> Deserialize<'de> for Outline {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Outline, D::Error> {

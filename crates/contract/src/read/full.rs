@@ -39,7 +39,7 @@ pub(super) fn read<'a>(
         .and_then(|event| json.end().map(|()| event));
     read.map_err(|error| match fault.into_inner() {
         Some(rejection) => rejection,
-        None if !error.is_data() => Rejection::invalid_json(&error),
+        None if !error.is_data() => Rejection::invalid_json(text, &error),
         None if text.trim_start().starts_with('{') => {
             let field = kind.signals_object().map_or("signals", String::as_str);
             Rejection::at(Code::WrongType, field, "is not an object of signals")
@@ -167,11 +167,24 @@ fn written_time<'de, A: MapAccess<'de>>(
     before: bool,
 ) -> Result<Written<'de>, A::Error> {
     let (name, format) = (&kind.time.field, kind.time.format);
-    let Some((_, unit)) = format.epoch_unit() else {
-        return text(map, fault, name, before).map(Written::Text);
-    };
     if before {
         return Err(twice(fault, name));
+    }
+    let refused = |found: &str| {
+        let what = format!(
+            "is declared as {}, and this is `{}`",
+            format.wanted(),
+            excerpt(found)
+        );
+        stop(fault, Rejection::at(Code::WrongType, name, what))
+    };
+    if format.epoch_unit().is_none() {
+        let path = (None, name.as_str());
+        return match map.next_value_seed(ScalarSeed { path, fault })? {
+            Scalar::Text(text) => Ok(Written::Text(text)),
+            Scalar::Number(number) => Err(refused(&number.to_string())),
+            Scalar::Bool(flag) => Err(refused(&flag.to_string())),
+        };
     }
     // As it stands: a double would round it.
     let json = map.next_value::<&RawValue>()?.get();
@@ -182,16 +195,7 @@ fn written_time<'de, A: MapAccess<'de>>(
     if let Some(text) = text.filter(|_| format.takes_text()) {
         return Ok(Written::Text(text.into()));
     }
-    let or_text = if format.takes_text() {
-        "a text in RFC 3339 or "
-    } else {
-        ""
-    };
-    let what = format!(
-        "is declared as {or_text}a number of {unit} since 1970, and this is `{}`",
-        excerpt(json)
-    );
-    Err(stop(fault, Rejection::at(Code::WrongType, name, what)))
+    Err(refused(json))
 }
 
 /// The next value, which must be a text, of a field that must not have come before.

@@ -43,7 +43,7 @@ impl PartError {
             },
             PartError::Call { key, source } => PartError::Call {
                 key: key.clone(),
-                source: source.shared(),
+                source: source.clone(),
             },
         }
     }

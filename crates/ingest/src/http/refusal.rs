@@ -50,7 +50,8 @@ pub(crate) enum Refusal {
         value: String,
     },
     #[error(
-        "content type `{0}` is not taken: send `application/json`, or `application/x-ndjson` for one event a line"
+        "content type `{0}` is not taken: send `application/json`, or `application/x-ndjson` for one event a line; the \
+         tool `import` takes CSV and Parquet"
     )]
     UnsupportedType(String),
     #[error("content type `{0}` is not one of this protocol: send {1}")]

@@ -259,6 +259,101 @@ fn a_message_names_every_missing_field() {
 }
 
 #[test]
+fn fields_of_no_kind_are_held_against_the_nearest() {
+    let names = Kinds::builtin().names();
+    for (text, said) in [
+        (
+            r#"{"vehicleId":"veh-1","ts":1}"#,
+            "; the nearest, `vehicle`, needs `vehicle_id`, `timestamp`, `payload`, `can_id` and has no field `vehicleId`: it \
+             is `vehicle_id` there",
+        ),
+        (
+            r#"{"device":"d-1","temperature":21}"#,
+            "; the nearest, `metric`, needs `name`, `value` and has no field `device`",
+        ),
+        ("{}", "; the nearest, `metric`, needs `name`, `value`"),
+    ] {
+        assert_eq!(
+            refusal(text).message,
+            format!("no declared kind has these fields: the kinds are {names}{said}")
+        );
+    }
+    let long = refusal(&format!("{{\"{}\":1}}", "é".repeat(5000)));
+    assert!(long.message.len() < 500, "{long}");
+}
+
+#[test]
+fn a_time_in_another_form_is_told_the_form_that_is_wanted() {
+    let rfc3339 = "a text in RFC 3339, such as `2025-10-04T12:34:56.123Z`";
+    for (sent, said) in [
+        ("1759581296", "is declared as {}, and this is `1759581296`"),
+        ("true", "is declared as {}, and this is `true`"),
+        ("\"04.10.2025\"", "is not {}: `04.10.2025`"),
+    ] {
+        let text = VEHICLE.replace("\"2025-10-04T12:34:56.123Z\"", sent);
+        let said = said.replace("{}", rfc3339);
+        assert_eq!(refusal(&text).message, format!("`timestamp` {said}"));
+    }
+    for (format, sent, wanted) in [
+        (
+            "epoch_s",
+            "\"2025-10-04T12:34:56Z\"",
+            "a number of seconds since 1970, such as `1759581296`",
+        ),
+        (
+            "epoch_ms",
+            "true",
+            "a number of milliseconds since 1970, such as `1759581296000`",
+        ),
+        (
+            "epoch_us",
+            "null",
+            "a number of microseconds since 1970, such as `1759581296000000`",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mine = include_str!("../../../kinds/vehicle.toml")
+            .replace("[time]", &format!("[time]\nformat = \"{format}\""));
+        std::fs::write(folder.path().join("vehicle.toml"), mine).unwrap();
+        let kinds = Kinds::load(Some(folder.path())).unwrap();
+        let text = VEHICLE.replace("\"2025-10-04T12:34:56.123Z\"", sent);
+        let refused = parse_sent(&kinds, None, &text, now()).unwrap_err();
+        let found = sent.replace('"', "\\\"");
+        assert_eq!(
+            refused.message,
+            format!("`timestamp` is declared as {wanted}, and this is `{found}`")
+        );
+    }
+}
+
+#[test]
+fn a_line_of_csv_is_told_of_the_tool_that_takes_it() {
+    for line in [
+        "vehicle_id,timestamp,speed",
+        "veh-1;2025-10-04T12:34:56Z;93.5",
+        "\"veh-1\",\"2025-10-04T12:34:56Z\",93.5",
+        "17\t2025-10-04T12:34:56Z\t93.5",
+    ] {
+        let message = refusal(line).message;
+        assert!(
+            message.contains("looks like CSV") && message.contains("`import`"),
+            "{message}"
+        );
+    }
+    for other in [
+        "nonsense",
+        "\"a,b\"",
+        "17",
+        "{\"a\":1,}",
+        "[1,2",
+        "{'a':1,'b':2}",
+    ] {
+        let message = refusal(other).message;
+        assert!(!message.contains("CSV"), "{message}");
+    }
+}
+
+#[test]
 fn an_age_is_asked_of_events_as_sent_and_never_of_stored_lines() {
     let folder = tempfile::tempdir().unwrap();
     let mine =

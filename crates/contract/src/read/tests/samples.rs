@@ -110,7 +110,7 @@ fn a_time_is_a_text_or_a_number_of_milliseconds_or_the_arrival() {
         (
             r#""timestamp":true,"#,
             Code::WrongType,
-            "a text in RFC 3339 or a number of milliseconds since 1970",
+            "or a number of milliseconds since 1970, such as `1759581296000`, and this is `true`",
         ),
         (
             r#""timestamp":null,"#,
