@@ -97,12 +97,12 @@ class Pipeline:
         self.services.start("query", ready=f"http://{QUERY_ADMIN}/readyz")
 
     def landed(self):
-        """Waits until nothing is left to do, and gives the rows of curated/ as a table of DuckDB."""
+        """Waits until nothing is left to do, and gives the samples of curated/ as a table of DuckDB."""
         Queue(self.sqs, "headwater-events").drained()
         self.services.run("aggregator", "once", expect=(0,))
         place = self.folder / "curated"
         shutil.rmtree(place, ignore_errors=True)
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="curated/kind=metric/")
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="curated/kind=metric")
         for entry in (entry for page in pages for entry in page.get("Contents", [])):
             file = self.folder / entry["Key"]
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +110,18 @@ class Pipeline:
         database = duckdb.connect()
         database.execute(
             f"""CREATE TABLE samples AS SELECT name, tags, value, entity_id, epoch_us(event_time) AS micros, event_id
-            FROM read_parquet('{place}/**/*.parquet', union_by_name = true, hive_partitioning = false)"""
+            FROM read_parquet('{place}/kind=metric/**/*.parquet', union_by_name = true, hive_partitioning = false)"""
         )
         return database
+
+    def check_info(self, database, metric, *expected):
+        """What is said of the metric stands there once a day, although ingest was killed meanwhile."""
+        rows = database.execute(
+            f"""SELECT type, unit, description, count(*) FROM read_parquet('{self.folder}/curated/kind=metric_info/**/*.parquet')
+            WHERE entity_id = '{metric}' GROUP BY type, unit, description, event_time"""
+        ).fetchall()
+        require(set(rows) == {(*expected, 1)}, f"{metric} is {expected}, once: {rows}")
+        say(f"{metric}: {expected} once")
 
 
 def otlp(pipeline, url, samples):
@@ -388,6 +397,8 @@ def main():
             database = pipeline.landed()
             for told in sent:
                 check(database, *told)
+            if "otlp" in chosen:
+                pipeline.check_info(database, "otlp_load", "gauge", "1", "A load.")
         except BaseException:
             for log in ["ingest.log", "prometheus.log"]:
                 if (pipeline.folder / log).exists():

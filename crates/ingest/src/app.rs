@@ -21,6 +21,7 @@ use crate::memory::budget::Budget;
 use crate::queue::group_commit::GroupCommit;
 use crate::queue::group_task::Rules;
 use crate::sample_ids::SampleIds;
+use crate::told_infos::ToldInfos;
 
 pub(crate) const PENDING_BYTES: &str = "headwater_ingest_pending_bytes";
 
@@ -37,6 +38,7 @@ pub struct App {
     /// Which metrics of other protocols become events of which kinds.
     pub(crate) mapping: Mapping,
     pub(crate) sample_ids: SampleIds,
+    pub(crate) told_infos: ToldInfos,
     /// Bytes of bodies that have been read, and of lines on their way to SQS (`MAX_PENDING_BYTES`).
     pub(crate) budget: Budget,
     /// Bytes of long answers, until clients have read them.
@@ -89,6 +91,7 @@ impl App {
             metrics_open: config.metrics_open,
             binds_entities: config.tls_client_entity,
             sample_ids: SampleIds::new(),
+            told_infos: ToldInfos::default(),
             budget: Budget::new(config.max_pending_bytes.0 as usize),
             lists: Budget::new(LISTS_BYTES),
             group_commit: GroupCommit::spawn(queue.clone(), rules, counts.clone(), ready.clone()),

@@ -1,6 +1,6 @@
 //! Turns a body into lines and rejections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +12,7 @@ use crate::http::answer::RejectedList;
 use crate::http::refusal::Refusal;
 use crate::memory::budget::{Buffer, Exhausted};
 use crate::sample_ids::SampleIds;
+use crate::told_infos::ToldInfos;
 
 /// Room for the line of a usual event, so that it need not grow.
 const LINE_BYTES: usize = 512;
@@ -25,6 +26,8 @@ pub(crate) struct Intake {
     /// The lines of the good events, each ended by a line feed.
     pub(crate) lines: Buffer,
     pub(crate) events: usize,
+    /// What is said of metrics: events beside the others, each known by its hash.
+    pub(crate) infos: HashSet<u64>,
     pub(crate) rejected: RejectedList,
     /// Number of refused events, by reason.
     pub(crate) reasons: BTreeMap<Code, u64>,
@@ -36,6 +39,7 @@ impl Intake {
         Intake {
             lines,
             events: 0,
+            infos: HashSet::new(),
             rejected,
             reasons: BTreeMap::new(),
         }
@@ -43,6 +47,11 @@ impl Intake {
 
     pub(crate) fn rejected_count(&self) -> usize {
         self.reasons.values().sum::<u64>() as usize
+    }
+
+    /// Events for the queue.
+    pub(crate) fn to_send(&self) -> usize {
+        self.events + self.infos.len()
     }
 
     /// Events that were read, good and refused ones.
@@ -74,6 +83,8 @@ pub(crate) struct BodyReader<'k> {
     pub(crate) now: DateTime<Utc>,
     /// Gives ids to events of long kinds.
     pub(crate) ids: &'k SampleIds,
+    /// What the queue has been told of metrics.
+    pub(crate) told: &'k ToldInfos,
 }
 
 impl BodyReader<'_> {
@@ -239,12 +250,13 @@ mod tests {
     fn read(text: &str, format: Format, budget: &Budget) -> Result<Intake, Refusal> {
         let kinds = Kinds::builtin();
         let now = "2025-10-04T12:35:00Z".parse().unwrap();
-        let ids = SampleIds::new();
+        let (ids, told) = (SampleIds::new(), ToldInfos::default());
         let key = Key::own();
         let reader = BodyReader {
             key: &key,
             names: None,
             ids: &ids,
+            told: &told,
             kinds: &kinds,
             expected: None,
             max_events: 2_000,

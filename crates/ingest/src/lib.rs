@@ -12,6 +12,7 @@ mod points;
 mod queue;
 mod run;
 mod sample_ids;
+mod told_infos;
 
 pub use app::App;
 pub use config::{Command, Config, METRICS_LISTEN, Packing, USES};

@@ -2,12 +2,22 @@
 
 use contract::Kind;
 
+use crate::info::Info;
 use crate::point::{Point, Report};
 use crate::protobuf::Malformed;
 use crate::write::Writer;
 
 /// Most bytes of the name and the labels of a point, as much as the labels of a `metric`.
 const MAX_SERIES_BYTES: usize = 8 * 1024;
+
+/// What a body tells.
+#[derive(Debug, Clone, Copy)]
+pub enum Sent<'a> {
+    /// An event of a point.
+    Event(SentEvent<'a>),
+    /// What a metric is. It comes with every body that says so, and is no point: whether it is taken changes no answer.
+    Info(Info<'a>),
+}
 
 /// An event that a point became, or one of several.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +45,8 @@ impl<E> From<Malformed> for Stop<E> {
     }
 }
 
-/// Takes an event. `Ok(Err)` refuses this one, and says why; `Err` ends the body.
-pub type Take<'t, E> = dyn FnMut(SentEvent<'_>) -> Result<Result<(), String>, E> + 't;
+/// Takes what is told. `Ok(Err)` refuses this one, and says why; `Err` ends the body.
+pub type Take<'t, E> = dyn FnMut(Sent<'_>) -> Result<Result<(), String>, E> + 't;
 
 /// Makes events of points, and counts what becomes of them.
 pub(crate) struct Emit<'w, 't, E> {
@@ -103,12 +113,25 @@ impl<'w, 't, E> Emit<'w, 't, E> {
         }
         let (take, refused) = (&mut self.take, &mut self.refused);
         let left_out = self.writer.write(part, |event| {
-            if let Err(reason) = take(event)? {
+            if let Err(reason) = take(Sent::Event(event))? {
                 refused.get_or_insert(reason);
             }
             Ok(())
         });
         self.report.left_out += left_out.map_err(Stop::Taker)?;
+        Ok(())
+    }
+
+    /// Takes what is said of the metric that is sent under the name of `info`.
+    pub(crate) fn info(&mut self, info: Info<'_>) -> Result<(), Stop<E>> {
+        let (Some(info), Some(name)) = (info.fitted(), self.writer.metric(info.name)) else {
+            return Ok(());
+        };
+        let info = Info {
+            name: &name,
+            ..info
+        };
+        let _refused = (self.take)(Sent::Info(info)).map_err(Stop::Taker)?;
         Ok(())
     }
 

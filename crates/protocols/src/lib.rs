@@ -3,6 +3,7 @@
 mod emit;
 mod histogram;
 mod influx;
+mod info;
 mod mapping;
 mod otlp;
 mod point;
@@ -11,8 +12,9 @@ mod protobuf;
 mod request;
 mod write;
 
-pub use emit::{SentEvent, Stop, Take};
+pub use emit::{Sent, SentEvent, Stop, Take};
 pub use influx::{Api, Precision};
+pub use info::{Info, METRIC_INFO};
 pub use mapping::{ENTITY_LABELS, METRIC, Mapping};
 pub use point::{MAX_REASONS, Report};
 pub use protobuf::Malformed;

@@ -110,6 +110,16 @@ impl<'k> Writer<'k> {
         Ok(left_out)
     }
 
+    /// The name that values sent under this one have in the kind `metric`; `None` if they are of another kind.
+    pub(crate) fn metric<'p>(&self, sent: &'p str) -> Option<Cow<'p, str>>
+    where
+        'k: 'p,
+    {
+        let rule = self.mapping.rule(self.protocol, sent);
+        let is_metric = rule.is_none_or(|rule| rule.kind == METRIC);
+        is_metric.then(|| named(rule, sent))
+    }
+
     fn rest_of_long(&mut self, kind: &Kind, rule: Option<&Rule>, point: &Point<'_>) {
         if let Some(nanos) = point.nanos {
             self.time(kind, nanos);

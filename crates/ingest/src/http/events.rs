@@ -285,8 +285,9 @@ async fn accept_events<B: EventsBody>(
 
     let (atomic, key) = (head.atomic, head.key.clone());
     let inline = head.encoding == Encoding::Identity && bytes.len() <= INLINE_BYTES;
+    let now = contract::now_millis_precision(app.clock.now());
     let read = {
-        let (app, now) = (app.clone(), contract::now_millis_precision(app.clock.now()));
+        let app = app.clone();
         move || read_events(&app, &head, now, bytes)
     };
     let (mut intake, points) = if inline {
@@ -302,10 +303,13 @@ async fn accept_events<B: EventsBody>(
     if atomic && rejected_count > 0 {
         intake.events = 0;
     }
-    if intake.events > 0 {
-        let (lines, events) = (intake.lines, intake.events);
-        app.group_commit.commit(lines, events, arriving).await?;
-        key.count_taken(events);
+    let to_send = intake.to_send();
+    if to_send > 0 {
+        let lines = intake.lines;
+        app.group_commit.commit(lines, to_send, arriving).await?;
+        key.count_taken(to_send);
+        // Not before the queue has them, for the sender comes back with what it has not.
+        app.told_infos.add(now.date_naive(), &intake.infos);
     }
     Ok(match points {
         Some((form, read)) => spoken::response(form.answer(&read)),
@@ -334,6 +338,7 @@ fn read_events(
         max_events: app.max_body_events.min(key.limits().most_events()),
         now,
         ids: &app.sample_ids,
+        told: &app.told_infos,
     };
     let intake = Intake::new(app.budget.buffer(), RejectedList::within(&app.lists));
     let read = match head.content {
@@ -345,7 +350,7 @@ fn read_events(
             .map(|(intake, read)| (intake, Some((form, read)))),
     };
     match &read {
-        Ok((intake, _)) => key.use_events(intake.events + intake.rejected_count()),
+        Ok((intake, _)) => key.use_events(intake.to_send() + intake.rejected_count()),
         Err(Refusal::TooManyEvents { limit }) => key.use_events(*limit),
         Err(_) => {}
     }

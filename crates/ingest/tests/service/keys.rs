@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use crate::harness::{CELL, Service, VEHICLE};
 
 /// An entry of the key `the key of NAME`.
-fn entry(name: &str, more: &str) -> String {
+pub(crate) fn entry(name: &str, more: &str) -> String {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(format!("the key of {name}"));
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -17,13 +17,13 @@ fn entry(name: &str, more: &str) -> String {
 
 const ALL: &str = "may = [\"write\"]";
 
-struct Stage {
+pub(crate) struct Stage {
     folder: tempfile::TempDir,
-    service: Service,
+    pub(crate) service: Service,
 }
 
 impl Stage {
-    async fn new(text: &str) -> Stage {
+    pub(crate) async fn new(text: &str) -> Stage {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.toml");
         std::fs::write(&path, text).unwrap();
@@ -40,7 +40,7 @@ impl Stage {
         std::fs::rename(new, self.folder.path().join("keys.toml")).unwrap();
     }
 
-    async fn post(&self, path: &str, key: &str, body: &str) -> crate::harness::Answer {
+    pub(crate) async fn post(&self, path: &str, key: &str, body: &str) -> crate::harness::Answer {
         let key = format!("the key of {key}");
         let headers = [("x-api-key", &*key)];
         self.service

@@ -10,6 +10,7 @@ mod delivery;
 mod drain;
 mod events;
 mod harness;
+mod infos;
 mod keys;
 mod metrics;
 mod operations;

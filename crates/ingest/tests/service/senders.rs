@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use crate::harness::{KEY, Service};
 
 /// 2025-10-04T12:34:56Z.
-const MILLIS: i64 = 1_759_581_296_000;
+pub(crate) const MILLIS: i64 = 1_759_581_296_000;
 
-const JSON: (&str, &str) = ("content-type", "application/json");
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// An OTLP body of gauges, each with its time in nanoseconds.
 fn otlp(points: &[(&str, i64, f64)]) -> String {
     let metrics: Vec<Value> = points
         .iter()
         .map(|(name, nanos, value)| {
-            json!({"name": name, "unit": "1", "gauge": {"dataPoints": [
+            json!({"name": name, "gauge": {"dataPoints": [
                 {"timeUnixNano": nanos.to_string(), "asDouble": value}
             ]}})
         })
@@ -47,8 +47,15 @@ fn write_request(value: f64) -> Vec<u8> {
     field(1, &[labels, field(2, &sample)].concat())
 }
 
-fn snappy(body: &[u8]) -> Vec<u8> {
+pub(crate) fn snappy(body: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(body).unwrap()
+}
+
+/// The lines in the queue but those of what is said of metrics.
+fn samples(service: &Service) -> Vec<Value> {
+    let mut lines = service.queued();
+    lines.retain(|line| line["kind"] != "metric_info");
+    lines
 }
 
 fn ids(queued: &[Value]) -> BTreeSet<&str> {
@@ -73,7 +80,7 @@ async fn each_protocol_lands_as_samples_and_a_repeat_keeps_its_id() {
             assert_eq!((answer.status.as_u16(), &*answer.text), (204, ""), "{path}");
         }
     }
-    let queued = service.queued();
+    let queued = samples(&service);
     assert_eq!((queued.len(), ids(&queued).len()), (10, 3));
     let said = |name: &str| {
         let line = queued.iter().find(|line| line["name"] == name).unwrap();
@@ -174,7 +181,7 @@ async fn what_is_refused_is_told_as_the_protocol_tells_it_and_spoils_nothing_goo
         message.contains("line 2: unable to parse") && message.ends_with("dropped=1"),
         "{message}"
     );
-    let queued = service.queued();
+    let queued = samples(&service);
     assert_eq!((queued.len(), ids(&queued).len()), (2, 2));
     let metrics = service.admin("/metrics").await.text;
     assert!(

@@ -13,10 +13,11 @@ use serde_json::value::RawValue;
 
 use crate::emit::{Emit, Stop};
 use crate::histogram::Exponential;
+use crate::info::Info;
 use crate::point::{Label, MAX_LABELS};
 use crate::protobuf::Malformed;
 
-use super::{Buckets, Data, DataPoint, Summed};
+use super::{Buckets, Data, DataPoint, Summed, Type};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +53,10 @@ struct Metric<'a> {
     #[serde(borrow, default)]
     name: Cow<'a, str>,
     #[serde(borrow, default)]
+    description: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    unit: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     gauge: Option<Points<'a>>,
     #[serde(borrow, default)]
     sum: Option<Points<'a>>,
@@ -68,6 +73,17 @@ struct Metric<'a> {
 struct Points<'a> {
     #[serde(borrow, default, alias = "data_points")]
     data_points: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "aggregation_temporality")]
+    aggregation_temporality: Option<&'a RawValue>,
+    #[serde(borrow, default, alias = "is_monotonic")]
+    is_monotonic: Option<&'a RawValue>,
+}
+
+impl Points<'_> {
+    fn is_delta(&self) -> bool {
+        let told = self.aggregation_temporality.map(RawValue::get);
+        matches!(told, Some("1" | r#""AGGREGATION_TEMPORALITY_DELTA""#))
+    }
 }
 
 /// A data point of any type: the names of their fields do not clash. `null` is as if the field were not there.
@@ -219,16 +235,22 @@ fn read_metric<E>(
     emit: &mut Emit<'_, '_, E>,
 ) -> Result<(), Stop<E>> {
     let metric: Metric<'_> = parse(json)?;
+    let (unit, description) = (text(metric.unit), text(metric.description));
     type Read = fn(&Sent<'_>) -> Data;
-    let types: [(Option<Points<'_>>, Read); 5] = [
-        (metric.gauge, number_of),
-        (metric.sum, number_of),
-        (metric.histogram, histogram_of),
-        (metric.exponential_histogram, exponential_of),
-        (metric.summary, summary_of),
+    let types: [(Type, Option<Points<'_>>, Read); 5] = [
+        (Type::Gauge, metric.gauge, number_of),
+        (Type::Sum, metric.sum, number_of),
+        (Type::Histogram, metric.histogram, histogram_of),
+        (
+            Type::Exponential,
+            metric.exponential_histogram,
+            exponential_of,
+        ),
+        (Type::Summary, metric.summary, summary_of),
     ];
-    for (points, data) in types {
-        each(points.and_then(|points| points.data_points), |point| {
+    for (is_of, points, data) in types {
+        let Some(points) = points else { continue };
+        each(points.data_points, |point| {
             let sent: Sent<'_> = parse(point)?;
             let mut labels = labels.to_vec();
             attributes(sent.attributes, &mut labels)?;
@@ -240,8 +262,25 @@ fn read_metric<E>(
             };
             super::point(emit, &metric.name, point)
         })?;
+        let is_monotonic = points.is_monotonic.map(RawValue::get) == Some("true");
+        emit.info(Info {
+            name: &metric.name,
+            is_of: is_of.word(points.is_delta(), is_monotonic),
+            unit: &unit,
+            description: &description,
+        })?;
     }
     Ok(())
+}
+
+/// A text that is said of a metric; what is none is left out, for no point is refused for it.
+fn text(json: Option<&RawValue>) -> Cow<'_, str> {
+    #[derive(Default, Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    let Text(text) = json
+        .and_then(|json| serde_json::from_str(json.get()).ok())
+        .unwrap_or_default();
+    text
 }
 
 fn number_of(sent: &Sent<'_>) -> Data {

@@ -14,6 +14,33 @@ use crate::point::{Label, Point, Value};
 /// Bit of `flags`: the series has ended, and there is no value.
 const NO_RECORDED_VALUE: u32 = 1;
 
+/// The type of a metric's points.
+#[derive(Debug, Clone, Copy)]
+enum Type {
+    Gauge,
+    Sum,
+    Histogram,
+    Exponential,
+    Summary,
+}
+
+impl Type {
+    /// The word for it, as Prometheus has it; `delta_` stands in front where each value is the increment since the one
+    /// before. A sum that can fall is OpenTelemetry's up-down counter.
+    fn word(self, is_delta: bool, is_monotonic: bool) -> &'static str {
+        match (self, is_delta, is_monotonic) {
+            (Type::Gauge, ..) => "gauge",
+            (Type::Sum, false, true) => "counter",
+            (Type::Sum, true, true) => "delta_counter",
+            (Type::Sum, false, false) => "updown_counter",
+            (Type::Sum, true, false) => "delta_updown_counter",
+            (Type::Histogram | Type::Exponential, false, _) => "histogram",
+            (Type::Histogram | Type::Exponential, true, _) => "delta_histogram",
+            (Type::Summary, ..) => "summary",
+        }
+    }
+}
+
 /// A data point of any type.
 #[derive(Debug, Default)]
 struct DataPoint<'a> {

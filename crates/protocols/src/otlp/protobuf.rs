@@ -9,22 +9,17 @@ use serde_json::{Map, Value as Json};
 
 use crate::emit::{Emit, Stop};
 use crate::histogram::{Exponential, MAX_BUCKETS};
+use crate::info::Info;
 use crate::point::{Label, MAX_LABELS};
-use crate::protobuf::{Fields, Malformed};
+use crate::protobuf::{Fields, Malformed, Wire};
 
-use super::{Buckets, Data, DataPoint, Summed};
+use super::{Buckets, Data, DataPoint, Summed, Type};
 
 /// Most lists and maps within each other in an attribute's value.
 const MAX_DEPTH: u32 = 16;
 
-/// The type of a metric's points.
-#[derive(Debug, Clone, Copy)]
-enum Type {
-    Number,
-    Histogram,
-    Exponential,
-    Summary,
-}
+/// `AGGREGATION_TEMPORALITY_DELTA`.
+const DELTA: u64 = 1;
 
 /// Reads a body.
 pub(crate) fn read<E>(body: &[u8], emit: &mut Emit<'_, '_, E>) -> Result<(), Stop<E>> {
@@ -58,7 +53,7 @@ fn metric<E>(
     labels: &[Label<'_>],
     emit: &mut Emit<'_, '_, E>,
 ) -> Result<(), Stop<E>> {
-    let (mut name, mut data) = ("", None);
+    let (mut name, mut description, mut unit, mut data) = ("", "", "", None);
     for field in Fields::of(message) {
         let (number, value) = field?;
         let is_of = match number {
@@ -66,7 +61,17 @@ fn metric<E>(
                 name = value.text()?;
                 continue;
             }
-            5 | 7 => Type::Number,
+            // No point is refused for what is said of its metric.
+            2 => {
+                description = value.text().unwrap_or_default();
+                continue;
+            }
+            3 => {
+                unit = value.text().unwrap_or_default();
+                continue;
+            }
+            5 => Type::Gauge,
+            7 => Type::Sum,
             9 => Type::Histogram,
             10 => Type::Exponential,
             11 => Type::Summary,
@@ -77,11 +82,24 @@ fn metric<E>(
     let Some((is_of, points)) = data else {
         return Ok(());
     };
-    for message in messages(points, 1) {
-        let point = data_point(is_of, message?, labels)?;
-        super::point(emit, name, point)?;
+    let (mut is_delta, mut is_monotonic) = (false, false);
+    for field in Fields::of(points) {
+        match field? {
+            (1, message) => {
+                let point = data_point(is_of, message.bytes()?, labels)?;
+                super::point(emit, name, point)?;
+            }
+            (2, temporality) => is_delta = temporality == Wire::Varint(DELTA),
+            (3, flag) => is_monotonic = flag == Wire::Varint(1),
+            _ => {}
+        }
     }
-    Ok(())
+    emit.info(Info {
+        name,
+        is_of: is_of.word(is_delta, is_monotonic),
+        unit,
+        description,
+    })
 }
 
 fn data_point<'a>(
@@ -95,7 +113,7 @@ fn data_point<'a>(
     };
     point.labels.extend_from_slice(resource);
     let (attributes_at, flags_at) = match is_of {
-        Type::Number => (7, 8),
+        Type::Gauge | Type::Sum => (7, 8),
         Type::Histogram => (9, 10),
         Type::Exponential => (1, 10),
         Type::Summary => (7, 8),
@@ -105,14 +123,16 @@ fn data_point<'a>(
         let (number, value) = field?;
         match (number, is_of) {
             (3, _) => point.nanos = value.number()?,
-            (4, Type::Number) => point.data = Data::Number(value.double()?),
-            (6, Type::Number) => point.data = Data::Number(value.number()?.cast_signed() as f64),
+            (4, Type::Gauge | Type::Sum) => point.data = Data::Number(value.double()?),
+            (6, Type::Gauge | Type::Sum) => {
+                point.data = Data::Number(value.number()?.cast_signed() as f64)
+            }
             (number, _) if number == flags_at => point.flags = value.number()? as u32,
             _ => {}
         }
     }
     match is_of {
-        Type::Number => {}
+        Type::Gauge | Type::Sum => {}
         Type::Histogram => point.data = histogram(message)?,
         Type::Exponential => point.data = exponential(message)?,
         Type::Summary => point.data = summary(message)?,
@@ -252,7 +272,7 @@ fn any(message: &[u8], depth: u32) -> Result<Cow<'_, str>, Malformed> {
     Ok(told)
 }
 
-fn json(number: u32, value: crate::protobuf::Wire<'_>, depth: u32) -> Result<Json, Malformed> {
+fn json(number: u32, value: Wire<'_>, depth: u32) -> Result<Json, Malformed> {
     if depth > MAX_DEPTH {
         return Err(Malformed::new(format!(
             "an attribute has more than {MAX_DEPTH} levels"

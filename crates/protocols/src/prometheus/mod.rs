@@ -36,6 +36,20 @@ impl<'a> Series<'a> {
     }
 }
 
+/// The word for a type of metric, which has the same number in both versions; empty if the sender does not know it.
+fn word(number: u64) -> &'static str {
+    match number {
+        1 => "counter",
+        2 => "gauge",
+        3 => "histogram",
+        4 => "gaugehistogram",
+        5 => "summary",
+        6 => "info",
+        7 => "stateset",
+        _ => "",
+    }
+}
+
 /// Nanoseconds of a time in milliseconds.
 fn nanos(millis: u64) -> i64 {
     millis.cast_signed().saturating_mul(1_000_000)

@@ -1,38 +1,75 @@
 //! Remote write 1.0: `prometheus.WriteRequest`.
 
 use crate::emit::{Emit, Stop};
-use crate::protobuf::Fields;
+use crate::info::Info;
+use crate::protobuf::{Fields, Malformed};
 
-use super::{Series, Written, native, sample};
+use super::{Series, Written, native, sample, word};
 
-/// Reads a body, a message `WriteRequest`. Its metadata, which come apart from samples, are left out.
+/// Reads a body, a message `WriteRequest`.
 pub(crate) fn read<E>(body: &[u8], emit: &mut Emit<'_, '_, E>) -> Result<Written, Stop<E>> {
     let mut written = Written::default();
     let mut series = Series::default();
     for field in Fields::of(body) {
-        if let (1, message) = field? {
-            let message = message.bytes()?;
-            labels(message, &mut series)?;
-            for field in Fields::of(message) {
-                match field? {
-                    (2, point) => {
-                        let (mut value, mut millis) = (0.0, 0);
-                        for field in Fields::of(point.bytes()?) {
-                            match field? {
-                                (1, number) => value = number.double()?,
-                                (2, number) => millis = number.number()?,
-                                _ => {}
-                            }
-                        }
-                        sample(emit, &series, millis, value, &mut written)?;
-                    }
-                    (4, point) => native::point(point.bytes()?, emit, &mut series, &mut written)?,
-                    _ => {}
+        match field? {
+            (1, message) => read_series(message.bytes()?, emit, &mut series, &mut written)?,
+            // No sample is refused for what is said of its metric.
+            (3, message) => {
+                if let Ok(info) = message.bytes().and_then(metadata) {
+                    emit.info(info)?;
                 }
             }
+            _ => {}
         }
     }
     Ok(written)
+}
+
+fn read_series<'a, E>(
+    message: &'a [u8],
+    emit: &mut Emit<'_, '_, E>,
+    series: &mut Series<'a>,
+    written: &mut Written,
+) -> Result<(), Stop<E>> {
+    labels(message, series)?;
+    for field in Fields::of(message) {
+        match field? {
+            (2, point) => {
+                let (mut value, mut millis) = (0.0, 0);
+                for field in Fields::of(point.bytes()?) {
+                    match field? {
+                        (1, number) => value = number.double()?,
+                        (2, number) => millis = number.number()?,
+                        _ => {}
+                    }
+                }
+                sample(emit, series, millis, value, written)?;
+            }
+            (4, point) => native::point(point.bytes()?, emit, series, written)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A message `MetricMetadata`, which comes apart from samples.
+fn metadata(message: &[u8]) -> Result<Info<'_>, Malformed> {
+    let (mut name, mut is_of, mut description, mut unit) = ("", "", "", "");
+    for field in Fields::of(message) {
+        match field? {
+            (1, number) => is_of = word(number.number()?),
+            (2, text) => name = text.text()?,
+            (4, text) => description = text.text()?,
+            (5, text) => unit = text.text()?,
+            _ => {}
+        }
+    }
+    Ok(Info {
+        name,
+        is_of,
+        unit,
+        description,
+    })
 }
 
 /// First, for a message may have its fields in any order.

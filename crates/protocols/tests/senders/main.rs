@@ -5,5 +5,6 @@
 mod bodies;
 mod fuzz;
 mod influx;
+mod infos;
 mod otlp;
 mod prometheus;

@@ -17,7 +17,7 @@ use prost::Message;
 use protocols::Form;
 use serde_json::{Value, json};
 
-const NANOS: u64 = MILLIS as u64 * 1_000_000;
+pub(crate) const NANOS: u64 = MILLIS as u64 * 1_000_000;
 
 fn attribute(key: &str, value: any_value::Value) -> KeyValue {
     KeyValue {
@@ -31,7 +31,7 @@ fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, any_value::Value::StringValue(value.into()))
 }
 
-fn request(metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
+pub(crate) fn request(metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
     let resource = Resource {
         attributes: vec![text("service.name", "shop"), text("host.name", "h-1")],
         ..Default::default()

@@ -6,23 +6,37 @@ use protocols::{Content, Form};
 use serde_json::json;
 
 #[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
+pub(crate) struct WriteRequest {
     #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
+    pub(crate) timeseries: Vec<TimeSeries>,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) metadata: Vec<MetricMetadata>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
+pub(crate) struct MetricMetadata {
+    #[prost(int32, tag = "1")]
+    pub(crate) r#type: i32,
+    #[prost(string, tag = "2")]
+    pub(crate) metric_family_name: String,
+    #[prost(string, tag = "4")]
+    pub(crate) help: String,
+    #[prost(string, tag = "5")]
+    pub(crate) unit: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TimeSeries {
     #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
     #[prost(message, repeated, tag = "4")]
-    histograms: Vec<Histogram>,
+    pub(crate) histograms: Vec<Histogram>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Label {
+pub(crate) struct Label {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(string, tag = "2")]
@@ -30,7 +44,7 @@ struct Label {
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-struct Sample {
+pub(crate) struct Sample {
     #[prost(double, tag = "1")]
     value: f64,
     #[prost(int64, tag = "2")]
@@ -38,7 +52,7 @@ struct Sample {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Histogram {
+pub(crate) struct Histogram {
     #[prost(uint64, tag = "1")]
     count: u64,
     #[prost(double, tag = "3")]
@@ -58,7 +72,7 @@ struct Histogram {
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-struct Span {
+pub(crate) struct Span {
     #[prost(sint32, tag = "1")]
     offset: i32,
     #[prost(uint32, tag = "2")]
@@ -66,27 +80,39 @@ struct Span {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Request {
+pub(crate) struct Request {
     #[prost(string, repeated, tag = "4")]
-    symbols: Vec<String>,
+    pub(crate) symbols: Vec<String>,
     #[prost(message, repeated, tag = "5")]
-    timeseries: Vec<TimeSeries2>,
+    pub(crate) timeseries: Vec<TimeSeries2>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct TimeSeries2 {
+pub(crate) struct TimeSeries2 {
     #[prost(uint32, repeated, tag = "1")]
-    labels_refs: Vec<u32>,
+    pub(crate) labels_refs: Vec<u32>,
     #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
     #[prost(message, repeated, tag = "3")]
-    histograms: Vec<Histogram>,
+    pub(crate) histograms: Vec<Histogram>,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) metadata: Option<Metadata>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Metadata {
+    #[prost(int32, tag = "1")]
+    pub(crate) r#type: i32,
+    #[prost(uint32, tag = "3")]
+    pub(crate) help_ref: u32,
+    #[prost(uint32, tag = "4")]
+    pub(crate) unit_ref: u32,
 }
 
 /// The value that ends a series, a NaN of its own.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
-fn labels(pairs: &[(&str, &str)]) -> Vec<Label> {
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> Vec<Label> {
     let label = |(name, value): &(&str, &str)| Label {
         name: (*name).into(),
         value: (*value).into(),
@@ -94,7 +120,7 @@ fn labels(pairs: &[(&str, &str)]) -> Vec<Label> {
     pairs.iter().map(label).collect()
 }
 
-fn sample(value: f64, timestamp: i64) -> Sample {
+pub(crate) fn sample(value: f64, timestamp: i64) -> Sample {
     Sample { value, timestamp }
 }
 
@@ -116,6 +142,7 @@ fn samples_are_read_in_both_versions_and_those_without_a_value_are_no_error() {
             samples: samples.clone(),
             histograms: vec![],
         }],
+        ..WriteRequest::default()
     };
     let symbols = [
         "",
@@ -132,7 +159,7 @@ fn samples_are_read_in_both_versions_and_those_without_a_value_are_no_error() {
         timeseries: vec![TimeSeries2 {
             labels_refs: vec![1, 2, 3, 4, 5, 6, 7, 0],
             samples,
-            histograms: vec![],
+            ..TimeSeries2::default()
         }],
     };
     let one = read(Form::RemoteWrite1, &one.encode_to_vec());
@@ -164,6 +191,7 @@ fn native_histograms_become_buckets() {
             Form::RemoteWrite1,
             &WriteRequest {
                 timeseries: vec![series],
+                ..WriteRequest::default()
             }
             .encode_to_vec(),
         );
@@ -246,6 +274,7 @@ fn refused_samples_are_named_and_spoil_no_other() {
             },
             series("good", &[], MILLIS - 1),
         ],
+        ..WriteRequest::default()
     };
     let got = read(Form::RemoteWrite1, &request.encode_to_vec());
     assert_eq!(got.events.len(), 2);
@@ -267,7 +296,7 @@ fn messages_that_are_none_are_refused_as_a_whole() {
         let series = TimeSeries2 {
             labels_refs: refs,
             samples: vec![sample(1.0, MILLIS)],
-            histograms: vec![],
+            ..TimeSeries2::default()
         };
         Request {
             symbols: vec![first.into(), "__name__".into()],
