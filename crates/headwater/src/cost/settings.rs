@@ -28,8 +28,8 @@ pub struct CostConfig {
     /// How long `raw/` is kept.
     #[arg(long, env = "HEADWATER_RAW_RETENTION", default_value = "7d", value_parser = humantime::parse_duration)]
     pub raw_retention: Duration,
-    /// Events in each post of a client.
-    #[arg(long, env = "HEADWATER_BATCH", default_value_t = 1.0)]
+    /// Events in each post of a client. The bill for one event a post stands beside it.
+    #[arg(long, env = "HEADWATER_BATCH", default_value_t = 500.0)]
     pub batch: f64,
     /// Ingest's LINGER: longest time that a post waits for other posts to share a message with.
     #[arg(long, env = "HEADWATER_LINGER", default_value = "25ms", value_parser = humantime::parse_duration)]
