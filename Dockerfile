@@ -123,13 +123,13 @@ EXPOSE 4566
 HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/local-aws"]
 
-# The whole pipeline in one process, its emulation of SQS and S3 included: to try it. It asks for API_KEY.
+# The whole pipeline in one process, its emulation of SQS and S3 included: to try it. It asks for HEADWATER_API_KEY.
 FROM runtime AS headwater
 COPY --from=builder /src/out/headwater /usr/local/bin/headwater
 COPY --from=builder --chown=65532:65532 /src/out/data /data
 VOLUME ["/data"]
-ENV DATA=/data
-ENV LISTEN=0.0.0.0:3000
+ENV HEADWATER_DATA=/data
+ENV HEADWATER_LISTEN=0.0.0.0:3000
 ENV PG_LISTEN=0.0.0.0:5433
 ENV METRICS_LISTEN=0.0.0.0:9100
 EXPOSE 3000

@@ -1,7 +1,7 @@
 -- "Automotive OBD-II Dataset" (Marc Weber, KIT, DOI 10.35097/1130): one car, about ten rows a second, as vehicle
 -- events. A row has the time of day, taken as UTC; the date is in the file's name, `2017-07-05_Seat_Leon_….csv.gz`.
 --
---     API_KEY=… import 'trips/*.csv.gz' --kind vehicle --sql docs/examples/obd2-kit.sql
+--     HEADWATER_API_KEY=… import 'trips/*.csv.gz' --kind vehicle --sql docs/examples/obd2-kit.sql
 --
 -- The columns get names by their order: half of the files write the degree sign of their headers as "Â°".
 -- import: --names day_time,coolant,intake_kpa,rpm,speed,intake_c,air_flow,throttle,ambient,pedal_d,pedal_e

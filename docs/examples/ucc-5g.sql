@@ -2,7 +2,7 @@
 -- second, recorded with G-NetTrack Pro, as cell events. Local time without a zone, taken as UTC. CellID alone is not
 -- unique; RAWCELLID is.
 --
---     API_KEY=… import 'Download/**/*.csv.gz' --kind cell --sql docs/examples/ucc-5g.sql
+--     HEADWATER_API_KEY=… import 'Download/**/*.csv.gz' --kind cell --sql docs/examples/ucc-5g.sql
 --
 -- `-` is a missing value. -200 dBm and neighbours below the lowest values that there are (3GPP TS 38.133), or at
 -- 2147483647, are no readings.

@@ -355,7 +355,7 @@ def main():
     env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | names | {
         "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "API_KEYS": f"a-key-on-its-way-out,{KEY}", "API_KEY": KEY, "READ_KEYS": KEY, "INGEST_URL": INGEST,
+        "API_KEYS": f"a-key-on-its-way-out,{KEY}", "HEADWATER_API_KEY": KEY, "READ_KEYS": KEY, "HEADWATER_INGEST_URL": INGEST,
         "METRICS": "emf", "LISTEN": "127.0.0.1:13000", "METRICS_LISTEN": CONSUMER,
     }
     with tempfile.TemporaryDirectory(prefix="headwater-e2e-") as temporary:

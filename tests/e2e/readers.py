@@ -210,7 +210,7 @@ def main():
         "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "LAKE_BUCKET": name,
     }  # fmt: skip
     env = os.environ | {
-        "QUEUE_NAME": name, "DLQ_NAME": f"{name}-dlq", "KEYS_TEXT": KEYS, "API_KEY": KEY, "INGEST_URL": f"http://{INGEST}",
+        "QUEUE_NAME": name, "DLQ_NAME": f"{name}-dlq", "KEYS_TEXT": KEYS, "HEADWATER_API_KEY": KEY, "HEADWATER_INGEST_URL": f"http://{INGEST}",
         "LISTEN": INGEST, "METRICS_LISTEN": CONSUMER, "POLL_WAIT": "1s",
     }  # fmt: skip
     with contextlib.ExitStack() as stack:

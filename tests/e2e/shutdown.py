@@ -171,7 +171,7 @@ def main():
         # After the hang, what was on its way to the consumer comes again when this has gone by.
         "VISIBILITY_TIMEOUT": "20s",
         "SHUTDOWN_GRACE": "16s",
-        "READ_KEYS": KEY, "API_KEYS": KEY, "API_KEY": KEY, "INGEST_URL": f"http://127.0.0.1:{INGEST}",
+        "READ_KEYS": KEY, "API_KEYS": KEY, "HEADWATER_API_KEY": KEY, "HEADWATER_INGEST_URL": f"http://127.0.0.1:{INGEST}",
     }
     with tempfile.TemporaryDirectory(prefix="headwater-shutdown-") as temporary:
         folder = pathlib.Path(temporary)

@@ -199,7 +199,7 @@ def main():
         env = {variable: value for variable, value in os.environ.items() if not variable.startswith("AWS_")} | {
             "AWS_ENDPOINT_URL": f"http://{LOCAL_AWS}", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test", "LAKE_BUCKET": name, "QUEUE_NAME": name, "DLQ_NAME": f"{name}-dlq",
-            "API_KEYS": KEY, "API_KEY": KEY, "READ_KEYS": KEY, "POLL_WAIT": "1s", "INGEST_URL": f"http://{INGEST}",
+            "API_KEYS": KEY, "HEADWATER_API_KEY": KEY, "READ_KEYS": KEY, "POLL_WAIT": "1s", "HEADWATER_INGEST_URL": f"http://{INGEST}",
             "CONTRACTS": str(declarations(folder / "contracts", arguments.recorded is not None)),
         }  # fmt: skip
         services = Services(binaries, folder, env)

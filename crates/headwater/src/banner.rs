@@ -14,7 +14,7 @@ use crate::data_folder::{self, duckdb_line};
 fn shown_key(config: &ServeConfig) -> &'static str {
     match config.api_key.expose_secret() {
         crate::config::DEV_KEY => crate::config::DEV_KEY,
-        _ => "$API_KEY",
+        _ => "$HEADWATER_API_KEY",
     }
 }
 

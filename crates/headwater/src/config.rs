@@ -1,4 +1,5 @@
-//! Settings; each flag can be given as an environment variable of the same name.
+//! Settings; each flag can be given as an environment variable: `--count` as `HEADWATER_COUNT`. Settings that the
+//! services have too, such as CONTRACTS, keep their names, which the services read as well.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -55,34 +56,34 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct DemoConfig {
     /// Folder for the files of the demo; those of an earlier demo are removed.
-    #[arg(long, env, default_value = "data/demo")]
+    #[arg(long, env = "HEADWATER_DATA", default_value = "data/demo")]
     pub data: PathBuf,
     /// Number of events to send.
-    #[arg(long, env, default_value_t = 10_000)]
+    #[arg(long, env = "HEADWATER_COUNT", default_value_t = 10_000)]
     pub count: u64,
     /// Share of events sent a second time, 0 to 1.
-    #[arg(long, env, default_value_t = 0.05)]
+    #[arg(long, env = "HEADWATER_DUPLICATES", default_value_t = 0.05)]
     pub duplicates: f64,
     /// Share of events that are hours to days late, 0 to 1.
-    #[arg(long, env, default_value_t = 0.03)]
+    #[arg(long, env = "HEADWATER_LATE", default_value_t = 0.03)]
     pub late: f64,
     /// Share of events that ingest must refuse, 0 to 1.
-    #[arg(long, env, default_value_t = 0.02)]
+    #[arg(long, env = "HEADWATER_BROKEN", default_value_t = 0.02)]
     pub broken: f64,
     /// Live streams among what is simulated, with their chats; each kind that is late falls into hours of its own.
-    #[arg(long, env, default_value_t = 0)]
+    #[arg(long, env = "HEADWATER_STREAMS", default_value_t = 0)]
     pub streams: u32,
     /// Seed of all random choices; if not given, a random one.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_SEED")]
     pub seed: Option<u64>,
     /// Kill and freeze ingest, consumer and aggregator while the events flow, slower than otherwise.
-    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "HEADWATER_CHAOS", value_parser = FalseyValueParser::new())]
     pub chaos: bool,
     /// How long the events of `--chaos` flow.
-    #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_CHAOS_TIME", default_value = "60s", value_parser = humantime::parse_duration)]
     pub chaos_time: Duration,
     /// Show the services' whole log rather than its warnings.
-    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "HEADWATER_VERBOSE", value_parser = FalseyValueParser::new())]
     pub verbose: bool,
 }
 
@@ -90,41 +91,41 @@ pub struct DemoConfig {
 #[derive(Debug, Clone, Args)]
 pub struct ServeConfig {
     /// Folder for queues and lake; a later run goes on with what it holds.
-    #[arg(long, env, default_value = "data/serve")]
+    #[arg(long, env = "HEADWATER_DATA", default_value = "data/serve")]
     pub data: PathBuf,
     /// Address of ingest.
-    #[arg(long, env, default_value = "127.0.0.1:3000", value_parser = service::settings::address)]
+    #[arg(long, env = "HEADWATER_LISTEN", default_value = "127.0.0.1:3000", value_parser = service::settings::address)]
     pub listen: SocketAddr,
     /// Address of the emulated SQS and S3.
-    #[arg(long, env, default_value = "127.0.0.1:4566", value_parser = service::settings::address)]
+    #[arg(long, env = "HEADWATER_AWS_LISTEN", default_value = "127.0.0.1:4566", value_parser = service::settings::address)]
     pub aws_listen: SocketAddr,
-    /// Let other machines reach the emulated SQS and S3: needed where AWS_LISTEN is not a loopback address. Whoever
+    /// Let other machines reach the emulated SQS and S3: needed where HEADWATER_AWS_LISTEN is not a loopback address. Whoever
     /// reaches it may read and delete all.
-    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "HEADWATER_AWS_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     pub aws_allow_remote: bool,
     /// Address that serves probes, and the metrics of all services.
     #[arg(long, env, default_value_t = ingest::METRICS_LISTEN, value_parser = service::settings::address)]
     pub metrics_listen: SocketAddr,
-    /// Address of the PostgreSQL wire of query; the password is API_KEY.
+    /// Address of the PostgreSQL wire of query; the password is HEADWATER_API_KEY.
     #[cfg(feature = "sql")]
     #[arg(long, env, default_value = "127.0.0.1:5433", value_parser = service::settings::address)]
     pub pg_listen: SocketAddr,
     /// Simulated events a second; 0 for none.
-    #[arg(long, env, default_value_t = 20.0)]
+    #[arg(long, env = "HEADWATER_RATE", default_value_t = 20.0)]
     pub rate: f64,
     /// Simulated live streams, with their chats, beside 20 vehicles and 5 cells.
-    #[arg(long, env, default_value_t = 2)]
+    #[arg(long, env = "HEADWATER_STREAMS", default_value_t = 2)]
     pub streams: u32,
     /// Time between two runs of the aggregator.
-    #[arg(long, env, default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_INTERVAL", default_value = "10s", value_parser = humantime::parse_duration)]
     pub interval: Duration,
     /// Key that clients must send in the header `x-api-key`.
-    #[arg(long, env, default_value = DEV_KEY, hide_env_values = true)]
+    #[arg(long, env = "HEADWATER_API_KEY", default_value = DEV_KEY, hide_env_values = true)]
     pub api_key: SecretString,
     /// TLS towards clients.
     #[command(flatten, next_help_heading = "TLS")]
     pub tls: TlsSettings,
-    /// How the simulator trusts the certificate of TLS_CERT, which must be good for LISTEN.
+    /// How the simulator trusts the certificate of TLS_CERT, which must be good for HEADWATER_LISTEN.
     #[command(flatten, next_help_heading = "TLS")]
     pub trust: Trust,
     /// Folder with declarations of further kinds (*.toml).
@@ -146,7 +147,7 @@ pub struct QueryConfig {
     #[arg(long)]
     pub url: Option<String>,
     /// Read key of that service.
-    #[arg(long, env, hide_env_values = true, requires = "url")]
+    #[arg(long, env = "HEADWATER_KEY", hide_env_values = true, requires = "url")]
     pub key: Option<SecretString>,
     /// How that service is trusted, if its address is https.
     #[command(flatten)]
@@ -188,11 +189,15 @@ impl DemoConfig {
     ///
     /// Names the setting and what it must be.
     pub fn check(&self) -> anyhow::Result<()> {
-        ensure!(self.count >= 2, "COUNT ({}) must be at least 2", self.count);
+        ensure!(
+            self.count >= 2,
+            "HEADWATER_COUNT ({}) must be at least 2",
+            self.count
+        );
         for (name, share) in [
-            ("DUPLICATES", self.duplicates),
-            ("LATE", self.late),
-            ("BROKEN", self.broken),
+            ("HEADWATER_DUPLICATES", self.duplicates),
+            ("HEADWATER_LATE", self.late),
+            ("HEADWATER_BROKEN", self.broken),
         ] {
             ensure!(
                 (0.0..=1.0).contains(&share),
@@ -201,13 +206,13 @@ impl DemoConfig {
         }
         ensure!(
             CHAOS_TIME.contains(&self.chaos_time),
-            "CHAOS_TIME ({}) must be from 10s to 1h",
+            "HEADWATER_CHAOS_TIME ({}) must be from 10s to 1h",
             humantime::format_duration(self.chaos_time)
         );
         let sum = self.duplicates + self.late + self.broken;
         ensure!(
             sum <= 1.0,
-            "DUPLICATES, LATE and BROKEN add up to {sum}: they must be at most 1"
+            "HEADWATER_DUPLICATES, HEADWATER_LATE and HEADWATER_BROKEN add up to {sum}: they must be at most 1"
         );
         Ok(())
     }
@@ -222,23 +227,23 @@ impl ServeConfig {
     pub fn check(&self) -> anyhow::Result<()> {
         ensure!(
             self.rate.is_finite() && (0.0..=10_000.0).contains(&self.rate),
-            "RATE ({}) must be from 0 to 10000 events a second",
+            "HEADWATER_RATE ({}) must be from 0 to 10000 events a second",
             self.rate
         );
         ensure!(
             self.listen.ip().is_loopback() || self.api_key.expose_secret() != DEV_KEY,
-            "LISTEN ({}) can be reached from other machines: set API_KEY to a key that only you know",
+            "HEADWATER_LISTEN ({}) can be reached from other machines: set HEADWATER_API_KEY to a key that only you know",
             self.listen
         );
         ensure!(
             self.aws_allow_remote || self.aws_listen.ip().is_loopback(),
-            "AWS_LISTEN ({}) can be reached from other machines, and whoever reaches it may read and delete all: set \
-             AWS_ALLOW_REMOTE=true if that is meant",
+            "HEADWATER_AWS_LISTEN ({}) can be reached from other machines, and whoever reaches it may read and delete all: set \
+             HEADWATER_AWS_ALLOW_REMOTE=true if that is meant",
             self.aws_listen
         );
         ensure!(
             self.interval >= Duration::from_secs(1),
-            "INTERVAL must be at least 1s"
+            "HEADWATER_INTERVAL must be at least 1s"
         );
         contract::Kinds::load(self.contracts.as_deref())
             .context("cannot load the kinds from CONTRACTS")?;
@@ -277,9 +282,12 @@ mod tests {
         check(&[]).unwrap();
         check(&["--listen", "0.0.0.0:3000", "--api-key", "a-key-of-my-own"]).unwrap();
         let error = check(&["--listen", "0.0.0.0:3000"]).unwrap_err();
-        assert!(error.to_string().contains("API_KEY"), "{error}");
+        assert!(error.to_string().contains("HEADWATER_API_KEY"), "{error}");
         let error = check(&["--aws-listen", "0.0.0.0:4566"]).unwrap_err();
-        assert!(error.to_string().contains("AWS_ALLOW_REMOTE"), "{error}");
+        assert!(
+            error.to_string().contains("HEADWATER_AWS_ALLOW_REMOTE"),
+            "{error}"
+        );
         check(&["--aws-listen", "0.0.0.0:4566", "--aws-allow-remote"]).unwrap();
         assert!(check(&["--rate=-1"]).is_err());
     }

@@ -42,7 +42,7 @@ pub async fn query(config: &QueryConfig, stop: &CancellationToken) -> anyhow::Re
                 let key = config
                     .key
                     .as_ref()
-                    .context("set KEY to a read key of the service")?;
+                    .context("set HEADWATER_KEY to a read key of the service")?;
                 ask(config, url, key).await
             }
             None => ask_the_lake(config).await,

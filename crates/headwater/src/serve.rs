@@ -36,8 +36,8 @@ pub async fn serve(
     stop: &CancellationToken,
     started: impl FnOnce(SocketAddr, SocketAddr),
 ) -> anyhow::Result<()> {
-    let listener = bind(config.listen, "LISTEN").await?;
-    let aws_listener = bind(config.aws_listen, "AWS_LISTEN").await?;
+    let listener = bind(config.listen, "HEADWATER_LISTEN").await?;
+    let aws_listener = bind(config.aws_listen, "HEADWATER_AWS_LISTEN").await?;
     let admin = bind(config.metrics_listen, "METRICS_LISTEN").await?;
     let postgres = match postgres_address(config) {
         Some(address) => Some(bind(address, "PG_LISTEN").await?),

@@ -54,6 +54,19 @@ fn the_tables_of_the_page_are_the_calculators() {
 }
 
 #[test]
+fn the_page_says_what_posts_of_many_events_save() {
+    let [single, plain, ..] = bills("100", "1");
+    let [bulk, ..] = bills("100", "500");
+    let said = format!(
+        "${:.2} a month rather than ${:.2}, and the plain plan without packs takes ${:.2}",
+        bulk.total, single.total, plain.total
+    );
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cost.md");
+    let page = std::fs::read_to_string(page).unwrap().replace('\n', " ");
+    assert!(page.contains(&said), "docs/cost.md should hold {said}");
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let mut cost = Process::new(env!("CARGO_BIN_EXE_headwater"))
         .arg("cost")

@@ -78,31 +78,46 @@ pub struct Config {
     /// Where ingest is.
     #[arg(
         long,
-        env,
+        env = "HEADWATER_INGEST_URL",
         default_value = "http://127.0.0.1:3000",
         help_heading = "Sending"
     )]
     pub ingest_url: String,
     /// One of ingest's API_KEYS.
-    #[arg(long, env, hide_env_values = true, help_heading = "Sending")]
+    #[arg(
+        long,
+        env = "HEADWATER_API_KEY",
+        hide_env_values = true,
+        help_heading = "Sending"
+    )]
     pub api_key: Option<SecretString>,
     /// How an https address is trusted.
     #[command(flatten, next_help_heading = "Sending")]
     pub trust: Trust,
     /// Events a second; as many as ingest takes unless given.
-    #[arg(long, env, help_heading = "Sending")]
+    #[arg(long, env = "HEADWATER_RATE", help_heading = "Sending")]
     pub rate: Option<f64>,
     /// Events in one post.
-    #[arg(long, env, default_value_t = 1_000, help_heading = "Sending")]
+    #[arg(
+        long,
+        env = "HEADWATER_BATCH",
+        default_value_t = 1_000,
+        help_heading = "Sending"
+    )]
     pub batch: usize,
     /// Posts under way at once.
-    #[arg(long, env, default_value_t = 4, help_heading = "Sending")]
+    #[arg(
+        long,
+        env = "HEADWATER_CONNECTIONS",
+        default_value_t = 4,
+        help_heading = "Sending"
+    )]
     pub connections: usize,
     /// How posts are compressed.
-    #[arg(long, env, value_enum, default_value_t = Compression::Zstd, help_heading = "Sending")]
+    #[arg(long, env = "HEADWATER_COMPRESS", value_enum, default_value_t = Compression::Zstd, help_heading = "Sending")]
     pub compress: Compression,
     /// How long a post is tried again after 429, 503 and connection errors.
-    #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration, help_heading = "Sending")]
+    #[arg(long, env = "HEADWATER_RETRY_FOR", default_value = "60s", value_parser = humantime::parse_duration, help_heading = "Sending")]
     pub retry_for: Duration,
 }
 
@@ -248,14 +263,14 @@ impl Config {
             .ok()
             .filter(|_| rate > 0.0 && rate.is_finite());
         Ok(Some(interval.with_context(|| {
-            format!("RATE ({rate}) must be more than 0 events a second")
+            format!("HEADWATER_RATE ({rate}) must be more than 0 events a second")
         })?))
     }
 
     /// How events are sent.
     pub(crate) fn send_options(&self) -> anyhow::Result<SendOptions> {
         if self.batch == 0 || self.connections == 0 {
-            bail!("BATCH and CONNECTIONS must be at least 1");
+            bail!("HEADWATER_BATCH and HEADWATER_CONNECTIONS must be at least 1");
         }
         Ok(SendOptions {
             batch: self.batch,
@@ -267,7 +282,7 @@ impl Config {
     pub(crate) fn client(&self, kind: &str) -> anyhow::Result<Client> {
         let Some(api_key) = self.api_key.clone() else {
             bail!(
-                "API_KEY is not set: give it one of the keys that ingest was started with (API_KEYS)"
+                "HEADWATER_API_KEY is not set: give it one of the keys that ingest was started with (API_KEYS)"
             );
         };
         let config = ClientConfig {

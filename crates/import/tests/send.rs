@@ -146,7 +146,7 @@ async fn an_ingest_that_is_not_there_and_a_missing_key_are_told() {
     );
     import(folder, vec!["a.csv".to_owned()])
         .await
-        .said(2, &["API_KEY is not set"]);
+        .said(2, &["HEADWATER_API_KEY is not set"]);
 }
 
 #[tokio::test]

@@ -76,20 +76,20 @@ impl PostError {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             PostError::Unreachable { .. } => Some(
-                "start it with `API_KEYS=… cargo run -p ingest`, or set INGEST_URL to where it is",
+                "start it with `API_KEYS=… cargo run -p ingest`, or say by --ingest-url where it is",
             ),
             PostError::Overloaded { .. } => Some(
                 "ingest or its queue is overloaded: lower --rate or --connections, or raise --retry-for",
             ),
             PostError::Refused {
                 status: 401 | 403, ..
-            } => Some("set API_KEY to one of the keys that ingest was started with (API_KEYS)"),
+            } => Some("send one of the keys that ingest was started with (API_KEYS)"),
             PostError::Refused {
                 status: 404 | 405, ..
             }
-            | PostError::Unreadable { .. } => {
-                Some("something else than ingest answers there: set INGEST_URL to where ingest is")
-            }
+            | PostError::Unreadable { .. } => Some(
+                "something else than ingest answers there: say by --ingest-url where ingest is",
+            ),
             PostError::Refused { .. } => None,
         }
     }

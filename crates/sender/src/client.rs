@@ -60,7 +60,7 @@ impl ClientConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Not an `http://` or `https://` address.
-    #[error("cannot post to INGEST_URL `{url}`: {reason}")]
+    #[error("cannot post to --ingest-url `{url}`: {reason}")]
     Url {
         /// What was given.
         url: String,
@@ -68,7 +68,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The key cannot stand in a header.
-    #[error("API_KEY holds characters that a header cannot carry")]
+    #[error("the API key holds characters that a header cannot carry")]
     ApiKey,
     /// A certificate that an `https://` address asks for cannot be used.
     #[error("cannot set up TLS")]

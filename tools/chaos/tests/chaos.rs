@@ -41,11 +41,11 @@ fn it_runs_against_an_endpoint_on_this_machine_alone() {
 #[test]
 fn settings_that_cannot_work_are_named() {
     for (wrong, named) in [
-        (&["--rounds=0", "--outages=0"][..], "ROUNDS"),
-        (&["--consumers=0"], "CONSUMERS"),
-        (&["--aggregators=9"], "AGGREGATORS"),
-        (&["--rate=0"], "RATE"),
-        (&["--round-time=1s"], "ROUND_TIME"),
+        (&["--rounds=0", "--outages=0"][..], "HEADWATER_ROUNDS"),
+        (&["--consumers=0"], "HEADWATER_CONSUMERS"),
+        (&["--aggregators=9"], "HEADWATER_AGGREGATORS"),
+        (&["--rate=0"], "HEADWATER_RATE"),
+        (&["--round-time=1s"], "HEADWATER_ROUND_TIME"),
         (&["alerts", "--kills=0"], "KILLS"),
         (&["alerts", "--notifications=30"], "NOTIFICATIONS"),
     ] {

@@ -54,21 +54,21 @@ pub struct Config {
     #[arg(long, env)]
     pub contracts: Option<PathBuf>,
     /// Judge raw/ alone.
-    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "HEADWATER_RAW_ONLY", value_parser = FalseyValueParser::new())]
     pub raw_only: bool,
     /// Wait until the aggregator has brought every accepted event to curated/. On unless it says
     /// false in a run, off unless given in a check.
-    #[arg(long, env, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, env = "HEADWATER_WAIT_CURATED", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub wait_curated: Option<bool>,
     /// Longest time to wait for the queue to drain, and again for curated/.
-    #[arg(long, env, default_value = "120s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_TIMEOUT", default_value = "120s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
     /// Others write to the lake too: judge the ledger's events alone, call nothing invented.
-    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "HEADWATER_SHARED", value_parser = FalseyValueParser::new())]
     pub shared: bool,
     /// Where the services serve their metrics, separated by commas, for requests and cost:
     /// http://127.0.0.1:9100/metrics,http://127.0.0.1:9101/metrics.
-    #[arg(long, env, value_delimiter = ',')]
+    #[arg(long, env = "HEADWATER_METRICS_URLS", value_delimiter = ',')]
     pub metrics_urls: Vec<String>,
     /// How https addresses are trusted.
     #[command(flatten)]
@@ -85,52 +85,56 @@ pub struct RunConfig {
     #[command(flatten)]
     pub common: Config,
     /// Where ingest is.
-    #[arg(long, env, default_value = "http://127.0.0.1:3000")]
+    #[arg(
+        long,
+        env = "HEADWATER_INGEST_URL",
+        default_value = "http://127.0.0.1:3000"
+    )]
     pub ingest_url: String,
     /// One of ingest's API_KEYS.
-    #[arg(long, env, hide_env_values = true)]
+    #[arg(long, env = "HEADWATER_API_KEY", hide_env_values = true)]
     pub api_key: Option<SecretString>,
     /// Number of events to send in all.
-    #[arg(long, env, default_value_t = 10_000)]
+    #[arg(long, env = "HEADWATER_COUNT", default_value_t = 10_000)]
     pub count: u64,
     /// Events in one post; 1 sends each by itself.
-    #[arg(long, env, default_value_t = 1)]
+    #[arg(long, env = "HEADWATER_BATCH", default_value_t = 1)]
     pub batch: usize,
     /// Posts under way at once.
-    #[arg(long, env, default_value_t = 16)]
+    #[arg(long, env = "HEADWATER_CONNECTIONS", default_value_t = 16)]
     pub connections: usize,
     /// Events a second; 0 is as many as ingest takes.
-    #[arg(long, env, default_value_t = 0.0)]
+    #[arg(long, env = "HEADWATER_RATE", default_value_t = 0.0)]
     pub rate: f64,
     /// Number of vehicles.
-    #[arg(long, env, default_value_t = 20)]
+    #[arg(long, env = "HEADWATER_VEHICLES", default_value_t = 20)]
     pub vehicles: u32,
     /// Number of radio cells.
-    #[arg(long, env, default_value_t = 5)]
+    #[arg(long, env = "HEADWATER_CELLS", default_value_t = 5)]
     pub cells: u32,
     /// Share of events sent a second time, 0 to 1.
-    #[arg(long, env, default_value_t = 0.0)]
+    #[arg(long, env = "HEADWATER_DUPLICATES", default_value_t = 0.0)]
     pub duplicates: f64,
     /// Share of events whose time is hours to days ago, 0 to 1.
-    #[arg(long, env, default_value_t = 0.0)]
+    #[arg(long, env = "HEADWATER_LATE", default_value_t = 0.0)]
     pub late: f64,
     /// Share of events that break their contract, 0 to 1: ingest must refuse them.
-    #[arg(long, env, default_value_t = 0.0)]
+    #[arg(long, env = "HEADWATER_BROKEN", default_value_t = 0.0)]
     pub broken: f64,
     /// Decides all chance. A random one unless given.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_SEED")]
     pub seed: Option<u64>,
     /// Simulated time that the events are spread over, up to now.
-    #[arg(long, env, default_value = "2h", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_SPAN", default_value = "2h", value_parser = humantime::parse_duration)]
     pub span: Duration,
     /// Keep the ledger of accepted events in this file.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_LEDGER")]
     pub ledger: Option<PathBuf>,
     /// How often to look for new objects in raw/: the resolution of the latencies.
-    #[arg(long, env, default_value = "200ms", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_POLL", default_value = "200ms", value_parser = humantime::parse_duration)]
     pub poll: Duration,
     /// How long a post is tried again after 429, 503 and connection errors.
-    #[arg(long, env, default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_RETRY_FOR", default_value = "60s", value_parser = humantime::parse_duration)]
     pub retry_for: Duration,
 }
 
@@ -141,13 +145,13 @@ pub struct CheckConfig {
     #[command(flatten)]
     pub common: Config,
     /// The ledger: a JSON object a line, {"kind","event_id","accepted_at","event"}.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_LEDGER")]
     pub ledger: PathBuf,
     /// Only what ingest received from this time on can be called invented, RFC 3339. All unless given.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_SINCE")]
     pub since: Option<DateTime<Utc>>,
     /// Judge the lake as it is, rather than wait until the queue is empty.
-    #[arg(long, env, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "HEADWATER_NO_DRAIN", value_parser = FalseyValueParser::new())]
     pub no_drain: bool,
 }
 
@@ -155,10 +159,10 @@ pub struct CheckConfig {
 #[derive(Debug, Clone, Args)]
 pub struct LettersConfig {
     /// The letters: a JSON object a line, {"body","attributes"}, as `batch-consumer dlq show --json` has them.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_LETTERS")]
     pub letters: PathBuf,
     /// What was expected to die: a JSON object a line, {"text","reason"}.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_EXPECTED")]
     pub expected: PathBuf,
     /// How log lines are written.
     #[arg(long, env, value_enum, default_value_t)]
@@ -198,12 +202,12 @@ impl Config {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         ensure!(
             !(self.raw_only && self.wait_curated == Some(true)),
-            "RAW_ONLY and WAIT_CURATED contradict each other: leave one out"
+            "HEADWATER_RAW_ONLY and HEADWATER_WAIT_CURATED contradict each other: leave one out"
         );
         for url in &self.metrics_urls {
             ensure!(
                 url.starts_with("http://") || url.starts_with("https://"),
-                "METRICS_URLS: `{url}` is not an address: give http://host:port/metrics"
+                "HEADWATER_METRICS_URLS: `{url}` is not an address: give http://host:port/metrics"
             );
         }
         Ok(())
@@ -218,16 +222,19 @@ impl RunConfig {
     /// Names the setting and what it must be.
     pub fn check(&self) -> anyhow::Result<()> {
         self.common.check()?;
-        ensure!(self.count > 0, "COUNT is 0: send at least one event");
+        ensure!(
+            self.count > 0,
+            "HEADWATER_COUNT is 0: send at least one event"
+        );
         ensure!(
             (1..=1_000).contains(&self.batch) && (1..=10_000).contains(&self.connections),
-            "BATCH ({}) must be 1 to 1000, CONNECTIONS ({}) 1 to 10000",
+            "HEADWATER_BATCH ({}) must be 1 to 1000, HEADWATER_CONNECTIONS ({}) 1 to 10000",
             self.batch,
             self.connections
         );
         ensure!(
             self.rate.is_finite() && self.rate >= 0.0,
-            "RATE ({}) must be 0 or more events a second",
+            "HEADWATER_RATE ({}) must be 0 or more events a second",
             self.rate
         );
         ensure!(
@@ -264,7 +271,7 @@ impl RunConfig {
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let Some(api_key) = self.api_key.clone() else {
             bail!(
-                "API_KEY is not set: give it one of the keys that ingest was started with (API_KEYS)"
+                "HEADWATER_API_KEY is not set: give it one of the keys that ingest was started with (API_KEYS)"
             );
         };
         let config = ClientConfig {
@@ -307,12 +314,12 @@ mod tests {
     #[test]
     fn settings_that_cannot_work_are_named() {
         for (wrong, named) in [
-            ("--count=0", "COUNT"),
-            ("--batch=0", "BATCH"),
-            ("--connections=0", "CONNECTIONS"),
-            ("--rate=-1", "RATE"),
+            ("--count=0", "HEADWATER_COUNT"),
+            ("--batch=0", "HEADWATER_BATCH"),
+            ("--connections=0", "HEADWATER_CONNECTIONS"),
+            ("--rate=-1", "HEADWATER_RATE"),
             ("--poll=1ms", "POLL"),
-            ("--metrics-urls=localhost:3000", "METRICS_URLS"),
+            ("--metrics-urls=localhost:3000", "HEADWATER_METRICS_URLS"),
         ] {
             let Command::Run(run) = parse(&[wrong]) else {
                 panic!("not a run")

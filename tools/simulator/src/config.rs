@@ -49,39 +49,39 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct FleetConfig {
     /// Number of vehicles.
-    #[arg(long, env, default_value_t = 20)]
+    #[arg(long, env = "HEADWATER_VEHICLES", default_value_t = 20)]
     pub vehicles: u32,
     /// Number of radio cells.
-    #[arg(long, env, default_value_t = 5)]
+    #[arg(long, env = "HEADWATER_CELLS", default_value_t = 5)]
     pub cells: u32,
     /// Number of live streams, with their chats, viewers and payments.
-    #[arg(long, env, default_value_t = 0)]
+    #[arg(long, env = "HEADWATER_STREAMS", default_value_t = 0)]
     pub streams: u32,
     /// Events a second; 0 is as many as ingest takes, and needs --count.
-    #[arg(long, env, default_value_t = 50.0)]
+    #[arg(long, env = "HEADWATER_RATE", default_value_t = 50.0)]
     pub rate: f64,
     /// Number of events to send in all; without end unless given.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_COUNT")]
     pub count: Option<u64>,
     /// Decides all chance: the same seed and --start give the same events. A random one unless given.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_SEED")]
     pub seed: Option<u64>,
     /// Share of events sent a second time, 0 to 1.
-    #[arg(long, env, default_value_t = 0.0)]
+    #[arg(long, env = "HEADWATER_DUPLICATES", default_value_t = 0.0)]
     pub duplicates: f64,
     /// Share of events whose time is hours to days ago, 0 to 1.
-    #[arg(long, env, default_value_t = 0.0)]
+    #[arg(long, env = "HEADWATER_LATE", default_value_t = 0.0)]
     pub late: f64,
     /// Share of events that break their contract, each in another way, 0 to 1.
-    #[arg(long, env, default_value_t = 0.0)]
+    #[arg(long, env = "HEADWATER_BROKEN", default_value_t = 0.0)]
     pub broken: f64,
     /// Simulated time of the first event, RFC 3339. Unless given: now, or with --rate 0 or --span as
     /// long ago as the events take.
-    #[arg(long, env)]
+    #[arg(long, env = "HEADWATER_START")]
     pub start: Option<DateTime<Utc>>,
     /// Simulated time that --count events are spread over, such as 6h. Unless given: as long as they
     /// take at --rate; 2h for --rate 0.
-    #[arg(long, env, value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_SPAN", value_parser = humantime::parse_duration)]
     pub span: Option<Duration>,
 }
 
@@ -89,31 +89,47 @@ pub struct FleetConfig {
 #[derive(Debug, Clone, Args)]
 pub struct TargetConfig {
     /// Where ingest is.
-    #[arg(long, env, global = true, default_value = "http://127.0.0.1:3000")]
+    #[arg(
+        long,
+        env = "HEADWATER_INGEST_URL",
+        global = true,
+        default_value = "http://127.0.0.1:3000"
+    )]
     pub ingest_url: String,
     /// One of ingest's API_KEYS.
-    #[arg(long, env, global = true, hide_env_values = true)]
+    #[arg(long, env = "HEADWATER_API_KEY", global = true, hide_env_values = true)]
     pub api_key: Option<SecretString>,
     /// How an https address is trusted.
     #[command(flatten)]
     pub trust: Trust,
     /// Events in one post; 1 sends each by itself, more sends NDJSON.
-    #[arg(long, env, global = true, default_value_t = 1)]
+    #[arg(long, env = "HEADWATER_BATCH", global = true, default_value_t = 1)]
     pub batch: usize,
     /// Longest time that an event waits for its post to fill.
-    #[arg(long, env, global = true, default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_LINGER", global = true, default_value = "1s", value_parser = humantime::parse_duration)]
     pub linger: Duration,
     /// How posts are compressed.
-    #[arg(long, env, global = true, value_enum, default_value_t)]
+    #[arg(
+        long,
+        env = "HEADWATER_COMPRESS",
+        global = true,
+        value_enum,
+        default_value_t
+    )]
     pub compress: Compression,
     /// Posts under way at once.
-    #[arg(long, env, global = true, default_value_t = 16)]
+    #[arg(
+        long,
+        env = "HEADWATER_CONNECTIONS",
+        global = true,
+        default_value_t = 16
+    )]
     pub connections: usize,
     /// How long a post is tried again after 429, 503 and connection errors.
-    #[arg(long, env, global = true, default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "HEADWATER_RETRY_FOR", global = true, default_value = "60s", value_parser = humantime::parse_duration)]
     pub retry_for: Duration,
     /// Print the events as NDJSON rather than post them.
-    #[arg(long, env, global = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "HEADWATER_DRY_RUN", global = true, value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
 }
 
@@ -125,7 +141,7 @@ pub struct ReplayConfig {
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// How fast recorded time passes: 1 is as recorded, 60 an hour in a minute, max all at once.
-    #[arg(long, env, default_value = "max")]
+    #[arg(long, env = "HEADWATER_SPEED", default_value = "max")]
     pub speed: Speed,
     /// Folder with declarations of further kinds.
     #[arg(long, env)]
@@ -140,15 +156,18 @@ impl FleetConfig {
     /// Where settings contradict each other, with words for the user.
     pub fn plan(&self, now: DateTime<Utc>, any_seed: u64) -> anyhow::Result<Plan> {
         if !(self.rate.is_finite() && self.rate >= 0.0) {
-            bail!("RATE ({}) must be 0 or more events a second", self.rate);
+            bail!(
+                "HEADWATER_RATE ({}) must be 0 or more events a second",
+                self.rate
+            );
         }
         if self.count.is_none() && self.rate == 0.0 {
             bail!(
-                "RATE is 0, as fast as possible: set COUNT, or simulated time would run away from the clock"
+                "HEADWATER_RATE is 0, as fast as possible: set HEADWATER_COUNT, or simulated time would run away from the clock"
             );
         }
         if self.count.is_none() && self.span.is_some() {
-            bail!("SPAN spreads COUNT events over a time: set COUNT too");
+            bail!("HEADWATER_SPAN spreads events over a time: set HEADWATER_COUNT too");
         }
         let plan = Plan {
             vehicles: self.vehicles,
@@ -195,7 +214,7 @@ impl TargetConfig {
         // An answer lists at most 1,000 refused events: of more there would be no telling which.
         if !(1..=1_000).contains(&self.batch) || !(1..=10_000).contains(&self.connections) {
             bail!(
-                "BATCH ({}) must be 1 to 1000, CONNECTIONS ({}) 1 to 10000",
+                "HEADWATER_BATCH ({}) must be 1 to 1000, HEADWATER_CONNECTIONS ({}) 1 to 10000",
                 self.batch,
                 self.connections
             );
@@ -215,7 +234,7 @@ impl TargetConfig {
     pub fn client(&self) -> anyhow::Result<Client> {
         let Some(api_key) = self.api_key.clone() else {
             bail!(
-                "API_KEY is not set: give it one of the keys that ingest was started with (API_KEYS)"
+                "HEADWATER_API_KEY is not set: give it one of the keys that ingest was started with (API_KEYS)"
             );
         };
         let config = ClientConfig {

@@ -43,7 +43,7 @@ async fn post_one(url: &str, settings: Vec<(&'static str, PathBuf)>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simulator"));
     command
         .args(["--count=1", "--rate=0", "--retry-for=0s", "--api-key=k"])
-        .env("INGEST_URL", url)
+        .env("HEADWATER_INGEST_URL", url)
         .env_remove("SSL_CERT_FILE")
         .env_remove("SSL_CERT_DIR")
         .envs(settings);

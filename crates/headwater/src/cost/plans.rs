@@ -256,7 +256,7 @@ mod tests {
             ("1000", 0.0255, 0.0088, 0.0029, 0.0005),
             ("4000", 0.0063, 0.0021, 0.0007, 0.0001),
         ] {
-            let config = config(&["--rate", rate]);
+            let config = config(&["--rate", rate, "--batch", "1"]);
             let reckoned = requests(&config);
             for (name, reckoned, counted) in [
                 ("sends", reckoned.sends, sends),
@@ -273,8 +273,8 @@ mod tests {
 
     #[test]
     fn a_longer_linger_makes_a_trickle_cheaper() {
-        let usual = headwater(&config(&["--rate", "100"]));
-        let patient = headwater(&config(&["--rate", "100", "--linger", "1s"]));
+        let usual = headwater(&config(&["--batch", "1"]));
+        let patient = headwater(&config(&["--batch", "1", "--linger", "1s"]));
         assert!(
             patient.dollars[0] < usual.dollars[0] / 2.0,
             "{patient:?} {usual:?}"

@@ -6,8 +6,8 @@ use super::plans::compare;
 use super::settings::CostConfig;
 use super::table::{Table, dollars, thousands};
 
-/// Events of a post that a client sends which collects them.
-const BULK: f64 = 500.0;
+/// Name of the bill for single posts.
+const SINGLE: &str = "Headwater, 1 a post";
 
 /// The bills for a load as text: JSON if the settings say so, else the table and what to know about it.
 ///
@@ -15,7 +15,7 @@ const BULK: f64 = 500.0;
 ///
 /// JSON that cannot be written.
 pub fn report(config: &CostConfig) -> anyhow::Result<String> {
-    let bills = compare(config);
+    let mut bills = compare(config).to_vec();
     if config.json {
         return Ok(serde_json::to_string_pretty(&bills)? + "\n");
     }
@@ -28,16 +28,40 @@ pub fn report(config: &CostConfig) -> anyhow::Result<String> {
         config.raw_retention_days(),
         aws::PRICES_AS_OF
     );
+    let [single, ..] = compare(&CostConfig {
+        batch: 1.0,
+        ..config.clone()
+    });
+    if config.batch > 1.0 {
+        let name = SINGLE;
+        bills.insert(1, Bill { name, ..single });
+    }
     let mut text = format!("{heading}\n\n{}\n", Table(&bills));
     let ours = &bills[0];
     if ours.needs_lanes() {
         text += &needs_lanes(ours);
     }
-    if config.batch < BULK {
-        text += &bulk(config, ours);
-    }
+    text += &why(config, &bills);
     text += "How each figure comes about, and what is left out: docs/cost.md\n";
     Ok(text)
+}
+
+/// Why posts of many events cost less.
+fn why(config: &CostConfig, bills: &[Bill]) -> String {
+    let says = match bills.iter().find(|bill| bill.name == SINGLE) {
+        Some(single) => format!(
+            "${} a month rather than ${}",
+            dollars(bills[0].total),
+            dollars(single.total)
+        ),
+        None => "try `--batch 500`".to_owned(),
+    };
+    let linger = humantime::format_duration(config.linger);
+    format!(
+        "Collect events and post many at a time: {says}.\n\
+         SQS bills each 64 KiB of a message as one request. A post of many events fills messages; single posts share one\n\
+         only if they arrive within LINGER ({linger}).\n\n"
+    )
 }
 
 fn needs_lanes(ours: &Bill) -> String {
@@ -49,41 +73,33 @@ fn needs_lanes(ours: &Bill) -> String {
     )
 }
 
-/// What a client pays that collects its events.
-fn bulk(config: &CostConfig, ours: &Bill) -> String {
-    let config = CostConfig {
-        batch: BULK,
-        ..config.clone()
-    };
-    let [bulk, ..] = compare(&config);
-    format!(
-        "Headwater with {BULK} events a post: ${} a month rather than ${}. SQS bills each 64 KiB of a message as \
-         one request,\nand posts of many events fill messages; single posts share one only if they arrive within LINGER.\n\n",
-        dollars(bulk.total),
-        dollars(ours.total)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::settings::config;
     use super::*;
 
     #[test]
-    fn the_default_says_what_a_bulk_sender_pays() {
+    fn the_default_shows_what_a_bulk_sender_pays_beside_a_sender_of_single_events() {
         let text = report(&config(&[])).unwrap();
-        let [single, ..] = compare(&config(&[]));
-        let [bulk, ..] = compare(&config(&["--batch", "500"]));
+        let [single, ..] = compare(&config(&["--batch", "1"]));
+        let [bulk, plain, ..] = compare(&config(&["--batch", "500"]));
+        assert!(bulk.total < 0.6 * single.total.min(plain.total), "{text}");
         let said = format!(
             "${:.2} a month rather than ${:.2}",
             bulk.total, single.total
         );
         assert!(text.contains(&said), "{text}");
+        let heads = text.lines().find(|line| line.starts_with("| $ a month"));
+        let heads: Vec<&str> = heads.unwrap().split('|').map(str::trim).collect();
+        assert_eq!(
+            heads[2..5],
+            ["Headwater", "Headwater, 1 a post", "plain plan"]
+        );
         assert!(!text.contains("lanes"), "{text}");
+        let alone = report(&config(&["--batch", "1"])).unwrap();
         assert!(
-            !report(&config(&["--batch", "500"]))
-                .unwrap()
-                .contains("rather")
+            !alone.contains("rather") && alone.contains("--batch 500"),
+            "{alone}"
         );
     }
 

@@ -35,7 +35,13 @@ impl Folder {
             .current_dir(self.0.path())
             .args(["--sql", "map.sql"])
             .args(arguments);
-        for name in ["API_KEY", "INGEST_URL", "CONTRACTS", "RATE", "BATCH"] {
+        for name in [
+            "HEADWATER_API_KEY",
+            "HEADWATER_INGEST_URL",
+            "CONTRACTS",
+            "HEADWATER_RATE",
+            "HEADWATER_BATCH",
+        ] {
             command.env_remove(name);
         }
         command
