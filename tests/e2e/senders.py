@@ -116,8 +116,9 @@ class Pipeline:
 
     def check_info(self, database, metric, *expected):
         """What is said of the metric stands there once a day, although ingest was killed meanwhile."""
+        place = self.folder / "curated/kind=metric_info"
         rows = database.execute(
-            f"""SELECT type, unit, description, count(*) FROM read_parquet('{self.folder}/curated/kind=metric_info/**/*.parquet')
+            f"""SELECT type, unit, description, count(*) FROM read_parquet('{place}/**/*.parquet')
             WHERE entity_id = '{metric}' GROUP BY type, unit, description, event_time"""
         ).fetchall()
         require(set(rows) == {(*expected, 1)}, f"{metric} is {expected}, once: {rows}")
