@@ -15,7 +15,8 @@ pub enum CallError {
     Transient {
         /// Service and action, such as `sqs:ReceiveMessage`.
         operation: &'static str,
-        /// The words of the service or of the innermost cause, such as the network's, after `s3://<bucket>/<key>` where it is about an object.
+        /// The words of the service or of the innermost cause, such as the network's, after `s3://<bucket>/<key>`
+        /// where it is about an object.
         reason: String,
     },
     /// Bad request or missing permission: retrying repeats the failure.

@@ -99,8 +99,8 @@ pub struct ServeConfig {
     /// Address of the emulated SQS and S3.
     #[arg(long, env = "HEADWATER_AWS_LISTEN", default_value = "127.0.0.1:4566", value_parser = service::settings::address)]
     pub aws_listen: SocketAddr,
-    /// Let other machines reach the emulated SQS and S3: needed where HEADWATER_AWS_LISTEN is not a loopback address. Whoever
-    /// reaches it may read and delete all.
+    /// Let other machines reach the emulated SQS and S3: needed where HEADWATER_AWS_LISTEN is not a loopback address.
+    /// Whoever reaches it may read and delete all.
     #[arg(long, env = "HEADWATER_AWS_ALLOW_REMOTE", value_parser = FalseyValueParser::new())]
     pub aws_allow_remote: bool,
     /// Address that serves probes, and the metrics of all services.
@@ -131,8 +131,8 @@ pub struct ServeConfig {
     /// Folder with declarations of further kinds (*.toml).
     #[arg(long, env)]
     pub contracts: Option<PathBuf>,
-    /// How log lines are written. On a terminal a line of what goes through stands in their place, and only warnings are
-    /// printed, unless this or RUST_LOG is set. [default: logfmt]
+    /// How log lines are written. On a terminal a line of what goes through stands in their place, and only warnings
+    /// are printed, unless this or RUST_LOG is set. [default: logfmt]
     #[arg(long, env, value_enum)]
     pub log_format: Option<LogFormat>,
 }

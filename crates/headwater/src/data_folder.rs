@@ -79,8 +79,8 @@ pub(crate) fn lake(folder: &Path) -> PathBuf {
     folder.join(BUCKET)
 }
 
-/// A line for a shell that asks the Parquet files of the lake with DuckDB: events of each kind. It works from any folder,
-/// once there is a file.
+/// A line for a shell that asks the Parquet files of the lake with DuckDB: events of each kind. It works from any
+/// folder, once there is a file.
 pub(crate) fn duckdb_line(lake: &Path) -> String {
     // The folder is there unless somebody has just removed it.
     let lake = lake.canonicalize().unwrap_or_else(|_| lake.to_owned());

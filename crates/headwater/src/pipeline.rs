@@ -77,8 +77,8 @@ pub(crate) struct Aggregator {
 }
 
 impl Pipeline {
-    /// Makes queues and bucket, and starts ingest, consumer, query, and alerts if they are asked for. Alerts are printed
-    /// above `status`.
+    /// Makes queues and bucket, and starts ingest, consumer, query, and alerts if they are asked for. Alerts are
+    /// printed above `status`.
     ///
     /// # Errors
     ///

@@ -16,8 +16,8 @@ pub fn parse<C: Parser>() -> C {
 /// The flags of a program, by their names in clap, that each of its commands makes use of.
 pub type Uses = [(&'static str, &'static [&'static str])];
 
-/// As [`parse`]. The help of a command shows of the program's flags only those that it uses; the others are taken still,
-/// as variables are.
+/// As [`parse`]. The help of a command shows of the program's flags only those that it uses; the others are taken
+/// still, as variables are.
 pub fn parse_with_uses<C: Parser>(uses: &Uses) -> C {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     for flag in secrets(&C::command(), &arguments) {
