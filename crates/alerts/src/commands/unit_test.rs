@@ -232,6 +232,7 @@ fn observe_until(
             at,
             arrived: at,
             labels: &labels,
+            dimensions: &[],
             signals: &[(series.signal.as_str(), value)],
         });
     }

@@ -67,7 +67,7 @@ impl Entities {
         let kinds = self.0.iter().filter(move |(kind, _)| is_asked(kind));
         kinds.flat_map(move |(kind, entities)| {
             let entities = entities.iter();
-            entities.filter_map(move |entity| windows.find(kind, entity, &selector.signal))
+            entities.filter_map(move |entity| windows.find(kind, entity, &[], &selector.signal))
         })
     }
 }

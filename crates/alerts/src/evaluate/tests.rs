@@ -27,6 +27,7 @@ pub(super) fn observe(windows: &mut Windows, sample: &Sample) {
         at: sample.at,
         arrived: sample.at,
         labels: &[("can_id", if sample.value > 5.0 { "0x1" } else { "0x2" })],
+        dimensions: &[],
         signals: &[("x", sample.value)],
     });
 }

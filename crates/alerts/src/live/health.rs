@@ -78,6 +78,7 @@ impl Health {
             at: end - 1,
             arrived: end - 1,
             labels: &[],
+            dimensions: &[],
             signals: readings,
         });
         self.windows.advance(end);

@@ -37,6 +37,7 @@ pub fn observe(windows: &mut Windows, event: &Event<'_>, wanted: Option<&BTreeSe
         at,
         arrived,
         labels: &labels,
+        dimensions: &[],
         signals: &signals,
     });
     arrived

@@ -52,7 +52,7 @@ impl Missed {
         let each = missed.iter().flat_map(|((kind, entity), pane)| {
             let series = signals
                 .iter()
-                .filter_map(|signal| windows.find(kind, entity, signal));
+                .filter_map(|signal| windows.find(kind, entity, &[], signal));
             series.map(|series| Changed {
                 pane: *pane,
                 series,
