@@ -218,6 +218,7 @@ fn each_value(
     only: Only<'_>,
     mut visit: impl FnMut(&Series<'_>, f64),
 ) {
+        Function::Increase => stat.increase,
     let selector = &of.selector;
     let look = |id| {
         if let Some(series) = windows.describe(id)

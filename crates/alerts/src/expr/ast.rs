@@ -94,14 +94,15 @@ pub enum Function {
     Quantile(f64),
     /// `changes`: how often a value differs from the one before it.
     Changes,
-    /// `rate`: increase of a counter per second. The window's increase is divided by the whole range, without
-    /// Prometheus' extrapolation to the window's edges.
+    /// `increase`: how much a counter grew, without Prometheus' extrapolation to the window's edges.
+    Increase,
+    /// `rate`: the increase per second, by the whole range.
     Rate,
 }
 
 impl Function {
     /// The functions by their names in PromQL; the quantile is a placeholder.
-    pub(crate) const ALL: [(&'static str, Function); 10] = [
+    pub(crate) const ALL: [(&'static str, Function); 11] = [
         ("avg_over_time", Function::Avg),
         ("min_over_time", Function::Min),
         ("max_over_time", Function::Max),
@@ -111,6 +112,7 @@ impl Function {
         ("stddev_over_time", Function::Stddev),
         ("quantile_over_time", Function::Quantile(0.5)),
         ("changes", Function::Changes),
+        ("increase", Function::Increase),
         ("rate", Function::Rate),
     ];
 }
