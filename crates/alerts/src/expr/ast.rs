@@ -240,8 +240,8 @@ impl Condition {
         }
     }
 
-    /// The labels by which the condition tells one alert from another, sorted. The labels of a series beside `kind` and
-    /// `entity_id` are texts of its latest event, which come and go.
+    /// The labels by which the condition tells one alert from another, sorted; beside them the dimensions of its series
+    /// where it [is by series](Condition::is_by_series). Other labels are texts of the latest event, which come and go.
     pub fn key_names(&self) -> Vec<&str> {
         match self {
             Condition::Compare(comparison) => match &comparison.operand {
@@ -259,6 +259,17 @@ impl Condition {
             Condition::Both(left, _) | Condition::Either(left, _) | Condition::Unless(left, _) => {
                 left.key_names()
             }
+        }
+    }
+
+    /// Whether a side of it has a value for each series, so that their dimensions tell alerts apart too.
+    pub fn is_by_series(&self) -> bool {
+        match self {
+            Condition::Compare(comparison) => matches!(comparison.operand, Operand::Series(_)),
+            Condition::Absent(..) => false,
+            Condition::Both(left, right)
+            | Condition::Either(left, right)
+            | Condition::Unless(left, right) => left.is_by_series() || right.is_by_series(),
         }
     }
 

@@ -35,7 +35,7 @@ impl Health {
         last: Vec<Transition>,
     ) -> (Health, Vec<Transition>) {
         let mut evaluator = Evaluator::new(rules, settings, now);
-        let gone = evaluator.restore(last);
+        let gone = evaluator.restore(last, |_, _| false);
         let windows = windows(rules, evaluator.evaluated_to());
         let health = Health {
             windows,
