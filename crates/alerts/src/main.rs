@@ -74,7 +74,7 @@ async fn run(config: Config) -> anyhow::Result<bool> {
             commands::retry(&url, trust, key, ids, *forget, &mut out).await?;
             Ok(true)
         }
-        Some(Command::Test { files }) => Ok(commands::test(files, &mut out)?),
+        Some(Command::Test { files }) => Ok(commands::test(files, &config.kinds()?, &mut out)?),
     }
 }
 

@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 /// Names and values, sorted by name.
 pub type Labels = BTreeMap<String, String>;
 
+/// Names and values of labels.
+pub(crate) fn pairs(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
+    labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
 /// Where an alert stands. An alert that is not listed is inactive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,6 +60,10 @@ pub struct Transition {
     pub rule: String,
     /// Labels of the alert, `alertname` among them.
     pub labels: Labels,
+    /// Labels that tell its series from others of the same kind and entity, as the series has them: a label that the
+    /// rule sets may have taken the place of one in `labels`. Absent where there are none.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub dimensions: Labels,
     /// Annotations with their templates filled in.
     pub annotations: Labels,
     /// What it has become.

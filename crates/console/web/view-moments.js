@@ -1,5 +1,6 @@
 // Moments: anomalies, the newest first, with the entity at that time a click away.
 
+import { labelList } from "./alert-lists.js";
 import { literal, sqlObjects } from "./api.js";
 import { bdi, el, field, fill, link, select } from "./dom.js";
 import { millis, number, seconds, time } from "./format.js";
@@ -8,6 +9,11 @@ import { note, showError, table } from "./table.js";
 
 const MOST = 500;
 const AROUND = 10 * 60_000; // ms before and after a moment that its link shows
+
+// A text of JSON in answers of SQL, an object in the live stream, absent of a series without labels.
+function labelsOf(row) {
+  return typeof row.labels === "string" ? JSON.parse(row.labels) : row.labels;
+}
 
 function mount(root, page) {
   const state = Object.fromEntries(page.parameters);
@@ -108,7 +114,7 @@ function mount(root, page) {
         end === null ? "lasts" : seconds((end - start) / 1000),
         bdi(row.kind),
         link("entity", { kind: row.kind, entity: row.entity_id, signal: row.signal, from, to }, bdi(row.entity_id)),
-        bdi(row.signal),
+        el("div", {}, bdi(row.signal), labelList(labelsOf(row))),
         el("b", { title: String(row.value) }, number(row.value)),
         number(row.expected),
         number(row.stddev),

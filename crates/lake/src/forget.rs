@@ -145,20 +145,20 @@ impl Forgotten {
         entry.is_ok_and(|entry| self.is_theirs(entry.line.as_bytes()))
     }
 
-    /// Whether a line of `moments/` or `alerts/` is about the entity. Labels of an alert need not tell the kind.
+    /// Whether a line of `moments/` or `alerts/` is about the entity. A moment names it beside its labels, an alert
+    /// among them, and need not tell the kind.
     fn is_told(&self, line: &[u8]) -> bool {
         let Ok(told) = serde_json::from_slice::<Value>(line) else {
             return self.named.find(line).is_some();
         };
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let about = told.get("labels").unwrap_or(&told);
-        let names = match about.as_object() {
-            Some(labels) if told.get("labels").is_some() => {
-                labels.values().any(|value| *value == *self.entity)
-            }
-            _ => about.get("entity_id").and_then(text).as_deref() == Some(&self.entity),
+        let is_it = |value: &Value| *value == *self.entity;
+        let labels = told.get("labels").and_then(Value::as_object);
+        let names = match (told.get("entity_id"), labels) {
+            (None, Some(labels)) => labels.values().any(is_it),
+            (entity, _) => entity.is_some_and(is_it),
         };
-        let kind = about.get("kind").and_then(text);
+        let kind = told.get("kind").or_else(|| labels?.get("kind"));
+        let kind = kind.and_then(Value::as_str);
         let at = told.get("started_at").or_else(|| told.get("at"));
         let time = at
             .and_then(Value::as_i64)
@@ -315,14 +315,16 @@ mod tests {
         let body = aside(line("veh-1")) + &aside(line("veh-2"));
         let kept = edit("_aside/1-2.jsonl", &body, &forgotten(None));
         assert_eq!(kept, Some((aside(line("veh-2")), 1)));
-        let moment = |kind, entity| {
-            format!(
-                "{{\"moment_id\":\"m\",\"kind\":\"{kind}\",\"entity_id\":\"{entity}\",\"started_at\":1}}\n"
-            )
-        };
-        let body = moment("vehicle", "veh-1") + &moment("cell", "veh-1");
-        let kept = edit("moments/a.jsonl", &body, &forgotten(None));
-        assert_eq!(kept, Some((moment("cell", "veh-1"), 1)));
+        for labels in ["", r#""labels":{"code":"200","kind":"veh-1"},"#] {
+            let moment = |kind, entity| {
+                format!(
+                    "{{\"moment_id\":\"m\",\"kind\":\"{kind}\",\"entity_id\":\"{entity}\",{labels}\"started_at\":1}}\n"
+                )
+            };
+            let body = moment("vehicle", "veh-1") + &moment("cell", "veh-1");
+            let kept = edit("moments/a.jsonl", &body, &forgotten(None));
+            assert_eq!(kept, Some((moment("cell", "veh-1"), 1)));
+        }
         let change = r#"{"episode":"e","labels":{"alertname":"A","entity_id":"veh-1"},"at":5}"#;
         assert_eq!(
             edit("alerts/a.jsonl", change, &forgotten(None)),

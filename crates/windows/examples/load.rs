@@ -86,6 +86,7 @@ fn main() {
                 at,
                 arrived: at + 200,
                 labels: &[("area", "north")],
+                dimensions: &[],
                 signals: &signals,
             });
         }

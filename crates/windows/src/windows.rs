@@ -3,7 +3,7 @@
 use crate::anomaly::{Episodes, Moment};
 use crate::settings::{Counts, PANE, Settings};
 use crate::stat::Stat;
-use crate::store::{LateChange, Panes, Registry, pack, unpack};
+use crate::store::{Identity, LateChange, Panes, Registry, pack, pack_dimensions, unpack};
 
 /// An event is counted as ahead if its time lies more than this after its arrival.
 const CLOCK_AHEAD: i64 = 5_000;
@@ -24,13 +24,19 @@ pub struct Observed<'a> {
     pub at: i64,
     /// When ingest received it.
     pub arrived: i64,
-    /// Names and values of the kind's text fields.
+    /// Names and values that describe the entity for now, such as the kind's text fields: a series has those of its
+    /// latest event.
     pub labels: &'a [(&'a str, &'a str)],
+    /// Names and values that tell the event's series from others of the same entity and signal, such as the tags of a
+    /// metric: a counter with `code="200"` and one with `code="500"`. Their order means nothing, each name stands once,
+    /// and an empty value is none.
+    pub dimensions: &'a [(&'a str, &'a str)],
     /// Names and values of its signals that are numbers; a boolean is 0 or 1.
     pub signals: &'a [(&'a str, f64)],
 }
 
-/// One signal of one entity. Names the same series until [`Windows::next_end`] is called, which may forget it.
+/// One signal of one entity, by its [`dimensions`](Observed::dimensions). Names the same series until
+/// [`Windows::next_end`] is called, which may forget it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(u32);
 
@@ -46,12 +52,18 @@ pub struct Series<'a> {
     /// Time of its latest event; it may lie after the watermark.
     pub last_at: i64,
     labels: &'a str,
+    dimensions: &'a str,
 }
 
 impl<'a> Series<'a> {
-    /// Names and values of the text fields of the latest event, in the order in which the event had them.
+    /// Names and values of the [`labels`](Observed::labels) of the latest event, in the order in which it had them.
     pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         unpack(self.labels)
+    }
+
+    /// Names and values of the [`dimensions`](Observed::dimensions) of all of its events, by name.
+    pub fn dimensions(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        unpack(self.dimensions)
     }
 }
 
@@ -85,6 +97,7 @@ pub struct Changed {
 ///         at,
 ///         arrived: at + 40,
 ///         labels: &[("can_id", "0x1F0")],
+///         dimensions: &[],
 ///         signals: &[("engine_rpm", rpm)],
 ///     });
 /// }
@@ -115,7 +128,8 @@ pub struct Windows {
     takings: u64,
     episodes: Option<Episodes>,
     counts: Counts,
-    packed: String,
+    packed_labels: String,
+    packed_dimensions: String,
 }
 
 impl Windows {
@@ -139,7 +153,8 @@ impl Windows {
             takings: 0,
             episodes: settings.anomaly_threshold.map(Episodes::new),
             counts: Counts::default(),
-            packed: String::new(),
+            packed_labels: String::new(),
+            packed_dimensions: String::new(),
             settings,
         }
     }
@@ -161,19 +176,27 @@ impl Windows {
         }
         let pane = event.at.div_euclid(PANE) * PANE;
         let is_late = self.given_to.is_some_and(|given_to| pane < given_to);
-        pack(event.labels, &mut self.packed);
-        let mut place = self.registry.place(event.kind, event.entity);
+        pack(event.labels, &mut self.packed_labels);
+        pack_dimensions(event.dimensions, &mut self.packed_dimensions);
+        let (kind, entity, dimensions) = (event.kind, event.entity, &*self.packed_dimensions);
+        let mut place = self.registry.place(kind, entity, dimensions);
         for (signal, value) in event.signals {
             if !value.is_finite() {
                 self.counts.not_finite += 1;
                 continue;
             }
-            let names = (event.kind, event.entity, *signal);
-            let Some(found) = self.registry.find_or_add(&mut place, names) else {
+            let identity = Identity {
+                kind,
+                entity,
+                signal,
+                dimensions,
+            };
+            let Some(found) = self.registry.find_or_add(&mut place, identity) else {
                 self.counts.no_room += 1;
                 continue;
             };
-            self.registry.touch(found.series, event.at, &self.packed);
+            self.registry
+                .touch(found.series, event.at, &self.packed_labels);
             self.panes
                 .add(found.series, event.at, *value, found.has_quantiles);
             self.counts.taken += 1;
@@ -242,20 +265,36 @@ impl Windows {
         self.registry.of_signal(kind, signal).map(SeriesId)
     }
 
-    /// The series of a signal of one entity.
-    pub fn find(&self, kind: &str, entity: &str, signal: &str) -> Option<SeriesId> {
-        self.registry.of_entity(kind, entity, signal).map(SeriesId)
+    /// The series of a signal of one entity with these [`dimensions`](Observed::dimensions), and no others.
+    pub fn find(
+        &self,
+        kind: &str,
+        entity: &str,
+        dimensions: &[(&str, &str)],
+        signal: &str,
+    ) -> Option<SeriesId> {
+        let mut packed = String::new();
+        pack_dimensions(dimensions, &mut packed);
+        let identity = Identity {
+            kind,
+            entity,
+            signal,
+            dimensions: &packed,
+        };
+        self.registry.of_identity(identity).map(SeriesId)
     }
 
     /// Names and labels of a series; None of one that was forgotten.
     pub fn describe(&self, series: SeriesId) -> Option<Series<'_>> {
-        let (kind, entity, signal, labels, last_at) = self.registry.names(series.0)?;
+        let identity = self.registry.identity(series.0)?;
+        let (labels, last_at) = self.registry.latest(series.0);
         Some(Series {
-            kind,
-            entity,
-            signal,
+            kind: identity.kind,
+            entity: identity.entity,
+            signal: identity.signal,
             last_at,
             labels,
+            dimensions: identity.dimensions,
         })
     }
 
@@ -293,8 +332,8 @@ impl Windows {
         }
     }
 
-    /// The anomalies that have begun or ended since it was called last, sorted by their start, kind, entity and
-    /// signal. Each is given when it begins, and again with the same id when it is over.
+    /// The anomalies that have begun or ended since it was called last, sorted by their start, kind, entity, signal
+    /// and labels. Each is given when it begins, and again with the same id when it is over.
     pub fn take_moments(&mut self) -> Vec<Moment> {
         self.episodes
             .as_mut()
@@ -319,11 +358,7 @@ impl Windows {
         };
         let registry = &self.registry;
         for (series, mean) in self.panes.means(pane) {
-            episodes.take(series, pane, mean, || {
-                registry
-                    .names(series)
-                    .map(|names| (names.0, names.1, names.2))
-            });
+            episodes.take(series, pane, mean, || registry.identity(series));
         }
         episodes.end_pane(pane);
     }
@@ -350,7 +385,7 @@ impl Windows {
             // Their numbers may be given to other series.
             let registry = &self.registry;
             self.changed
-                .retain(|(_, series, _)| registry.names(*series).is_some());
+                .retain(|(_, series, _)| registry.identity(*series).is_some());
         }
     }
 }

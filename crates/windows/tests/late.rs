@@ -12,6 +12,7 @@ fn give(windows: &mut Windows, entity: &str, signal: &str, at: i64, value: f64) 
         at,
         arrived: at,
         labels: &labels,
+        dimensions: &[],
         signals: &[(signal, value)],
     });
 }
@@ -78,6 +79,7 @@ fn what_comes_after_the_lateness_or_too_far_ahead_is_counted_and_left_out() {
         at: 71 * MINUTE,
         arrived: 10 * MINUTE,
         labels: &[],
+        dimensions: &[],
         signals: &[("load", 1.0), ("users", f64::NAN)],
     };
     windows.observe(&ahead);
@@ -120,7 +122,7 @@ fn windows_are_whole_however_small_the_lateness_is() {
             give(&mut windows, "c1", "load", pane * PANE, 1.0);
             windows.advance((pane + 1) * PANE);
             let end = windows.next_end().unwrap();
-            let series = windows.find("cell", "c1", "load").unwrap();
+            let series = windows.find("cell", "c1", &[], "load").unwrap();
             let count = windows.window(series, end - MINUTE, end).unwrap().count;
             assert_eq!(count as i64, (pane + 1).min(6), "{lateness}");
         }
@@ -133,7 +135,7 @@ fn a_series_is_found_by_its_names() {
     for (entity, signal) in [("c1", "load"), ("c1", "users"), ("c2", "load")] {
         give(&mut windows, entity, signal, 0, 1.0);
     }
-    let found = windows.find("cell", "c2", "load").unwrap();
+    let found = windows.find("cell", "c2", &[], "load").unwrap();
     let series = windows.describe(found).unwrap();
     assert_eq!((series.entity, series.signal), ("c2", "load"));
     for (kind, entity, signal) in [
@@ -141,7 +143,7 @@ fn a_series_is_found_by_its_names() {
         ("cell", "c3", "load"),
         ("cell", "c2", "users"),
     ] {
-        assert_eq!(windows.find(kind, entity, signal), None);
+        assert_eq!(windows.find(kind, entity, &[], signal), None);
     }
 }
 

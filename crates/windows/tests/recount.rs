@@ -3,31 +3,33 @@
 use proptest::prelude::*;
 use windows::{Observed, PANE, SeriesId, Settings, Stat, Windows};
 
-/// A sample: number of the entity, time, value.
+/// A sample: number of the series, time, value.
 type Sample = (u8, i64, f64);
 
-fn entity(number: u8) -> String {
-    format!("cell-{number}")
-}
+/// Entity and dimensions of each series: three are of one entity.
+const SERIES: [(&str, &[(&str, &str)]); 4] = [
+    ("cell-1", &[]),
+    ("cell-1", &[("code", "200"), ("path", "/")]),
+    ("cell-1", &[("code", "500"), ("path", "/")]),
+    ("cell-2", &[("code", "200"), ("path", "/")]),
+];
 
 fn give(windows: &mut Windows, (number, at, value): Sample) {
+    let (entity, dimensions) = SERIES[usize::from(number)];
     windows.observe(&Observed {
         kind: "cell",
-        entity: &entity(number),
+        entity,
         at,
         arrived: at,
         labels: &[],
+        dimensions,
         signals: &[("load", value)],
     });
 }
 
 fn series_of(windows: &Windows, number: u8) -> Option<SeriesId> {
-    let is_it = |id: &SeriesId| {
-        windows
-            .describe(*id)
-            .is_some_and(|series| series.entity == entity(number))
-    };
-    windows.series(Some("cell"), "load").find(is_it)
+    let (entity, dimensions) = SERIES[usize::from(number)];
+    windows.find("cell", entity, dimensions, "load")
 }
 
 /// What the window has by its definition.
@@ -127,7 +129,7 @@ fn value() -> impl Strategy<Value = f64> {
 }
 
 fn samples(length: i64) -> impl Strategy<Value = Vec<Sample>> {
-    prop::collection::vec((0..4_u8, 0..length, value()), 1..200)
+    prop::collection::vec((0..SERIES.len() as u8, 0..length, value()), 1..200)
 }
 
 proptest! {
@@ -148,7 +150,7 @@ proptest! {
             while windows.next_end().is_some() {}
             windows.take_changed();
         }
-        for number in 0..4 {
+        for number in 0..SERIES.len() as u8 {
             for end in (0..=300_000).step_by(PANE as usize) {
                 for range in [PANE, 60_000, 120_000] {
                     let found = series_of(&windows, number).and_then(|series| windows.window(series, end - range, end));

@@ -12,24 +12,33 @@ pub(super) struct TestSeries {
     pub(super) signal: String,
     pub(super) kind: String,
     pub(super) entity: String,
-    /// The labels beside kind and entity.
+    /// The labels beside kind and entity that describe the series.
     pub(super) labels: Labels,
+    /// Those that tell it from others of the entity and signal.
+    pub(super) dimensions: Labels,
     /// One for each interval from 0 on; None where there is none.
     pub(super) values: Vec<Option<f64>>,
 }
 
-/// Reads `series` and `values` of a test file.
-pub(super) fn read_series(series: &str, values: &str) -> Result<TestSeries, String> {
+/// Reads `series` and `values` of a test file. `is_dimension` says of a kind and the name of a label what it is.
+pub(super) fn read_series(
+    series: &str,
+    values: &str,
+    is_dimension: impl Fn(&str, &str) -> bool,
+) -> Result<TestSeries, String> {
     let (signal, mut labels) = parse_series(series).map_err(|error| error.message)?;
     let mut take = |name: &str| {
         labels.remove(name).ok_or_else(|| {
             format!("the label `{name}` is missing: a series is such as `x{{kind=\"vehicle\", entity_id=\"veh-1\"}}`")
         })
     };
+    let (kind, entity) = (take("kind")?, take("entity_id")?);
+    let dimensions = labels.extract_if(.., |name, _| is_dimension(&kind, name));
     Ok(TestSeries {
         signal,
-        kind: take("kind")?,
-        entity: take("entity_id")?,
+        dimensions: dimensions.collect(),
+        kind,
+        entity,
         labels,
         values: read_values(values)?,
     })
@@ -104,12 +113,16 @@ mod tests {
 
     #[test]
     fn a_series_needs_a_kind_and_an_entity() {
-        let read = read_series("x{kind=\"cell\", entity_id=\"c\", vendor=\"v\"}", "1").unwrap();
+        let read_series = |series, values| read_series(series, values, |_, name| name == "code");
+        let series = "x{kind=\"cell\", entity_id=\"c\", vendor=\"v\", code=\"200\"}";
+        let read = read_series(series, "1").unwrap();
         assert_eq!(
             (&*read.signal, &*read.kind, &*read.entity),
             ("x", "cell", "c")
         );
-        assert_eq!(read.labels["vendor"], "v");
+        let pair = |name: &str, value: &str| Labels::from([(name.to_owned(), value.to_owned())]);
+        assert_eq!(read.labels, pair("vendor", "v"));
+        assert_eq!(read.dimensions, pair("code", "200"));
         assert!(
             read_series("x{kind=\"cell\"}", "1")
                 .unwrap_err()

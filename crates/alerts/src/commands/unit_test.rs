@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use contract::Kinds;
 use serde_saphyr::Spanned;
 use windows::{Observed, PANE, Settings, Windows};
 
@@ -11,7 +12,8 @@ use crate::commands::series::{TestSeries, read_series};
 use crate::commands::test_file::{AlertTest, TestFile, TestGroup};
 use crate::evaluate::{Evaluator, EvaluatorSettings, windows_for};
 use crate::expr::parse_duration;
-use crate::model::{Labels, State};
+use crate::live::is_dimension;
+use crate::model::{Labels, State, pairs};
 use crate::rules::{
     Complaint, Complaints, Rules, place_of, read_text, read_texts, read_yaml, says_no_data,
 };
@@ -24,16 +26,19 @@ const LATEST_MS: i64 = 30 * 86_400_000;
 
 /// Runs each test file, and writes what failed to `out`. Gives whether all passed.
 ///
+/// Labels tell series of one entity apart, or describe them, as the kinds say: those of a kind that is not among `kinds`
+/// describe them.
+///
 /// Values lie 1 ms before the time that promtool gives them, for windows are `[start, end)` here and `(start, end]`
 /// there: so the same file gives the same alerts. Alerts do not flap in tests.
 ///
 /// # Errors
 ///
 /// If `out` cannot be written.
-pub fn test(paths: &[PathBuf], out: &mut impl Write) -> std::io::Result<bool> {
+pub fn test(paths: &[PathBuf], kinds: &Kinds, out: &mut impl Write) -> std::io::Result<bool> {
     let mut all_passed = true;
     for path in paths {
-        match test_file(path) {
+        match test_file(path, kinds) {
             Ok(failures) if failures.is_empty() => writeln!(out, "{}: passed", path.display())?,
             Ok(failures) => {
                 all_passed = false;
@@ -50,7 +55,7 @@ pub fn test(paths: &[PathBuf], out: &mut impl Write) -> std::io::Result<bool> {
     Ok(all_passed)
 }
 
-fn test_file(path: &Path) -> Result<Vec<String>, Complaints> {
+fn test_file(path: &Path, kinds: &Kinds) -> Result<Vec<String>, Complaints> {
     let file = path.display().to_string();
     let text = read_text(path)?;
     let read: TestFile =
@@ -87,7 +92,7 @@ fn test_file(path: &Path) -> Result<Vec<String>, Complaints> {
             .name
             .clone()
             .unwrap_or_else(|| format!("test {place}"));
-        let failed = run(&rules, group, interval, source)
+        let failed = run(&rules, kinds, group, interval, source)
             .map_err(|complaint| Complaints(vec![complaint]))?;
         failures.extend(
             failed
@@ -149,6 +154,7 @@ impl Source<'_> {
 /// What failed of a group of tests, whose values are `default` apart unless it says otherwise.
 fn run(
     rules: &Rules,
+    kinds: &Kinds,
     group: &TestGroup,
     default: i64,
     source: Source<'_>,
@@ -159,7 +165,8 @@ fn run(
         .map_or(Ok(default), |text| source.duration(text))?;
     let mut all = Vec::new();
     for input in &group.input_series {
-        let series = read_series(&input.series.value, &input.values.value);
+        let is_dimension = |kind: &str, label: &str| is_dimension(kinds, kind, label);
+        let series = read_series(&input.series.value, &input.values.value, is_dimension);
         all.push(series.map_err(|message| source.complaint(&input.series, message))?);
     }
     let mut tests = Vec::new();
@@ -213,10 +220,8 @@ fn observe_until(
     end: i64,
     next: &mut usize,
 ) {
-    let labels = series.labels.iter();
-    let labels: Vec<_> = labels
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let labels: Vec<_> = pairs(&series.labels).collect();
+    let dimensions: Vec<_> = pairs(&series.dimensions).collect();
     while let Some(value) = series.values.get(*next) {
         let at = interval.saturating_mul(*next as i64).saturating_sub(1);
         if at >= end {
@@ -232,6 +237,7 @@ fn observe_until(
             at,
             arrived: at,
             labels: &labels,
+            dimensions: &dimensions,
             signals: &[(series.signal.as_str(), value)],
         });
     }
@@ -298,6 +304,7 @@ groups:
         for: 2m
         labels: { severity: page }
         annotations: { summary: "{{ $labels.entity_id }} at {{ $value | printf \"%.0f\" }}" }
+      - { alert: Failing, expr: "increase(requests_total[5m]) > 10" }
 "#;
 
     fn run(test: &str) -> (bool, String) {
@@ -306,7 +313,8 @@ groups:
         let path = folder.path().join("rules_test.yml");
         std::fs::write(&path, test).unwrap();
         let mut out = Vec::new();
-        let passed = super::test(&[path], &mut out).unwrap();
+        let kinds = contract::Kinds::builtin();
+        let passed = super::test(&[path], &kinds, &mut out).unwrap();
         (passed, String::from_utf8(out).unwrap())
     }
 
@@ -343,6 +351,24 @@ groups:
             let (passed, said) = run(&text);
             assert!(passed, "{said}");
         }
+    }
+
+    /// One counter grows by 1 a minute, the other by 10, and begins again in between.
+    #[test]
+    fn labels_tell_series_of_metrics_apart() {
+        let series = |code: &str, values: &str| {
+            format!(
+                "{{series: 'requests_total{{kind=\"metric\", entity_id=\"i\", code=\"{code}\"}}', values: '{values}'}}"
+            )
+        };
+        let all = [series("200", "7+1x30"), series("500", "100+10x8 0+10x20")].join(", ");
+        let expected = "{exp_labels: {kind: metric, entity_id: i, code: '500'}}";
+        let test = format!(
+            "rule_files: [rules.yml]\ntests:\n  - interval: 1m\n    input_series: [{all}]\n    alert_rule_test: \
+             [{{eval_time: 12m, alertname: Failing, exp_alerts: [{expected}]}}]\n"
+        );
+        let (passed, text) = run(&test);
+        assert!(passed, "{text}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) const GONE_AFTER: i64 = 86_400_000;
 pub(super) struct Alert {
     /// The labels of the result that it began with.
     pub(super) labels: Labels,
+    /// The part of its key that tells its series from others of the entity.
+    pub(super) dimensions: Labels,
     pub(super) episode: String,
     /// Pending, firing or keeping.
     pub(super) state: State,
@@ -77,6 +79,7 @@ impl Life<'_> {
     ) -> Alert {
         let mut alert = Alert {
             labels: found.labels.clone(),
+            dimensions: self.dimensions_of(key),
             episode: episode(&self.rule.id, key, end),
             state: State::Pending,
             reason: Reason::Condition,
@@ -105,6 +108,7 @@ impl Life<'_> {
     ) -> Alert {
         let alert = Alert {
             labels: labels.clone(),
+            dimensions: self.dimensions_of(key),
             episode: episode(&self.rule.id, key, end),
             state: State::Firing,
             reason: Reason::NoData,
@@ -117,6 +121,15 @@ impl Life<'_> {
         };
         out.push(self.transition(&alert, State::Firing, Reason::NoData, end));
         alert
+    }
+
+    /// What a key has beside the names that the condition says.
+    fn dimensions_of(self, key: &Key) -> Labels {
+        let mut dimensions = key.clone();
+        for name in self.rule.condition.key_names() {
+            dimensions.remove(name);
+        }
+        dimensions
     }
 
     /// What is left of `alert` after the window end `end`; None if it has ended. `found` is None where there are no
@@ -248,6 +261,7 @@ fn transition(rule: &Rule, alert: &Alert, to: State, reason: Reason, at: i64) ->
         episode: alert.episode.clone(),
         rule: rule.id.clone(),
         labels: rule.alert_labels(&alert.labels),
+        dimensions: alert.dimensions.clone(),
         annotations,
         to,
         reason,

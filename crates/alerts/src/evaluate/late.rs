@@ -1,6 +1,6 @@
 //! Late events: windows that were evaluated are evaluated again, and what was told is set right.
 //!
-//! The alerts of the entities in question are gone through again from before the first changed window on. An episode
+//! The alerts of the series in question are gone through again from before the first changed window on. An episode
 //! that was not seen in time is told with its end; one that is not so ends with [`Reason::LateData`]. An episode that
 //! goes on keeps its id, also where it turns out to have begun earlier.
 
@@ -11,7 +11,7 @@ use windows::{Changed, PANE, Windows};
 
 use crate::evaluate::alert::{Alert, episode};
 use crate::evaluate::evaluator::Evaluator;
-use crate::evaluate::results::{Entities, Found, Key, Only, PER_ENTITY, label, results};
+use crate::evaluate::results::{Found, Key, Only, PER_ENTITY, entity_key, key_of, label, results};
 use crate::evaluate::slot::{Alerts, Slot};
 use crate::model::{Reason, State, Transition};
 
@@ -30,7 +30,7 @@ impl Evaluator {
             return out;
         }
         for slot in &mut self.slots {
-            let mut entities = Entities::default();
+            let mut keys = BTreeSet::new();
             let mut first = i64::MAX;
             for change in &late {
                 let Some(series) = windows.describe(change.series) else {
@@ -40,13 +40,14 @@ impl Evaluator {
                     if selector.signal == series.signal
                         && selector.matches(|name| label(&series, name))
                     {
-                        entities.add(series.kind, series.entity);
+                        // A side may be a group by entity.
+                        keys.extend([key_of(&series), entity_key(&series)]);
                         first = first.min(change.pane + PANE);
                     }
                 });
             }
             if first <= evaluated_to {
-                slot.revise(windows, (first, evaluated_to), &entities, &mut out);
+                slot.revise(windows, (first, evaluated_to), &keys, &mut out);
             }
         }
         out
@@ -65,11 +66,12 @@ impl Slot {
         &mut self,
         windows: &Windows,
         (first, last): (i64, i64),
-        entities: &Entities,
+        changed: &BTreeSet<Key>,
         out: &mut Vec<Transition>,
     ) {
         let by_entity = self.rule.condition.key_names() == PER_ENTITY;
-        let is_concerned = |key: &Key| !by_entity || entities.has_key(key);
+        let is_concerned = |key: &Key| !by_entity || changed.contains(key);
+        let changed: Vec<&Key> = changed.iter().collect();
         let Some((first, mut alerts)) = self.base(first, last, is_concerned) else {
             return;
         };
@@ -85,7 +87,7 @@ impl Slot {
         let mut firing: BTreeMap<Key, Transition> = fired.collect();
         for end in (first..=last).step_by(PANE as usize) {
             let only = if by_entity {
-                Only::Of(entities)
+                Only::Of(&changed)
             } else {
                 Only::All
             };

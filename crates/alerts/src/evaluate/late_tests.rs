@@ -8,7 +8,7 @@ use super::*;
 use crate::model::{Reason, State, Transition};
 use crate::rules::read_file;
 
-/// Evaluation of one rule over samples of entity 1, each a second and a value.
+/// Evaluation of one rule over samples of series 1, each a second and a value.
 struct Going {
     windows: Windows,
     evaluator: Evaluator,
@@ -27,7 +27,7 @@ impl Going {
     fn go(&mut self, samples: &[(i64, f64)], seconds: i64) -> Vec<Transition> {
         for (second, value) in samples {
             let sample = Sample {
-                entity: 1,
+                series: 1,
                 at: START + second * 1_000,
                 value: *value,
             };

@@ -16,6 +16,8 @@ pub use needs::{signals_of, windows_for};
 pub use settings::EvaluatorSettings;
 
 #[cfg(test)]
+mod labels_tests;
+#[cfg(test)]
 mod late_tests;
 #[cfg(test)]
 mod properties;

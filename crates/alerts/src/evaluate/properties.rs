@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use windows::{PANE, Settings, Windows};
 
 use super::reference::{Change, Plain, Sample, reference};
-use super::tests::{START, observe, settings};
+use super::tests::{START, is_dimension, observe, settings};
 use super::*;
 use crate::model::{State, Transition};
 use crate::rules::{Rules, read_file};
@@ -57,7 +57,9 @@ impl Process {
         let ends = |told: &&Transition| told.to == State::Resolved;
         let ended = self.log.values().filter(ends);
         let others = self.log.values().filter(|told| !ends(told));
-        let gone = self.evaluator.restore(ended.chain(others).cloned());
+        let gone = self
+            .evaluator
+            .restore(ended.chain(others).cloned(), is_dimension);
         assert_eq!(gone, []);
         let back = evaluated_to - self.evaluator.looks_back().max(settings().lateness);
         self.windows = Windows::new(windows_for(&self.rules, Settings::default()), back);
@@ -96,12 +98,12 @@ impl Process {
                 State::Resolved => "resolved",
                 State::Dropped => "dropped",
             };
-            (entity_of(told), told.at, state, told.active_at)
+            (series_of(told), told.at, state, told.active_at)
         };
         self.told.iter().map(change).collect()
     }
 
-    /// Firing intervals by entity, the open ones to the end of time.
+    /// Firing intervals by series, the open ones to the end of time.
     fn intervals(&self) -> Vec<(u8, i64, i64)> {
         let mut open = BTreeMap::new();
         let mut intervals = Vec::new();
@@ -109,19 +111,19 @@ impl Process {
             match told.to {
                 State::Firing => {
                     let from = told.fired_at.unwrap();
-                    open.entry(&told.episode).or_insert((entity_of(told), from));
+                    open.entry(&told.episode).or_insert((series_of(told), from));
                 }
                 State::Resolved => {
-                    let (entity, from) =
+                    let (series, from) =
                         open.remove(&told.episode).expect("resolved without firing");
-                    intervals.push((entity, from, told.at));
+                    intervals.push((series, from, told.at));
                 }
                 _ => {}
             }
         }
         intervals.extend(
             open.into_values()
-                .map(|(entity, from)| (entity, from, i64::MAX)),
+                .map(|(series, from)| (series, from, i64::MAX)),
         );
         intervals
     }
@@ -139,8 +141,10 @@ impl Process {
     }
 }
 
-fn entity_of(told: &Transition) -> u8 {
-    told.labels["entity_id"].parse().unwrap()
+fn series_of(told: &Transition) -> u8 {
+    let entity: u8 = told.labels["entity_id"].parse().unwrap();
+    let code = told.labels.get("code");
+    code.map_or(entity, |code| entity * 10 + code.parse::<u8>().unwrap())
 }
 
 fn plain() -> impl Strategy<Value = Plain> {
@@ -166,8 +170,10 @@ fn plain() -> impl Strategy<Value = Plain> {
 }
 
 fn events() -> impl Strategy<Value = Vec<Sample>> {
-    let sample = (0_u8..3, 0..SPAN, 0_u8..10).prop_map(|(entity, at, value)| Sample {
-        entity,
+    // Three of one entity, of which two have dimensions, and one of another.
+    let series = prop::sample::select(vec![1, 10, 11, 20]);
+    let sample = (series, 0..SPAN, 0_u8..10).prop_map(|(series, at, value)| Sample {
+        series,
         at: START + at,
         value: f64::from(value),
     });
@@ -178,21 +184,21 @@ fn events() -> impl Strategy<Value = Vec<Sample>> {
 fn episodes(changes: &[Change]) -> Vec<(u8, i64, i64)> {
     let mut open: BTreeMap<u8, i64> = BTreeMap::new();
     let mut episodes = Vec::new();
-    for (entity, at, state, _) in changes {
+    for (series, at, state, _) in changes {
         match *state {
             "firing" => {
-                open.entry(*entity).or_insert(*at);
+                open.entry(*series).or_insert(*at);
             }
             "resolved" => {
-                let from = open.remove(entity).unwrap();
-                episodes.push((*entity, from, *at));
+                let from = open.remove(series).unwrap();
+                episodes.push((*series, from, *at));
             }
             _ => {}
         }
     }
     episodes.extend(
         open.into_iter()
-            .map(|(entity, from)| (entity, from, i64::MAX)),
+            .map(|(series, from)| (series, from, i64::MAX)),
     );
     episodes
 }
@@ -228,7 +234,7 @@ proptest! {
         }
         let expected = reference(&plain, &events, (START + PANE, START + SPAN));
         let mut changes = process.changes();
-        changes.sort_by_key(|(entity, at, ..)| (*at, *entity));
+        changes.sort_by_key(|(series, at, ..)| (*at, *series));
         prop_assert_eq!(changes, expected);
         process.check_ids(false);
     }
@@ -266,16 +272,16 @@ proptest! {
         process.check_ids(true);
         let expected = episodes(&reference(&plain, &events, (START + PANE, START + SPAN + 300_000)));
         let intervals = process.intervals();
-        for (entity, from, to) in &intervals {
-            prop_assert!(from <= to, "{:?} ends before it begins", (entity, from, to));
+        for (series, from, to) in &intervals {
+            prop_assert!(from <= to, "{:?} ends before it begins", (series, from, to));
         }
-        for (entity, from, to) in &expected {
-            let is_told = intervals.iter().any(|(other, begin, end)| other == entity && begin <= to && from <= end);
-            prop_assert!(is_told, "{:?} is missing in {:?}", (entity, from, to), intervals);
+        for (series, from, to) in &expected {
+            let is_told = intervals.iter().any(|(other, begin, end)| other == series && begin <= to && from <= end);
+            prop_assert!(is_told, "{:?} is missing in {:?}", (series, from, to), intervals);
         }
         let open = |all: &[(u8, i64, i64)]| {
             let open = all.iter().filter(|(.., to)| *to == i64::MAX);
-            open.map(|(entity, ..)| *entity).collect::<BTreeSet<_>>()
+            open.map(|(series, ..)| *series).collect::<BTreeSet<_>>()
         };
         prop_assert_eq!(open(&intervals), open(&expected));
     }
@@ -300,7 +306,7 @@ proptest! {
             observe(&mut process.windows, sample);
             let changed = process.windows.take_changed();
             let told = process.evaluator.look_at_once(&process.windows, &changed, sample.at);
-            let already = process.evaluator.active().any(|(_, alert)| entity_of(&alert) == sample.entity);
+            let already = process.evaluator.active().any(|(_, alert)| series_of(&alert) == sample.series);
             prop_assert!(sample.value <= 7.0 || already, "{before} {told:?}");
             process.record(told);
             process.evaluate_to(sample.at - 10_000);

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 /// An event of the signal `x` of kind `vehicle`.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
-    pub(super) entity: u8,
+    /// Number of the series.
+    pub(super) series: u8,
     pub(super) at: i64,
     pub(super) value: f64,
 }
@@ -23,7 +24,7 @@ pub(super) struct Plain {
     pub(super) no_data_after: i64,
 }
 
-/// What becomes of an alert: entity, window end, state, and when it became active.
+/// What becomes of an alert: series, window end, state, and when it became active.
 pub(super) type Change = (u8, i64, &'static str, i64);
 
 #[derive(Default)]
@@ -38,17 +39,17 @@ struct Life {
 pub(super) fn reference(rule: &Plain, events: &[Sample], (first, last): (i64, i64)) -> Vec<Change> {
     let mut lives: BTreeMap<u8, Life> = BTreeMap::new();
     for sample in events {
-        lives.entry(sample.entity).or_default();
+        lives.entry(sample.series).or_default();
     }
     let mut changes = Vec::new();
     for end in (first..=last).step_by(10_000) {
-        for (entity, life) in &mut lives {
+        for (series, life) in &mut lives {
             let inside = events.iter().filter(|sample| {
-                sample.entity == *entity && sample.at >= end - rule.range && sample.at < end
+                sample.series == *series && sample.at >= end - rule.range && sample.at < end
             });
             let values: Vec<f64> = inside.map(|sample| sample.value).collect();
             if let Some((state, at)) = look(rule, life, &values, end) {
-                changes.push((*entity, end, state, at));
+                changes.push((*series, end, state, at));
             }
         }
     }

@@ -8,23 +8,31 @@ use windows::{PANE, Windows};
 
 use crate::evaluate::alert::Alert;
 use crate::evaluate::evaluator::Evaluator;
-use crate::evaluate::results::{Entities, Only, PER_ENTITY, results};
+use crate::evaluate::results::{Key, Only, PER_ENTITY, results};
 use crate::evaluate::slot::{Ended, Slot};
-use crate::model::{Labels, Reason, State, Transition};
-use crate::rules::{NoData, Rules};
+use crate::model::{Reason, State, Transition};
+use crate::rules::{NoData, Rule, Rules};
 
 impl Evaluator {
     /// Takes over the alerts that the log knows: the last transition of each, those of episodes that have ended within
     /// the last hour first: by them flapping is told. Gives the ends of alerts whose rules are gone.
     ///
+    /// `is_dimension` says of a kind and the name of a label whether such labels tell its series apart. Releases that
+    /// took all samples of an entity for one series recorded alerts without dimensions: where there should be some, the
+    /// alert ends as if its rule were gone, for no series is like it.
+    ///
     /// Before the next [`evaluate`](Evaluator::evaluate) the caller gives [`look_back`](Evaluator::look_back) the
     /// window ends before `evaluated_to`, as far as [`looks_back`](Evaluator::looks_back) says.
-    pub fn restore(&mut self, last: impl IntoIterator<Item = Transition>) -> Vec<Transition> {
+    pub fn restore(
+        &mut self,
+        last: impl IntoIterator<Item = Transition>,
+        is_dimension: impl Fn(&str, &str) -> bool,
+    ) -> Vec<Transition> {
         let mut gone = Vec::new();
         for told in last {
             let slot = self.slots.iter_mut().find(|slot| slot.rule.id == told.rule);
             let left = match slot {
-                Some(slot) => slot.restore(told, self.evaluated_to),
+                Some(slot) => slot.restore(told, self.evaluated_to, &is_dimension),
                 None => Some(told),
             };
             gone.extend(left.and_then(|told| rule_gone(told, self.evaluated_to)));
@@ -63,9 +71,12 @@ impl Evaluator {
             .collect();
         let mut left = Vec::new();
         for rule in &rules.all {
-            let names = rule.condition.key_names();
+            let key = |rule: &Rule| {
+                let names = rule.condition.key_names().into_iter().map(str::to_owned);
+                (names.collect::<Vec<_>>(), rule.condition.is_by_series())
+            };
             self.slots.push(match old.remove(&rule.id) {
-                Some(slot) if slot.rule.condition.key_names() == names => Slot {
+                Some(slot) if key(&slot.rule) == key(rule) => Slot {
                     rule: rule.clone(),
                     ..slot
                 },
@@ -116,18 +127,18 @@ fn rule_gone(last: Transition, at: i64) -> Option<Transition> {
 impl Slot {
     /// Takes over what the log knows of an alert. Gives it back if it can be no alert of this rule: the rule told its
     /// alerts apart by other labels when it was recorded.
-    fn restore(&mut self, told: Transition, evaluated_to: i64) -> Option<Transition> {
+    fn restore(
+        &mut self,
+        told: Transition,
+        evaluated_to: i64,
+        is_dimension: impl Fn(&str, &str) -> bool,
+    ) -> Option<Transition> {
         let names = self.rule.condition.key_names();
         let in_key = |(name, _): &(&String, &String)| names.contains(&name.as_str());
-        let key = told.labels.iter().filter(in_key);
-        let key: Labels = key
+        let key = told.labels.iter().filter(in_key).chain(&told.dimensions);
+        let key: Key = key
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let is_other = |name: &&str| {
-            !self.rule.labels.contains_key(*name)
-                && told.labels.contains_key(*name) != names.contains(name)
-        };
-        let has_other_labels = PER_ENTITY.iter().any(is_other);
         if told.to == State::Resolved {
             self.ended(&key, &told);
             return None;
@@ -135,7 +146,7 @@ impl Slot {
         if !matches!(told.to, State::Pending | State::Firing | State::Keeping) {
             return None;
         }
-        if has_other_labels || self.alerts.contains_key(&key) {
+        if !self.tells_apart(&told, is_dimension) || self.alerts.contains_key(&key) {
             return Some(told);
         }
         let ended = told.fired_before.iter().map(|fired_at| Ended {
@@ -148,6 +159,8 @@ impl Slot {
             .or_insert_with(|| ended.collect());
         let mut labels = told.labels;
         labels.remove("alertname");
+        // The rule's own may have taken their place.
+        labels.extend(told.dimensions.clone());
         let reason = if told.reason == Reason::LateData {
             Reason::Condition
         } else {
@@ -163,6 +176,7 @@ impl Slot {
         let begins_again = planted::has(Defect::RestartHold) && told.to == State::Pending;
         let alert = Alert {
             labels,
+            dimensions: told.dimensions,
             episode: told.episode,
             state: told.to,
             reason,
@@ -181,22 +195,41 @@ impl Slot {
         None
     }
 
+    /// Whether the rule tells an alert apart by the labels by which it was told apart when it was recorded.
+    fn tells_apart(&self, told: &Transition, is_dimension: impl Fn(&str, &str) -> bool) -> bool {
+        let names = self.rule.condition.key_names();
+        let is_own = |name: &str| name == "alertname" || self.rule.labels.contains_key(name);
+        let is_as_named =
+            |name: &str| is_own(name) || told.labels.contains_key(name) == names.contains(&name);
+        if !PER_ENTITY.into_iter().all(is_as_named) {
+            return false;
+        }
+        let by_series = self.rule.condition.is_by_series();
+        if !told.dimensions.is_empty() {
+            return by_series;
+        }
+        let kind = told.labels.get("kind").map_or("", String::as_str);
+        let is_left_out = |name: &String| !is_own(name) && is_dimension(kind, name);
+        let mut others = told.labels.keys().filter(|name| !names.contains(&&***name));
+        !(by_series && others.any(is_left_out))
+    }
+
     fn look_back(&mut self, windows: &Windows, end: i64) {
         let knows_all = self.rule.no_data == NoData::Alert;
         if self.alerts.is_empty() && !knows_all {
             return;
         }
-        let mut entities = Entities::default();
-        self.alerts.keys().for_each(|key| entities.add_key(key));
+        let with_alerts: Vec<&Key> = self.alerts.keys().collect();
         let only = if knows_all {
             Only::All
         } else {
-            Only::Of(&entities)
+            Only::Of(&with_alerts)
         };
+        let found = results(&self.rule.condition, windows, end, only);
         // Shared alerts would be copied at each window end.
         let last = self.history.pop_back();
         let alerts = Arc::make_mut(&mut self.alerts);
-        for (key, found) in results(&self.rule.condition, windows, end, only) {
+        for (key, found) in found {
             if let Some(alert) = alerts.get_mut(&key) {
                 alert.seen_at = alert.seen_at.max(end);
                 if alert.reason != Reason::NoData && found.holds {

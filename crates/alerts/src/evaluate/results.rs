@@ -1,16 +1,16 @@
 //! What a condition gives as of one window's end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use windows::{Series, SeriesId, Windows};
 
 use crate::expr::{Comparison, Condition, Function, GroupBy, Operand, OverTime, Selector};
-use crate::model::Labels;
+use crate::model::{Labels, pairs};
 
-/// The labels that tell an alert from others of its rule: [`Condition::key_names`].
+/// The labels that tell an alert from others of its rule: [`Condition::key_names`], and the dimensions of its series.
 pub(super) type Key = Labels;
 
-/// The labels of the key of a condition about series one by one, which each series has.
+/// The labels of the key of a condition about series one by one, which each series has beside its dimensions.
 pub(super) const PER_ENTITY: [&str; 2] = ["entity_id", "kind"];
 
 /// What a condition gives for a set of labels that has data.
@@ -24,63 +24,15 @@ pub(super) struct Found {
     pub(super) holds: bool,
 }
 
-/// A set of entities, by kind.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Entities(BTreeMap<String, BTreeSet<String>>);
-
-impl Entities {
-    /// Adds an entity.
-    pub(super) fn add(&mut self, kind: &str, entity: &str) {
-        if !self.has(kind, entity) {
-            let entities = self.0.entry(kind.to_owned()).or_default();
-            entities.insert(entity.to_owned());
-        }
-    }
-
-    /// Adds the entity of a key; a key without one is passed over.
-    pub(super) fn add_key(&mut self, key: &Key) {
-        if let (Some(kind), Some(entity)) = (key.get("kind"), key.get("entity_id")) {
-            self.add(kind, entity);
-        }
-    }
-
-    fn has(&self, kind: &str, entity: &str) -> bool {
-        let entities = self.0.get(kind);
-        entities.is_some_and(|entities| entities.contains(entity))
-    }
-
-    /// Whether it has the entity of a key; a key without one is never there.
-    pub(super) fn has_key(&self, key: &Key) -> bool {
-        match (key.get("kind"), key.get("entity_id")) {
-            (Some(kind), Some(entity)) => self.has(kind, entity),
-            _ => false,
-        }
-    }
-
-    /// The series of these entities that may match.
-    fn series<'e>(
-        &'e self,
-        selector: &'e Selector,
-        windows: &'e Windows,
-    ) -> impl Iterator<Item = SeriesId> + 'e {
-        let is_asked = |kind: &String| selector.kind().is_none_or(|asked| asked == kind);
-        let kinds = self.0.iter().filter(move |(kind, _)| is_asked(kind));
-        kinds.flat_map(move |(kind, entities)| {
-            let entities = entities.iter();
-            entities.filter_map(move |entity| windows.find(kind, entity, &selector.signal))
-        })
-    }
-}
-
 /// Which results are wanted of the series that conditions are about one by one; those of groups are always given.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Only<'e> {
+pub(super) enum Only<'k> {
     /// All that have data.
     All,
-    /// Those for which the condition holds, and these entities.
-    HoldingOr(&'e Entities),
-    /// These entities.
-    Of(&'e Entities),
+    /// Those for which the condition holds, and those with these keys.
+    HoldingOr(&'k [&'k Key]),
+    /// Those with these keys.
+    Of(&'k [&'k Key]),
 }
 
 /// What `condition` gives as of `end`.
@@ -137,13 +89,13 @@ fn compared(
     match &comparison.operand {
         Operand::Series(of) => {
             let mut found = BTreeMap::new();
-            each_value(of, windows, end, only, |series, value| {
+            let asked: Option<HashSet<SeriesId>> = match only {
+                Only::HoldingOr(keys) => Some(with_keys(keys, of, windows).collect()),
+                Only::All | Only::Of(_) => None,
+            };
+            each_value(of, windows, end, only, |id, series, value| {
                 let holds = compare.holds(value, threshold);
-                let is_wanted = match only {
-                    Only::HoldingOr(entities) => holds || entities.has(series.kind, series.entity),
-                    Only::All | Only::Of(_) => true,
-                };
-                if is_wanted {
+                if holds || asked.as_ref().is_none_or(|asked| asked.contains(&id)) {
                     let labels = labels_of(series);
                     let found_now = Found {
                         labels,
@@ -157,7 +109,7 @@ fn compared(
         }
         Operand::Group { group, by, of } => {
             let mut groups: BTreeMap<Key, Vec<f64>> = BTreeMap::new();
-            each_value(of, windows, end, Only::All, |series, value| {
+            each_value(of, windows, end, Only::All, |_, series, value| {
                 let labels = by.iter().map(|name| (name, label(series, name)));
                 let present = labels.filter(|(_, value)| !value.is_empty());
                 let key = present.map(|(name, value)| (name.clone(), value.to_owned()));
@@ -216,7 +168,7 @@ fn each_value(
     windows: &Windows,
     end: i64,
     only: Only<'_>,
-    mut visit: impl FnMut(&Series<'_>, f64),
+    mut visit: impl FnMut(SeriesId, &Series<'_>, f64),
 ) {
     let selector = &of.selector;
     let look = |id| {
@@ -224,16 +176,30 @@ fn each_value(
             && selector.matches(|name| label(&series, name))
             && let Some(value) = value(of, windows, id, end)
         {
-            visit(&series, value);
+            visit(id, &series, value);
         }
     };
     match only {
-        Only::Of(entities) => entities.series(selector, windows).for_each(look),
+        Only::Of(keys) => with_keys(keys, of, windows).for_each(look),
         Only::All | Only::HoldingOr(_) => {
             let all = windows.series(selector.kind(), &selector.signal);
             all.for_each(look);
         }
     }
+}
+
+/// The series with these keys; none of a key that does not name an entity.
+fn with_keys<'k>(
+    keys: &'k [&'k Key],
+    of: &'k OverTime,
+    windows: &'k Windows,
+) -> impl Iterator<Item = SeriesId> + 'k {
+    keys.iter().filter_map(move |key| {
+        let (kind, entity) = (key.get("kind")?, key.get("entity_id")?);
+        let of_series = pairs(key).filter(|(name, _)| !PER_ENTITY.contains(name));
+        let dimensions: Vec<_> = of_series.collect();
+        windows.find(kind, entity, &dimensions, &of.selector.signal)
+    })
 }
 
 /// The value of the window that ends at `end`; None if it is empty.
@@ -252,6 +218,7 @@ fn value(of: &OverTime, windows: &Windows, id: SeriesId, end: i64) -> Option<f64
         Function::Last => stat.last,
         Function::Stddev => stat.stddev(),
         Function::Changes => stat.changes as f64,
+        Function::Increase => stat.increase,
         Function::Rate => stat.increase / (of.range as f64 / 1000.0),
         Function::Quantile(_) => return None,
     })
@@ -262,7 +229,7 @@ pub(super) fn label<'a>(series: &Series<'a>, name: &str) -> &'a str {
         "kind" => series.kind,
         "entity_id" => series.entity,
         name => {
-            let mut labels = series.labels();
+            let mut labels = series.dimensions().chain(series.labels());
             labels
                 .find(|(known, _)| *known == name)
                 .map_or("", |(_, value)| value)
@@ -270,11 +237,23 @@ pub(super) fn label<'a>(series: &Series<'a>, name: &str) -> &'a str {
     }
 }
 
-fn key_of(series: &Series<'_>) -> Key {
-    let labels = [("entity_id", series.entity), ("kind", series.kind)];
-    labels
+/// The key of a series by its entity alone, as a group by entity has it too.
+pub(super) fn entity_key(series: &Series<'_>) -> Key {
+    owned([("entity_id", series.entity), ("kind", series.kind)])
+}
+
+/// The key of a series.
+pub(super) fn key_of(series: &Series<'_>) -> Key {
+    let mut key = owned(series.dimensions());
+    key.append(&mut entity_key(series));
+    key
+}
+
+fn owned<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+    let pairs = pairs.into_iter();
+    pairs
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+        .collect()
 }
 
 fn labels_of(series: &Series<'_>) -> Labels {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use windows::Windows;
 
 use crate::evaluate::alert::{Alert, FLAP_SPAN, GONE_AFTER, Life};
-use crate::evaluate::results::{Entities, Found, Key, Only, results};
+use crate::evaluate::results::{Found, Key, Only, results};
 use crate::evaluate::settings::EvaluatorSettings;
 use crate::model::{Labels, State, Transition};
 use crate::rules::{NoData, Rule};
@@ -64,12 +64,11 @@ impl Slot {
 
     /// Looks at the rule as of `end`.
     pub(super) fn evaluate(&mut self, windows: &Windows, end: i64, out: &mut Vec<Transition>) {
-        let mut entities = Entities::default();
-        self.alerts.keys().for_each(|key| entities.add_key(key));
+        let with_alerts: Vec<&Key> = self.alerts.keys().collect();
         let only = if self.rule.no_data == NoData::Alert {
             Only::All
         } else {
-            Only::HoldingOr(&entities)
+            Only::HoldingOr(&with_alerts)
         };
         let found = results(&self.rule.condition, windows, end, only);
         self.forget(end);

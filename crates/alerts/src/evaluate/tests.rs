@@ -19,20 +19,30 @@ pub(super) fn settings() -> EvaluatorSettings {
     }
 }
 
+/// Whether series have such a label as a dimension.
+pub(super) fn is_dimension(_: &str, label: &str) -> bool {
+    label == "code"
+}
+
+/// A sample of the series 23 is of entity 2, and has `code="3"`; one of the series 2 is of the same entity, and has none.
 pub(super) fn observe(windows: &mut Windows, sample: &Sample) {
-    let entity = sample.entity.to_string();
+    let (entity, code) = match sample.series {
+        entity @ 0..10 => (entity.to_string(), String::new()),
+        series => ((series / 10).to_string(), (series % 10).to_string()),
+    };
     windows.observe(&Observed {
         kind: "vehicle",
         entity: &entity,
         at: sample.at,
         arrived: sample.at,
         labels: &[("can_id", if sample.value > 5.0 { "0x1" } else { "0x2" })],
+        dimensions: &[("code", &code)],
         signals: &[("x", sample.value)],
     });
 }
 
-/// Evaluates one rule over samples of `(entity, second, value)`.
-fn run(
+/// Evaluates one rule over samples of `(series, second, value)`.
+pub(super) fn run(
     rule: &str,
     samples: &[(u8, i64, f64)],
     seconds: i64,
@@ -41,10 +51,10 @@ fn run(
     let rules = read_file("a.yml", &format!("groups: [{{name: g, rules: [{rule}]}}]")).unwrap();
     let mut windows = Windows::new(windows_for(&rules, Settings::default()), START);
     let mut evaluator = Evaluator::new(&rules, settings, START);
-    for (entity, second, value) in samples {
+    for (series, second, value) in samples {
         let at = START + second * 1_000;
-        let (entity, value) = (*entity, *value);
-        observe(&mut windows, &Sample { entity, at, value });
+        let (series, value) = (*series, *value);
+        observe(&mut windows, &Sample { series, at, value });
     }
     windows.advance(START + seconds * 1_000);
     let mut told = Vec::new();
@@ -159,7 +169,7 @@ fn an_alert_of_missing_data_ends_a_day_after_the_data_however_often_it_is_restor
     for restart in [40, 50_000, 86_400] {
         let at = START + restart * 1_000;
         let mut evaluator = Evaluator::new(&rules, settings(), at);
-        assert_eq!(evaluator.restore(fired.clone()), []);
+        assert_eq!(evaluator.restore(fired.clone(), is_dimension), []);
         let mut windows = Windows::new(windows_for(&rules, Settings::default()), at);
         windows.advance(START + 90_000_000);
         let mut told = Vec::new();
@@ -230,11 +240,11 @@ fn more_alerts_than_a_rule_may_have_are_left_out_and_counted() {
         ..settings()
     };
     let mut evaluator = Evaluator::new(&rules, settings, START);
-    for entity in 0..5 {
+    for series in 0..5 {
         observe(
             &mut windows,
             &Sample {
-                entity,
+                series,
                 at: START + 1,
                 value: 9.0,
             },
@@ -260,15 +270,18 @@ fn a_rule_that_tells_its_alerts_apart_by_other_labels_ends_those_of_before() {
     let together = file("sum by (kind) (last_over_time(x[10s])) > 5");
     for (before, after, alerts) in [(&each, &together, 2), (&together, &each, 1)] {
         let mut windows = Windows::new(windows_for(before, Settings::default()), START);
-        for entity in [1, 2] {
+        for series in [1, 2] {
             let (at, value) = (START + 1, 9.0);
-            observe(&mut windows, &Sample { entity, at, value });
+            observe(&mut windows, &Sample { series, at, value });
         }
         let mut evaluator = Evaluator::new(before, settings(), START);
         let fired = evaluator.evaluate(&windows, START + PANE);
         assert_eq!(fired.len(), alerts);
         let mut started = Evaluator::new(after, settings(), START + PANE);
-        for gone in [evaluator.set_rules(after), started.restore(fired)] {
+        for gone in [
+            evaluator.set_rules(after),
+            started.restore(fired, is_dimension),
+        ] {
             let expected = (State::Resolved, Reason::RuleGone, 10);
             assert_eq!(states(&gone), vec![expected; alerts]);
         }
@@ -292,7 +305,7 @@ fn other_rules_keep_the_alerts_of_those_that_stay() {
         observe(
             &mut windows,
             &Sample {
-                entity: 1,
+                series: 1,
                 at: START + second * 1_000,
                 value: 9.0,
             },
@@ -312,7 +325,7 @@ fn other_rules_keep_the_alerts_of_those_that_stay() {
         (State::Firing, &first[0].episode)
     );
     let mut other = Evaluator::new(&file(b), settings(), START + 4 * PANE);
-    let gone = other.restore(fired);
+    let gone = other.restore(fired, is_dimension);
     assert_eq!(states(&gone), [(State::Resolved, Reason::RuleGone, 40)]);
 }
 
@@ -327,13 +340,13 @@ fn late_after_a_start(
     let told = run(rule, samples, seconds, settings());
     let evaluated_to = START + seconds * 1_000;
     let mut evaluator = Evaluator::new(&rules, settings(), evaluated_to);
-    assert_eq!(evaluator.restore(told.last().cloned()), []);
+    assert_eq!(evaluator.restore(told.last().cloned(), is_dimension), []);
     let mut windows = Windows::new(windows_for(&rules, Settings::default()), START - 600_000);
     let send = |windows: &mut Windows, samples: &[(u8, i64, f64)]| {
-        for (entity, second, value) in samples {
+        for (series, second, value) in samples {
             let at = START + second * 1_000;
-            let (entity, value) = (*entity, *value);
-            observe(windows, &Sample { entity, at, value });
+            let (series, value) = (*series, *value);
+            observe(windows, &Sample { series, at, value });
         }
     };
     send(&mut windows, samples);
@@ -367,7 +380,7 @@ fn a_keep_that_late_events_begin_has_begun_when_the_condition_ceased() {
     assert_eq!(states(&told), [(State::Keeping, Reason::LateData, 20)]);
     let rules = read_file("a.yml", &format!("groups: [{{name: g, rules: [{rule}]}}]")).unwrap();
     let mut restored = Evaluator::new(&rules, settings(), START + 50_000);
-    restored.restore(told);
+    restored.restore(told, is_dimension);
     for mut evaluator in [evaluator, restored] {
         let ends = (60..=100).step_by(10);
         let told: Vec<_> = ends

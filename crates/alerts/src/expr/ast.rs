@@ -94,14 +94,15 @@ pub enum Function {
     Quantile(f64),
     /// `changes`: how often a value differs from the one before it.
     Changes,
-    /// `rate`: increase of a counter per second. The window's increase is divided by the whole range, without
-    /// Prometheus' extrapolation to the window's edges.
+    /// `increase`: how much a counter grew, without Prometheus' extrapolation to the window's edges.
+    Increase,
+    /// `rate`: the increase per second, by the whole range.
     Rate,
 }
 
 impl Function {
     /// The functions by their names in PromQL; the quantile is a placeholder.
-    pub(crate) const ALL: [(&'static str, Function); 10] = [
+    pub(crate) const ALL: [(&'static str, Function); 11] = [
         ("avg_over_time", Function::Avg),
         ("min_over_time", Function::Min),
         ("max_over_time", Function::Max),
@@ -111,6 +112,7 @@ impl Function {
         ("stddev_over_time", Function::Stddev),
         ("quantile_over_time", Function::Quantile(0.5)),
         ("changes", Function::Changes),
+        ("increase", Function::Increase),
         ("rate", Function::Rate),
     ];
 }
@@ -238,8 +240,8 @@ impl Condition {
         }
     }
 
-    /// The labels by which the condition tells one alert from another, sorted. The labels of a series beside `kind` and
-    /// `entity_id` are texts of its latest event, which come and go.
+    /// The labels by which the condition tells one alert from another, sorted; beside them the dimensions of its series
+    /// where it [is by series](Condition::is_by_series). Other labels are texts of the latest event, which come and go.
     pub fn key_names(&self) -> Vec<&str> {
         match self {
             Condition::Compare(comparison) => match &comparison.operand {
@@ -257,6 +259,17 @@ impl Condition {
             Condition::Both(left, _) | Condition::Either(left, _) | Condition::Unless(left, _) => {
                 left.key_names()
             }
+        }
+    }
+
+    /// Whether a side of it has a value for each series, so that their dimensions tell alerts apart too.
+    pub fn is_by_series(&self) -> bool {
+        match self {
+            Condition::Compare(comparison) => matches!(comparison.operand, Operand::Series(_)),
+            Condition::Absent(..) => false,
+            Condition::Both(left, right)
+            | Condition::Either(left, right)
+            | Condition::Unless(left, right) => left.is_by_series() || right.is_by_series(),
         }
     }
 

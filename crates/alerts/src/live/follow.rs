@@ -12,7 +12,7 @@ use windows::{Changed, Counts, Intake, Moment, Settings, Watermark, WatermarkSet
 
 use crate::evaluate::{Evaluator, EvaluatorSettings, signals_of, windows_for};
 use crate::live::clock::SteadyClock;
-use crate::live::intake::observe;
+use crate::live::intake::{is_dimension, observe};
 use crate::live::missed::Missed;
 use crate::live::queue::{QUEUE_EVERY, Waiting};
 use crate::model::Transition;
@@ -119,7 +119,8 @@ impl Follow {
         if let Some(begun_at) = begin.begun_at {
             evaluator.begun_at(begun_at);
         }
-        let gone = evaluator.restore(begin.last);
+        let is_dimension = |kind: &str, label: &str| is_dimension(&kinds, kind, label);
+        let gone = evaluator.restore(begin.last, is_dimension);
         let (tail, work) = read_from(&lake, &kinds, clock, &rules, &settings, evaluator);
         let follow = Follow {
             lake,
@@ -402,6 +403,7 @@ mod tests {
             episode: "e".to_owned(),
             rule: "r".to_owned(),
             labels: Labels::new(),
+            dimensions: Labels::new(),
             annotations: Labels::new(),
             to: State::Firing,
             reason: Reason::Condition,

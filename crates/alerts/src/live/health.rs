@@ -35,7 +35,7 @@ impl Health {
         last: Vec<Transition>,
     ) -> (Health, Vec<Transition>) {
         let mut evaluator = Evaluator::new(rules, settings, now);
-        let gone = evaluator.restore(last);
+        let gone = evaluator.restore(last, |_, _| false);
         let windows = windows(rules, evaluator.evaluated_to());
         let health = Health {
             windows,
@@ -78,6 +78,7 @@ impl Health {
             at: end - 1,
             arrived: end - 1,
             labels: &[],
+            dimensions: &[],
             signals: readings,
         });
         self.windows.advance(end);

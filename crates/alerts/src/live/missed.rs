@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 use contract::Event;
 use windows::{Changed, PANE, Windows};
 
+use crate::live::intake::dimensions_of;
+use crate::model::{Labels, pairs};
+
 /// What landed while no process looked, of windows that had been evaluated: when the state of the log is reached, these
 /// windows are looked at again, as if the events had come then.
 ///
@@ -16,8 +19,8 @@ use windows::{Changed, PANE, Windows};
 pub(super) struct Missed {
     /// The window end that the log tells, in milliseconds since 1970; [`i64::MIN`] once it is reached.
     evaluated_to: i64,
-    /// The first pane with such an event, by kind and entity.
-    first: BTreeMap<(String, String), i64>,
+    /// The first pane with such an event, by kind, entity and dimensions.
+    first: BTreeMap<(String, String, Labels), i64>,
 }
 
 impl Missed {
@@ -38,8 +41,9 @@ impl Missed {
     pub(super) fn note(&mut self, event: &Event<'_>) {
         let pane = event.time.timestamp_millis().div_euclid(PANE) * PANE;
         if pane < self.evaluated_to {
-            let entity = (event.kind.name.clone(), event.entity.to_string());
-            let first = self.first.entry(entity).or_insert(pane);
+            let (kind, entity) = (event.kind.name.clone(), event.entity.to_string());
+            let names = (kind, entity, dimensions_of(event));
+            let first = self.first.entry(names).or_insert(pane);
             *first = pane.min(*first);
         }
     }
@@ -49,16 +53,18 @@ impl Missed {
     pub(super) fn take(&mut self, windows: &Windows, signals: &BTreeSet<String>) -> Vec<Changed> {
         let missed = std::mem::take(&mut self.first);
         let evaluated_to = std::mem::replace(&mut self.evaluated_to, i64::MIN);
-        let each = missed.iter().flat_map(|((kind, entity), pane)| {
-            let series = signals
-                .iter()
-                .filter_map(|signal| windows.find(kind, entity, signal));
-            series.map(|series| Changed {
-                pane: *pane,
-                series,
-                given_to: Some(evaluated_to),
-            })
-        });
+        let each = missed
+            .iter()
+            .flat_map(|((kind, entity, dimensions), pane)| {
+                let dimensions: Vec<_> = pairs(dimensions).collect();
+                let found = move |signal: &String| windows.find(kind, entity, &dimensions, signal);
+                let series = signals.iter().filter_map(found);
+                series.map(|series| Changed {
+                    pane: *pane,
+                    series,
+                    given_to: Some(evaluated_to),
+                })
+            });
         each.collect()
     }
 }

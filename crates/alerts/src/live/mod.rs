@@ -10,7 +10,7 @@ mod queue;
 
 pub use follow::{Begin, Follow, FollowSettings, Step};
 pub use health::{Health, Reading};
-pub use intake::observe;
+pub use intake::{is_dimension, observe};
 pub use queue::{QUEUE_EVERY, QueueLook, Waiting};
 
 #[cfg(test)]

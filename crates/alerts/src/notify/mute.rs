@@ -158,6 +158,7 @@ inhibit_rules:
                 episode: format!("{severity}-{n}"),
                 rule: String::new(),
                 labels: labels(severity, n),
+                dimensions: Labels::new(),
                 annotations: Labels::new(),
                 to: model::State::Firing,
                 reason: Reason::Condition,

@@ -76,6 +76,7 @@ fn test_notification(
             episode: episode.clone(),
             rule: "headwater/HeadwaterTest".to_owned(),
             labels: labels.clone(),
+            dimensions: Labels::new(),
             annotations: Labels::from([summary]),
             to,
             reason: Reason::Condition,

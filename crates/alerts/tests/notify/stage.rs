@@ -246,6 +246,7 @@ pub(crate) fn transition(name: &str, n: &str, to: State, at: i64) -> Transition 
             pair("n", n),
             pair("severity", "page"),
         ]),
+        dimensions: Labels::new(),
         annotations: Labels::from([pair("summary", &format!("{name} of {n}"))]),
         to,
         reason: Reason::Condition,

@@ -84,6 +84,7 @@ impl Told {
                 number("threshold"),
                 text("method"),
                 Field::new("revision", DataType::Int64, true),
+                text("labels"),
             ],
             Told::Alerts => vec![
                 text("episode"),
@@ -131,10 +132,10 @@ impl Told {
                     line.insert(name.into(), value.unwrap_or_default());
                 }
             }
-            for name in ["labels", "annotations"] {
-                if let Some(value) = line.get_mut(name) {
-                    *value = Value::String(value.to_string());
-                }
+        }
+        for name in ["labels", "annotations"] {
+            if let Some(value) = line.get_mut(name) {
+                *value = Value::String(value.to_string());
             }
         }
         Value::Object(line)

@@ -55,7 +55,12 @@ async fn a_moment_is_one_row_as_it_was_told_last() {
     tell(&stage, MOMENTS, 3, &moment("a", first, None)).await;
     let text = "SELECT moment_id, score, ended_at - started_at, revision FROM moments ORDER BY started_at DESC";
     assert_eq!(stage.ask(text).await, ["a,41.0,PT30S,1", "b,41.0,PT9S,1"]);
-    let since = "SELECT moment_id FROM moments WHERE started_at >= '2025-10-04T14:00:00Z'";
+    let labelled = moment("c", first, None)
+        .replace(r#""started_at""#, r#""labels":{"code":"500"},"started_at""#);
+    tell(&stage, MOMENTS, 4, &labelled).await;
+    let text = "SELECT moment_id, labels FROM moments WHERE labels IS NOT NULL";
+    assert_eq!(stage.ask(text).await, [r#"c,{"code":"500"}"#]);
+    let since = "SELECT moment_id FROM moments WHERE moment_id < 'c' AND started_at >= '2025-10-04T14:00:00Z'";
     assert_eq!(stage.ask(since).await, ["a"]);
 }
 

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use crate::anomaly::detector::{Detector, Score};
 use crate::anomaly::moment::{Method, Moment, moment_id};
 use crate::settings::PANE;
+use crate::store::{Identity, unpack};
 
 /// Quiet panes after which an episode is over.
 const QUIET: i64 = 3;
 /// One pane begins an episode at this multiple of the threshold; below it, two panes in a row must reach the threshold.
 /// Of independent normal values, 1 of 370 is three standard deviations away, and 1 of 1,800 is 3.45.
 const AT_ONCE: f64 = 1.15;
-
-/// Kind, entity and signal of a series.
-pub(crate) type Names<'a> = (&'a str, &'a str, &'a str);
 
 /// Scores of all series, and the episodes that last.
 #[derive(Debug)]
@@ -56,13 +54,13 @@ impl Episodes {
         };
     }
 
-    /// Takes the mean of a pane that is over, of a series with these names.
+    /// Takes the mean of a pane that is over, of a series with this identity.
     pub(crate) fn take<'a>(
         &mut self,
         series: u32,
         pane: i64,
         value: f64,
-        names: impl Fn() -> Option<Names<'a>>,
+        identity: impl Fn() -> Option<Identity<'a>>,
     ) {
         if self.detectors.len() <= series as usize {
             self.detectors
@@ -82,8 +80,8 @@ impl Episodes {
             } else if score.score >= self.threshold && !has_begun {
                 let was_high = self.high.get(&key).is_some_and(|high| *high == pane - PANE);
                 if was_high || score.score >= self.threshold * AT_ONCE {
-                    let Some(names) = names() else { return };
-                    self.begin(series, names, pane, score);
+                    let Some(identity) = identity() else { return };
+                    self.begin(series, identity, pane, score);
                     has_begun = true;
                 } else {
                     self.high.insert(key, pane);
@@ -92,12 +90,16 @@ impl Episodes {
         }
     }
 
-    fn begin(&mut self, series: u32, (kind, entity, signal): Names<'_>, pane: i64, score: Score) {
+    fn begin(&mut self, series: u32, identity: Identity<'_>, pane: i64, score: Score) {
+        let labels = unpack(identity.dimensions);
         let moment = Moment {
-            moment_id: moment_id(kind, entity, signal, pane),
-            kind: kind.to_owned(),
-            entity_id: entity.to_owned(),
-            signal: signal.to_owned(),
+            moment_id: moment_id(identity, pane),
+            kind: identity.kind.to_owned(),
+            entity_id: identity.entity.to_owned(),
+            signal: identity.signal.to_owned(),
+            labels: labels
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             started_at: pane,
             peaked_at: pane,
             ended_at: None,
@@ -153,7 +155,7 @@ impl Episodes {
         }
     }
 
-    /// The moments that have begun or ended since it was called last, by their start, kind, entity and signal.
+    /// The moments that have begun or ended since it was called last, by their start, kind, entity, signal and labels.
     pub(crate) fn take_told(&mut self) -> Vec<Moment> {
         let mut told = std::mem::take(&mut self.told);
         let key = |moment: &Moment| {
@@ -161,6 +163,7 @@ impl Episodes {
                 kind,
                 entity_id,
                 signal,
+                labels,
                 ..
             } = moment;
             (
@@ -168,6 +171,7 @@ impl Episodes {
                 kind.clone(),
                 entity_id.clone(),
                 signal.clone(),
+                labels.clone(),
                 moment.revision,
             )
         };

@@ -1,7 +1,11 @@
 //! What is told of an episode.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::store::{Identity, unpack};
 
 /// How an anomaly was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,8 +21,8 @@ pub enum Method {
 /// milliseconds since 1970, the starts of panes; values are means of panes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Moment {
-    /// Follows from kind, entity, signal and `started_at`: 32 hexadecimal digits. No two episodes of a series begin in
-    /// the same pane.
+    /// Follows from kind, entity, signal, labels and `started_at`: 32 hexadecimal digits. No two episodes of a series
+    /// begin in the same pane.
     pub moment_id: String,
     /// Name of the kind.
     pub kind: String,
@@ -26,6 +30,9 @@ pub struct Moment {
     pub entity_id: String,
     /// Name of the signal.
     pub signal: String,
+    /// The [`dimensions`](crate::Observed::dimensions) of the series; absent where it has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// The pane in which it began.
     pub started_at: i64,
     /// The pane with the highest score so far.
@@ -50,9 +57,11 @@ pub struct Moment {
 }
 
 /// The id of a moment. The texts are hashed with their lengths, so that no two of them run together.
-pub(super) fn moment_id(kind: &str, entity: &str, signal: &str, started_at: i64) -> String {
+pub(super) fn moment_id(identity: Identity<'_>, started_at: i64) -> String {
     let mut hash = Sha256::new();
-    for text in [kind, entity, signal] {
+    let dimensions = unpack(identity.dimensions).flat_map(|(name, value)| [name, value]);
+    let names = [identity.kind, identity.entity, identity.signal];
+    for text in names.into_iter().chain(dimensions) {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     }
@@ -62,4 +71,33 @@ pub(super) fn moment_id(kind: &str, entity: &str, signal: &str, started_at: i64)
         .take(16)
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_siblings_differ_and_those_of_series_without_dimensions_stay_as_they_were() {
+        let id = |dimensions| {
+            let identity = Identity {
+                kind: "metric",
+                entity: "host-1",
+                signal: "requests_total",
+                dimensions,
+            };
+            moment_id(identity, 1_795_716_000_000)
+        };
+        assert_eq!(id(""), "e2cc494f3d9926161d4a1e0e14b6bc35");
+        let all = [
+            "",
+            "code\0ok\0",
+            "code\0bad\0",
+            "cod\0eok\0",
+            "a\0b\0code\0ok\0",
+        ]
+        .map(id);
+        let different: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
 }

@@ -4,6 +4,13 @@ use std::collections::VecDeque;
 
 use super::*;
 
+const LOAD: Identity<'static> = Identity {
+    kind: "cell",
+    entity: "c1",
+    signal: "load",
+    dimensions: "",
+};
+
 /// Panes before the first planted anomaly.
 const QUIET_START: usize = 1_500;
 /// Panes from one planted anomaly to the next.
@@ -120,7 +127,7 @@ fn by_episodes(made: &Made) -> Vec<usize> {
             ];
             episodes.expect(0, Some(ends));
         }
-        episodes.take(0, at, *value, || Some(("cell", "c1", "load")));
+        episodes.take(0, at, *value, || Some(LOAD));
         episodes.end_pane(at);
     }
     let told = episodes
@@ -250,7 +257,7 @@ fn an_episode_is_one_moment_that_is_told_twice_with_one_id() {
             } else {
                 0.0
             };
-        episodes.take(0, pane * PANE, value, || Some(("cell", "c1", "load")));
+        episodes.take(0, pane * PANE, value, || Some(LOAD));
         episodes.end_pane(pane * PANE);
     }
     let told = episodes.take_told();

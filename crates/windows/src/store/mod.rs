@@ -9,4 +9,4 @@ mod registry;
 
 pub(crate) use pane::LateChange;
 pub(crate) use panes::Panes;
-pub(crate) use registry::{Registry, pack, unpack};
+pub(crate) use registry::{Identity, Registry, pack, pack_dimensions, unpack};

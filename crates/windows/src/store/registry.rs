@@ -14,6 +14,8 @@ use crate::store::pane::PAGE;
 const ALONE: u32 = 0;
 /// The column of a head that is no series.
 const FREE: u32 = u32::MAX;
+/// The dimensions of a series that has none: it needs no text, and no search for it.
+const NONE: u32 = u32::MAX;
 
 /// All series: their names, labels and latest times. A series' number is its place in panes. Numbers are given by
 /// pages: the series of a page hold their panes equally long.
@@ -24,7 +26,7 @@ pub(crate) struct Registry {
     entities: Names,
     /// By kind. The number of a kind's signal is that of its column.
     signals: Names,
-    /// Packed by [`pack`].
+    /// Labels and dimensions, packed by [`pack`].
     labels: Names,
     heads: Vec<Head>,
     columns: Vec<Column>,
@@ -42,6 +44,7 @@ pub(crate) struct Registry {
 struct Head {
     entity: u32,
     column: u32,
+    dimensions: u32,
     labels: u32,
     last_at: i64,
 }
@@ -62,11 +65,22 @@ struct Span {
     free: Vec<u32>,
 }
 
+/// What tells a series from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) entity: &'a str,
+    pub(crate) signal: &'a str,
+    /// Packed by [`pack_dimensions`].
+    pub(crate) dimensions: &'a str,
+}
+
 /// What is known of an event's names; see [`Registry::place`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     kind: Option<u32>,
     entity: Option<u32>,
+    dimensions: Option<u32>,
     /// The series that is most likely the next one.
     guess: u32,
 }
@@ -109,14 +123,20 @@ impl Registry {
         self.by_names.len()
     }
 
-    /// What is known of the names of an event, to find its series one after the other.
-    pub(crate) fn place(&self, kind: &str, entity: &str) -> Place {
+    /// What is known of the names of an event and of its packed dimensions, to find its series one after the other.
+    pub(crate) fn place(&self, kind: &str, entity: &str, dimensions: &str) -> Place {
         let kind = self.kinds.find(ALONE, kind);
         let entity = kind.and_then(|kind| self.entities.find(kind, entity));
         let guess = entity.map_or(0, |entity| self.first_series[entity as usize]);
+        let dimensions = if dimensions.is_empty() {
+            Some(NONE)
+        } else {
+            self.labels.find(ALONE, dimensions)
+        };
         Place {
             kind,
             entity,
+            dimensions,
             guess,
         }
     }
@@ -125,15 +145,16 @@ impl Registry {
     pub(crate) fn find_or_add(
         &mut self,
         place: &mut Place,
-        (kind, entity, signal): (&str, &str, &str),
+        identity: Identity<'_>,
     ) -> Option<Found> {
-        let series = match self.find(*place, signal) {
+        let series = match self.find(*place, identity.signal) {
             Some(series) => series,
             None if self.len() >= self.settings.max_series => return None,
-            None => self.add(kind, entity, signal),
+            None => self.add(identity),
         };
         let head = self.heads[series as usize];
         place.entity = Some(head.entity);
+        place.dimensions = Some(head.dimensions);
         place.kind = Some(self.entities.group(head.entity));
         place.guess = series + 1;
         let column = &self.columns[head.column as usize];
@@ -144,35 +165,38 @@ impl Registry {
         })
     }
 
-    /// The series of a signal of one entity.
-    pub(crate) fn of_entity(&self, kind: &str, entity: &str, signal: &str) -> Option<u32> {
-        self.find(self.place(kind, entity), signal)
+    /// The series of these names and dimensions.
+    pub(crate) fn of_identity(&self, identity: Identity<'_>) -> Option<u32> {
+        let place = self.place(identity.kind, identity.entity, identity.dimensions);
+        self.find(place, identity.signal)
     }
 
     fn find(&self, place: Place, signal: &str) -> Option<u32> {
-        let (kind, entity) = (place.kind?, place.entity?);
+        let (kind, entity, dimensions) = (place.kind?, place.entity?, place.dimensions?);
         if let Some(head) = self.heads.get(place.guess as usize)
             && head.column != FREE
-            && head.entity == entity
+            && (head.entity, head.dimensions) == (entity, dimensions)
             && self.signals.text(head.column) == signal
         {
             return Some(place.guess);
         }
         let column = self.signals.find(kind, signal)?;
-        let is_it = |series: &u32| {
-            let head = self.heads[*series as usize];
-            (head.entity, head.column) == (entity, column)
-        };
-        self.by_names
-            .find(self.hasher.hash_one((entity, column)), is_it)
-            .copied()
+        let names = (entity, column, dimensions);
+        let is_it = |series: &u32| self.heads[*series as usize].names() == names;
+        let hash = self.hasher.hash_one(names);
+        self.by_names.find(hash, is_it).copied()
     }
 
-    fn add(&mut self, kind: &str, entity: &str, signal: &str) -> u32 {
-        let kind_id = self.kinds.hold(ALONE, kind);
-        let entity = self.entities.hold(kind_id, entity);
-        let column = self.signals.hold(kind_id, signal);
-        self.add_column(column, signal);
+    fn add(&mut self, identity: Identity<'_>) -> u32 {
+        let kind_id = self.kinds.hold(ALONE, identity.kind);
+        let entity = self.entities.hold(kind_id, identity.entity);
+        let column = self.signals.hold(kind_id, identity.signal);
+        let dimensions = if identity.dimensions.is_empty() {
+            NONE
+        } else {
+            self.labels.hold(ALONE, identity.dimensions)
+        };
+        self.add_column(column, identity.signal);
         let span = self.columns[column as usize].span;
         let series = self.spans[span]
             .free
@@ -181,6 +205,7 @@ impl Registry {
         self.heads[series as usize] = Head {
             entity,
             column,
+            dimensions,
             labels: self.labels.hold(ALONE, ""),
             last_at: i64::MIN,
         };
@@ -192,9 +217,9 @@ impl Registry {
         }
         self.columns[column as usize].series.push(series);
         let (heads, hasher) = (&self.heads, &self.hasher);
-        let rehash = |series: &u32| hash_of(hasher, &heads[*series as usize]);
-        let hash = hash_of(hasher, &heads[series as usize]);
-        self.by_names.insert_unique(hash, series, rehash);
+        let hash_of = |series: &u32| hasher.hash_one(heads[*series as usize].names());
+        let hash = hash_of(&series);
+        self.by_names.insert_unique(hash, series, hash_of);
         series
     }
 
@@ -224,6 +249,7 @@ impl Registry {
         let free = Head {
             entity: 0,
             column: FREE,
+            dimensions: NONE,
             labels: 0,
             last_at: i64::MIN,
         };
@@ -265,19 +291,28 @@ impl Registry {
         columns.flat_map(|column| self.columns[column as usize].series.iter().copied())
     }
 
-    /// Kind, entity, signal, packed labels and the time of the latest event; None of a number that is no series.
-    pub(crate) fn names(&self, series: u32) -> Option<(&str, &str, &str, &str, i64)> {
-        let head = self
-            .heads
-            .get(series as usize)
-            .filter(|head| head.column != FREE)?;
-        Some((
-            self.kinds.text(self.signals.group(head.column)),
-            self.entities.text(head.entity),
-            self.signals.text(head.column),
-            self.labels.text(head.labels),
-            head.last_at,
-        ))
+    /// The names and dimensions of a series; None of a number that is no series.
+    pub(crate) fn identity(&self, series: u32) -> Option<Identity<'_>> {
+        let head = self.heads.get(series as usize)?;
+        if head.column == FREE {
+            return None;
+        }
+        let dimensions = match head.dimensions {
+            NONE => "",
+            dimensions => self.labels.text(dimensions),
+        };
+        Some(Identity {
+            kind: self.kinds.text(self.signals.group(head.column)),
+            entity: self.entities.text(head.entity),
+            signal: self.signals.text(head.column),
+            dimensions,
+        })
+    }
+
+    /// The packed labels and the time of the latest event of a series.
+    pub(crate) fn latest(&self, series: u32) -> (&str, i64) {
+        let head = self.heads[series as usize];
+        (self.labels.text(head.labels), head.last_at)
     }
 
     /// Longest window of the series of a page.
@@ -317,6 +352,9 @@ impl Registry {
             self.entities.release(head.entity);
             self.signals.release(head.column);
             self.labels.release(head.labels);
+            if head.dimensions != NONE {
+                self.labels.release(head.dimensions);
+            }
             self.heads[*series as usize].column = FREE;
             let span = self.page_spans[*series as usize / PAGE];
             self.spans[span].free.push(*series);
@@ -325,8 +363,11 @@ impl Registry {
     }
 }
 
-fn hash_of(hasher: &RandomState, head: &Head) -> u64 {
-    hasher.hash_one((head.entity, head.column))
+impl Head {
+    /// Entity, column and dimensions: no two series have the same.
+    fn names(&self) -> (u32, u32, u32) {
+        (self.entity, self.column, self.dimensions)
+    }
 }
 
 /// Names and values of labels as one text, each ended by a NUL.
@@ -342,8 +383,51 @@ pub(crate) fn pack(labels: &[(&str, &str)], into: &mut String) {
     }
 }
 
+/// [`pack`]s dimensions: those without a value count as absent, and their order means nothing.
+pub(crate) fn pack_dimensions(dimensions: &[(&str, &str)], into: &mut String) {
+    let present = dimensions.iter().filter(|(_, value)| !value.is_empty());
+    let mut present: Vec<_> = present.copied().collect();
+    present.sort_unstable();
+    pack(&present, into);
+}
+
 /// Names and values of a packed text.
 pub(crate) fn unpack(packed: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut texts = packed.split_terminator('\0');
     std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_takes_24_bytes() {
+        assert_eq!(size_of::<Head>(), 24);
+    }
+
+    #[test]
+    fn texts_of_forgotten_series_are_let_go_of() {
+        let mut registry = Registry::new(Settings::default());
+        let mut add = |dimensions, at| {
+            let identity = Identity {
+                kind: "metric",
+                entity: "host-1",
+                signal: "requests",
+                dimensions,
+            };
+            let mut place = registry.place("metric", "host-1", dimensions);
+            let series = registry.find_or_add(&mut place, identity).unwrap().series;
+            registry.touch(series, at, "zone\0a\0");
+        };
+        add("code\0ok\0", 1);
+        add("code\0bad\0", 3);
+        add("code\0ok\0", 2);
+        assert_eq!(registry.forget_before(3).len(), 1);
+        let known = |text| registry.labels.find(ALONE, text).is_some();
+        assert!(!known("code\0ok\0") && known("code\0bad\0") && known("zone\0a\0"));
+        registry.forget_before(4);
+        let users = registry.labels.of_group(ALONE).count();
+        assert_eq!((registry.len(), users), (0, 0));
+    }
 }

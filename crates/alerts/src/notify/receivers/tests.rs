@@ -35,6 +35,7 @@ fn alert(episode: &str, entity: &str, to: model::State) -> Alert {
             episode: episode.to_owned(),
             rule: "cells/CellOverloaded".to_owned(),
             labels: labels(&all),
+            dimensions: Labels::new(),
             annotations: labels(&[("summary", &format!("{entity} at 91 % for two minutes"))]),
             to,
             reason: Reason::Condition,
