@@ -9,39 +9,25 @@ use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
 use crate::declare::overlap::mark_overlaps;
 
-const BUILT_IN: [(&str, &str); 8] = [
-    (
-        "vehicle.toml (built in)",
-        include_str!("../../kinds/vehicle.toml"),
-    ),
-    (
-        "cell.toml (built in)",
-        include_str!("../../kinds/cell.toml"),
-    ),
-    (
-        "metric.toml (built in)",
-        include_str!("../../kinds/metric.toml"),
-    ),
-    (
-        "metric_info.toml (built in)",
-        include_str!("../../kinds/metric_info.toml"),
-    ),
-    (
-        "chat.toml (built in)",
-        include_str!("../../kinds/chat.toml"),
-    ),
-    (
-        "viewer.toml (built in)",
-        include_str!("../../kinds/viewer.toml"),
-    ),
-    (
-        "transaction.toml (built in)",
-        include_str!("../../kinds/transaction.toml"),
-    ),
-    (
-        "stream_meta.toml (built in)",
-        include_str!("../../kinds/stream_meta.toml"),
-    ),
+/// Names for messages and texts of declarations in `kinds/`.
+macro_rules! built_in {
+    ($($kind:literal),* $(,)?) => {
+        [$((
+            concat!($kind, ".toml (built in)"),
+            include_str!(concat!("../../kinds/", $kind, ".toml")),
+        )),*]
+    };
+}
+
+const BUILT_IN: [(&str, &str); 8] = built_in![
+    "vehicle",
+    "cell",
+    "metric",
+    "metric_info",
+    "chat",
+    "viewer",
+    "transaction",
+    "stream_meta",
 ];
 
 /// The declared kinds: the built-in ones, of the folder `kinds/`, and a user's own. Names and aliases are unique.
