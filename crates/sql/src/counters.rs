@@ -13,7 +13,7 @@ use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
-use engine::kernels::growth;
+use engine::kernels::growths;
 
 /// Both.
 pub(crate) fn all() -> [AggregateUDF; 2] {
@@ -121,14 +121,10 @@ impl Values {
     }
 
     fn told(&mut self) -> Option<f64> {
-        // Of values of one time the greatest is the last.
-        self.kept
-            .sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.total_cmp(&b.1)));
+        let increase: f64 = growths(&mut self.kept).map(|(_, growth)| growth).sum();
         let [(first, _), .., (last, _)] = self.kept[..] else {
             return None;
         };
-        let pairs = self.kept.windows(2);
-        let increase: f64 = pairs.map(|pair| growth(pair[0].1, pair[1].1)).sum();
         match self.what {
             What::Increase => Some(increase),
             What::Rate => (last > first).then(|| increase / ((last - first) as f64 / 1e6)),

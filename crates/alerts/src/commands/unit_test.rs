@@ -26,8 +26,8 @@ const LATEST_MS: i64 = 30 * 86_400_000;
 
 /// Runs each test file, and writes what failed to `out`. Gives whether all passed.
 ///
-/// Labels tell series of one entity apart, or describe them, as the kinds say: those of a kind that is not among `kinds`
-/// describe them.
+/// Labels tell series of one entity apart, or describe them, as the kinds say: those of a kind that is not among
+/// `kinds` describe them.
 ///
 /// Values lie 1 ms before the time that promtool gives them, for windows are `[start, end)` here and `(start, end]`
 /// there: so the same file gives the same alerts. Alerts do not flap in tests.

@@ -24,7 +24,8 @@ pub(super) fn is_dimension(_: &str, label: &str) -> bool {
     label == "code"
 }
 
-/// A sample of the series 23 is of entity 2, and has `code="3"`; one of the series 2 is of the same entity, and has none.
+/// A sample of the series 23 is of entity 2, and has `code="3"`; one of the series 2 is of the same entity, and has
+/// none.
 pub(super) fn observe(windows: &mut Windows, sample: &Sample) {
     let (entity, code) = match sample.series {
         entity @ 0..10 => (entity.to_string(), String::new()),

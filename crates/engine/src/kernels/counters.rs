@@ -16,13 +16,15 @@ use crate::kernels::scan_error::ScanError;
 /// Values that count as one group against the bound: as much memory as a group takes.
 const VALUES_PER_GROUP: usize = 16;
 
-/// What a counter has grown by from one value to the next: a lesser one than before is a restart from 0.
-pub fn growth(before: f64, value: f64) -> f64 {
-    if value < before {
-        value
-    } else {
-        value - before
-    }
+/// Puts the values of a series, each behind its event time, in order, and gives the time of each but the first with what
+/// the counter has grown by since the one before: a lesser value is a restart from 0. Of values of one time the greatest
+/// is the last.
+pub fn growths(values: &mut [(i64, f64)]) -> impl Iterator<Item = (i64, f64)> {
+    values.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.total_cmp(&b.1)));
+    values.array_windows().map(|[(_, before), (time, value)]| {
+        let is_restart = value < before;
+        (*time, if is_restart { *value } else { value - before })
+    })
 }
 
 /// What the counters of an entity have grown by in a time bucket.
@@ -95,6 +97,10 @@ impl Counters {
                 });
             }
         }
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), ScanError> {
         if self.values.len() + self.kept / VALUES_PER_GROUP > self.most {
             return Err(ScanError::TooManyGroups { most: self.most });
         }
@@ -114,15 +120,11 @@ impl Counters {
             let mine = self.values.entry((signal, entity, labels)).or_default();
             mine.append(&mut values);
         }
-        if self.values.len() + self.kept / VALUES_PER_GROUP > self.most {
-            return Err(ScanError::TooManyGroups { most: self.most });
-        }
-        Ok(())
+        self.check()
     }
 }
 
 /// What the series of each entity have grown by, in the bucket of the later one of two values that follow each other.
-/// Of values of one time the greatest is the last.
 ///
 /// # Errors
 ///
@@ -139,13 +141,9 @@ pub(crate) fn increases(
     found.try_for_each(|other| all.merge(other))?;
     let mut increases: HashMap<(i64, u32, usize), f64, RandomState> = HashMap::default();
     for ((signal, entity, _), mut values) in all.values {
-        values.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.total_cmp(&b.1)));
-        for pair in values.windows(2) {
-            let [(_, before), (time, value)] = pair else {
-                continue;
-            };
-            let (bucket, _) = grouping.bucket(*time, times);
-            *increases.entry((bucket, entity, signal)).or_default() += growth(*before, *value);
+        for (time, growth) in growths(&mut values) {
+            let (bucket, _) = grouping.bucket(time, times);
+            *increases.entry((bucket, entity, signal)).or_default() += growth;
         }
     }
     let increase = |((bucket, entity, signal), value)| Increase {

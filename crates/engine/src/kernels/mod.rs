@@ -23,7 +23,7 @@ mod values;
 
 pub use ask::{Ask, EntityFilter, Grouping, Wanted};
 pub use batches::{Batches, RowsAsk, Share, shares};
-pub use counters::growth;
+pub use counters::growths;
 pub use groups::{Group, Groups};
 pub use metric_info::{METRIC, METRIC_INFO, MetricInfo, MetricInfos, TOLD_WITHIN};
 pub use names::SignalNames;

@@ -76,6 +76,20 @@ struct Plan {
     labels: Option<String>,
 }
 
+impl Plan {
+    /// Of values one by one, each with its entity and time.
+    fn of_values(ask: &Arc<Ask>, labels: Option<&str>) -> Plan {
+        Plan {
+            ask: ask.clone(),
+            grouping: Grouping::default(),
+            entity: true,
+            time: true,
+            by_column: false,
+            labels: labels.map(str::to_owned),
+        }
+    }
+}
+
 /// A row group to read.
 struct Unit {
     part: Part,
@@ -174,14 +188,7 @@ impl Scanner {
         ask: &Arc<Ask>,
         points: PointsAsk,
     ) -> Result<Vec<Point>, ScanError> {
-        let plan = Plan {
-            ask: ask.clone(),
-            grouping: Grouping::default(),
-            entity: true,
-            time: true,
-            by_column: false,
-            labels: None,
-        };
+        let plan = Plan::of_values(ask, None);
         let make = {
             let points = points.clone();
             move || Points::new(points.clone())
@@ -205,14 +212,7 @@ impl Scanner {
         labels: Option<&str>,
         most: usize,
     ) -> Result<(), ScanError> {
-        let plan = Plan {
-            ask: ask.clone(),
-            grouping: Grouping::default(),
-            entity: true,
-            time: true,
-            by_column: false,
-            labels: labels.map(str::to_owned),
-        };
+        let plan = Plan::of_values(ask, labels);
         let found = self.scan(hours, plan, move || Counters::new(most)).await?;
         let times = ask.times.clone();
         let increases = spawn_blocking(move || increases(found, grouping, &times));

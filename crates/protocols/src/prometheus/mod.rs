@@ -7,6 +7,7 @@ mod v2;
 
 use crate::emit::{Emit, Stop};
 use crate::point::{Label, MAX_LABELS, Point, Value};
+use crate::protobuf::Fields;
 
 pub(crate) use v1::read as read_v1;
 pub(crate) use v2::read as read_v2;
@@ -62,13 +63,21 @@ pub(crate) struct Written {
     pub(crate) histograms: u64,
 }
 
+/// Takes a message `Sample`, which is the same in both versions.
 fn sample<E>(
+    message: &[u8],
     emit: &mut Emit<'_, '_, E>,
     series: &Series<'_>,
-    millis: u64,
-    value: f64,
     written: &mut Written,
 ) -> Result<(), Stop<E>> {
+    let (mut value, mut millis) = (0.0, 0);
+    for field in Fields::of(message) {
+        match field? {
+            (1, number) => value = number.double()?,
+            (2, number) => millis = number.number()?,
+            _ => {}
+        }
+    }
     let taken = emit.point(&Point {
         name: series.name,
         labels: &series.labels,

@@ -34,17 +34,7 @@ fn read_series<'a, E>(
     labels(message, series)?;
     for field in Fields::of(message) {
         match field? {
-            (2, point) => {
-                let (mut value, mut millis) = (0.0, 0);
-                for field in Fields::of(point.bytes()?) {
-                    match field? {
-                        (1, number) => value = number.double()?,
-                        (2, number) => millis = number.number()?,
-                        _ => {}
-                    }
-                }
-                sample(emit, series, millis, value, written)?;
-            }
+            (2, point) => sample(point.bytes()?, emit, series, written)?,
             (4, point) => native::point(point.bytes()?, emit, series, written)?,
             _ => {}
         }

@@ -35,17 +35,7 @@ pub(crate) fn read<E>(body: &[u8], emit: &mut Emit<'_, '_, E>) -> Result<Written
         labels(message, &symbols, &mut places, &mut series)?;
         for field in Fields::of(message) {
             match field? {
-                (2, point) => {
-                    let (mut value, mut millis) = (0.0, 0);
-                    for field in Fields::of(point.bytes()?) {
-                        match field? {
-                            (1, number) => value = number.double()?,
-                            (2, number) => millis = number.number()?,
-                            _ => {}
-                        }
-                    }
-                    sample(emit, &series, millis, value, &mut written)?;
-                }
+                (2, point) => sample(point.bytes()?, emit, &series, &mut written)?,
                 (3, point) => native::point(point.bytes()?, emit, &mut series, &mut written)?,
                 (5, metadata) => {
                     // Each series says it, and those of a metric follow one another.
