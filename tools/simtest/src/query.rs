@@ -17,7 +17,7 @@ use crate::attack::Attack;
 use crate::follow::{Identity, identity};
 use crate::forget::is_gone;
 use crate::wire::Process;
-use crate::world::{BUCKET, World};
+use crate::world::{BUCKET, Rebuild, World};
 
 /// A snapshot, and the keys of the raw objects whose events it must have.
 type Given = (Snapshot, BTreeSet<String>);
@@ -184,7 +184,7 @@ pub async fn hold_at_end(world: &World) {
     }
 }
 
-/// Rebuilds all hours of the run once, while the aggregators go on.
+/// Rebuilds all hours of the run once, while the aggregators go on. If that fails it is run again, as operators do.
 pub async fn rebuild(world: &World) {
     let mut chance = crate::chance::Chance::new(world.plan.seed, "rebuild");
     if !chance.hits(0.25) {
@@ -194,11 +194,17 @@ pub async fn rebuild(world: &World) {
     let (config, aws) = (crate::processes::aggregator_config(), world.onlooker());
     let from = Hour::of(world.plan.start - TimeDelta::hours(50));
     let to = Hour::of(world.plan.start + TimeDelta::hours(3));
-    match aggregator::rebuild(&config, &aws, from, to, &()).await {
-        Ok(summary) => {
-            world.fire(Attack::Rebuild);
-            world.tell("rebuild", format_args!("{summary:?}"));
+    world.note_rebuild(Rebuild::UnderWay);
+    loop {
+        match aggregator::rebuild(&config, &aws, from, to, &()).await {
+            Ok(summary) => {
+                world.fire(Attack::Rebuild);
+                world.note_rebuild(Rebuild::Over);
+                world.tell("rebuild", format_args!("{summary:?}"));
+                return;
+            }
+            Err(error) => world.tell("rebuild", format_args!("fails: {error:#}")),
         }
-        Err(error) => world.tell("rebuild", format_args!("fails: {error:#}")),
+        sleep(Duration::from_secs(1)).await;
     }
 }

@@ -47,6 +47,19 @@ pub struct World {
     unrest: AtomicBool,
     requests: AtomicU64,
     landed: Mutex<Vec<(DateTime<Utc>, String)>>,
+    rebuild: Mutex<Rebuild>,
+}
+
+/// How far the one rebuild of a run is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rebuild {
+    /// It has not begun, and perhaps never will.
+    #[default]
+    NotYet,
+    /// Parts may be those of now, and the aggregates those of before.
+    UnderWay,
+    /// It has ended.
+    Over,
 }
 
 impl World {
@@ -73,6 +86,7 @@ impl World {
             unrest: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             landed: Mutex::default(),
+            rebuild: Mutex::default(),
             plan,
         }))
     }
@@ -96,6 +110,16 @@ impl World {
         for life in std::mem::take(&mut *lock(&self.frozen)) {
             life.thaw();
         }
+    }
+
+    /// How far the rebuild is.
+    pub fn rebuild(&self) -> Rebuild {
+        *lock(&self.rebuild)
+    }
+
+    /// Notes how far the rebuild is.
+    pub fn note_rebuild(&self, now: Rebuild) {
+        *lock(&self.rebuild) = now;
     }
 
     /// Whether faults happen now.
