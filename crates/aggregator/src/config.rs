@@ -39,6 +39,19 @@ pub struct Cli {
     pub config: Config,
 }
 
+/// The flags of commands that make parts again, after they have finished a commit that was begun.
+const MADE_AGAIN: &[&str] = &[
+    "lake_bucket",
+    "create",
+    "contracts",
+    "log_format",
+    "commit_max_hours",
+    "memory_limit",
+    "spill_dir",
+    "spill_limit",
+    "threads",
+];
+
 /// The flags that each command makes use of; `watch` and the program without a command have all of them.
 pub const USES: &Uses = &[
     (
@@ -58,33 +71,8 @@ pub const USES: &Uses = &[
             "metrics_namespace",
         ],
     ),
-    (
-        "rebuild",
-        &[
-            "lake_bucket",
-            "create",
-            "contracts",
-            "log_format",
-            "memory_limit",
-            "spill_dir",
-            "spill_limit",
-            "threads",
-        ],
-    ),
-    (
-        "forget",
-        &[
-            "lake_bucket",
-            "create",
-            "contracts",
-            "log_format",
-            "commit_max_hours",
-            "memory_limit",
-            "spill_dir",
-            "spill_limit",
-            "threads",
-        ],
-    ),
+    ("rebuild", MADE_AGAIN),
+    ("forget", MADE_AGAIN),
     (
         "names",
         &["lake_bucket", "create", "contracts", "log_format"],
