@@ -16,7 +16,7 @@ mod wire;
 pub use declare::declaration::KindError;
 pub use declare::derived::{Comparison, Derivation, DerivedFrom, DerivedSignal};
 pub use declare::kind::{Kind, SignalsAt};
-pub use declare::kinds::Kinds;
+pub use declare::kinds::{Kinds, METRIC, METRIC_INFO};
 pub use declare::naming::NameRule;
 pub use declare::rule::{EntityRule, FieldRule, OnUnfit, ScalarType, TimeFormat, TimeRule};
 pub use event::{Event, EventId, Scalar};

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use chrono::NaiveTime;
-use contract::{Kind, Receipt, Rejection};
+use contract::{Kind, METRIC_INFO, Receipt, Rejection};
 use metrics::counter;
-use protocols::{Form, Info, METRIC_INFO, Mapping, Read, Sent, Stop};
+use protocols::{Form, Info, Mapping, Read, Sent, Stop};
 
 use crate::http::refusal::Refusal;
 use crate::intake::{BodyReader, Intake, OTHER_ENTITY};

@@ -4,9 +4,6 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use contract::{Kind, SignalsAt};
 use serde_json::{Map, Value, json};
 
-/// The kind of what is said of metrics.
-pub const METRIC_INFO: &str = "metric_info";
-
 /// Longest text of a signal, in bytes.
 const MAX_TEXT: usize = 256;
 

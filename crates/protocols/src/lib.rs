@@ -14,8 +14,8 @@ mod write;
 
 pub use emit::{Sent, SentEvent, Stop, Take};
 pub use influx::{Api, Precision};
-pub use info::{Info, METRIC_INFO};
-pub use mapping::{ENTITY_LABELS, METRIC, Mapping};
+pub use info::Info;
+pub use mapping::{ENTITY_LABELS, Mapping};
 pub use point::{MAX_REASONS, Report};
 pub use protobuf::Malformed;
 pub use request::{Answer, Content, Form, Protocol, Read};

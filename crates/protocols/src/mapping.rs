@@ -9,9 +9,6 @@ use serde::Deserialize;
 
 use crate::Protocol;
 
-/// The kind of what no rule maps.
-pub const METRIC: &str = "metric";
-
 /// The labels that name the entity of a sample where the file names none: the first that is there.
 pub const ENTITY_LABELS: [&str; 5] = [
     "instance",

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, SecondsFormat};
-use contract::{Kind, Kinds, ScalarType, SignalsAt, TimeFormat};
+use contract::{Kind, Kinds, METRIC, ScalarType, SignalsAt, TimeFormat};
 use serde::Serialize;
 
 use crate::Protocol;
 use crate::emit::SentEvent;
-use crate::mapping::{METRIC, Mapping, Rule};
+use crate::mapping::{Mapping, Rule};
 use crate::point::{Label, Point, Value};
 
 /// Whole numbers up to this one have a double of their own, and are written without a fraction.

@@ -9,6 +9,12 @@ use crate::declare::declaration::{self, KindError};
 use crate::declare::kind::Kind;
 use crate::declare::overlap::mark_overlaps;
 
+/// The built-in kind of samples of metrics.
+pub const METRIC: &str = "metric";
+
+/// The built-in kind of what senders tell of metrics: type, unit, description. Its entity is the name of a metric.
+pub const METRIC_INFO: &str = "metric_info";
+
 /// Names for messages and texts of declarations in `kinds/`.
 macro_rules! built_in {
     ($($kind:literal),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! What senders have told of their metrics: the events of the kind `metric_info`.
+//! What senders have told of their metrics: the events of the kind [`METRIC_INFO`](contract::METRIC_INFO).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +11,6 @@ use crate::kernels::scan::Scanner;
 use crate::kernels::scan_error::ScanError;
 use crate::kernels::stat::Value;
 use crate::snapshot::HourData;
-
-/// The kind of these events. Its entity is the name of a metric.
-pub const METRIC_INFO: &str = "metric_info";
-
-/// The kind whose names they tell of.
-pub const METRIC: &str = "metric";
 
 /// Each metric is told once a day, as of its beginning.
 pub const TOLD_WITHIN: TimeDelta = TimeDelta::days(2);
@@ -54,7 +48,7 @@ impl MetricInfos {
 }
 
 impl Scanner {
-    /// What was told of metrics in these hours of the kind [`METRIC_INFO`].
+    /// What was told of metrics in these hours of the kind [`METRIC_INFO`](contract::METRIC_INFO).
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ pub use ask::{Ask, EntityFilter, Grouping, Wanted};
 pub use batches::{Batches, RowsAsk, Share, shares};
 pub use counters::growths;
 pub use groups::{Group, Groups};
-pub use metric_info::{METRIC, METRIC_INFO, MetricInfo, MetricInfos, TOLD_WITHIN};
+pub use metric_info::{MetricInfo, MetricInfos, TOLD_WITHIN};
 pub use names::SignalNames;
 pub use points::{Place, Point, PointsAsk};
 pub use scan::Scanner;

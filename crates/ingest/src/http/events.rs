@@ -10,6 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Uri, header, request};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use contract::METRIC;
 use protocols::Form;
 use service::keys::{Access, Key, KeyError};
 use service::supervise;
@@ -137,9 +138,6 @@ pub(crate) enum Route {
     Metrics,
     Spoken(Spoken),
 }
-
-/// The kind of what comes to `/metrics`.
-const METRIC: &str = "metric";
 
 /// What a request's head says of its body.
 struct Head {

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use contract::{Kind, Kinds};
-use protocols::{Form, METRIC_INFO, Mapping, Read, Sent, Stop};
+use contract::{Kind, Kinds, METRIC_INFO};
+use protocols::{Form, Mapping, Read, Sent, Stop};
 use serde_json::{Value, json};
 
 /// What a body became.

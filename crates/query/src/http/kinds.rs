@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use contract::{FieldRule, Kind};
+use contract::{FieldRule, Kind, METRIC, METRIC_INFO};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,7 +11,7 @@ use crate::http::answer::Answer;
 use crate::http::parameters::Parameters;
 use crate::http::refusal::Refusal;
 use crate::http::shared::Shared;
-use engine::kernels::{METRIC, METRIC_INFO, MetricInfos, TOLD_WITHIN};
+use engine::kernels::{MetricInfos, TOLD_WITHIN};
 use engine::snapshot::Snapshot;
 
 /// How long the answer may take.

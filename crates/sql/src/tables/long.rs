@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use contract::Kind;
+use contract::{Kind, METRIC};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::project_schema;
 use datafusion::error::Result;
@@ -16,7 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use engine::kernels::{EntityFilter, METRIC, MetricInfos};
+use engine::kernels::{EntityFilter, MetricInfos};
 use engine::snapshot::HourData;
 use futures::StreamExt;
 use lake::rows::{LongColumns, signal_of};

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::datatypes::{FieldRef, Schema};
 use chrono::{DateTime, TimeDelta, Utc};
+use contract::METRIC_INFO;
 use datafusion::error::{DataFusionError, Result};
 use engine::Engine;
-use engine::kernels::{
-    EntityFilter, METRIC_INFO, MetricInfos, RowsAsk, ScanError, TOLD_WITHIN, shares,
-};
+use engine::kernels::{EntityFilter, MetricInfos, RowsAsk, ScanError, TOLD_WITHIN, shares};
 use engine::snapshot::{HourData, Snapshot};
 use futures::TryStreamExt;
 
