@@ -41,8 +41,9 @@ pub async fn look(clients: &Clients, number: usize) {
     if seen.duplicated > 0 || altered {
         world.fail(format!("a reader saw\n{seen}"));
     }
-    // Between the parts of an hour and its count, the one says otherwise than the other: of a vehicle that is forgotten,
-    // and of a signal that had no column when its events were written, and has one in the parts of a rebuild.
+    // Between the parts of an hour and its count, the one says otherwise than the other: of a vehicle that is
+    // forgotten, and of a signal that had no column when its events were written, and has one in the parts of a
+    // rebuild.
     let met_rebuild = before != Rebuild::Over && world.rebuild() != Rebuild::NotYet;
     let made_again = world.has_fired(Attack::Forget) || met_rebuild && world.plan.new_names;
     if !counted.clean_but_behind() && !made_again {
