@@ -366,6 +366,7 @@ mod tests {
             "lake-bucket",
             "create",
             "contracts",
+            "commit-max-hours",
             "memory-limit",
             "spill-dir",
             "spill-limit",
