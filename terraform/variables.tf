@@ -224,7 +224,7 @@ variable "aggregator" {
 }
 
 variable "query" {
-  description = "Size and number of the tasks of `query`, what decides the number, where its console finds `alerts` (at the load balancer, unless given), and further settings by their environment variable. Memory holds HOT_LIMIT, CACHE_LIMIT and MEMORY_LIMIT at once."
+  description = "Size and number of the tasks of `query`, what decides the number, where its console finds `alerts` (at the load balancer, unless given), and further settings by their environment variable. Memory holds HOT_LIMIT and MEMORY_LIMIT at once."
   type = object({
     cpu                = optional(number, 1024)
     memory             = optional(number, 3072)

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -19,6 +18,7 @@ use crate::error::SqlError;
 use crate::functions;
 use crate::join_limits::{JoinsEnd, JoinsYield};
 use crate::kernel_rule::{KernelRule, KindEvents};
+use crate::memory::SharedMemory;
 use crate::public::{CATALOG, Public, SCHEMA};
 use crate::scan_budget::ScanBudget;
 use crate::settings::SqlSettings;
@@ -66,7 +66,7 @@ impl Database {
         let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(no_disk)
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limit)))
+            .with_memory_pool(Arc::new(SharedMemory::new(limit, engine.clone())))
             .build_arc()?;
         let mut views = View::built_in();
         if let Some(folder) = &settings.views {

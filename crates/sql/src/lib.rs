@@ -11,6 +11,7 @@ mod functions;
 mod join_limits;
 pub mod kernel_rule;
 mod large_stack;
+mod memory;
 mod public;
 mod scan_budget;
 mod settings;

@@ -8,7 +8,8 @@ use clap::Args;
 /// Bounds of SQL; each flag can be given as an environment variable.
 #[derive(Debug, Clone, Args)]
 pub struct SqlSettings {
-    /// Most memory for hash tables, sorts and joins of all queries together; past it a query is refused.
+    /// Most memory for hash tables, sorts and joins of all queries together; past it a query is refused. Columns that
+    /// are kept in memory have what these leave.
     #[arg(long, env, default_value = "512MiB")]
     pub memory_limit: ByteSize,
 

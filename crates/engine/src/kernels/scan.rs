@@ -227,6 +227,12 @@ impl Scanner {
         batches::read(self.reader.clone(), share, ask)
     }
 
+    /// Leaves at most so many bytes of memory to the columns of parts that are kept, also where
+    /// [`ReadSettings`](crate::read::ReadSettings) has more for them.
+    pub fn leave_to_cache(&self, bytes: usize) {
+        self.reader.leave(bytes);
+    }
+
     /// Number of threads that decode at a time.
     pub fn threads(&self) -> usize {
         self.threads

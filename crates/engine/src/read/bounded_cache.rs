@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most keys of values that are not there, of which it is known when they were looked for.
@@ -14,6 +15,10 @@ pub(crate) struct BoundedCache<K, V> {
     /// As metrics name the cache.
     name: &'static str,
     most_bytes: usize,
+    /// What is left of `most_bytes` while others need memory.
+    left_bytes: AtomicUsize,
+    /// As in `entries`, for a look without the lock.
+    bytes: AtomicUsize,
     entries: Mutex<Entries<K, V>>,
 }
 
@@ -38,6 +43,8 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
         BoundedCache {
             name,
             most_bytes,
+            left_bytes: AtomicUsize::new(most_bytes),
+            bytes: AtomicUsize::new(0),
             entries: Mutex::new(Entries {
                 by_key: HashMap::new(),
                 by_use: BTreeMap::new(),
@@ -81,15 +88,16 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
     /// Keeps the value, which takes so many bytes, and lets go of others until all fit. It is not kept if others would
     /// have to go that were used since it was looked for the time before last.
     pub(crate) fn put(&self, key: K, value: V, bytes: usize) {
-        if bytes > self.most_bytes {
+        let mut entries = self.entries();
+        let most_bytes = self.left_bytes.load(Relaxed);
+        if bytes > most_bytes {
             return;
         }
-        let mut entries = self.entries();
         entries.remove(&key);
-        while entries.bytes + bytes > self.most_bytes {
-            let oldest = entries.by_use.values().next().cloned();
+        while entries.bytes + bytes > most_bytes {
+            let oldest = entries.oldest();
             let Some(oldest) = oldest.filter(|oldest| entries.may_replace(oldest, &key)) else {
-                return;
+                return self.tell(&entries);
             };
             entries.remove(&oldest);
         }
@@ -104,6 +112,27 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
         };
         entries.missed.remove(&key);
         entries.by_key.insert(key, entry);
+        self.tell(&entries);
+    }
+
+    /// Leaves at most so many bytes to the values from now on, and lets go of those that were used longest ago until
+    /// all fit.
+    pub(crate) fn leave(&self, bytes: usize) {
+        self.left_bytes.store(bytes.min(self.most_bytes), Relaxed);
+        if self.bytes.load(Relaxed) <= bytes {
+            return;
+        }
+        let mut entries = self.entries();
+        while entries.bytes > bytes
+            && let Some(oldest) = entries.oldest()
+        {
+            entries.remove(&oldest);
+        }
+        self.tell(&entries);
+    }
+
+    fn tell(&self, entries: &Entries<K, V>) {
+        self.bytes.store(entries.bytes, Relaxed);
         metrics::gauge!("headwater_query_cache_bytes", "cache" => self.name)
             .set(entries.bytes as f64);
     }
@@ -114,7 +143,12 @@ impl<K: Hash + Eq + Clone, V: Clone> BoundedCache<K, V> {
     }
 }
 
-impl<K: Hash + Eq, V> Entries<K, V> {
+impl<K: Hash + Eq + Clone, V> Entries<K, V> {
+    /// The key of the value that was used longest ago.
+    fn oldest(&self) -> Option<K> {
+        self.by_use.values().next().cloned()
+    }
+
     /// Whether the value of `key` was looked for twice since `other` was used.
     fn may_replace(&self, other: &K, key: &K) -> bool {
         let last_use = self.by_key.get(other).map(|entry| entry.last_use);
@@ -154,6 +188,30 @@ mod tests {
         cache.put("c", 5, 6);
         assert_eq!((cache.get(&"a"), cache.get(&"c")), (Some(1), Some(5)));
         assert_eq!(cache.entries().bytes, 10);
+    }
+
+    #[test]
+    fn what_others_need_is_left_and_had_again() {
+        let cache = BoundedCache::new("test", 10);
+        for key in ["a", "b", "c"] {
+            cache.put(key, (), 3);
+        }
+        assert!(cache.get(&"a").is_some());
+        cache.leave(6);
+        let found = ["a", "b", "c"].map(|key| cache.get(&key).is_some());
+        assert_eq!(found, [true, false, true]);
+        assert_eq!(cache.entries().bytes, 6);
+        for _ in 0..3 {
+            assert_eq!(cache.get(&"d"), None);
+            cache.put("d", (), 7);
+        }
+        cache.leave(0);
+        assert_eq!(cache.entries().bytes, 0);
+        cache.leave(20);
+        cache.put("d", (), 11);
+        assert_eq!(cache.get(&"d"), None);
+        cache.put("d", (), 10);
+        assert!(cache.get(&"d").is_some());
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl PartReader {
         &self.lake
     }
 
+    /// Leaves at most so many bytes to the chunks that are kept, also where they may have more; those used longest ago
+    /// go at once.
+    pub(crate) fn leave(&self, bytes: usize) {
+        self.chunks.leave(bytes);
+    }
+
     /// The part's footer.
     pub(crate) async fn footer(&self, part: &Part) -> Result<Arc<Footer>, PartError> {
         self.footer_by(part, Footer::new).await

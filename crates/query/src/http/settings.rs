@@ -36,7 +36,7 @@ pub struct QuerySettings {
     #[arg(long, env, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_rows: u32,
 
-    /// Most bytes of compressed columns that are kept in memory.
+    /// Most bytes of compressed columns that are kept in memory; what SQL takes and they have MEMORY_LIMIT together.
     #[arg(long, env, default_value = "256MiB")]
     pub cache_limit: ByteSize,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use engine::TurnError;
 use engine::kernels::ScanError;
 use engine::read::PartError;
@@ -121,6 +122,40 @@ async fn memory_is_bounded_and_others_are_unharmed() {
         assert!(matches!(error, SqlError::Memory), "{greedy}: {error:?}");
     }
     assert_eq!(stage.ask("SELECT 1").await, ["1"]);
+}
+
+#[tokio::test]
+async fn kept_columns_have_the_memory_that_statements_leave() {
+    let limit = ByteSize::mib(16);
+    let settings = SqlSettings {
+        memory_limit: limit,
+        ..SqlSettings::default()
+    };
+    let mut stage = Stage::new(settings).await;
+    stage.land_readings(&readings(0..100)).await;
+    stage.landing.aggregate().await;
+    stage.refresh().await;
+    let gets = async |stage: &Stage| {
+        let text = "SELECT count(DISTINCT event_id) FROM vehicle";
+        assert_eq!(stage.ask(text).await, ["100"]);
+        stage.landing.aws.meter().usage()["s3:GetObject"].requests
+    };
+    gets(&stage).await;
+    let first = gets(&stage).await;
+    assert_eq!(gets(&stage).await, first);
+    // A statement has all but what the next ones need; their answers come from S3 then.
+    let options = SessionOptions::default();
+    let (context, _) = stage.database.context(&options).await.unwrap();
+    let pool = context.task_ctx().memory_pool().clone();
+    let taken = MemoryConsumer::new("a large sort").register(&pool);
+    let most = limit.as_u64() as usize;
+    taken.try_grow(most).unwrap();
+    taken.shrink(most - 1024);
+    assert_eq!(gets(&stage).await, first + 1);
+    taken.free();
+    gets(&stage).await;
+    let again = gets(&stage).await;
+    assert_eq!(gets(&stage).await, again);
 }
 
 #[tokio::test]
